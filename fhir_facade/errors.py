@@ -1,0 +1,187 @@
+"""Every error the facade raises, as one tree; each class carries its HTTP status and FHIR issue code.
+
+FacadeError
+├── BadRequest              400  malformed or not understood
+│   ├── InvalidResource     422  breaks the schema, a binding or an invariant (carries issues)
+│   ├── UnknownParameter    400  search parameter or modifier that R4 does not define
+│   └── UnsupportedFormat   415 / NotAcceptable 406
+├── Unauthenticated         401
+├── Forbidden               403  the token's scope does not allow it
+├── NotFound                404  absent, or not yours: the same answer
+├── Gone                    410  deleted, or an expired page
+├── MethodNotAllowed        405
+├── Conflict                409  racing writers, integrity
+├── PreconditionFailed      412  If-Match or a condition with several matches
+├── TooLarge                413
+├── TooManyRequests         429
+├── NotSupported            501
+└── Unavailable             503  a dependency is down
+    ├── UpstreamError       502  a dependency answered nonsense
+    └── VendorError         502  a wearable vendor refused or failed
+        ├── ReconsentNeeded      its tokens are dead: the person must connect again
+        ├── MissingScope         the person did not grant this data type
+        ├── NotLinked            the vendor account has no health profile
+        ├── VendorRetired        the vendor switched this interface off (HTTP 410)
+        └── VendorThrottled      carries `retry_after_s`
+
+https://hl7.org/fhir/R4/http.html#Status-Codes, https://hl7.org/fhir/R4/valueset-issue-type.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One `OperationOutcome.issue`: `code` is of issue-type, `expression` a FHIRPath-like path."""
+
+    code: str
+    diagnostics: str
+    expression: str | None = None
+    severity: str = "error"
+
+
+class FacadeError(Exception):
+    """Something a caller can be told about; `str(error)` says what happened and what to do next."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "exception"
+
+    def __init__(self, diagnostics: str, *, expression: str | None = None, issues: Sequence[Issue] = ()) -> None:
+        super().__init__(diagnostics)
+        self.issues: tuple[Issue, ...] = tuple(issues) or (Issue(self.code, diagnostics, expression),)
+
+
+class BadRequest(FacadeError):
+    status = 400
+    code = "invalid"
+
+
+class InvalidResource(BadRequest):
+    """The resource breaks the schema, a required binding, a reference rule or an invariant."""
+
+    status = 422
+    code = "invalid"
+
+
+class UnknownParameter(BadRequest):
+    """A search parameter, modifier or prefix that this type does not have."""
+
+    code = "not-supported"
+
+
+class UnsupportedFormat(BadRequest):
+    status = 415
+    code = "not-supported"
+
+
+class NotAcceptable(BadRequest):
+    status = 406
+    code = "not-supported"
+
+
+class Unauthenticated(FacadeError):
+    status = 401
+    code = "login"
+
+
+class Forbidden(FacadeError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(FacadeError):
+    status = 404
+    code = "not-found"
+
+
+class Gone(FacadeError):
+    """The resource was deleted, or the page link is no longer valid."""
+
+    status = 410
+    code = "deleted"
+
+
+class MethodNotAllowed(FacadeError):
+    status = 405
+    code = "not-supported"
+
+
+class Conflict(FacadeError):
+    """Another writer was faster, or the write would break a reference."""
+
+    status = 409
+    code = "conflict"
+
+
+class PreconditionFailed(FacadeError):
+    """If-Match names another version, or a condition has several matches."""
+
+    status = 412
+    code = "conflict"
+
+
+class TooLarge(FacadeError):
+    status = 413
+    code = "too-long"
+
+
+class TooManyRequests(FacadeError):
+    """Carries the seconds to wait in `retry_after_s`."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, diagnostics: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(diagnostics)
+        self.retry_after_s = retry_after_s
+
+
+class NotSupported(FacadeError):
+    status = 501
+    code = "not-supported"
+
+
+class Unavailable(FacadeError):
+    """A dependency does not answer; nothing was half-written."""
+
+    status = 503
+    code = "transient"
+
+
+class UpstreamError(Unavailable):
+    """A dependency answered something that cannot be used."""
+
+    status = 502
+    code = "exception"
+
+
+class VendorError(UpstreamError):
+    """A wearable vendor refused, failed, or answered what cannot be read; nothing of that page was stored."""
+
+
+class ReconsentNeeded(VendorError):
+    """The vendor no longer accepts our tokens: the person has to connect again."""
+
+
+class MissingScope(VendorError):
+    """The person did not grant what this data type needs; other types go on."""
+
+
+class NotLinked(VendorError):
+    """The vendor account exists but has no health profile."""
+
+
+class VendorRetired(VendorError):
+    """The vendor switched this interface off for good."""
+
+
+class VendorThrottled(VendorError):
+    """The vendor asks us to slow down; `retry_after_s` seconds."""
+
+    def __init__(self, diagnostics: str, *, retry_after_s: float) -> None:
+        super().__init__(diagnostics)
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,187 @@
+"""The ports: what the rooms need of the world outside, and the bundle that carries them.
+
+A port is earned by network, disk, time, money or chance. Ports raise only errors of `errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from fhir_facade.rows import Row, RowChange
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+
+T = TypeVar("T")
+RowT = TypeVar("RowT", bound=Row)
+
+
+class FhirStore(Protocol):
+    """Where FHIR resources live. The same meaning on SQLite and on HAPI; tests/contract says what that is."""
+
+    async def read(self, ref: Ref) -> StoredResource:
+        """The current version, or the one `ref.version` names. NotFound: never there; Gone: deleted now or in that
+        version."""
+
+    async def search(self, query: SearchQuery) -> Page:
+        """Live resources that satisfy the query, ordered by its sort keys and then id."""
+
+    async def history(self, query: HistoryQuery) -> Page:
+        """Versions, newest first, deletions included. NotFound when an instance never existed."""
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
+        """All or nothing, answers in order. PreconditionFailed, Conflict. A put equal as a JSON value is `unchanged`.
+        A resource may appear once."""
+
+    async def ping(self) -> None:
+        """Returns when the store answers; Unavailable otherwise."""
+
+
+class StateTransaction(Protocol):
+    """Small verbs on rows, inside one transaction. Conditions are (field, operator, value); operators
+    `= != < <= > >= in`; a None value with `=` or `!=` means IS NULL, IS NOT NULL."""
+
+    def get(self, row: type[RowT], *key: Any) -> RowT | None: ...
+
+    def find(
+        self,
+        row: type[RowT],
+        *where: tuple[str, str, Any],
+        order: tuple[str, ...] = (),
+        limit: int | None = None,
+    ) -> list[RowT]:
+        """Rows that satisfy all conditions; `order` fields, descending with a leading minus."""
+
+    def count(self, row: type[Row], *where: tuple[str, str, Any]) -> int: ...
+
+    def apply(self, *changes: RowChange) -> None:
+        """Append, Put, Remove. Conflict when an Append meets an existing key or unique index."""
+
+    def change(self, row: type[RowT], where: Sequence[tuple[str, str, Any]], **values: Any) -> list[RowT]:
+        """Update all rows that satisfy the conditions at the moment of writing and return them as they are now:
+        the atomic compare-and-set that single-use codes and leases need."""
+
+
+class StateStore(Protocol):
+    """The facade's own rows (`rows/`), in SQLite or PostgreSQL."""
+
+    async def read(self, work: Callable[[StateTransaction], T]) -> T:
+        """Run `work` on a consistent view. It must not write and may run more than once."""
+
+    async def write(self, work: Callable[[StateTransaction], T]) -> T:
+        """Run `work` in one durable transaction. It may run more than once, so it must be free of other effects.
+        An exception rolls back and is raised to the caller."""
+
+    async def append(self, rows: Sequence[Row]) -> None:
+        """Insert rows durably; many callers share one commit. The hot path of the audit."""
+
+    async def ping(self) -> None:
+        """Returns when the database answers; Unavailable otherwise."""
+
+
+class UnitOfWork(Protocol):
+    """FHIR writes and rows that belong together. On one SQLite file this is one transaction; over HAPI an intent row
+    is committed first and settles the rows exactly once, whatever crashes."""
+
+    async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
+        """`FhirStore.write` and the row changes, both or neither. Row changes see no result of the writes."""
+
+
+class Locks(Protocol):
+    """Named locks that hold between all processes of one deployment."""
+
+    def hold(self, *names: str) -> AbstractAsyncContextManager[None]:
+        """Hold all names (taken in sorted order) while the block runs. Unavailable after 30 s of waiting."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+
+class Ids(Protocol):
+    def new(self) -> str:
+        """A fresh UUID as FHIR id."""
+
+    def secret(self) -> str:
+        """256 random bits, URL-safe."""
+
+
+class Vault(Protocol):
+    """Seals secrets with the numbered keys of the key file (AES-256-GCM); a sealed value names its key."""
+
+    def seal(self, plain: bytes, *, context: str) -> bytes: ...
+
+    def open(self, sealed: bytes, *, context: str) -> bytes:
+        """BadRequest when it was not sealed here for this context."""
+
+    def reseal(self, sealed: bytes, *, context: str) -> bytes | None:
+        """The same secret under the newest key, or None when it already is."""
+
+
+class Streams(Protocol):
+    """Tells waiting listeners that new events may be there; the events themselves are rows."""
+
+    def announce(self, topic: str) -> None: ...
+
+    async def wait(self, topic: str, *, timeout_s: float) -> None:
+        """Returns after the next announcement of the topic, or after the timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorTokens:
+    """What a vendor's token endpoint answered. `refresh_token` None: keep the one we have."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: datetime
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VendorPage:
+    """One page of vendor records of one data type, as parsed JSON; `complete` says that nothing of the asked range
+    is missing after the last page."""
+
+    records: Sequence[Mapping[str, Any]]
+    next_page: str | None
+    complete: bool
+
+
+class DeviceVendor(Protocol):
+    """A wearable vendor: consent, tokens, identity, records. Raises `VendorError` and below."""
+
+    name: str
+    scopes: tuple[str, ...]
+
+    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str, login_hint: str | None = None) -> str: ...
+
+    async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> VendorTokens: ...
+
+    async def refresh(self, refresh_token: str) -> VendorTokens: ...
+
+    async def revoke(self, token: str) -> None: ...
+
+    async def identity(self, access_token: str) -> str:
+        """The vendor's stable user id."""
+
+    async def fetch(
+        self, access_token: str, *, data_type: str, start: datetime, end: datetime, page: str | None
+    ) -> VendorPage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the rooms may ask of the world; built once in `app.py`."""
+
+    store: FhirStore
+    state: StateStore
+    unit: UnitOfWork
+    locks: Locks
+    clock: Clock
+    ids: Ids
+    vault: Vault
+    streams: Streams
+    vendors: Mapping[str, DeviceVendor]
