@@ -3,6 +3,7 @@
 FacadeError
 ├── BadRequest              400  malformed or not understood
 │   ├── InvalidResource     422  breaks the schema, a binding or an invariant (carries issues)
+│   ├── DanglingReference   400  names a local resource that is not there, or not yours
 │   ├── UnknownParameter    400  search parameter or modifier that R4 does not define
 │   └── UnsupportedFormat   415 / NotAcceptable 406
 ├── Unauthenticated         401
@@ -65,6 +66,12 @@ class InvalidResource(BadRequest):
 
     status = 422
     code = "invalid"
+
+
+class DanglingReference(BadRequest):
+    """A reference to a local resource that does not exist; foreign ones answer the same."""
+
+    code = "processing"
 
 
 class UnknownParameter(BadRequest):

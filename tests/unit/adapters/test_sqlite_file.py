@@ -1,0 +1,96 @@
+"""What one SQLite file promises its callers."""
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.errors import Conflict, Unavailable
+
+
+@pytest.fixture
+def file(tmp_path):
+    file = SqliteFile(tmp_path / "data" / "facade.sqlite")
+    file.open()
+    file.writer.execute("CREATE TABLE t (k TEXT PRIMARY KEY, v INTEGER)")
+    yield file
+    file.close()
+
+
+def rows(file):
+    return file.read_here().execute("SELECT k, v FROM t ORDER BY k").fetchall()
+
+
+def test_a_second_owner_is_refused(file):
+    with pytest.raises(Conflict, match="another process"):
+        SqliteFile(file.path).open()
+
+
+async def test_a_closed_file_is_unavailable(tmp_path):
+    file = SqliteFile(tmp_path / "x.sqlite")
+
+    with pytest.raises(Unavailable):
+        await file.write(lambda c: None)
+    with pytest.raises(Unavailable):
+        await file.read(lambda c: None)
+    with pytest.raises(Unavailable):
+        file.read_here()
+    with pytest.raises(Unavailable):
+        _ = file.writer
+
+
+async def test_a_failing_caller_undoes_only_its_own_rows(file):
+    def good(connection, key):
+        connection.execute("INSERT INTO t VALUES (?, 1)", (key,))
+
+    def bad(connection):
+        connection.execute("INSERT INTO t VALUES ('bad', 1)")
+        raise ValueError("no")
+
+    results = await asyncio.gather(
+        file.write(lambda c: good(c, "a")),
+        file.write(bad),
+        file.write(lambda c: good(c, "b")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[1], ValueError)
+    assert rows(file) == [("a", 1), ("b", 1)]
+
+
+async def test_a_broken_statement_fails_its_caller_and_no_other(file):
+    results = await asyncio.gather(
+        file.write(lambda c: c.execute("INSERT INTO nowhere VALUES (1)")),
+        file.write(lambda c: c.execute("INSERT INTO t VALUES ('a', 1)").rowcount),
+        return_exceptions=True,
+    )
+
+    assert isinstance(results[0], sqlite3.OperationalError)
+    assert results[1] == 1
+
+
+async def test_shared_inserts_fall_back_to_single_ones_when_one_is_a_duplicate(file):
+    insert = "INSERT INTO t VALUES (?, ?)"
+
+    results = await asyncio.gather(
+        file.insert(insert, [("a", 1)]),
+        file.insert(insert, [("a", 2)]),
+        file.insert(insert, [("b", 3)]),
+        return_exceptions=True,
+    )
+
+    assert [type(r) for r in results] == [type(None), Conflict, type(None)]
+    assert rows(file) == [("a", 1), ("b", 3)]
+
+
+async def test_a_reader_cannot_write(file):
+    with pytest.raises(sqlite3.OperationalError):
+        await file.read(lambda c: c.execute("INSERT INTO t VALUES ('x', 1)"))
+
+
+async def test_a_write_is_there_for_readers_once_it_returned(file):
+    await file.insert("INSERT INTO t VALUES (?, ?)", [("a", 1), ("b", 2)])
+
+    assert await file.read(lambda c: c.execute("SELECT count(*) FROM t").fetchone()) == (2,)
+    assert rows(file) == [("a", 1), ("b", 2)]
