@@ -1,0 +1,93 @@
+"""The only reader of the environment: every setting has the prefix FHIR_FACADE_, a type, a default and a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Settings(BaseSettings):
+    """Read once at start; `docs/settings.md` is generated from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="FHIR_FACADE_", extra="ignore", frozen=True)
+
+    store: Literal["embedded", "hapi"] = Field(
+        "embedded", description="Where FHIR resources live: one SQLite file, or a HAPI server."
+    )
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded file, the keys and the command socket.")
+    database_url: str = Field(
+        "",
+        description="Database of the facade's own tables: empty for SQLite in the data folder, or "
+        "postgresql://user:password@host/name (needed with several processes).",
+    )
+    hapi_url: str = Field(
+        "http://127.0.0.1:8080/fhir", description="Base URL of the HAPI server, reachable by the facade only."
+    )
+    hapi_connections: int = Field(64, ge=1, le=512, description="Connections kept open to HAPI.")
+    public_url: str = Field(
+        "", description="How people reach the facade, e.g. https://health.example.org; empty: http://host:port."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    keys_file: Path | None = Field(
+        None,
+        description="File of the numbered keys; made in the data folder on the embedded store, required elsewhere.",
+    )
+    trusted_proxies: str = Field(
+        "", description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    audit_required: bool = Field(True, description="Refuse to answer when the audit line cannot be written.")
+    referential_integrity: bool = Field(
+        True, description="Refuse references to absent resources, and deletes of referenced ones."
+    )
+    total_always: bool = Field(
+        False, description="Put Bundle.total on every search page, not only when it is asked for or known."
+    )
+
+    max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest single resource accepted, in bytes.")
+    max_transaction_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Largest transaction Bundle, in bytes.")
+    max_batch_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest batch Bundle, in bytes.")
+    max_transaction_entries: int = Field(5000, ge=1, description="Most entries of a transaction Bundle.")
+    max_batch_entries: int = Field(20000, ge=1, description="Most entries of a batch Bundle.")
+
+    google_authorize_url: str = Field(
+        "https://accounts.google.com/o/oauth2/v2/auth", description="Google's authorization endpoint."
+    )
+    google_token_url: str = Field("https://oauth2.googleapis.com/token", description="Google's token endpoint.")
+    google_revoke_url: str = Field("https://oauth2.googleapis.com/revoke", description="Google's revocation endpoint.")
+    google_health_api_base: str = Field(
+        "https://health.googleapis.com", description="Google Health API; /v4/... is appended."
+    )
+    google_client_id: str = Field("", description="Client id at Google; empty switches the connection off.")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Client secret at Google.")
+    sync_lookback_days: int = Field(90, ge=1, le=730, description="How far a first sync reads back, in days.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.store == "hapi" and self.keys_file is None:
+            raise ValueError(
+                "FHIR_FACADE_KEYS_FILE is required with FHIR_FACADE_STORE=hapi; make one with `fhir-facade keys new FILE`"
+            )
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """The public origin without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def fhir_url(self) -> str:
+        return f"{self.base_url}/fhir"
+
+    @property
+    def plain_loopback(self) -> bool:
+        """True on http://localhost: cookies then drop Secure and the __Host- prefix."""
+        parts = urlsplit(self.base_url)
+        return parts.scheme == "http" and parts.hostname in LOOPBACK
