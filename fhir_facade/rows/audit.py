@@ -11,7 +11,7 @@ from fhir_facade.rows.table import Row, table
 
 
 @table("audit", ("id",), serial=True, indexes=(("patient", "at"), ("user", "at")))
-class AuditLine(Row):
+class AuditLine(Row, frozen=True, kw_only=True):
     """`action` is an interaction code of FHIR, or one of `login`, `logout`, `token`, `consent`, `connect`, `admin`,
     `notify`. `outcome`: `success`, `refused`, `failed`. `entity` is what was touched as `Type/id` or a type; `query`
     the search as asked; `detail` a reason, never a value out of a record.
