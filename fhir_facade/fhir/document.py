@@ -1,0 +1,259 @@
+"""A FHIR document as the bytes it came in: parsed to be looked at, cut and joined to be stored, never through a float.
+
+https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/datatypes.html#decimal (digits are part of the value).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from fhir_facade.errors import BadRequest
+from fhir_facade.fhir.relink import with_references
+
+__all__ = [
+    "MAX_DEPTH",
+    "RESOURCE_TYPES",
+    "Lexeme",
+    "decimal_dumps",
+    "decimal_loads",
+    "equal_values",
+    "instant",
+    "members_of",
+    "parse",
+    "parse_json",
+    "splice",
+    "strip_members",
+    "with_references",
+]
+
+MAX_DEPTH = 64
+
+RESOURCE_TYPES: frozenset[str] = frozenset(
+    msgspec.json.decode(files("fhir_facade.fhir").joinpath("resource_types.json").read_bytes())["types"]
+)
+
+_CONTAINERS = (dict, list)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BYTE_OFFSET = re.compile(r" \(byte (\d+)\)$")
+
+
+class Lexeme(Decimal):
+    """A decimal that remembers how it was written, so that `1e2` and `0.0000001` leave as they came."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __new__(cls, text: str) -> Lexeme:
+        self = super().__new__(cls, text)
+        self.text = text
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Lexeme:
+        return self
+
+
+def _lexeme_bytes(value: object) -> msgspec.Raw:
+    if isinstance(value, Lexeme):
+        return msgspec.Raw(value.text.encode())
+    raise NotImplementedError(f"{type(value).__name__} is no JSON value")
+
+
+_DECODER = msgspec.json.Decoder()
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DECIMAL_DECODER = msgspec.json.Decoder(float_hook=Lexeme)
+_ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_lexeme_bytes)
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """The document as a dictionary for checks and indexes; its decimals are floats, so it is never stored.
+
+    BadRequest: not JSON (with line and column), not UTF-8, a member named twice at any depth, a NUL character, more
+    than 64 levels, not an object, `resourceType` missing or not of R4.
+    """
+    document = parse_json(body)
+    if not isinstance(document, dict):
+        raise BadRequest("The body is not a JSON object; send one FHIR resource.")
+    name = document.get("resourceType")
+    if name is None:
+        raise BadRequest("The resource has no resourceType; name its FHIR R4 type.", expression="resourceType")
+    if not isinstance(name, str) or name not in RESOURCE_TYPES:
+        raise BadRequest(f"{_shown(name)} is not a FHIR R4 resource type.", expression="resourceType")
+    return document
+
+
+def parse_json(body: bytes) -> Any:
+    """Any JSON value under the same rules as `parse`, without asking for a resource."""
+    try:
+        document = _DECODER.decode(body)
+    except UnicodeDecodeError as error:
+        raise BadRequest("The body is not valid UTF-8; send JSON encoded as UTF-8.") from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BadRequest(_syntax_message(body, str(error))) from error
+    _refuse_depth(body, document)
+    if b"\\u0000" in body and _NUL.search(body):
+        raise BadRequest("A string contains the character NUL (\\u0000), which FHIR does not allow.")
+    _refuse_duplicates(body, document)
+    return document
+
+
+def _shown(value: object) -> str:
+    text = str(msgspec.json.encode(value), "utf-8")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _syntax_message(body: bytes, text: str) -> str:
+    found = _BYTE_OFFSET.search(text)
+    if found is None:
+        return f"The body is not valid JSON: {text}."
+    offset = int(found.group(1))
+    line = body.count(b"\n", 0, offset) + 1
+    column = offset - body.rfind(b"\n", 0, offset)
+    return f"The body is not valid JSON: {text[: found.start()]} at line {line}, column {column}."
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest(f"The JSON is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _refuse_depth(body: bytes, document: Any) -> None:
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _refuse_duplicates(body: bytes, document: Any) -> None:
+    # A member named twice is lost in the dictionary, so writing it again gives fewer quotes. Two spellings of a quote
+    # inside a string would hide that; such rare bodies take the exact way.
+    if b"\\u0022" not in body and body.count(b'"') == msgspec.json.encode(document).count(b'"'):
+        return
+    json.loads(body, object_pairs_hook=_unique_members)
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise BadRequest(f"The member {_shown(twice)} appears twice in one object; name it once.")
+    return members
+
+
+def members_of(body: bytes) -> dict[str, msgspec.Raw]:
+    """The top-level members of a JSON object, each as the bytes it was written in. BadRequest if it is none."""
+    try:
+        return _MEMBERS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(_syntax_message(body, str(error))) from error
+
+
+def splice(
+    body: bytes,
+    *,
+    id: str,  # noqa: A002 - the FHIR element
+    version: str,
+    last_updated: datetime,
+    meta_changes: Mapping[str, Any] | None = None,
+) -> bytes:
+    """`body` with `id`, `meta.versionId` and `meta.lastUpdated` set; all other members byte for byte as they came.
+
+    Order: resourceType, id, meta, the rest. `last_updated` is aware and written in UTC with milliseconds (cut, not
+    rounded). `meta_changes` sets further members of meta; None removes one.
+    """
+    members = members_of(body)
+    kind = members.pop("resourceType", None)
+    if kind is None:
+        raise BadRequest("The resource has no resourceType; name its FHIR R4 type.", expression="resourceType")
+    members.pop("id", None)
+    meta: dict[str, Any] = _meta_members(members.pop("meta", None)) | dict(meta_changes or {})
+    kept = {name: value for name, value in meta.items() if name not in _STAMPS and value is not None}
+    stamped = {"versionId": version, "lastUpdated": instant(last_updated), **kept}
+    return _ENCODER.encode({"resourceType": kind, "id": id, "meta": stamped, **members})
+
+
+_STAMPS = frozenset(("versionId", "lastUpdated", "_versionId", "_lastUpdated"))
+
+
+def _meta_members(raw: msgspec.Raw | None) -> dict[str, Any]:
+    if raw is None:
+        return {}
+    try:
+        return _MEMBERS.decode(raw)
+    except msgspec.DecodeError as error:
+        raise BadRequest("meta is not a JSON object.", expression="meta") from error
+
+
+def instant(moment: datetime) -> str:
+    """An aware time as FHIR instant in UTC with milliseconds: `2026-11-21T12:00:00.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def strip_members(body: bytes, names: Iterable[str]) -> bytes:
+    """`body` without these top-level members; the others keep their bytes, white space between them goes."""
+    unwanted = frozenset(names)
+    return _ENCODER.encode({name: raw for name, raw in members_of(body).items() if name not in unwanted})
+
+
+def equal_values(a: bytes, b: bytes) -> bool:
+    """Whether two resources are the same JSON value apart from `id`, `meta.versionId` and `meta.lastUpdated`.
+
+    The order of members is irrelevant; numbers are compared as they were written: 1.50 is not 1.5.
+    """
+    ours, theirs = members_of(a), members_of(b)
+    if not _same_meta(ours.pop("meta", None), theirs.pop("meta", None)):
+        return False
+    ours.pop("id", None)
+    theirs.pop("id", None)
+    return _same_members(ours, theirs)
+
+
+def _same_meta(a: msgspec.Raw | None, b: msgspec.Raw | None) -> bool:
+    ours, theirs = ({name: raw for name, raw in _meta_members(meta).items() if name not in _STAMPS} for meta in (a, b))
+    return _same_members(ours, theirs)
+
+
+def _same_members(a: Mapping[str, msgspec.Raw], b: Mapping[str, msgspec.Raw]) -> bool:
+    if a.keys() != b.keys():
+        return False
+    return all(bytes(raw) == bytes(b[name]) or _lexical(raw) == _lexical(b[name]) for name, raw in a.items())
+
+
+def _lexical(raw: msgspec.Raw) -> Any:
+    # A number becomes a tuple with its text: unequal to every other JSON value, true and false included.
+    return json.loads(bytes(raw), parse_float=_number, parse_int=_number)
+
+
+def _number(text: str) -> tuple[str]:
+    return (text,)
+
+
+def decimal_loads(body: bytes) -> Any:
+    """JSON with every decimal as a `Lexeme`, for the rare rewrites; only the integer -0 loses its sign."""
+    try:
+        return _DECIMAL_DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(_syntax_message(body, str(error))) from error
+
+
+def decimal_dumps(value: Any) -> bytes:
+    """The compact JSON of what `decimal_loads` gave; decimals leave with the digits they came with."""
+    return _ENCODER.encode(value)
