@@ -1,0 +1,134 @@
+"""Clients, pending authorizations, grants, codes, tokens and keys of the authorization server.
+
+Every secret is stored as its SHA-256 (hex); https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fhir_facade.rows.table import Row, table
+
+
+@table("client", ("id",))
+class Client(Row, frozen=True, kw_only=True):
+    """A registered app. `kind` is `public`, `confidential` or `backend`; `jwks` is an inline JSON Web Key Set."""
+
+    id: str
+    kind: str
+    scope: str
+    created_at: datetime
+    name: str = ""
+    redirect_uris: tuple[str, ...] = ()
+    secret_hash: str | None = None
+    jwks: str | None = None
+    jwks_uri: str | None = None
+    disabled: bool = False
+
+
+@table("client_origin", ("origin", "client_id"), indexes=(("client_id",),))
+class ClientOrigin(Row, frozen=True, kw_only=True):
+    """A web origin from which a registered app may call the token endpoint and `/fhir` with a script."""
+
+    origin: str
+    client_id: str
+
+
+@table("pending_authorization", ("hash",), indexes=(("expires_at",), ("browser",)))
+class PendingAuthorization(Row, frozen=True, kw_only=True):
+    """A checked authorization request on its way through sign-in, patient choice and consent.
+
+    `browser` is the SHA-256 of the cookie that may continue it; None until its first page was opened.
+    `fresh_after`: the person must have signed in after this moment (`prompt=login`, `max_age`).
+    """
+
+    hash: str
+    client_id: str
+    redirect_uri: str
+    scope: str
+    challenge: str
+    expires_at: datetime
+    state: str | None = None
+    nonce: str | None = None
+    browser: str | None = None
+    patient: str | None = None
+    picked_by: str | None = None
+    fresh_after: datetime | None = None
+
+
+@table("app_grant", ("id",), indexes=(("account_id",), ("client_id",), ("expires_at",)))
+class Grant(Row, frozen=True, kw_only=True):
+    """What a person allowed an app: the family of all codes and tokens that follow from one consent.
+
+    `account_id` None: a backend client, or a token made on the command line. `expires_at` ends the whole family.
+    """
+
+    id: str
+    scope: str
+    created_at: datetime
+    expires_at: datetime
+    client_id: str | None = None
+    account_id: str | None = None
+    patient: str | None = None
+    nonce: str | None = None
+    signed_in_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_because: str | None = None
+
+
+@table("authorization_code", ("hash",), indexes=(("grant_id",), ("expires_at",)))
+class AuthorizationCode(Row, frozen=True, kw_only=True):
+    """One code of a grant; `used_at` is set by the one redemption that may succeed."""
+
+    hash: str
+    grant_id: str
+    client_id: str
+    redirect_uri: str
+    challenge: str
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@table("access_token", ("hash",), indexes=(("grant_id",), ("expires_at",)))
+class AccessToken(Row, frozen=True, kw_only=True):
+    """An access token. `id` is the public name of the row in the audit record, never part of the token."""
+
+    hash: str
+    id: str
+    grant_id: str
+    scope: str
+    issued_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+
+@table("refresh_token", ("hash",), indexes=(("grant_id",), ("expires_at",)))
+class RefreshToken(Row, frozen=True, kw_only=True):
+    """A refresh token; `used_at` is set by the one rotation that may succeed. `scope` is always that of the grant."""
+
+    hash: str
+    grant_id: str
+    client_id: str
+    issued_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@table("used_assertion", ("client_id", "jti_hash"), indexes=(("expires_at",),))
+class UsedAssertion(Row, frozen=True, kw_only=True):
+    """A client assertion that was accepted once and must not be again before it expires."""
+
+    client_id: str
+    jti_hash: str
+    expires_at: datetime
+
+
+@table("signing_key", ("kid",), indexes=(("created_at",),))
+class SigningKey(Row, frozen=True, kw_only=True):
+    """An RSA key for id_tokens: `public` is its JWK, `sealed` the private JWK sealed by the vault."""
+
+    kid: str
+    public: str
+    sealed: bytes
+    created_at: datetime
+    retired_at: datetime | None = None
