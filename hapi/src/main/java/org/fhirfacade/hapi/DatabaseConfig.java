@@ -1,0 +1,55 @@
+package org.fhirfacade.hapi;
+
+import ca.uhn.fhir.context.FhirContext;
+import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
+import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
+import ca.uhn.fhir.jpa.model.dialect.HapiFhirH2Dialect;
+import ca.uhn.fhir.jpa.model.dialect.HapiFhirPostgresDialect;
+import jakarta.persistence.EntityManagerFactory;
+import java.util.HashMap;
+import java.util.Map;
+import javax.sql.DataSource;
+import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
+import org.springframework.boot.autoconfigure.jdbc.DataSourceProperties;
+import org.springframework.boot.autoconfigure.orm.jpa.JpaProperties;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.Primary;
+import org.springframework.orm.jpa.JpaTransactionManager;
+import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
+
+/** JPA over H2 or PostgreSQL. The bean names are those that HAPI's repositories look for. */
+@Configuration
+public class DatabaseConfig {
+
+  @Bean
+  @Primary
+  public LocalContainerEntityManagerFactoryBean entityManagerFactory(
+      JpaProperties jpa,
+      DataSourceProperties source,
+      DataSource dataSource,
+      ConfigurableListableBeanFactory beans,
+      FhirContext fhir,
+      JpaStorageSettings storage) {
+    Map<String, String> properties = new HashMap<>(jpa.getProperties());
+    properties.putIfAbsent("hibernate.dialect", dialect(source.determineUrl()));
+    LocalContainerEntityManagerFactoryBean factory =
+        HapiEntityManagerFactoryUtil.newEntityManagerFactory(beans, fhir, storage);
+    factory.setPersistenceUnitName("HAPI_PU");
+    factory.setJpaPropertyMap(properties);
+    factory.setDataSource(dataSource);
+    return factory;
+  }
+
+  private static String dialect(String url) {
+    Class<?> dialect =
+        url.startsWith("jdbc:postgresql:") ? HapiFhirPostgresDialect.class : HapiFhirH2Dialect.class;
+    return dialect.getName();
+  }
+
+  @Bean
+  @Primary
+  public JpaTransactionManager transactionManager(EntityManagerFactory factory) {
+    return new JpaTransactionManager(factory);
+  }
+}
