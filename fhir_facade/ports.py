@@ -5,14 +5,14 @@ A port is earned by network, disk, time, money or chance. Ports raise only error
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from fhir_facade.rows import Row, RowChange
-from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import Deployment, HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Row)
@@ -172,6 +172,16 @@ class DeviceVendor(Protocol):
     ) -> VendorPage: ...
 
 
+class Memory(Protocol):
+    """What this process remembers for a short while, so that a question is not asked anew on every request."""
+
+    async def recall(self, key: tuple[Any, ...], *, for_s: float, make: Callable[[], Awaitable[T]]) -> T:
+        """The remembered answer, or a new one from `make`; callers that ask at the same time share one `make`."""
+
+    def forget(self, topic: str) -> None:
+        """Drop every answer whose key begins with `topic`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rooms may ask of the world; built once in `app.py`."""
@@ -185,3 +195,5 @@ class Ports:
     vault: Vault
     streams: Streams
     vendors: Mapping[str, DeviceVendor]
+    memory: Memory
+    deployment: Deployment

@@ -364,3 +364,18 @@ class FhirResponse:
     body: bytes = b""
     resource: StoredResource | None = None
     location: Ref | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What a deployment is, as the rooms need to know it; made from the settings once. Sizes in bytes."""
+
+    fhir_url: str
+    software_version: str
+    max_body_bytes: int = 5 * 1024 * 1024
+    max_transaction_entries: int = 5000
+    max_transaction_bytes: int = 32 * 1024 * 1024
+    max_batch_entries: int = 20000
+    max_batch_bytes: int = 64 * 1024 * 1024
+    total_always: bool = False
+    audit_required: bool = True

@@ -1,0 +1,5 @@
+"""The embedded store: all FHIR resources in one SQLite file, with the same meaning as HAPI."""
+
+from fhir_facade.adapters.embedded.store import EmbeddedStore, EmbeddedUnit
+
+__all__ = ["EmbeddedStore", "EmbeddedUnit"]

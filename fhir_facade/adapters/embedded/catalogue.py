@@ -1,0 +1,51 @@
+"""Small numbers for search parameters and code systems, so that index rows stay short."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+UNKNOWN = -1
+
+
+class Catalogue:
+    """A number never changes its meaning; the memory holds only numbers that are committed."""
+
+    def __init__(self) -> None:
+        self._params: dict[tuple[str, str], int] = {}
+        self._systems: dict[str, int] = {}
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Read what the file holds."""
+        self._params = {(t, n): i for i, t, n in connection.execute("SELECT id, type, name FROM fhir_param")}
+        self._systems = {url: i for i, url in connection.execute("SELECT id, url FROM fhir_system")}
+
+    def param(self, type: str, name: str) -> int:
+        """The number of a parameter, UNKNOWN for one that is not indexed."""
+        return self._params.get((type, name), UNKNOWN)
+
+    def system(self, url: str) -> int:
+        """The number of a code system, UNKNOWN when no stored token has it."""
+        return self._systems.get(url, UNKNOWN)
+
+    def missing_systems(self, urls: Iterable[str]) -> tuple[str, ...]:
+        return tuple({url for url in urls if url not in self._systems})
+
+    def adopt_systems(self, numbers: Iterable[tuple[str, int]]) -> None:
+        """Remember numbers that `insert_systems` handed out, once they are committed."""
+        self._systems.update(numbers)
+
+
+def insert_systems(connection: sqlite3.Connection, urls: Iterable[str]) -> list[tuple[str, int]]:
+    """Hand out numbers on the writer thread; a url that got one meanwhile keeps it."""
+    numbers = []
+    for url in urls:
+        connection.execute("INSERT OR IGNORE INTO fhir_system (url) VALUES (?)", (url,))
+        row = connection.execute("SELECT id FROM fhir_system WHERE url = ?", (url,)).fetchone()
+        numbers.append((url, int(row[0])))
+    return numbers
+
+
+def insert_params(connection: sqlite3.Connection, params: Iterable[tuple[str, str]]) -> None:
+    """Make sure every parameter of the definitions has a number."""
+    connection.executemany("INSERT OR IGNORE INTO fhir_param (type, name) VALUES (?, ?)", params)

@@ -1,0 +1,288 @@
+"""A search criterion as a condition on one index table, with the semantics of https://hl7.org/fhir/R4/search.html."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fhir_facade.adapters.embedded.catalogue import Catalogue
+from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.definitions import search_parameters
+from fhir_facade.fhir.extract.text import normalise
+from fhir_facade.values import (
+    Chain,
+    CompositeValue,
+    Criterion,
+    DateValue,
+    Has,
+    Match,
+    MissingValue,
+    NumberValue,
+    QuantityValue,
+    ReferenceValue,
+    SearchValue,
+    StringValue,
+    TokenValue,
+    UriValue,
+)
+
+LAST_CHARACTER = "\U0010ffff"
+RELATIVE_SLACK = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Rows of `table` that satisfy `where`, identified by `pk`; `negated` means: resources without such a row.
+
+    `fhir_resource` is a table here too (for `_id`, `_lastUpdated`): its rows are the resources themselves.
+    """
+
+    table: str
+    where: str
+    args: tuple[Any, ...]
+    negated: bool = False
+
+    def members(self) -> tuple[str, tuple[Any, ...]]:
+        """A SELECT of the pks that satisfy the (positive) condition."""
+        return f"SELECT pk FROM {self.table} WHERE {self.where}", self.args
+
+    def holds_for(self, pk: str) -> tuple[str, tuple[Any, ...]]:
+        """An expression that is true for the resource whose pk is the SQL expression `pk`."""
+        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.where})"
+        return (f"NOT {test}" if self.negated else test), self.args
+
+
+def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Condition:
+    """Compile one criterion of a search of `type`. NotSupported names what this store cannot do."""
+    match criterion:
+        case Chain():
+            return _chain(catalogue, type, criterion)
+        case Has():
+            return _has(catalogue, criterion)
+        case Match():
+            return _match(catalogue, type, criterion)
+
+
+def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
+    if match.name in _OWN_COLUMNS:
+        return _OWN_COLUMNS[match.name](match)
+    table = _TABLES.get(match.kind)
+    if table is None:
+        raise NotSupported(f"{type}?{match.name} is not searchable here")
+    param = catalogue.param(type, match.name)
+    missing = next((v for v in match.values if isinstance(v, MissingValue)), None)
+    if missing is not None:
+        return Condition(table, "param = ?", (param,), negated=missing.missing)
+    if match.modifier == "identifier":
+        return _identifier(catalogue, type, match)
+    parts = [_value(catalogue, type, match, value) for value in match.values]
+    negated = match.modifier == "not" or any(getattr(v, "prefix", "") == "ne" for v in match.values)
+    where = " OR ".join(f"({sql})" for sql, _ in parts)
+    args = (param, *(arg for _, values in parts for arg in values))
+    if negated and match.modifier != "not":
+        return Condition(table, f"param = ? AND NOT ({where})", args)
+    return Condition(table, f"param = ? AND ({where})", args, negated=negated)
+
+
+_TABLES = {
+    "token": "idx_token",
+    "string": "idx_string",
+    "date": "idx_date",
+    "number": "idx_number",
+    "quantity": "idx_quantity",
+    "reference": "idx_reference",
+    "uri": "idx_uri",
+}
+
+
+def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) -> tuple[str, tuple[Any, ...]]:
+    match value:
+        case TokenValue():
+            return _token(catalogue, match, value)
+        case StringValue():
+            return _string(match, value)
+        case DateValue():
+            return _date(value)
+        case NumberValue():
+            return _point(value)
+        case QuantityValue():
+            return _quantity(catalogue, value)
+        case ReferenceValue():
+            return _reference(type, match, value)
+        case UriValue():
+            return _uri(match, value)
+        case CompositeValue() | MissingValue():
+            raise NotSupported(f"{type}?{match.name} cannot be combined like this")
+
+
+def _token(catalogue: Catalogue, match: Match, value: TokenValue) -> tuple[str, tuple[Any, ...]]:
+    if match.modifier not in (None, "not"):
+        raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
+    clauses, args = [], []
+    if value.code is not None:
+        clauses.append("code = ?")
+        args.append(value.code)
+    if value.system is not None:
+        clauses.append("system = ?")
+        args.append(catalogue.system(value.system))
+    return " AND ".join(clauses) or "1", tuple(args)
+
+
+def _string(match: Match, value: StringValue) -> tuple[str, tuple[Any, ...]]:
+    if match.modifier == "exact":
+        return "folded = ? AND exact = ?", (normalise(value.text), value.text)
+    if match.modifier == "contains":
+        return "instr(folded, ?) > 0", (normalise(value.text),)
+    if match.modifier is not None:
+        raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
+    folded = normalise(value.text)
+    return "folded >= ? AND folded < ?", (folded, folded + LAST_CHARACTER)
+
+
+def microseconds(moment: datetime) -> int:
+    """Aware datetime as microseconds since 1970, exactly."""
+    delta = moment - _EPOCH
+    return (delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def _date(value: DateValue) -> tuple[str, tuple[Any, ...]]:
+    low, high = microseconds(value.low), microseconds(value.high)
+    return interval(value.prefix, low, high)
+
+
+def interval(prefix: str, low: Any, high: Any) -> tuple[str, tuple[Any, ...]]:
+    """Stored [low, high) against the asked one; `ne` is the negation, made by the caller."""
+    equal = ("low >= ? AND low < ? AND high <= ?", (low, high, high))
+    table: dict[str, tuple[str, tuple[Any, ...]]] = {
+        "eq": equal,
+        "ne": equal,
+        "gt": ("high > ?", (high,)),
+        "lt": ("low < ?", (low,)),
+        "ge": ("high > ? OR (low >= ? AND high <= ?)", (high, low, high)),
+        "le": ("low < ? OR (low >= ? AND high <= ?)", (low, low, high)),
+        "sa": ("low >= ?", (high,)),
+        "eb": ("high <= ?", (low,)),
+        "ap": ("low < ? AND high > ?", (high, low)),
+    }
+    return table[prefix]
+
+
+def _point(value: NumberValue | QuantityValue) -> tuple[str, tuple[Any, ...]]:
+    """A stored number (or range) against the asked one.
+
+    Comparisons use the number itself, equality the range its digits imply. The slack absorbs what binary floats
+    cannot hold, far below any digit a client can mean.
+    """
+    number, low, high = float(value.number), float(value.low), float(value.high)
+    slack = abs(number) * RELATIVE_SLACK
+    within = ("low >= ? AND low < ? AND high < ?", (low - slack, high - slack, high - slack))
+    table: dict[str, tuple[str, tuple[Any, ...]]] = {
+        "eq": within,
+        "ne": within,
+        "ap": ("low < ? AND high >= ?", (high, low)),
+        "gt": ("high > ?", (number + slack,)),
+        "ge": ("high >= ?", (number - slack,)),
+        "lt": ("low < ?", (number - slack,)),
+        "le": ("low <= ?", (number + slack,)),
+        "sa": ("low > ?", (number + slack,)),
+        "eb": ("high < ?", (number - slack,)),
+    }
+    return table[value.prefix]
+
+
+def _quantity(catalogue: Catalogue, value: QuantityValue) -> tuple[str, tuple[Any, ...]]:
+    sql, args = _point(value)
+    if value.code is None:
+        return sql, args
+    if value.system:
+        return f"({sql}) AND code = ? AND system = ?", (*args, value.code, catalogue.system(value.system))
+    return f"({sql}) AND (code = ? OR unit = ?)", (*args, value.code, value.code)
+
+
+def _reference(type: str, match: Match, value: ReferenceValue) -> tuple[str, tuple[Any, ...]]:
+    if value.url is not None:
+        return "target = ?", (value.url,)
+    types = (value.type or match.modifier,) if value.type or match.modifier else targets_of(type, match.name)
+    marks = ", ".join("?" * len(types))
+    return f"target IN ({marks})", tuple(f"{target}/{value.id}" for target in types)
+
+
+def targets_of(type: str, name: str) -> tuple[str, ...]:
+    """The types a reference parameter may point to."""
+    return tuple(search_parameters(type)[name].targets)
+
+
+def _uri(match: Match, value: UriValue) -> tuple[str, tuple[Any, ...]]:
+    if match.modifier == "below":
+        return "uri >= ? AND uri < ?", (value.uri, value.uri + LAST_CHARACTER)
+    if match.modifier == "above":
+        return "substr(?, 1, length(uri)) = uri", (value.uri,)
+    return "uri = ?", (value.uri,)
+
+
+def _identifier(catalogue: Catalogue, type: str, match: Match) -> Condition:
+    param = catalogue.param(type, f"{match.name}:identifier")
+    parts = [_token(catalogue, Match(match.name, "token", ()), v) for v in match.values if isinstance(v, TokenValue)]
+    where = " OR ".join(f"({sql})" for sql, _ in parts)
+    return Condition("idx_token", f"param = ? AND ({where})", (param, *(a for _, args in parts for a in args)))
+
+
+# --- the resource's own columns -------------------------------------------------------------------------------
+
+
+def _id(match: Match) -> Condition:
+    ids = [v.code for v in match.values if isinstance(v, TokenValue)]
+    marks = ", ".join("?" * len(ids))
+    return Condition("fhir_resource", f"id IN ({marks})", tuple(ids), negated=match.modifier == "not")
+
+
+def _last_updated(match: Match) -> Condition:
+    clauses: list[str] = []
+    args: list[Any] = []
+    for value in match.values:
+        assert isinstance(value, DateValue)
+        low, high = microseconds(value.low), microseconds(value.high)
+        sql, values = interval(value.prefix, low, high)
+        clauses.append(f"(NOT ({sql}))" if value.prefix == "ne" else f"({sql})")
+        args.extend(-(-v // 1000) for v in values)
+    where = " OR ".join(clauses).replace("high", "updated + 1").replace("low", "updated")
+    return Condition("fhir_resource", f"({where})", tuple(args))
+
+
+_OWN_COLUMNS: dict[str, Callable[[Match], Condition]] = {"_id": _id, "_lastUpdated": _last_updated}
+
+
+# --- chains ---------------------------------------------------------------------------------------------------
+
+
+def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
+    """References whose target satisfies the inner criterion."""
+    selects: list[str] = []
+    args: list[Any] = [catalogue.param(type, chain.name)]
+    for target in chain.targets:
+        inner = condition(catalogue, target, chain.inner)
+        sql, values = _pks(inner)
+        selects.append(f"SELECT type || '/' || id FROM fhir_resource WHERE type = ? AND deleted = 0 AND {sql}")
+        args += [target, *values]
+    where = f"param = ? AND target IN ({' UNION ALL '.join(selects)})"
+    return Condition("idx_reference", where, tuple(args))
+
+
+def _has(catalogue: Catalogue, has: Has) -> Condition:
+    """Resources that some `has.type` refers to and that satisfies the inner criterion."""
+    inner = condition(catalogue, has.type, has.inner)
+    sql, values = _pks(inner)
+    args = (catalogue.param(has.type, has.name), *values)
+    select = f"SELECT target FROM idx_reference WHERE param = ? AND {sql}"
+    return Condition("fhir_resource", f"type || '/' || id IN ({select})", args)
+
+
+def _pks(inner: Condition) -> tuple[str, Sequence[Any]]:
+    """An expression on `pk` of the surrounding select."""
+    sql, args = inner.members()
+    return (f"pk NOT IN ({sql})" if inner.negated else f"pk IN ({sql})"), args

@@ -1,0 +1,77 @@
+"""The hot search: one subject, one code, a date range, newest or oldest first, answered from one index.
+
+idx_subject_code holds (target, code, system, low, id): patient + code + date is a single range scan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_facade.adapters.embedded.catalogue import Catalogue
+from fhir_facade.adapters.embedded.criteria import condition, interval, microseconds
+from fhir_facade.adapters.embedded.source import Source
+from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, SearchQuery, TokenValue
+
+SUBJECT_PARAMS = frozenset({"subject", "patient"})
+NO_DATE = -(2**63)
+
+_ONE_OF_SEVERAL_SYSTEMS = (
+    "h.system = (SELECT min(system) FROM idx_subject_code m WHERE m.pk = h.pk AND m.target = h.target AND m.code = h.code)",
+    (),
+)
+
+
+def hot_source(catalogue: Catalogue, query: SearchQuery) -> Source | None:
+    """The source for a query of the hot shape; None when the general way must answer it."""
+    if query.type != "Observation" or query.any_of:
+        return None
+    target = next((t for c in query.criteria if (t := _subject(c))), None)
+    token = next((t for c in query.criteria if (t := _code(c))), None)
+    if target is None or token is None or not _sorted_by_date(query):
+        return None
+    return _source(catalogue, query, target, token)
+
+
+def _subject(criterion: Criterion) -> str | None:
+    match criterion:
+        case Match(name, "reference", (ReferenceValue(type_, str(id_), None),), modifier) if name in SUBJECT_PARAMS:
+            kind = type_ or modifier or ("Patient" if name == "patient" else None)
+            return f"{kind}/{id_}" if kind and modifier != "identifier" else None
+    return None
+
+
+def _code(criterion: Criterion) -> TokenValue | None:
+    match criterion:
+        case Match("code", "token", (TokenValue(_, str(), None) as value,), None):
+            return value
+    return None
+
+
+def _sorted_by_date(query: SearchQuery) -> bool:
+    return len(query.sort) == 1 and query.sort[0].name == "date" and query.sort[0].descending
+
+
+def _source(catalogue: Catalogue, query: SearchQuery, target: str, token: TokenValue) -> Source:
+    filters: list[tuple[str, tuple[Any, ...]]] = [("h.target = ? AND h.code = ?", (target, token.code))]
+    if token.system is None:
+        filters.append(_ONE_OF_SEVERAL_SYSTEMS)
+    else:
+        filters.append(("h.system = ?", (catalogue.system(token.system),)))
+    used = {"subject": False, "code": False}
+    for criterion in query.criteria:
+        if not used["subject"] and _subject(criterion) == target:
+            used["subject"] = True
+        elif not used["code"] and _code(criterion) == token:
+            used["code"] = True
+        else:
+            filters.append(_date(criterion) or condition(catalogue, query.type, criterion).holds_for("h.pk"))
+    tables = "idx_subject_code h CROSS JOIN fhir_resource r ON r.pk = h.pk"
+    return Source(tables, (), tuple(filters), (("h.low", True), ("h.id", False)))
+
+
+def _date(criterion: Criterion) -> tuple[str, tuple[Any, ...]] | None:
+    match criterion:
+        case Match("date", "date", (DateValue(prefix, low, high, _),), None) if prefix != "ne":
+            sql, args = interval(prefix, microseconds(low), microseconds(high))
+            return f"low > {NO_DATE} AND ({sql})", args
+    return None

@@ -1,0 +1,69 @@
+"""From the values of search parameters to rows of the index tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_facade.adapters.embedded.catalogue import Catalogue
+from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
+from fhir_facade.fhir.extract import extract
+from fhir_facade.fhir.extract.rows import IndexRows, ReferenceRow
+from fhir_facade.fhir.references import local_targets
+from fhir_facade.values import JsonObject
+
+NO_SYSTEM = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """The values of one resource, the code systems among them, and the local resources it refers to."""
+
+    values: IndexRows | None = None
+    systems: frozenset[str] = field(default_factory=frozenset)
+    targets: frozenset[str] = field(default_factory=frozenset)
+
+
+def index_values(resource: JsonObject) -> Indexed:
+    """Everything that can be computed before the writer is asked."""
+    values = extract(resource)
+    systems = {token.system or NO_SYSTEM for token in values.tokens}
+    systems.update(quantity.system or NO_SYSTEM for quantity in values.quantities)
+    return Indexed(values, frozenset(systems), frozenset(local_targets(resource)))
+
+
+def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows per kind, without the pk: parameters and systems as numbers. Systems must be known by now."""
+    values = indexed.values
+    if values is None:
+        return {}
+    number, system = catalogue.param, catalogue.system
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        "token": [(number(type, t.param), t.code or "", system(t.system or NO_SYSTEM)) for t in values.tokens],
+        "string": [(number(type, s.param), s.text, s.exact) for s in values.strings],
+        "date": [(number(type, d.param), d.low, d.high) for d in values.dates],
+        "number": [(number(type, n.param), n.low, n.high) for n in values.numbers],
+        "quantity": [
+            (number(type, q.param), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
+            for q in values.quantities
+        ],
+        "reference": [(_target(r), number(type, r.param)) for r in values.references],
+        "uri": [(number(type, u.param), u.uri) for u in values.uris],
+    }
+    if type == "Observation":
+        rows["subject_code"] = list(_subject_codes(catalogue, values))
+    return {kind: found for kind, found in rows.items() if found}
+
+
+def _target(row: ReferenceRow) -> str:
+    return f"{row.type}/{row.id}" if row.id is not None else row.url or ""
+
+
+def _subject_codes(catalogue: Catalogue, values: IndexRows) -> Iterable[tuple[Any, ...]]:
+    subjects = {_target(r) for r in values.references if r.param in SUBJECT_PARAMS}
+    codes = {(t.code, t.system or NO_SYSTEM) for t in values.tokens if t.param == "code" and t.code}
+    low, high = min(((d.low, d.high) for d in values.dates if d.param == "date"), default=(NO_DATE, NO_DATE))
+    for subject in subjects:
+        for code, system in codes:
+            yield subject, code, catalogue.system(system), low, high

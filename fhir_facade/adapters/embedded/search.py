@@ -1,0 +1,164 @@
+"""Searches on the index rows: candidates from the rarest criterion, the others checked one by one, keyset paging.
+
+The hot shape (one subject, one code, by date) is answered from its own index without touching the others.
+https://hl7.org/fhir/R4/search.html
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from fhir_facade.adapters.embedded.catalogue import Catalogue
+from fhir_facade.adapters.embedded.criteria import Condition, condition
+from fhir_facade.adapters.embedded.hot import hot_source
+from fhir_facade.adapters.embedded.source import Source, Sql
+from fhir_facade.adapters.embedded.write import stored_resource
+from fhir_facade.errors import Gone
+from fhir_facade.values import Page, SearchQuery, Sort, StoredResource
+
+PROBE_LIMIT = 500
+
+
+def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Page:
+    """One page on one consistent view. Gone when the cursor is not one of this query."""
+    source = hot_source(catalogue, query) or _plain_source(connection, catalogue, query)
+    total = _count(connection, source) if query.total else None
+    if query.count == 0:
+        return Page((), None, total)
+    rows = _page(connection, source, query)
+    entries = _bodies(connection, query.type, [row[0] for row in rows[: query.count]])
+    cursor = _encode(rows[query.count - 1][1:]) if len(rows) > query.count else None
+    return Page(entries, cursor, total)
+
+
+def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Source:
+    conditions = [condition(catalogue, query.type, criterion) for criterion in query.criteria]
+    driver = _rarest(connection, conditions)
+    filters = [own.holds_for("r.pk") for own in conditions if own is not driver]
+    if query.any_of:
+        filters.append(_any_of(catalogue, query))
+    keys = _sort_keys(catalogue, query)
+    if driver is None:
+        return Source("fhir_resource r", (), (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
+    members, args = driver.members()
+    tables = f"(SELECT DISTINCT pk FROM ({members})) c CROSS JOIN fhir_resource r ON r.pk = c.pk"
+    return Source(tables, args, (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
+
+
+def _rarest(connection: sqlite3.Connection, conditions: Sequence[Condition]) -> Condition | None:
+    """The positive condition with the fewest rows; counting stops at PROBE_LIMIT, where order of the query decides."""
+    positive = [own for own in conditions if not own.negated]
+    if len(positive) <= 1:
+        return positive[0] if positive else None
+    best, fewest = positive[0], PROBE_LIMIT + 1
+    for own in positive:
+        members, args = own.members()
+        found = connection.execute(f"SELECT count(*) FROM ({members} LIMIT {PROBE_LIMIT})", args).fetchone()[0]
+        if found < fewest:
+            best, fewest = own, found
+    return best
+
+
+def _any_of(catalogue: Catalogue, query: SearchQuery) -> Sql:
+    groups: list[str] = []
+    args: list[Any] = []
+    for group in query.any_of:
+        parts = [condition(catalogue, query.type, criterion).holds_for("r.pk") for criterion in group]
+        groups.append("(" + (" AND ".join(sql for sql, _ in parts) or "1") + ")")
+        args += [value for _, values in parts for value in values]
+    return "(" + " OR ".join(groups) + ")", tuple(args)
+
+
+_SORT_COLUMNS = {
+    "date": ("idx_date", "min(low)", "min(low)"),
+    "string": ("idx_string", "min(folded)", "max(folded)"),
+    "token": ("idx_token", "min(code)", "max(code)"),
+    "number": ("idx_number", "min(low)", "max(low)"),
+    "quantity": ("idx_quantity", "min(low)", "max(low)"),
+    "reference": ("idx_reference", "min(target)", "max(target)"),
+    "uri": ("idx_uri", "min(uri)", "max(uri)"),
+}
+
+
+def _sort_keys(catalogue: Catalogue, query: SearchQuery) -> tuple[tuple[str, bool], ...]:
+    """Missing values come last in both directions; without a sort the order is that of creation."""
+    if not query.sort:
+        return (("r.pk", False),)
+    keys: list[tuple[str, bool]] = []
+    for sort in query.sort:
+        expression = _sort_expression(catalogue, query.type, sort)
+        if sort.name not in ("_id", "_lastUpdated"):
+            keys.append((f"({expression} IS NULL)", False))
+        keys.append((expression, sort.descending))
+    return (*keys, ("r.id", False))
+
+
+def _sort_expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
+    if sort.name == "_id":
+        return "r.id"
+    if sort.name == "_lastUpdated":
+        return "r.updated"
+    table, first, last = _SORT_COLUMNS[sort.kind]
+    value = last if sort.descending else first
+    return f"(SELECT {value} FROM {table} WHERE pk = r.pk AND param = {catalogue.param(type, sort.name)})"
+
+
+def _page(connection: sqlite3.Connection, source: Source, query: SearchQuery) -> list[tuple[Any, ...]]:
+    """Rows of (pk, *keys), one more than the page holds."""
+    columns = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(source.keys))
+    where, args = _where(source.filters)
+    inner = f"SELECT r.pk AS pk, {columns} FROM {source.tables} WHERE {where}"
+    after, after_args = _after(source.keys, _decode(query.cursor, len(source.keys)))
+    order = ", ".join(f"k{i}{' DESC' if descending else ''}" for i, (_, descending) in enumerate(source.keys))
+    statement = f"SELECT * FROM ({inner}) WHERE {after} ORDER BY {order} LIMIT ?"
+    return connection.execute(statement, (*source.tables_args, *args, *after_args, query.count + 1)).fetchall()
+
+
+def _where(filters: Sequence[Sql]) -> Sql:
+    return " AND ".join(sql for sql, _ in filters), tuple(value for _, values in filters for value in values)
+
+
+def _after(keys: Sequence[tuple[str, bool]], values: Sequence[Any] | None) -> Sql:
+    """Rows behind the last one of the page before, in lexicographic order of the keys."""
+    if values is None:
+        return "1", ()
+    alternatives: list[str] = []
+    args: list[Any] = []
+    for i, (_, descending) in enumerate(keys):
+        equal = [f"k{j} IS ?" for j in range(i)]
+        alternatives.append(" AND ".join([*equal, f"k{i} {'<' if descending else '>'} ?"]))
+        args += [*values[:i], values[i]]
+    return "(" + " OR ".join(f"({a})" for a in alternatives) + ")", tuple(args)
+
+
+def _count(connection: sqlite3.Connection, source: Source) -> int:
+    where, args = _where(source.filters)
+    statement = f"SELECT count(*) FROM {source.tables} WHERE {where}"
+    return int(connection.execute(statement, (*source.tables_args, *args)).fetchone()[0])
+
+
+def _bodies(connection: sqlite3.Connection, type: str, pks: Sequence[int]) -> list[StoredResource]:
+    marks = ", ".join("?" * len(pks))
+    rows = connection.execute(f"SELECT pk, id, version, updated, body FROM fhir_resource WHERE pk IN ({marks})", pks)
+    found = {row[0]: stored_resource(type, *row[1:]) for row in rows}
+    return [found[pk] for pk in pks]
+
+
+def _encode(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def _decode(cursor: str | None, length: int) -> list[Any] | None:
+    if cursor is None:
+        return None
+    try:
+        values = msgspec.json.decode(cursor.encode(), type=list[str | int | float | None])
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise Gone("this page link is not valid: repeat the search") from error
+    if len(values) != length:
+        raise Gone("this page link belongs to another search: repeat the search")
+    return values

@@ -1,0 +1,132 @@
+"""The embedded store and its unit of work: FHIR resources and the facade's rows in one file, one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from fhir_facade.adapters.embedded import history as versions
+from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
+from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
+from fhir_facade.adapters.embedded.schema import migrate
+from fhir_facade.adapters.embedded.search import search
+from fhir_facade.adapters.embedded.write import Prepared, apply_writes, stored_resource, without_own
+from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.errors import Gone, NotFound, Unavailable
+from fhir_facade.ports import Clock
+from fhir_facade.rows import RowChange
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+
+PREPARE_IN_THREAD = 20  # writes; a larger transaction is indexed off the event loop
+
+ApplyRows = Callable[[sqlite3.Connection, Sequence[RowChange]], None]
+
+
+class EmbeddedStore:
+    """`FhirStore` on an open `SqliteFile`; make it with `EmbeddedStore.open`."""
+
+    def __init__(self, file: SqliteFile, clock: Clock, *, integrity: bool = True) -> None:
+        self._file = file
+        self._clock = clock
+        self._integrity = integrity
+        self._catalogue = Catalogue()
+
+    def start(self) -> None:
+        """Migrate, re-index when the extractor changed, load the catalogue. Before the first request."""
+        migrate(self._file.writer)
+        self._catalogue.load(self._file.writer)
+
+    async def read(self, ref: Ref) -> StoredResource:
+        row = (
+            self._file.read_here()
+            .execute(
+                "SELECT version, updated, body, deleted FROM fhir_resource WHERE type = ? AND id = ?",
+                (ref.type, ref.id),
+            )
+            .fetchone()
+        )
+        if row is not None and ref.version is not None and str(row[0]) != ref.version:
+            row = self._past(ref)
+        if row is None:
+            raise NotFound(f"{ref} is not there")
+        if row[3]:
+            raise Gone(f"{ref} was deleted")
+        return stored_resource(ref.type, ref.id, row[0], row[1], row[2])
+
+    def _past(self, ref: Ref) -> tuple[int, int, bytes, int] | None:
+        if ref.version is None or not ref.version.isdecimal() or len(ref.version) > 18:
+            return None
+        row: tuple[int, int, bytes, int] | None = (
+            self._file.read_here()
+            .execute(
+                "SELECT v.version, v.updated, v.body, v.deleted FROM fhir_resource r JOIN fhir_version v ON v.pk = r.pk "
+                "WHERE r.type = ? AND r.id = ? AND v.version = ?",
+                (ref.type, ref.id, int(ref.version)),
+            )
+            .fetchone()
+        )
+        return row
+
+    async def search(self, query: SearchQuery) -> Page:
+        return await self._file.read(lambda connection: search(connection, self._catalogue, query))
+
+    async def history(self, query: HistoryQuery) -> Page:
+        return await self._file.read(lambda connection: versions.history(connection, query))
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
+        return await self.commit(writes, None)
+
+    async def commit(
+        self, writes: Sequence[Write], then: Callable[[sqlite3.Connection], None] | None
+    ) -> Sequence[StoredResource]:
+        """The writes and whatever `then` does on the same connection: one transaction."""
+        prepared = await self._prepare(writes)
+        now_ms = int(self._clock.now().timestamp() * 1000)
+
+        def work(connection: sqlite3.Connection) -> list[StoredResource]:
+            stored = apply_writes(connection, prepared, now_ms=now_ms, integrity=self._integrity)
+            if then is not None:
+                then(connection)
+            return stored
+
+        return await self._file.write(work)
+
+    async def _prepare(self, writes: Sequence[Write]) -> list[Prepared]:
+        if len(writes) > PREPARE_IN_THREAD:
+            indexed = await asyncio.to_thread(lambda: [_indexed(write) for write in writes])
+        else:
+            indexed = [_indexed(write) for write in writes]
+        await self._number_systems({system for item in indexed for system in item.systems})
+        return [
+            Prepared(write, bind(self._catalogue, write.ref.type, item), without_own(item.targets, write.ref))
+            for write, item in zip(writes, indexed, strict=True)
+        ]
+
+    async def _number_systems(self, systems: set[str]) -> None:
+        missing = self._catalogue.missing_systems(systems)
+        if missing:
+            self._catalogue.adopt_systems(
+                await self._file.write(lambda connection: insert_systems(connection, missing))
+            )
+
+    async def ping(self) -> None:
+        try:
+            await self._file.read(lambda connection: connection.execute("SELECT 1 FROM fhir_meta").fetchone())
+        except sqlite3.Error as error:
+            raise Unavailable(f"the data file cannot be read: {error}") from error
+
+
+def _indexed(write: Write) -> Indexed:
+    return Indexed() if write.kind == "delete" else index_values(write.resource)
+
+
+class EmbeddedUnit:
+    """`UnitOfWork` where everything is one SQLite transaction. `apply_rows` comes from the state adapter."""
+
+    def __init__(self, store: EmbeddedStore, apply_rows: ApplyRows) -> None:
+        self._store = store
+        self._apply_rows = apply_rows
+
+    async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
+        return await self._store.commit(writes, lambda connection: self._apply_rows(connection, rows))

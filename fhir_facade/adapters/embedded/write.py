@@ -1,0 +1,198 @@
+"""What happens on the writer thread: preconditions, versions, bodies, index rows; one call is one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fhir_facade.adapters.embedded.schema import INDEX_TABLES, INSERTS
+from fhir_facade.errors import Conflict, DanglingReference, PreconditionFailed
+from fhir_facade.fhir.document import equal_values, splice
+from fhir_facade.values import Absent, ExpectVersion, Ref, StoredResource, Write
+
+IndexRows = Mapping[str, Sequence[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A write with what can be computed before the writer is asked: index rows per kind (without the row's pk) and
+    the local resources it refers to, as `Type/id`."""
+
+    write: Write
+    rows: IndexRows
+    targets: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Current:
+    pk: int
+    version: int
+    updated: int
+    deleted: bool
+    body: bytes
+
+
+def apply_writes(
+    connection: sqlite3.Connection, prepared: Sequence[Prepared], *, now_ms: int, integrity: bool
+) -> list[StoredResource]:
+    """Apply all writes or raise; the caller's savepoint undoes a partial one.
+
+    PreconditionFailed, Conflict, DanglingReference (only with `integrity`).
+    """
+    refs = [item.write.ref for item in prepared]
+    if len(set(refs)) != len(refs):
+        raise Conflict("a resource may appear only once in a transaction")
+    current = {item.write.ref: _current(connection, item.write.ref) for item in prepared}
+    for item in prepared:
+        _check_precondition(item.write, current[item.write.ref])
+    stored = [_apply(connection, item, current[item.write.ref], now_ms) for item in prepared]
+    if integrity:
+        _check_integrity(connection, prepared, stored)
+    return stored
+
+
+def _current(connection: sqlite3.Connection, ref: Ref) -> _Current | None:
+    row = connection.execute(
+        "SELECT pk, version, updated, deleted, body FROM fhir_resource WHERE type = ? AND id = ?", (ref.type, ref.id)
+    ).fetchone()
+    return None if row is None else _Current(row[0], row[1], row[2], bool(row[3]), row[4])
+
+
+def _check_precondition(write: Write, current: _Current | None) -> None:
+    live = current is not None and not current.deleted
+    match write.precondition:
+        case Absent() if live:
+            raise Conflict(f"{write.ref} exists already")
+        case ExpectVersion(version) if not live or current is None or str(current.version) != version:
+            found = f"it is version {current.version}" if live and current else "it does not exist"
+            raise PreconditionFailed(
+                f"{write.ref} was expected as version {version}, but {found}: read it again and repeat the change"
+            )
+
+
+def _apply(connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int) -> StoredResource:
+    if item.write.kind == "delete":
+        return _delete(connection, item.write.ref, current, now_ms)
+    return _put(connection, item, current, now_ms)
+
+
+def _put(connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int) -> StoredResource:
+    ref = item.write.ref
+    if current is not None and not current.deleted and equal_values(item.write.body, current.body):
+        return stored_resource(ref.type, ref.id, current.version, current.updated, current.body, change="unchanged")
+    version = 1 if current is None else current.version + 1
+    updated = now_ms if current is None else max(now_ms, current.updated + 1)
+    body = splice(item.write.body, id=ref.id, version=str(version), last_updated=instant(updated))
+    if current is None:
+        pk = connection.execute(
+            "INSERT INTO fhir_resource (type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, 0, ?)",
+            (ref.type, ref.id, version, updated, body),
+        ).lastrowid
+        assert pk is not None
+    else:
+        pk = current.pk
+        _archive(connection, pk)
+        if not current.deleted:
+            _unindex(connection, pk)
+        connection.execute(
+            "UPDATE fhir_resource SET version = ?, updated = ?, deleted = 0, body = ? WHERE pk = ?",
+            (version, updated, body, pk),
+        )
+    index(connection, item.rows, ref.id, pk)
+    change = "created" if current is None or current.deleted else "updated"
+    return stored_resource(ref.type, ref.id, version, updated, body, change=change)
+
+
+def _delete(connection: sqlite3.Connection, ref: Ref, current: _Current | None, now_ms: int) -> StoredResource:
+    if current is None:
+        return stored_resource(ref.type, ref.id, 0, now_ms, b"", deleted=True, change="unchanged")
+    if current.deleted:
+        return stored_resource(
+            ref.type, ref.id, current.version, current.updated, b"", deleted=True, change="unchanged"
+        )
+    updated = max(now_ms, current.updated + 1)
+    _archive(connection, current.pk)
+    _unindex(connection, current.pk)
+    connection.execute(
+        "UPDATE fhir_resource SET version = ?, updated = ?, deleted = 1, body = x'' WHERE pk = ?",
+        (current.version + 1, updated, current.pk),
+    )
+    return stored_resource(ref.type, ref.id, current.version + 1, updated, b"", deleted=True, change="deleted")
+
+
+def _archive(connection: sqlite3.Connection, pk: int) -> None:
+    connection.execute(
+        "INSERT INTO fhir_version (pk, version, type, id, updated, deleted, body) "
+        "SELECT pk, version, type, id, updated, deleted, body FROM fhir_resource WHERE pk = ?",
+        (pk,),
+    )
+
+
+def _unindex(connection: sqlite3.Connection, pk: int) -> None:
+    for table in INDEX_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
+
+
+def index(connection: sqlite3.Connection, rows: IndexRows, id: str, pk: int) -> None:
+    """Insert the index rows of one resource; `subject_code` rows carry its id too."""
+    for kind, values in rows.items():
+        tail = (id, pk) if kind == "subject_code" else (pk,)
+        connection.executemany(INSERTS[kind], [value + tail for value in values])
+
+
+def _check_integrity(
+    connection: sqlite3.Connection, prepared: Sequence[Prepared], stored: Sequence[StoredResource]
+) -> None:
+    """After the writes, so that resources of one transaction may refer to each other in any order."""
+    for item in prepared:
+        for target in sorted(item.targets):
+            if not _is_live(connection, target):
+                raise DanglingReference(
+                    f"{item.write.ref} refers to {target}, which is not there: create it first or correct the reference"
+                )
+    for resource in stored:
+        if resource.change == "deleted":
+            _refuse_referenced(connection, resource.ref)
+
+
+def _is_live(connection: sqlite3.Connection, target: str) -> bool:
+    type_, _, id_ = target.partition("/")
+    row = connection.execute(
+        "SELECT 1 FROM fhir_resource WHERE type = ? AND id = ? AND deleted = 0", (type_, id_)
+    ).fetchone()
+    return row is not None
+
+
+def _refuse_referenced(connection: sqlite3.Connection, ref: Ref) -> None:
+    row = connection.execute(
+        "SELECT r.type, r.id FROM idx_reference i JOIN fhir_resource r ON r.pk = i.pk WHERE i.target = ? LIMIT 1",
+        (str(ref),),
+    ).fetchone()
+    if row is not None:
+        raise Conflict(f"{ref} cannot be deleted: {row[0]}/{row[1]} refers to it")
+
+
+def instant(milliseconds: int) -> datetime:
+    """Milliseconds since 1970 as an aware UTC datetime."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
+
+
+def stored_resource(
+    type: str,
+    id: str,
+    version: int,
+    updated: int,
+    body: bytes,
+    *,
+    deleted: bool = False,
+    change: Any = None,
+) -> StoredResource:
+    return StoredResource(type, id, str(version), instant(updated), body, deleted, change)
+
+
+def without_own(targets: Iterable[str], ref: Ref) -> frozenset[str]:
+    """The targets of a resource without itself."""
+    return frozenset(target for target in targets if target != str(ref))

@@ -1,0 +1,232 @@
+"""Bundles in and out as bytes: entries are cut out and put together without touching what is inside them.
+
+https://hl7.org/fhir/R4/bundle.html, https://hl7.org/fhir/R4/http.html#transaction
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from fhir_facade.errors import BadRequest, TooLarge
+from fhir_facade.fhir.document import instant
+from fhir_facade.values import StoredResource
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"))
+
+
+class _Request(msgspec.Struct, rename="camel", kw_only=True):
+    method: str = ""
+    url: str = ""
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: str | None = None
+    if_none_exist: str | None = None
+
+
+class _Entry(msgspec.Struct, rename="camel", kw_only=True):
+    full_url: str | None = None
+    resource: msgspec.Raw | None = None
+    request: _Request | None = None
+
+
+class _Bundle(msgspec.Struct, rename="camel", kw_only=True):
+    resource_type: str = ""
+    type: str = ""
+    entry: list[_Entry] = []
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEntry:
+    """One entry as it was sent. `resource` holds its own bytes, empty when there is none."""
+
+    method: Method
+    url: str
+    full_url: str | None = None
+    resource: bytes = b""
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: str | None = None
+    if_none_exist: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBundle:
+    type: str
+    entries: tuple[BundleEntry, ...]
+
+
+_DECODER = msgspec.json.Decoder(_Bundle)
+
+
+def parse_bundle(body: bytes, *, max_entries: int) -> ParsedBundle:
+    """A batch or transaction as sent. BadRequest names the entry that is wrong; TooLarge the limit."""
+    try:
+        bundle = _DECODER.decode(body)
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"this is no Bundle: {error}") from error
+    if bundle.resource_type != "Bundle":
+        raise BadRequest("a Bundle of type batch or transaction is expected here", expression="Bundle.resourceType")
+    if len(bundle.entry) > max_entries:
+        raise TooLarge(f"{len(bundle.entry)} entries: at most {max_entries} are accepted in one Bundle, send several")
+    return ParsedBundle(bundle.type, tuple(_entry(i, entry) for i, entry in enumerate(bundle.entry)))
+
+
+def _entry(position: int, entry: _Entry) -> BundleEntry:
+    request = entry.request
+    path = f"Bundle.entry[{position}].request"
+    if request is None:
+        raise BadRequest(f"entry {position} has no request: method and url are needed", expression=path)
+    if request.method not in _METHODS:
+        raise BadRequest(f"'{request.method}' is no method of HTTP here", expression=f"{path}.method")
+    if not request.url:
+        raise BadRequest(f"entry {position} has no url", expression=f"{path}.url")
+    return BundleEntry(
+        method=request.method,  # type: ignore[arg-type]  # checked against the table above
+        url=request.url,
+        full_url=entry.full_url,
+        resource=b"" if entry.resource is None else bytes(entry.resource),
+        if_match=request.if_match,
+        if_none_match=request.if_none_match,
+        if_modified_since=request.if_modified_since,
+        if_none_exist=request.if_none_exist,
+    )
+
+
+# --- out ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry of a searchset: a match, an included resource, or an OperationOutcome without fullUrl."""
+
+    body: bytes
+    mode: Literal["match", "include", "outcome"]
+    full_url: str | None = None
+
+
+def searchset(
+    entries: Iterable[Found],
+    *,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    id: str,
+    now: datetime,
+) -> bytes:
+    """A searchset Bundle; `links` are (relation, url)."""
+    parts = [_found(entry) for entry in entries]
+    return _bundle("searchset", parts, links=links, total=total, id=id, now=now)
+
+
+def _found(entry: Found) -> bytes:
+    head = b"" if entry.full_url is None else b'"fullUrl":' + _text(entry.full_url) + b","
+    return b"{" + head + b'"resource":' + entry.body + b',"search":{"mode":"' + entry.mode.encode() + b'"}}'
+
+
+def history_bundle(
+    versions: Iterable[StoredResource],
+    *,
+    base_url: str,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    id: str,
+    now: datetime,
+) -> bytes:
+    """A history Bundle: each entry says the request that made the version and its response."""
+    parts = [_version(version, base_url) for version in versions]
+    return _bundle("history", parts, links=links, total=total, id=id, now=now)
+
+
+_MADE_BY = {
+    "created": (b"POST", b"201 Created"),
+    "updated": (b"PUT", b"200 OK"),
+    "deleted": (b"DELETE", b"204 No Content"),
+}
+
+
+def _version(version: StoredResource, base_url: str) -> bytes:
+    method, status = _MADE_BY["deleted" if version.deleted else version.change or "updated"]
+    url = version.type if method == b"POST" else str(version.ref)
+    resource = b"" if version.deleted else b'"resource":' + version.body + b","
+    return b"".join(
+        (
+            b'{"fullUrl":' + _text(f"{base_url}/{version.ref}") + b"," + resource,
+            b'"request":{"method":"' + method + b'","url":' + _text(url) + b"},",
+            b'"response":{"status":"' + status + b'","etag":' + _text(f'W/"{version.version}"'),
+            b',"lastModified":"' + instant(version.last_updated).encode() + b'"}}',
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The response of one entry of a batch or transaction."""
+
+    status: str
+    location: str | None = None
+    etag: str | None = None
+    last_modified: datetime | None = None
+    resource: bytes = b""
+    outcome: bytes = b""
+    full_url: str | None = None
+
+
+def response_bundle(
+    kind: Literal["batch-response", "transaction-response"], answers: Iterable[Answered], *, id: str
+) -> bytes:
+    return _bundle(kind, [_answer(answer) for answer in answers], links=(), total=None, id=id, now=None)
+
+
+def _answer(answer: Answered) -> bytes:
+    parts: list[bytes] = []
+    if answer.full_url is not None and answer.resource:
+        parts.append(b'"fullUrl":' + _text(answer.full_url))
+    if answer.resource:
+        parts.append(b'"resource":' + answer.resource)
+    response = [b'"status":' + _text(answer.status)]
+    if answer.location is not None:
+        response.append(b'"location":' + _text(answer.location))
+    if answer.etag is not None:
+        response.append(b'"etag":' + _text(answer.etag))
+    if answer.last_modified is not None:
+        response.append(b'"lastModified":"' + instant(answer.last_modified).encode() + b'"')
+    if answer.outcome:
+        response.append(b'"outcome":' + answer.outcome)
+    parts.append(b'"response":{' + b",".join(response) + b"}")
+    return b"{" + b",".join(parts) + b"}"
+
+
+def _bundle(
+    type: str,
+    entries: Sequence[bytes],
+    *,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    id: str,
+    now: datetime | None,
+) -> bytes:
+    """Empty arrays are left out, as JSON of FHIR demands."""
+    head = [b'{"resourceType":"Bundle","id":' + _text(id)]
+    if now is not None:
+        head.append(b'"meta":{"lastUpdated":"' + instant(now).encode() + b'"}')
+    head.append(b'"type":"' + type.encode() + b'"')
+    if total is not None:
+        head.append(b'"total":' + str(total).encode())
+    if links:
+        head.append(b'"link":[' + b",".join(_link(relation, url) for relation, url in links) + b"]")
+    if entries:
+        head.append(b'"entry":[' + b",".join(entries) + b"]")
+    return b",".join(head) + b"}"
+
+
+def _link(relation: str, url: str) -> bytes:
+    return b'{"relation":"' + relation.encode() + b'","url":' + _text(url) + b"}"
+
+
+def _text(value: str) -> bytes:
+    return msgspec.json.encode(value)

@@ -1,0 +1,58 @@
+"""What a process remembers, and for how long."""
+
+import asyncio
+
+import pytest
+
+from fhir_facade.adapters.memory import ProcessMemory
+
+
+class Ticking:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+async def test_a_failure_is_not_remembered():
+    memory = ProcessMemory()
+    answers = iter([ValueError("no"), 2])
+
+    async def make():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(ValueError, match="no"):
+        await memory.recall(("k",), for_s=10, make=make)
+    assert await memory.recall(("k",), for_s=10, make=make) == 2
+
+
+async def test_callers_at_the_same_time_share_one_question():
+    memory, asked = ProcessMemory(), []
+
+    async def make():
+        asked.append(1)
+        await asyncio.sleep(0)
+        return len(asked)
+
+    assert await asyncio.gather(*(memory.recall(("k",), for_s=10, make=make) for _ in range(5))) == [1] * 5
+
+
+async def test_an_answer_ends_with_its_time_or_when_forgotten():
+    clock = Ticking()
+    memory, asked = ProcessMemory(clock), []
+
+    async def make():
+        asked.append(1)
+        return len(asked)
+
+    assert await memory.recall(("a", 1), for_s=5, make=make) == 1
+    clock.now = 6
+    assert await memory.recall(("a", 1), for_s=5, make=make) == 2
+    memory.forget("b")
+    assert await memory.recall(("a", 1), for_s=5, make=make) == 2
+    memory.forget("a")
+    assert await memory.recall(("a", 1), for_s=5, make=make) == 3
