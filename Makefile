@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock
+.PHONY: help install lock hapi
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,3 +25,9 @@ $(STAMP): pyproject.toml requirements.lock
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --all-extras --python-version 3.11 --no-header -q -o requirements.lock
+
+HAPI_PORT ?= 8080
+hapi: ## build and start HAPI (H2 file; FHIR_FACADE_HAPI_DATABASE_URL=postgresql://… for PostgreSQL)
+	@mkdir -p hapi/run
+	@echo 'HAPI starts on 127.0.0.1:$(HAPI_PORT), half a minute to a minute; then: FHIR_FACADE_STORE=hapi FHIR_FACADE_HAPI_URL=http://127.0.0.1:$(HAPI_PORT)/fhir $(BIN)/fhir-facade serve'
+	@hapi/start --port $(HAPI_PORT) --h2-file hapi/run/hapi

@@ -1,0 +1,119 @@
+"""Runs PostgreSQL or HAPI for one test run: `python -m tests.hapi_keeper postgres|hapi FOLDER`.
+
+Writes `FOLDER/<service>.json`, closes its standard output, and stops the service when the lock `FOLDER/alive` is free.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.hapi_server import ROOT, postgres_tool, psql
+
+QUICK_START = "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+QUICK_AND_UNSAFE = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "listen_addresses": "127.0.0.1",
+}
+Stop = Callable[[], None]
+
+
+def main(service: str, folder: Path) -> None:
+    state, stop = {"postgres": start_postgres, "hapi": start_hapi}[service](folder)
+    publish(folder / f"{service}.json", state)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with (folder / "alive").open() as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        stop()
+    if not any(folder.glob("*.json")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(path: Path, state: dict[str, str]) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(state))
+    draft.rename(path)
+
+
+def start_postgres(folder: Path) -> tuple[dict[str, str], Stop]:
+    """A cluster of its own: the server refuses to run as root, so root becomes the system user `postgres`."""
+    user = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    home, password, port = folder / "postgres", secrets.token_hex(16), free_port()
+    home.mkdir()
+    (home / "password").write_text(password)
+    for path in (home, home / "password"):
+        os.chown(path, user.pw_uid, user.pw_gid)
+        path.chmod(0o700)
+    rights = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+
+    def run(tool: str, *arguments: str) -> None:
+        env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        subprocess.run(
+            [str(postgres_tool(tool)), *arguments], check=True, cwd=home, env=env, stdout=sys.stderr, **rights
+        )
+
+    data = str(home / "data")
+    run("initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=scram-sha-256", "--no-sync",
+        f"--pwfile={home / 'password'}")  # fmt: skip
+    settings = " ".join(f"-c {name}={value}" for name, value in QUICK_AND_UNSAFE.items())
+    options = f"-p {port} -c unix_socket_directories={home} {settings}"
+    run("pg_ctl", "-D", data, "-w", "-s", "-l", str(home / "log"), "-o", options, "start")
+
+    def stop() -> None:
+        run("pg_ctl", "-D", data, "-m", "immediate", "-s", "stop")
+        shutil.rmtree(home, ignore_errors=True)
+        (folder / "postgres.json").unlink()
+
+    return {"url": f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"}, stop
+
+
+def start_hapi(folder: Path) -> tuple[dict[str, str], Stop]:
+    """HAPI in a fresh database of the run's cluster, told to say a random text about itself."""
+    admin = str(json.loads((folder / "postgres.json").read_text())["url"])
+    psql(admin, "CREATE DATABASE hapi")
+    database, canary = admin.removesuffix("/postgres") + "/hapi", secrets.token_hex(16)
+    env = {
+        **os.environ,
+        "JAVA_OPTS": QUICK_START,
+        "FHIR_FACADE_HAPI_DATABASE_URL": database,
+        "HAPI_FHIR_IMPLEMENTATION_DESCRIPTION": canary,
+    }
+    server = subprocess.Popen(
+        [sys.executable, str(ROOT / "hapi" / "start"), "--port", "0"], env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    lines = (line for line in server.stdout if line.startswith('{"url"'))
+    said = next(lines, None)
+    if said is None:
+        sys.exit("hapi/start ended before the server answered")
+
+    def stop() -> None:
+        (folder / "hapi.json").unlink()
+        server.terminate()
+        server.wait()
+
+    return {"url": json.loads(said)["url"], "postgres_url": database, "canary": canary}, stop
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
