@@ -1,0 +1,1 @@
+"""Vendor payloads become FHIR Observations: pure functions, one file per vendor, no network, no facade."""
