@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fhir_facade.adapters.state.appends import Appends
-from fhir_facade.adapters.state.statements import Step, insert_step, names_of, plain_insert, row_exists
+from fhir_facade.adapters.state.statements import Step, insert_step, names_of, plain_insert
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
 from fhir_facade.adapters.state.transaction import Transaction
 from fhir_facade.errors import Conflict, Unavailable
@@ -93,10 +93,7 @@ class PostgresState:
                     plain_insert(table, names_of(table, verb)), [dict(zip(names, v, strict=True)) for v in values]
                 )
 
-        try:
-            await _repeated(self._engine, insert)
-        except IntegrityError as error:
-            raise row_exists(ordered[0][0][0]) from error
+        await _repeated(self._engine, insert)
 
 
 class _PostgresTransaction(Transaction):
@@ -173,8 +170,8 @@ def _repeatable() -> Iterator[None]:
 def _facade_errors() -> Iterator[None]:
     try:
         yield
-    except IntegrityError:
-        raise
+    except IntegrityError as error:
+        raise Conflict("a row with this key exists already") from error
     except FAILURES as error:
         if getattr(getattr(error, "orig", None), "sqlstate", None) in UNORDERED:
             raise _Again from error
@@ -184,4 +181,4 @@ def _facade_errors() -> Iterator[None]:
 def _named(error: BaseException) -> str:
     """What went wrong without the statement or its values."""
     cause = getattr(error, "orig", None) or error
-    return type(cause).__name__
+    return type(cause.__cause__ or cause).__name__

@@ -61,7 +61,7 @@ class Transaction:
             query = query.order_by(*(_ordering(table, name) for name in (*order, *_tie_breakers(table, order))))
         if limit is not None:
             query = query.limit(limit)
-        return [table.decode(values) for values in self._connection.execute(query).tuples()]
+        return [table.decode(values) for values in self._connection.execute(query)]
 
     def count(self, row: type[Row], *where: Condition) -> int:
         table = self._tables.of(row)
@@ -80,7 +80,7 @@ class Transaction:
         query = sa.update(table.table).where(*_conditions(table, where)).values(encoded).returning(*table.selected())
         with self._savepoint(table, "put"):
             try:
-                changed = self._connection.execute(query).tuples().all()
+                changed = self._connection.execute(query).all()
             except IntegrityError as error:
                 raise row_exists(table) from error
         return [table.decode(values_now) for values_now in changed]
