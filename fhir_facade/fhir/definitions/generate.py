@@ -33,6 +33,8 @@ FHIR_TYPE = HL7 + "StructureDefinition/structuredefinition-fhir-type"
 # Defined in prose only: https://hl7.org/fhir/R4/search.html#all
 PROSE_PARAMETERS = {"_filter": "special", "_has": "special", "_list": "special", "_type": "token"}
 ABSTRACT = ("Resource", "DomainResource")
+# R4 4.0.1 swaps the definitions of these two components: `code` is the token, `target` the reference.
+SWAPPED = {"DocumentReference-relationship"}
 
 
 def condense(folder: Path) -> Json:
@@ -131,7 +133,7 @@ def _parameters(definitions: Iterable[Json], types: list[str], elements: Json) -
         for owner in item["base"]:
             expression = _own_branches(item.get("expression", ""), owner)
             targets = _targets(item, expression, types, elements)
-            components = [_component(part, by_url) for part in item.get("component", [])]
+            components = _components(item, by_url)
             name = "Resource" if owner in ABSTRACT else owner
             found[name][item["code"]] = [item["type"], expression, targets, components]
     return {name: dict(sorted(own.items())) for name, own in sorted(found.items())}
@@ -144,9 +146,13 @@ def _own_branches(expression: str, owner: str) -> str:
     return " | ".join(branch for branch in rooted if re.match(rf"\(*{owner}\b", branch))
 
 
-def _component(part: Json, by_url: Mapping[str, Json]) -> list[str]:
-    definition = by_url[part["definition"]]
-    return [definition["code"], definition["type"], part["expression"]]
+def _components(item: Json, by_url: Mapping[str, Json]) -> list[list[str]]:
+    parts = item.get("component", [])
+    definitions = [by_url[part["definition"]] for part in parts]
+    if item["id"] in SWAPPED:
+        definitions.reverse()
+    pairs = zip(parts, definitions, strict=True)
+    return [[definition["code"], definition["type"], part["expression"]] for part, definition in pairs]
 
 
 def _targets(item: Json, expression: str, types: list[str], elements: Json) -> list[str]:

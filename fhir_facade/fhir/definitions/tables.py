@@ -117,7 +117,7 @@ def is_resource_type(name: str) -> bool:
 
 
 @cache
-def search_parameters(type: str) -> Mapping[str, SearchParameter]:  # noqa: A002 - the word of FHIR
+def search_parameters(type: str) -> Mapping[str, SearchParameter]:
     """The parameters of a type by code, common ones included; `Resource`: the common ones alone. KeyError: no type."""
     rows = _parameters("Resource") if type == ANY_TYPE else {**_parameters("Resource"), **_parameters(type)}
     return MappingProxyType({code: _parameter(type, code, row) for code, row in sorted(rows.items())})
@@ -132,7 +132,7 @@ def _parameter(owner: str, code: str, row: _Parameter) -> SearchParameter:
     return SearchParameter(owner, code, row.kind, row.expression, targets, tuple(Component(*p) for p in row.components))
 
 
-def reference_targets(type: str, code: str) -> tuple[str, ...]:  # noqa: A002 - the word of FHIR
+def reference_targets(type: str, code: str) -> tuple[str, ...]:
     """Types that the reference parameter `code` of `type` can point to; empty when it is no reference parameter."""
     found = search_parameters(type).get(code)
     return found.targets if found else ()

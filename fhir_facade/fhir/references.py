@@ -1,0 +1,91 @@
+"""Reading, finding and relativising references (https://hl7.org/fhir/R4/references.html#literal).
+
+parse_reference(text, *, base_url=None) -> Reference
+references_in(resource) -> Iterator[(path, reference string)]
+relative_to(base_url, text) -> str
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from fhir_facade.fhir.definitions.tables import is_resource_type
+
+ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+_LITERAL = re.compile(
+    r"(?:(?P<base>[a-z][a-z0-9+.\-]*://[^\s?#]+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?",
+    re.ASCII,
+)
+_CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<query>.+)", re.ASCII | re.DOTALL)
+
+ReferenceKind = Literal["relative", "absolute", "urn", "contained", "conditional", "canonical", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a reference string says.
+
+    relative: `type`, `id`, perhaps `version`. absolute: the same, and `url` as written (another server).
+    urn: `url` (urn:uuid, urn:oid). contained: `id` without `#` ("" is the container). conditional: `type`, `query`.
+    canonical: `url` without `|version`, `version`. unknown: `url` holds the text.
+    """
+
+    kind: ReferenceKind
+    type: str | None = None
+    id: str | None = None
+    version: str | None = None
+    url: str | None = None
+    query: str | None = None
+
+
+def parse_reference(text: str, *, base_url: str | None = None) -> Reference:
+    """Never fails: what is none of the known forms is `unknown`. URLs below `base_url` are relative."""
+    if text.startswith("#"):
+        return Reference("contained", id=text[1:])
+    if text.startswith("urn:"):
+        return Reference("urn", url=text)
+    if base_url is not None:
+        text = relative_to(base_url, text)
+    found = _LITERAL.fullmatch(text)
+    if found is not None and is_resource_type(found["type"]):
+        kind: ReferenceKind = "absolute" if found["base"] else "relative"
+        return Reference(kind, found["type"], found["id"], found["version"], text if found["base"] else None)
+    return _other(text)
+
+
+def _other(text: str) -> Reference:
+    found = _CONDITIONAL.fullmatch(text)
+    if found is not None and is_resource_type(found["type"]):
+        return Reference("conditional", found["type"], query=found["query"])
+    if ":" not in text:
+        return Reference("unknown", url=text)
+    url, _, version = text.partition("|")
+    return Reference("canonical", url=url, version=version or None)
+
+
+def relative_to(base_url: str, text: str) -> str:
+    """`text` without our base when it is a URL of a resource below it, else unchanged."""
+    base = base_url.rstrip("/") + "/"
+    return text[len(base) :] if text.startswith(base) and len(text) > len(base) else text
+
+
+def references_in(resource: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every string member named `reference` of any object, also in contained resources and extensions.
+
+    Paths look like `Observation.performer[0].reference`, rooted at the resource type unless `path` is given.
+    """
+    start = path or (str(resource.get("resourceType", "")) if isinstance(resource, dict) else "")
+    stack: list[tuple[str, Any]] = [(start, resource)]
+    while stack:
+        here, value = stack.pop()
+        if isinstance(value, dict):
+            found = value.get("reference")
+            if isinstance(found, str):
+                yield f"{here}.reference" if here else "reference", found
+            stack.extend((f"{here}.{key}" if here else key, item) for key, item in reversed(value.items()))
+        elif isinstance(value, list):
+            stack.extend((f"{here}[{place}]", value[place]) for place in range(len(value) - 1, -1, -1))
