@@ -1,0 +1,134 @@
+"""The token, introspection and revocation endpoints: strict reading, key fetching, then one transaction.
+
+https://www.rfc-editor.org/rfc/rfc6749#section-3.2, RFC 7662, RFC 7009
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from fhir_facade.flows.launch.assertion import claimed_client, claimed_key
+from fhir_facade.flows.launch.client_keys import ClientKeys, fetch_key_set, parse_key_set
+from fhir_facade.flows.launch.grants import BackendGrant, CodeGrant, RequiredChallenge, RotatingRefresh, SmartParameters
+from fhir_facade.flows.launch.identity import SmartIdentity
+from fhir_facade.flows.launch.keys import current_signer
+from fhir_facade.flows.launch.request import (
+    LaunchRequest,
+    MalformedRequest,
+    Pairs,
+    credential_count,
+    credentials,
+    single_parameters,
+)
+from fhir_facade.flows.launch.server import Answer, LaunchServer, Moment
+from fhir_facade.flows.launch.sign_in import Caller, SignIn
+from fhir_facade.flows.launch.standing import Introspection, Revocation
+from fhir_facade.ports import StateTransaction
+from fhir_facade.rows import Append
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.oauth import Client, Grant
+
+SIGNING_GRANTS: Final = frozenset({"authorization_code", "refresh_token"})
+
+Endpoint = Callable[[LaunchServer, LaunchRequest], Answer]
+
+
+def build_server(tx: StateTransaction, moment: Moment) -> LaunchServer:
+    """The authorization server on the rows of one transaction."""
+    server = LaunchServer(tx, moment)
+    identity = SmartIdentity(server)
+    server.register_grant(CodeGrant, [RequiredChallenge(), SmartParameters(), identity])
+    server.register_grant(RotatingRefresh, [identity])
+    server.register_grant(BackendGrant)
+    server.register_endpoint(Introspection)
+    server.register_endpoint(Revocation)
+    return server
+
+
+async def token_endpoint(sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller) -> Answer:
+    """Answer a token request; errors are answers, whatever was sent."""
+    return await _answer(sign_in, pairs, authorization, caller, LaunchServer.create_token_response)
+
+
+async def introspection_endpoint(sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller) -> Answer:
+    """Tell an authenticated client, or the bearer of an access token, what a token is worth."""
+    return await _answer(sign_in, pairs, authorization, caller, _named(Introspection.ENDPOINT_NAME))
+
+
+async def revocation_endpoint(sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller) -> Answer:
+    """End a token and everything of the same grant, for the client it was given to."""
+    return await _answer(sign_in, pairs, authorization, caller, _named(Revocation.ENDPOINT_NAME))
+
+
+def _named(name: str) -> Endpoint:
+    return lambda server, request: server.create_endpoint_response(name, request)
+
+
+async def _answer(
+    sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller, endpoint: Endpoint
+) -> Answer:
+    try:
+        parameters = single_parameters(pairs)
+        header = credentials(authorization)
+    except MalformedRequest as error:
+        return _refusal(str(error))
+    if credential_count(parameters, header) > 1:
+        return _refusal("Use one way of client authentication, not several.")
+    moment = await _gather(sign_in, parameters)
+
+    def work(tx: StateTransaction) -> Answer:
+        server, request = build_server(tx, moment), LaunchRequest("POST", parameters, header)
+        answer = endpoint(server, request)
+        tx.apply(Append(_audit(server, request, answer, caller)))
+        return answer
+
+    return await sign_in.ports.state.write(work)
+
+
+async def _gather(sign_in: SignIn, parameters: Mapping[str, str]) -> Moment:
+    """All that is slow or asks a network."""
+    ports = sign_in.ports
+    signer = await current_signer(ports) if parameters.get("grant_type") in SIGNING_GRANTS else None
+    keys = await _keys(sign_in, parameters["client_assertion"]) if "client_assertion" in parameters else ClientKeys()
+    return Moment(sign_in.issuer, ports.ids, ports.clock.now(), keys, signer)
+
+
+async def _keys(sign_in: SignIn, assertion: str) -> ClientKeys:
+    client_id, kid = claimed_client(assertion), claimed_key(assertion)
+    if client_id is None:
+        return ClientKeys()
+    client = await sign_in.ports.state.read(lambda tx: tx.get(Client, client_id))
+    if client is None or client.disabled:
+        return ClientKeys()
+    if client.jwks is not None:
+        return ClientKeys(client.id, parse_key_set(client.jwks))
+    if client.jwks_uri is None:
+        return ClientKeys(client.id)
+    keys = await fetch_key_set(sign_in.key_sets, client.jwks_uri)
+    if not any(key.get("kid") == kid for key in keys):
+        keys = await fetch_key_set(sign_in.key_sets, client.jwks_uri, fresh=True)
+    return ClientKeys(client.id, keys)
+
+
+def _refusal(description: str) -> Answer:
+    return Answer(400, {"error": "invalid_request", "error_description": description})
+
+
+def _audit(server: LaunchServer, request: LaunchRequest, answer: Answer, caller: Caller) -> AuditLine:
+    grant = server.tx.get(Grant, server.issued.grant_id) if server.issued else None
+    error = answer.body.get("error")
+    reasons = [error, *sorted({ended.revoked_because or "" for ended in server.ended})]
+    return AuditLine(
+        at=server.moment.now,
+        action="token",
+        outcome="success" if answer.status == 200 else "refused",
+        actor="client",
+        user=grant.account_id if grant else None,
+        client=request.client.row.id if request.client else None,
+        token=server.issued.id if server.issued else None,
+        patient=grant.patient if grant else None,
+        detail=", ".join(reason for reason in reasons if reason) or request.payload.grant_type,
+        address=caller.address,
+        request_id=caller.request_id,
+    )

@@ -1,0 +1,139 @@
+"""Rows behind tokens: made together, ended together.
+
+https://www.rfc-editor.org/rfc/rfc6749#section-1.5, https://www.rfc-editor.org/rfc/rfc9700#section-4.14
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from fhir_facade.access.scopes import parse_scopes
+from fhir_facade.errors import BadRequest
+from fhir_facade.flows.launch.issuer import GRANT_LIFETIME, REFRESH_IDLE
+from fhir_facade.flows.launch.opaque import ACCESS, REFRESH, digest
+from fhir_facade.ports import Ids, Ports, StateTransaction
+from fhir_facade.rows import Append
+from fhir_facade.rows.accounts import Account
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.oauth import AccessToken, Grant, RefreshToken
+
+LONGEST_MINTED: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A new access token with its row; the text exists nowhere else."""
+
+    text: str
+    row: AccessToken
+
+
+def new_access_token(
+    tx: StateTransaction, ids: Ids, grant: Grant, scope: str, now: datetime, lifetime: timedelta
+) -> Minted:
+    """An access token of the grant, at most as long-lived as the grant itself."""
+    text = ACCESS + ids.secret()
+    row = AccessToken(
+        hash=digest(text),
+        id=ids.new(),
+        grant_id=grant.id,
+        scope=scope,
+        issued_at=now,
+        expires_at=min(now + lifetime, grant.expires_at),
+    )
+    tx.apply(Append(row))
+    return Minted(text, row)
+
+
+def new_refresh_token(tx: StateTransaction, ids: Ids, grant: Grant, client_id: str, now: datetime) -> str:
+    """A refresh token of the grant: dies of idleness, or with the grant."""
+    text = REFRESH + ids.secret()
+    expires_at = min(now + REFRESH_IDLE, grant.expires_at)
+    tx.apply(
+        Append(
+            RefreshToken(
+                hash=digest(text), grant_id=grant.id, client_id=client_id, issued_at=now, expires_at=expires_at
+            )
+        )
+    )
+    return text
+
+
+def live(grant: Grant | None, now: datetime) -> bool:
+    """Whether a grant may still give and carry tokens."""
+    return grant is not None and grant.revoked_at is None and grant.expires_at > now
+
+
+def revoke_grants(tx: StateTransaction, now: datetime, because: str, *which: tuple[str, str, Any]) -> list[Grant]:
+    """End the live grants that satisfy `which`, with every access token and refresh token that came of them."""
+    ended = tx.change(Grant, [*which, ("revoked_at", "=", None)], revoked_at=now, revoked_because=because)
+    for grant in ended:
+        tx.change(AccessToken, [("grant_id", "=", grant.id), ("revoked_at", "=", None)], revoked_at=now)
+        tx.change(RefreshToken, [("grant_id", "=", grant.id), ("used_at", "=", None)], used_at=now)
+    return ended
+
+
+async def mint_token(
+    ports: Ports, *, scope: str, patient: str | None = None, username: str | None = None, minutes: int = 60
+) -> str:
+    """An access token for trying things, as the command line prints it. The patient is not looked up.
+
+    With a user it dies when the account is disabled. BadRequest for a scope that cannot be meant this way.
+    """
+    scopes = parse_scopes(scope)
+    if scopes.refused or not scopes.fhir:
+        raise BadRequest(f"Not a usable SMART scope: {', '.join(scopes.refused) or 'none given'}.")
+    if not timedelta(0) < timedelta(minutes=minutes) <= LONGEST_MINTED:
+        raise BadRequest("A token lives between 1 and 1440 minutes.")
+    now = ports.clock.now()
+
+    def mint(tx: StateTransaction) -> str:
+        account = _account(tx, username)
+        _check_person(account, patient, {one.context for one in scopes.fhir})
+        grant = Grant(
+            id=ports.ids.new(),
+            scope=scope,
+            created_at=now,
+            expires_at=now + timedelta(minutes=minutes),
+            account_id=account.id if account else None,
+            patient=patient or (account.patient_id if account else None),
+        )
+        tx.apply(Append(grant))
+        minted = new_access_token(tx, ports.ids, grant, scope, now, GRANT_LIFETIME)
+        tx.apply(Append(_audit(minted, grant, now)))
+        return minted.text
+
+    return await ports.state.write(mint)
+
+
+def _account(tx: StateTransaction, username: str | None) -> Account | None:
+    if username is None:
+        return None
+    found = tx.find(Account, ("username_key", "=", username.casefold()), ("disabled", "=", False))
+    if not found:
+        raise BadRequest(f"There is no active account {username}.")
+    return found[0]
+
+
+def _check_person(account: Account | None, patient: str | None, contexts: set[str]) -> None:
+    if account is not None and "system" in contexts:
+        raise BadRequest("system/ scopes belong to no person: leave the user out, or ask for user/ scopes.")
+    if account is None and patient is None and contexts != {"system"}:
+        raise BadRequest("patient/ scopes need a patient, user/ scopes a user (or a patient).")
+    if account is not None and account.patient_id and patient not in (None, account.patient_id):
+        raise BadRequest("This account is another patient's own.")
+
+
+def _audit(minted: Minted, grant: Grant, now: datetime) -> AuditLine:
+    return AuditLine(
+        at=now,
+        action="token",
+        outcome="success",
+        actor="operator",
+        user=grant.account_id,
+        token=minted.row.id,
+        patient=grant.patient,
+        detail="minted on the command line",
+    )

@@ -1,0 +1,206 @@
+"""Signing in with a password and staying signed in: slowed guesses, hashed and rotated session secrets.
+
+https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from fhir_facade.errors import TooManyRequests, Unauthenticated
+from fhir_facade.flows.accounts import LONGEST_PASSWORD, hash_password, needs_rehash, password_fits
+from fhir_facade.flows.launch.opaque import digest
+from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.launch.verify import principal_of_account
+from fhir_facade.ports import Ports, StateTransaction
+from fhir_facade.rows import Append, Put, Remove
+from fhir_facade.rows.accounts import Account, LoginThrottle, Session
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.oauth import PendingAuthorization
+from fhir_facade.values import Principal
+
+IDLE: Final = timedelta(hours=1)
+ABSOLUTE: Final = timedelta(hours=12)
+TOUCH: Final = timedelta(minutes=1)
+"""How often a session that is in use is written."""
+
+LONGEST_WAIT: Final = timedelta(minutes=15)
+FORGET: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Slowdown:
+    """So many failures are free; each further one doubles the wait, from one second up to `LONGEST_WAIT`."""
+
+    free: int
+
+    def wait(self, failures: int) -> timedelta:
+        beyond = failures - self.free
+        return timedelta(0) if beyond < 0 else min(timedelta(seconds=2 ** min(beyond, 20)), LONGEST_WAIT)
+
+
+PER_ACCOUNT: Final = Slowdown(free=5)
+PER_ADDRESS: Final = Slowdown(free=50)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session with its account."""
+
+    session: Session
+    account: Account
+
+
+async def sign_in_with_password(
+    ports: Ports, *, username: str, password: str, old_cookie: str | None, caller: Caller
+) -> str:
+    """Check a password and start a session; returns the new cookie value.
+
+    Unauthenticated: the same for an unknown name, a wrong password and a disabled account. TooManyRequests: not even
+    looked at. The attempt is counted before the password is checked, so parallel guesses gain nothing.
+    """
+    subjects = _subjects(username, caller)
+    account = await _admitted(ports, username.casefold(), subjects, caller)
+    if len(password) > LONGEST_PASSWORD or not await password_fits(account, password):
+        await ports.state.append([_audit(ports.clock.now(), "refused", account, caller, "wrong name or password")])
+        raise Unauthenticated("The user name or the password is wrong.")
+    assert account is not None
+    fresh_hash = await hash_password(password) if needs_rehash(account) else None
+    cookie = ports.ids.secret()
+    now = ports.clock.now()
+
+    def start(tx: StateTransaction) -> None:
+        _forgive(tx, subjects)
+        if fresh_hash is not None:
+            tx.change(Account, [("id", "=", account.id)], password_hash=fresh_hash)
+        _replace_session(tx, cookie, old_cookie, account, now, caller)
+        tx.apply(Append(_audit(now, "success", account, caller, None)))
+
+    await ports.state.write(start)
+    return cookie
+
+
+async def load_session(ports: Ports, cookie: str | None) -> SignedIn | None:
+    """The live session of a cookie; None when there is none, it idled too long, ended, or the account is disabled."""
+    if not cookie:
+        return None
+    now, key = ports.clock.now(), digest(cookie)
+    signed_in = await ports.state.read(lambda tx: _load(tx, key, now))
+    if signed_in is not None and now - signed_in.session.seen_at > TOUCH:
+        await ports.state.write(lambda tx: tx.change(Session, [("hash", "=", key)], seen_at=now))
+    return signed_in
+
+
+async def end_session(ports: Ports, cookie: str | None, caller: Caller) -> None:
+    """Sign out: the cookie is worth nothing from now on."""
+    if not cookie:
+        return
+    now, key = ports.clock.now(), digest(cookie)
+
+    def end(tx: StateTransaction) -> None:
+        session = tx.get(Session, key)
+        if session is None:
+            return
+        line = AuditLine(
+            at=now,
+            action="logout",
+            outcome="success",
+            actor="person",
+            user=session.account_id,
+            address=caller.address,
+            request_id=caller.request_id,
+        )
+        tx.apply(Remove(Session, (key,)), Append(line))
+
+    await ports.state.write(end)
+
+
+async def principal_of_session(ports: Ports, cookie: str | None) -> Principal | None:
+    """Who is signed in with this cookie, as `/api/v1` and the portal ask it."""
+    signed_in = await load_session(ports, cookie)
+    if signed_in is None:
+        return None
+    return principal_of_account(signed_in.account, expires_at=signed_in.session.expires_at)
+
+
+async def _admitted(ports: Ports, key: str, subjects: dict[str, Slowdown], caller: Caller) -> Account | None:
+    now = ports.clock.now()
+    try:
+        return await ports.state.write(lambda tx: _admit(tx, now, key, subjects))
+    except TooManyRequests:
+        await ports.state.append([_audit(now, "refused", None, caller, "slowed down")])
+        raise
+
+
+def _subjects(username: str, caller: Caller) -> dict[str, Slowdown]:
+    """What is slowed down. Long names are hashed: a row's key stays short."""
+    subjects = {f"account:{digest(username.casefold())}": PER_ACCOUNT}
+    if caller.address is not None:
+        subjects[f"address:{caller.address}"] = PER_ADDRESS
+    return subjects
+
+
+def _admit(tx: StateTransaction, now: datetime, key: str, subjects: dict[str, Slowdown]) -> Account | None:
+    """Count the attempt, and fetch the account. TooManyRequests while one of the subjects has to wait."""
+    known = {row.subject: row for row in tx.find(LoginThrottle, ("subject", "in", tuple(subjects)))}
+    blocked = max((row.blocked_until for row in known.values()), default=now)
+    if blocked > now:
+        seconds = int((blocked - now).total_seconds()) + 1
+        raise TooManyRequests(f"Too many attempts. Try again in {seconds} seconds.", retry_after_s=seconds)
+    tx.apply(*(Put(_count(subject, slow, known.get(subject), now)) for subject, slow in subjects.items()))
+    rows = tx.find(Account, ("username_key", "=", key))
+    return rows[0] if rows else None
+
+
+def _count(subject: str, slow: Slowdown, row: LoginThrottle | None, now: datetime) -> LoginThrottle:
+    failures = 1 if row is None or now - row.last_at > FORGET else row.failures + 1
+    return LoginThrottle(subject=subject, failures=failures, last_at=now, blocked_until=now + slow.wait(failures))
+
+
+def _forgive(tx: StateTransaction, subjects: dict[str, Slowdown]) -> None:
+    """A right password clears the account; the address only gets this attempt back: others may guess from there."""
+    for row in tx.find(LoginThrottle, ("subject", "in", tuple(subjects))):
+        if row.subject.startswith("account:"):
+            tx.apply(Remove(LoginThrottle, (row.subject,)))
+        else:
+            tx.change(
+                LoginThrottle, [("subject", "=", row.subject)], failures=row.failures - 1, blocked_until=row.last_at
+            )
+
+
+def _replace_session(
+    tx: StateTransaction, cookie: str, old_cookie: str | None, account: Account, now: datetime, caller: Caller
+) -> None:
+    """A new secret at every sign-in; what the browser was about to authorize goes on with it."""
+    new = digest(cookie)
+    if old_cookie:
+        old = digest(old_cookie)
+        tx.apply(Remove(Session, (old,)))
+        tx.change(PendingAuthorization, [("browser", "=", old)], browser=new)
+    session = Session(
+        hash=new, account_id=account.id, created_at=now, seen_at=now, expires_at=now + ABSOLUTE, address=caller.address
+    )
+    tx.apply(Append(session))
+
+
+def _load(tx: StateTransaction, key: str, now: datetime) -> SignedIn | None:
+    session = tx.get(Session, key)
+    if session is None or session.expires_at <= now or session.seen_at + IDLE <= now:
+        return None
+    account = tx.get(Account, session.account_id)
+    return None if account is None or account.disabled else SignedIn(session, account)
+
+
+def _audit(at: datetime, outcome: str, account: Account | None, caller: Caller, detail: str | None) -> AuditLine:
+    return AuditLine(
+        at=at,
+        action="login",
+        outcome=outcome,
+        actor="person",
+        user=account.id if account else None,
+        detail=detail,
+        address=caller.address,
+        request_id=caller.request_id,
+    )
