@@ -170,6 +170,10 @@ class VendorError(UpstreamError):
     """A wearable vendor refused, failed, or answered what cannot be read; nothing of that page was stored."""
 
 
+class AccessTokenRefused(VendorError):
+    """The vendor does not accept the access token (any more): refresh it once and ask again."""
+
+
 class ReconsentNeeded(VendorError):
     """The vendor no longer accepts our tokens: the person has to connect again."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
 from fhir_facade.rows import Row, RowChange
@@ -132,7 +132,7 @@ class Streams(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VendorTokens:
-    """What a vendor's token endpoint answered. `refresh_token` None: keep the one we have."""
+    """What a vendor's token endpoint answered. `refresh_token` None: keep the one we have; no `scopes`: as before."""
 
     access_token: str
     refresh_token: str | None
@@ -141,45 +141,65 @@ class VendorTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class VendorPage:
-    """One page of vendor records of one data type, as parsed JSON; `complete` says that nothing of the asked range
-    is missing after the last page."""
+class VendorDevice:
+    """A device the person paired with the vendor account; `id` is the vendor's."""
+
+    id: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSettings:
+    """What the vendor knows beside the data: the person's current IANA zone (None: unknown) and the paired devices."""
+
+    zone: str | None
+    devices: tuple[VendorDevice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VendorRecords:
+    """All records of one data type in a window, as parsed JSON with `Decimal` for fractions.
+
+    `complete` False: the vendor had more than we were willing to read; what is missing here may exist there.
+    """
 
     records: Sequence[Mapping[str, Any]]
-    next_page: str | None
     complete: bool
 
 
 class DeviceVendor(Protocol):
-    """A wearable vendor: consent, tokens, identity, records. Raises `VendorError` and below."""
+    """A wearable vendor: consent, tokens, identity, records. Raises `VendorError` and below.
+
+    `scopes` is what is asked for; `data_types` maps each data type to the scope that opens it.
+    """
 
     name: str
     scopes: tuple[str, ...]
+    data_types: Mapping[str, str]
 
-    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str, login_hint: str | None = None) -> str: ...
+    def authorize_url(self, *, state: str, challenge: str, redirect_uri: str) -> str:
+        """Where the person's browser goes. A caller may append `login_hint`."""
 
-    async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> VendorTokens: ...
+    async def exchange(self, *, code: str, verifier: str, redirect_uri: str) -> VendorTokens:
+        """ReconsentNeeded when the code is not accepted."""
 
-    async def refresh(self, refresh_token: str) -> VendorTokens: ...
+    async def refresh(self, refresh_token: str) -> VendorTokens:
+        """ReconsentNeeded when the token is dead."""
 
-    async def revoke(self, token: str) -> None: ...
+    async def revoke(self, token: str) -> None:
+        """Returns also when the vendor does not know the token any more."""
 
     async def identity(self, access_token: str) -> str:
         """The vendor's stable user id."""
 
-    async def fetch(
-        self, access_token: str, *, data_type: str, start: datetime, end: datetime, page: str | None
-    ) -> VendorPage: ...
+    async def settings(self, access_token: str) -> VendorSettings:
+        """MissingScope when the person did not grant it."""
 
-
-class Memory(Protocol):
-    """What this process remembers for a short while, so that a question is not asked anew on every request."""
-
-    async def recall(self, key: tuple[Any, ...], *, for_s: float, make: Callable[[], Awaitable[T]]) -> T:
-        """The remembered answer, or a new one from `make`; callers that ask at the same time share one `make`."""
-
-    def forget(self, topic: str) -> None:
-        """Drop every answer whose key begins with `topic`."""
+    async def fetch(self, access_token: str, *, data_type: str, start: date, end: date) -> VendorRecords:
+        """Everything in the window, all pages. Daily values: civil days from `start` to before `end`. Records with
+        a time: from midnight UTC of `start` on, sleeps by their end, and no upper bound. Order is not promised.
+        AccessTokenRefused: refresh and ask again. Any failed page fails the whole read."""
 
 
 @dataclass(frozen=True, slots=True)
