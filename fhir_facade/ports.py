@@ -202,6 +202,16 @@ class DeviceVendor(Protocol):
         AccessTokenRefused: refresh and ask again. Any failed page fails the whole read."""
 
 
+class Memory(Protocol):
+    """What this process remembers for a short while, so that a question is not asked anew on every request."""
+
+    async def recall(self, key: tuple[Any, ...], *, for_s: float, make: Callable[[], Awaitable[T]]) -> T:
+        """The remembered answer, or a new one from `make`; callers that ask at the same time share one `make`."""
+
+    def forget(self, topic: str) -> None:
+        """Drop every answer whose key begins with `topic`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the rooms may ask of the world; built once in `app.py`."""
