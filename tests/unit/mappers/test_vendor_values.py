@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from mappers.vendor_values import Unreadable, at, civil_date, instant, local_text, number, offset
 
-
 PARTS = ("year", "month", "day")
 
 
