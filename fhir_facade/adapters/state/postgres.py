@@ -20,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fhir_facade.adapters.state.appends import Appends
+from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import Step, insert_step, names_of, plain_insert
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
 from fhir_facade.adapters.state.transaction import Transaction
@@ -37,6 +38,7 @@ ATTEMPTS = 14
 FIRST_PAUSE_S = 0.004
 LONGEST_PAUSE_S = 0.25
 
+MIGRATING = int.from_bytes(b"facadeDB")  # the advisory lock of whoever changes tables
 UNORDERED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 FAILURES = (DBAPIError, PoolTimeout, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -56,6 +58,16 @@ class PostgresState:
         self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writers = self._engine.execution_options(isolation_level="SERIALIZABLE")
         self._appends = Appends(self._insert)
+
+    async def migrate(self) -> None:
+        """Bring the tables to the newest revision; one process does it, others that start meanwhile wait.
+
+        Unavailable when a newer program wrote the database.
+        """
+        with _facade_errors():
+            async with self._engine.begin() as connection:
+                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
+                await connection.run_sync(upgrade)
 
     async def close(self) -> None:
         """Commit what waits and give the connections back."""

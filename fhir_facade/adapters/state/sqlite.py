@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import (
     Step,
     Verb,
@@ -45,6 +47,10 @@ class SqliteState:
         self._file = file
         self._tables = tables or facade_tables()
         self._threads = threading.local()
+
+    async def migrate(self) -> None:
+        """Bring the tables to the newest revision. Unavailable when a newer program wrote the file."""
+        await self._file.write(self._upgrade)
 
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.read(lambda connection: self._run(connection, work))
@@ -77,10 +83,12 @@ class SqliteState:
         return list(batches.items())
 
     def _run(self, connection: sqlite3.Connection, work: Callable[[StateTransaction], T]) -> T:
-        try:
+        with _facade_errors():
             return work(_SqliteTransaction(self._core(connection), connection, self._tables))
-        except (DBAPIError, sqlite3.Error) as error:
-            raise Unavailable(f"the data file cannot be used: {type(error).__name__}") from error
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        with _facade_errors():
+            upgrade(self._core(connection))
 
     def _core(self, connection: sqlite3.Connection) -> sa.Connection:
         """SQLAlchemy on this thread's connection, made once; it is never told to begin, commit or roll back."""
@@ -116,6 +124,15 @@ def core_connection(connection: sqlite3.Connection) -> sa.Connection:
         hide_parameters=True,
     )
     return engine.connect()
+
+
+@contextmanager
+def _facade_errors() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        raise Unavailable(f"the data file cannot be used: {cause}") from error
 
 
 def _execute(connection: sqlite3.Connection, step: Step) -> int:

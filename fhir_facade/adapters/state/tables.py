@@ -95,24 +95,27 @@ def facade_tables() -> Tables:
 
 
 def _sql_table(spec: TableSpec, columns: Iterable[Column], metadata: sa.MetaData) -> sa.Table:
+    key = sa.PrimaryKeyConstraint(*spec.key, name=f"pk_{spec.name}")
     indexes = [_index(spec, fields, unique=False) for fields in spec.indexes]
+    options: dict[str, Any] = {"sqlite_autoincrement": True} if spec.serial else {}
     uniques = [_index(spec, fields, unique=True) for fields in spec.unique]
     return sa.Table(
         spec.name,
         metadata,
         sa.Column("tenant", sa.Text(), nullable=False, server_default=TENANT),
         *(_sql_column(spec, column) for column in columns),
-        sa.PrimaryKeyConstraint(*spec.key, name=f"pk_{spec.name}"),
+        key,
         *indexes,
         *uniques,
-        sqlite_autoincrement=spec.serial,
+        **options,
     )
 
 
 def _sql_column(spec: TableSpec, column: Column) -> sa.Column[Any]:
     if spec.serial and column.name == spec.key[0]:
-        return sa.Column(column.name, SERIAL, sa.Identity(), nullable=False)
-    return sa.Column(column.name, column.type, nullable=column.nullable, autoincrement=False)
+        return sa.Column(column.name, SERIAL, autoincrement=True, nullable=False)
+    counted = column.name in spec.key and isinstance(column.type, sa.BigInteger)
+    return sa.Column(column.name, column.type, nullable=column.nullable, autoincrement=False if counted else "auto")
 
 
 def _index(spec: TableSpec, fields: tuple[str, ...], *, unique: bool) -> sa.Index:
