@@ -10,8 +10,6 @@ references, uris, composites; each row is a tuple (NamedTuple) that starts with 
 
 from __future__ import annotations
 
-from typing import Any
-
 from fhir_facade.fhir.extract.compile import extractor, single_extractor
 from fhir_facade.fhir.extract.rows import (
     Canonical,
@@ -25,6 +23,7 @@ from fhir_facade.fhir.extract.rows import (
     TokenRow,
     UriRow,
 )
+from fhir_facade.values import JsonObject
 
 __all__ = [
     "Canonical",
@@ -42,7 +41,7 @@ __all__ = [
 ]
 
 
-def extract(resource: dict[str, Any], *, canonical: Canonical | None = None, texts: bool = True) -> IndexRows:
+def extract(resource: JsonObject, *, canonical: Canonical | None = None, texts: bool = True) -> IndexRows:
     """All rows of a parsed resource (plain dicts and lists, numbers int, float or Decimal).
 
     `texts` False leaves out what `:text` searches. KeyError when `resourceType` is no R4 type.
@@ -53,7 +52,7 @@ def extract(resource: dict[str, Any], *, canonical: Canonical | None = None, tex
     return rows
 
 
-def extract_parameter(resource: dict[str, Any], code: str, *, canonical: Canonical | None = None) -> IndexRows:
+def extract_parameter(resource: JsonObject, code: str, *, canonical: Canonical | None = None) -> IndexRows:
     """The rows of one parameter, with those of its `:identifier`, `:of-type` and `:text`."""
     rows = IndexRows(resource, canonical)
     single_extractor(resource["resourceType"], code)(resource, rows)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from fhir_facade.values import JsonObject
+
 Canonical = Callable[[float, str], tuple[float, str] | None]
 """UCUM value and code -> value and code in canonical units, or None when the unit is unknown."""
 
@@ -108,7 +110,7 @@ class IndexRows:
         "uris",
     )
 
-    def __init__(self, resource: dict[str, Any], canonical: Canonical | None = None) -> None:
+    def __init__(self, resource: JsonObject, canonical: Canonical | None = None) -> None:
         self.resource = resource
         self.canonical = canonical
         self.tokens: list[TokenRow] = []

@@ -1,0 +1,40 @@
+"""Search parameters of a request as a `SearchQuery`, and back (https://hl7.org/fhir/R4/search.html).
+
+    parse_query(type, params, *, now, base_url=None, strict=True) -> ParsedSearch
+    render_query(parsed) -> tuple[(name, value), ...]         the same search again, for self links
+    render_criterion(criterion) -> (name, value)              one criterion, for a store that takes parameters
+    render_criteria(query) -> tuple[(name, value), ...]       criteria and `_sort` of a `SearchQuery`
+    whole_number(name, text) -> int                           `_count` and its like
+    dates.parse_instant(text) -> datetime                     `_since` and its like
+
+What the values mean for a store:
+* `ap` has its tolerance in `low` and `high` already: everything that overlaps [low, high) matches.
+* `:identifier` and `:of-type` are answered from the token rows named `name:identifier` and `name:of-type` (there the
+  code is `type_code|code`); `:text` of a token from the `texts` rows. `:in`, `:not-in` carry the value set as UriValue.
+* `subject:Patient=1` becomes ReferenceValue("Patient", "1") without modifier; `_list=1` becomes a Has.
+* `_count=0` and `_summary=count`: `query.count` 0 and `query.total`.
+"""
+
+from __future__ import annotations
+
+from fhir_facade.fhir.query.controls import MAX_COUNT, Summary, TotalMode, whole_number
+from fhir_facade.fhir.query.criterion import MAX_HOPS, MAX_VALUES
+from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query
+from fhir_facade.fhir.query.render import render_criteria, render_criterion, render_query, render_value
+
+__all__ = [
+    "DEFAULT_COUNT",
+    "MAX_COUNT",
+    "MAX_HOPS",
+    "MAX_PARAMETERS",
+    "MAX_VALUES",
+    "ParsedSearch",
+    "Summary",
+    "TotalMode",
+    "parse_query",
+    "render_criteria",
+    "render_criterion",
+    "render_query",
+    "render_value",
+    "whole_number",
+]

@@ -1,0 +1,103 @@
+"""Parameters that shape the answer instead of choosing matches (https://hl7.org/fhir/R4/search.html#return)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal, cast, get_args
+
+from fhir_facade.errors import BadRequest, UnknownParameter
+from fhir_facade.fhir.definitions.tables import children, is_resource_type
+from fhir_facade.fhir.query.criterion import known_parameter, reference_parameter
+from fhir_facade.values import Include, Sort
+
+MAX_COUNT: Final = 1000
+TotalMode = Literal["none", "estimate", "accurate"]
+Summary = Literal["true", "text", "data", "count", "false"]
+_WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+_UNSORTABLE: Final = frozenset({"composite", "special"})
+
+
+@dataclass(slots=True)
+class Controls:
+    """What the control parameters of a query have said so far."""
+
+    fhir_type: str
+    sort: list[Sort] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
+    elements: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    count: int | None = None
+    total_mode: TotalMode | None = None
+    summary: Summary | None = None
+
+
+def whole_number(name: str, text: str) -> int:
+    """A number that counts something: 0 or more, at most nine digits. BadRequest otherwise."""
+    if not _WHOLE.fullmatch(text):
+        raise BadRequest(f"{name}: {text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def sort(controls: Controls, raw: str) -> None:
+    for part in raw.split(","):
+        name = part.removeprefix("-")
+        parameter = known_parameter(controls.fhir_type, name)
+        if parameter.kind in _UNSORTABLE or not parameter.expression:
+            raise UnknownParameter(f"_sort: {name} has no order; sort by a plain search parameter or _lastUpdated")
+        controls.sort.append(Sort(name, parameter.kind, descending=part != name))
+
+
+def count(controls: Controls, raw: str) -> None:
+    controls.count = min(whole_number("_count", raw), MAX_COUNT)
+
+
+def total(controls: Controls, raw: str) -> None:
+    controls.total_mode = cast("TotalMode", _one_of("_total", raw, get_args(TotalMode)))
+
+
+def summary(controls: Controls, raw: str) -> None:
+    controls.summary = cast("Summary", _one_of("_summary", raw, get_args(Summary)))
+
+
+def _one_of(name: str, raw: str, allowed: tuple[str, ...]) -> str:
+    if raw not in allowed:
+        raise BadRequest(f"{name}: {raw!r}; allowed are {', '.join(allowed)}")
+    return raw
+
+
+def elements(controls: Controls, raw: str) -> None:
+    known = children(controls.fhir_type)
+    for name in raw.split(","):
+        if name not in known and name != "resourceType":
+            raise UnknownParameter(
+                f"_elements: {controls.fhir_type} has no element {name!r}; known are {', '.join(known)}"
+            )
+        if name not in controls.elements:
+            controls.elements.append(name)
+
+
+def types(controls: Controls, raw: str) -> None:
+    for name in raw.split(","):
+        if not is_resource_type(name):
+            raise BadRequest(f"_type: {name!r} is not a resource type of R4")
+        if name not in controls.types:
+            controls.types.append(name)
+
+
+def include(controls: Controls, raw: str, *, reverse: bool, iterate: bool) -> None:
+    """`Type:parameter[:Target]`, `Type:*` or `*`."""
+    word = "_revinclude" if reverse else "_include"
+    source, *rest = raw.split(":")
+    if source == "*" and not rest:
+        controls.includes.append(Include("*", "*", None, reverse, iterate))
+        return
+    if len(rest) not in (1, 2) or not is_resource_type(source):
+        raise BadRequest(f"{word}: {raw!r}; allowed are Type:parameter, Type:parameter:Target, Type:* and *")
+    name, target = rest[0], rest[1] if len(rest) > 1 else None
+    targets = reference_parameter(source, name).targets if name != "*" else ()
+    if target is not None and target not in targets:
+        raise UnknownParameter(f"{word}: {source}:{name} never points to {target!r}; it points to {', '.join(targets)}")
+    if reverse and not iterate and targets and controls.fhir_type not in (*targets, "Resource"):
+        raise UnknownParameter(f"{word}: {source}:{name} never points to {controls.fhir_type}")
+    controls.includes.append(Include(source, name, target, reverse, iterate))

@@ -1,0 +1,145 @@
+"""One query parameter as a criterion: modifiers, chains, `_has`, `_list` (https://hl7.org/fhir/R4/search.html#chaining)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from fhir_facade.errors import BadRequest, UnknownParameter
+from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type, search_parameters
+from fhir_facade.fhir.query.escape import split
+from fhir_facade.fhir.query.values import Asked, parse_value
+from fhir_facade.fhir.references import ID
+from fhir_facade.values import Chain, Criterion, Has, Match, TokenValue
+
+MAX_VALUES: Final = 500
+MAX_HOPS: Final = 10
+NOT_SEARCHABLE: Final = frozenset({"_text", "_content", "_query", "_filter", "_type", "near"})
+_MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
+    "string": ("contains", "exact", "missing"),
+    "token": ("above", "below", "in", "missing", "not", "not-in", "of-type", "text"),
+    "date": ("missing",),
+    "number": ("missing",),
+    "quantity": ("missing",),
+    "reference": ("identifier", "missing"),
+    "uri": ("above", "below", "missing"),
+    "composite": ("missing",),
+    "special": (),
+}
+
+
+@dataclass(slots=True)
+class CriterionParser:
+    """Parses the parameters of one query; remembers what a chain meant for each type it could pass through."""
+
+    asked: Asked
+    _known: dict[tuple[str, str, str], Criterion | BadRequest] = field(default_factory=dict)
+
+    def parse(self, fhir_type: str, name: str, raw: str, hops: int = 0) -> Criterion:
+        """BadRequest, UnknownParameter: what is wrong with it and what would be right."""
+        if hops > MAX_HOPS:
+            raise BadRequest(f"chained over more than {MAX_HOPS} references: ask in several searches")
+        key = (fhir_type, name, raw)
+        if key not in self._known:
+            try:
+                self._known[key] = self._parse(fhir_type, name, raw, hops)
+            except BadRequest as error:
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, BadRequest):
+            raise found
+        return found
+
+    def _parse(self, fhir_type: str, name: str, raw: str, hops: int) -> Criterion:
+        if name.startswith("_has:"):
+            return self._has(fhir_type, name, raw, hops)
+        if name == "_list":
+            return _listed(raw)
+        head, dot, rest = name.partition(".")
+        if dot:
+            return self._chain(fhir_type, head, rest, raw, hops)
+        code, _, modifier = name.partition(":")
+        parameter = known_parameter(fhir_type, code)
+        if modifier:
+            _check_modifier(parameter, modifier)
+        return self._match(parameter, modifier or None, raw)
+
+    def _match(self, parameter: SearchParameter, modifier: str | None, raw: str) -> Match:
+        parts = split(raw, ",")
+        if len(parts) > MAX_VALUES:
+            raise BadRequest(f"{parameter.code}: {len(parts)} values, at most {MAX_VALUES} are allowed; ask in parts")
+        values = tuple(parse_value(parameter, modifier, part, self.asked) for part in parts)
+        typed = modifier is not None and is_resource_type(modifier)
+        return Match(parameter.code, parameter.kind, values, None if typed else modifier)
+
+    def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Chain:
+        code, _, wanted = head.partition(":")
+        parameter = reference_parameter(fhir_type, code)
+        if wanted and wanted not in parameter.targets:
+            raise UnknownParameter(_no_target(parameter, wanted))
+        found: dict[str, Criterion] = {}
+        refused: BadRequest | None = None
+        for target in (wanted,) if wanted else parameter.targets:
+            try:
+                found[target] = self.parse(target, rest, raw, hops + 1)
+            except BadRequest as error:
+                refused = refused or error
+        if not found:
+            assert refused is not None, "a reference parameter has targets"
+            raise refused
+        inner, *others = found.values()
+        if any(other != inner for other in others):
+            names = ", ".join(f"{code}:{target}" for target in found)
+            raise BadRequest(f"{head}.{rest} means different things for different types: say one of {names}")
+        return Chain(code, tuple(found), inner)
+
+    def _has(self, fhir_type: str, name: str, raw: str, hops: int) -> Has:
+        parts = name.split(":", 3)
+        if len(parts) != 4 or not all(parts):
+            raise UnknownParameter(f"{name}: allowed is _has:Type:reference:parameter")
+        _, source, code, rest = parts
+        if not is_resource_type(source):
+            raise UnknownParameter(f"{name}: {source} is not a resource type of R4")
+        parameter = reference_parameter(source, code)
+        if fhir_type not in parameter.targets:
+            raise UnknownParameter(_no_target(parameter, fhir_type))
+        return Has(source, code, self.parse(source, rest, raw, hops + 1))
+
+
+def known_parameter(fhir_type: str, code: str) -> SearchParameter:
+    """UnknownParameter, naming the valid ones, when the type has no such parameter or it cannot be searched here."""
+    parameters = search_parameters(fhir_type)
+    found = parameters.get(code)
+    if found is None or code in NOT_SEARCHABLE or (found.kind == "special" and code != "_list"):
+        valid = ", ".join(sorted(set(parameters) - NOT_SEARCHABLE))
+        raise UnknownParameter(f"{code!r} is not a search parameter of {fhir_type} here; known are {valid}")
+    return found
+
+
+def reference_parameter(fhir_type: str, code: str) -> SearchParameter:
+    """The parameter, refusing one that is no reference."""
+    found = known_parameter(fhir_type, code)
+    if found.kind != "reference":
+        valid = ", ".join(name for name, own in search_parameters(fhir_type).items() if own.kind == "reference")
+        raise UnknownParameter(f"{code} of {fhir_type} is no reference; references are {valid or 'none'}")
+    return found
+
+
+def _no_target(parameter: SearchParameter, wanted: str) -> str:
+    return f"{parameter.type}.{parameter.code} never points to {wanted}; it points to {', '.join(parameter.targets)}"
+
+
+def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
+    valid = _MODIFIERS[parameter.kind]
+    if modifier not in valid and not (parameter.kind == "reference" and modifier in parameter.targets):
+        types = ", a type it points to" if parameter.kind == "reference" else ""
+        raise UnknownParameter(
+            f"{parameter.code}:{modifier} is unknown; modifiers of a {parameter.kind} are {', '.join(valid)}{types}"
+        )
+
+
+def _listed(raw: str) -> Has:
+    """`_list=id` means the members of that List; the functional lists (`$current-problems`) are not kept here."""
+    if not ID.fullmatch(raw):
+        raise BadRequest(f"_list: {raw!r} is not the id of a List")
+    return Has("List", "item", Match("_id", "token", (TokenValue(None, raw),)))

@@ -1,0 +1,33 @@
+r"""Separators in search values and their escapes `\,` `\$` `\|` `\\` (https://hl7.org/fhir/R4/search.html#escaping)."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPED = re.compile(r"\\([,$|\\])")
+_SPECIAL = re.compile(r"([,$|\\])")
+
+
+def split(raw: str, separator: str) -> list[str]:
+    """Parts between unescaped separators, still escaped; one part when there is none."""
+    parts: list[str] = []
+    start = place = 0
+    while place < len(raw):
+        if raw[place] == "\\":
+            place += 2
+            continue
+        if raw[place] == separator:
+            parts.append(raw[start:place])
+            start = place + 1
+        place += 1
+    parts.append(raw[start:])
+    return parts
+
+
+def unescape(raw: str) -> str:
+    """A backslash before anything else stands for itself."""
+    return _ESCAPED.sub(r"\1", raw)
+
+
+def escape(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", text)

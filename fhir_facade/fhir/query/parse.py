@@ -1,0 +1,115 @@
+"""A search as its parameters say it (https://hl7.org/fhir/R4/search.html)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from fhir_facade.errors import BadRequest, UnknownParameter
+from fhir_facade.fhir.query import controls as control
+from fhir_facade.fhir.query.controls import Controls, Summary, TotalMode
+from fhir_facade.fhir.query.criterion import CriterionParser
+from fhir_facade.fhir.query.values import Asked
+from fhir_facade.values import Criterion, Include, SearchQuery
+
+MAX_PARAMETERS: Final = 50
+DEFAULT_COUNT: Final = 20
+SYSTEM: Final = "Resource"
+# Said in the URL, answered by the HTTP room: https://hl7.org/fhir/R4/http.html#parameters
+_PRESENTATION: Final = frozenset({"_format", "_pretty"})
+_CONTROLS: Final[dict[str, Callable[[Controls, str], None]]] = {
+    "_sort": control.sort,
+    "_count": control.count,
+    "_total": control.total,
+    "_summary": control.summary,
+    "_elements": control.elements,
+    "_include": partial(control.include, reverse=False, iterate=False),
+    "_include:iterate": partial(control.include, reverse=False, iterate=True),
+    "_revinclude": partial(control.include, reverse=True, iterate=False),
+    "_revinclude:iterate": partial(control.include, reverse=True, iterate=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSearch:
+    """A query for a store, and how its answer is to look.
+
+    `count` is None when not asked for (`query.count` has the default). `understood` are the parameters that counted,
+    in order, for the self link. `types` are those of `_type` in a search of the whole system.
+    """
+
+    query: SearchQuery
+    includes: tuple[Include, ...] = ()
+    summary: Summary | None = None
+    elements: tuple[str, ...] = ()
+    total_mode: TotalMode | None = None
+    count: int | None = None
+    understood: tuple[tuple[str, str], ...] = ()
+    types: tuple[str, ...] = ()
+
+
+def parse_query(
+    type: str,
+    params: Sequence[tuple[str, str]],
+    *,
+    now: datetime,
+    base_url: str | None = None,
+    strict: bool = True,
+) -> ParsedSearch:
+    """Decoded (name, value) pairs in order; `type` `Resource` is a search of the whole system.
+
+    BadRequest, UnknownParameter: always with what would be right. Not `strict`: what the type does not know is left
+    out, bad values of what it knows are refused still. `now` decides what `ap` means for a date.
+    """
+    asked = [(name, value) for name, value in params if name not in _PRESENTATION]
+    if len(asked) > MAX_PARAMETERS:
+        raise BadRequest(f"{len(asked)} parameters, at most {MAX_PARAMETERS} are allowed: ask in several searches")
+    parser = CriterionParser(Asked(now, base_url))
+    controls = Controls(type)
+    criteria: list[Criterion] = []
+    understood: list[tuple[str, str]] = []
+    for name, value in asked:
+        try:
+            _take(parser, controls, criteria, name, value)
+        except UnknownParameter:
+            if strict:
+                raise
+        else:
+            understood.append((name, value))
+    return _parsed(controls, tuple(criteria), tuple(understood))
+
+
+def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion], name: str, value: str) -> None:
+    shape = control.types if name == "_type" and controls.fhir_type == SYSTEM else _CONTROLS.get(name)
+    if shape is None:
+        criteria.append(parser.parse(controls.fhir_type, name, value))
+    elif not value:
+        raise BadRequest(f"{name}: an empty value; leave the parameter out")
+    else:
+        shape(controls, value)
+
+
+def _parsed(
+    controls: Controls, criteria: tuple[Criterion, ...], understood: tuple[tuple[str, str], ...]
+) -> ParsedSearch:
+    counting = controls.summary == "count" or controls.count == 0
+    query = SearchQuery(
+        controls.fhir_type,
+        criteria,
+        sort=tuple(controls.sort),
+        count=0 if counting else DEFAULT_COUNT if controls.count is None else controls.count,
+        total=counting or controls.total_mode in ("accurate", "estimate"),
+    )
+    return ParsedSearch(
+        query,
+        tuple(controls.includes),
+        controls.summary,
+        tuple(controls.elements),
+        controls.total_mode,
+        controls.count,
+        understood,
+        tuple(controls.types),
+    )

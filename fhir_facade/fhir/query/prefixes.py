@@ -1,0 +1,16 @@
+"""The comparison prefixes of numbers, dates and quantities (https://hl7.org/fhir/R4/search.html#prefix)."""
+
+from __future__ import annotations
+
+from typing import Final, cast, get_args
+
+from fhir_facade.values import Prefix
+
+PREFIXES: Final[tuple[str, ...]] = get_args(Prefix)
+
+
+def split_prefix(raw: str) -> tuple[Prefix, str]:
+    """`ge5` -> ("ge", "5"); no prefix means `eq`."""
+    if raw[:2] in PREFIXES:
+        return cast("Prefix", raw[:2]), raw[2:]
+    return "eq", raw
