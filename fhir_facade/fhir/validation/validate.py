@@ -1,0 +1,65 @@
+"""Everything a resource must satisfy before it is written.
+
+https://hl7.org/fhir/R4/validation.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_facade.errors import Issue
+from fhir_facade.fhir.document import RESOURCE_TYPES
+from fhir_facade.fhir.validation.contained import look_at_contained
+from fhir_facade.fhir.validation.schema import schema_issues, validator
+from fhir_facade.fhir.validation.tables import shapes
+from fhir_facade.fhir.validation.walk import Findings, Place, walk
+from profiles import vital_signs
+
+
+def validate(
+    resource: Mapping[str, Any],
+    *,
+    type: str,
+    path: str | None = None,
+) -> tuple[Issue, ...]:
+    """All issues of a parsed resource of the R4 type `type`; empty when it may be written.
+
+    First the schema (structure, formats, codes, what is required); only a resource that satisfies it is held against
+    the other rules (choices, references, bindings, invariants, vital-signs profiles). Resources inside it are validated
+    too. `path` names the resource in the issues; its type when not given.
+    """
+    root = path or type
+    if not validator(type).is_valid(resource):
+        return tuple(schema_issues(resource, type, root))
+    found = Findings(root)
+    walk(resource, shapes()[type], None, found)
+    for inner, place in found.nested:  # grows while it is walked through
+        _look_at_nested(inner, place, found)
+    if found.local or "contained" in resource:
+        look_at_contained(resource, found)
+    if type == "Observation":
+        _look_at_vital_signs(resource, root, found)
+    return tuple(found.issues)
+
+
+def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings) -> None:
+    kind = inner["resourceType"]
+    path = found.path(place)
+    assert place is not None
+    if kind not in RESOURCE_TYPES:
+        found.add("structure", place, "has a resourceType that is not of FHIR R4.", ".resourceType")
+    elif place[1] != "contained":
+        found.issues.extend(validate(inner, type=kind, path=path))
+    elif place[0] is not None:
+        found.add("invariant", place, "breaks dom-2: a contained resource contains no other.")
+    elif validator(kind).is_valid(inner):
+        walk(inner, shapes()[kind], place, found)
+    else:
+        found.issues.extend(schema_issues(inner, kind, path))
+
+
+def _look_at_vital_signs(resource: Mapping[str, Any], root: str, found: Findings) -> None:
+    for path, text, severity in vital_signs.check(resource):
+        place = f"{root}.{path}" if path else root
+        found.issues.append(Issue("invariant", f"{place} {text}", place, severity))
