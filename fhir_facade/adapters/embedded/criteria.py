@@ -75,8 +75,8 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     missing = next((v for v in match.values if isinstance(v, MissingValue)), None)
     if missing is not None:
         return Condition(table, "param = ?", (param,), negated=missing.missing)
-    if match.modifier == "identifier":
-        return _identifier(catalogue, type, match)
+    if match.modifier in ("identifier", "of-type"):
+        return _special_token(catalogue, type, match)
     parts = [_value(catalogue, type, match, value) for value in match.values]
     negated = match.modifier == "not" or any(getattr(v, "prefix", "") == "ne" for v in match.values)
     where = " OR ".join(f"({sql})" for sql, _ in parts)
@@ -120,7 +120,8 @@ def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) ->
 def _token(catalogue: Catalogue, match: Match, value: TokenValue) -> tuple[str, tuple[Any, ...]]:
     if match.modifier not in (None, "not"):
         raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
-    clauses, args = [], []
+    clauses: list[str] = []
+    args: list[Any] = []
     if value.code is not None:
         clauses.append("code = ?")
         args.append(value.code)
@@ -225,11 +226,12 @@ def _uri(match: Match, value: UriValue) -> tuple[str, tuple[Any, ...]]:
     return "uri = ?", (value.uri,)
 
 
-def _identifier(catalogue: Catalogue, type: str, match: Match) -> Condition:
-    param = catalogue.param(type, f"{match.name}:identifier")
-    parts = [_token(catalogue, Match(match.name, "token", ()), v) for v in match.values if isinstance(v, TokenValue)]
-    where = " OR ".join(f"({sql})" for sql, _ in parts)
-    return Condition("idx_token", f"param = ? AND ({where})", (param, *(a for _, args in parts for a in args)))
+def _special_token(catalogue: Catalogue, type: str, match: Match) -> Condition:
+    """`:identifier` and `:of-type` have token rows of their own, named after parameter and modifier."""
+    tokens = [v for v in match.values if isinstance(v, TokenValue)]
+    if match.modifier == "of-type":
+        tokens = [TokenValue(token.system, f"{token.type_code}|{token.code}") for token in tokens]
+    return _match(catalogue, type, Match(f"{match.name}:{match.modifier}", "token", tuple(tokens)))
 
 
 # --- the resource's own columns -------------------------------------------------------------------------------

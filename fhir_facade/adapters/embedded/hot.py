@@ -26,7 +26,7 @@ def hot_source(catalogue: Catalogue, query: SearchQuery) -> Source | None:
     if query.type != "Observation" or query.any_of:
         return None
     target = next((t for c in query.criteria if (t := _subject(c))), None)
-    token = next((t for c in query.criteria if (t := _code(c))), None)
+    token = next((code for c in query.criteria if (code := _code(c))), None)
     if target is None or token is None or not _sorted_by_date(query):
         return None
     return _source(catalogue, query, target, token)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,10 @@ from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.fhir.extract import extract
 from fhir_facade.fhir.extract.rows import IndexRows, ReferenceRow
-from fhir_facade.fhir.references import local_targets
 from fhir_facade.values import JsonObject
 
 NO_SYSTEM = ""
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Indexed:
 
 def index_values(resource: JsonObject) -> Indexed:
     """Everything that can be computed before the writer is asked."""
-    values = extract(resource)
+    values = extract(dict(resource), texts=False)
     systems = {token.system or NO_SYSTEM for token in values.tokens}
     systems.update(quantity.system or NO_SYSTEM for quantity in values.quantities)
     return Indexed(values, frozenset(systems), frozenset(local_targets(resource)))
@@ -67,3 +68,17 @@ def _subject_codes(catalogue: Catalogue, values: IndexRows) -> Iterable[tuple[An
     for subject in subjects:
         for code, system in codes:
             yield subject, code, catalogue.system(system), low, high
+
+
+def local_targets(resource: JsonObject) -> Iterator[str]:
+    """`Type/id` of every literal relative reference at any depth."""
+    stack: list[Any] = [resource]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            reference = node.get("reference")
+            if isinstance(reference, str) and (found := _LOCAL.fullmatch(reference)):
+                yield found[1]
+            stack.extend(value for value in node.values() if isinstance(value, dict | list))
+        else:
+            stack.extend(value for value in node if isinstance(value, dict | list))

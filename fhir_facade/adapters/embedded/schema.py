@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from fhir_facade.adapters.embedded.catalogue import insert_params
 from fhir_facade.errors import Conflict
+from fhir_facade.fhir.definitions import resource_types, search_parameters
 
 SCHEMA_VERSION = 1
 
@@ -93,6 +95,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     if present is None:
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
         set_meta(connection, "schema", str(SCHEMA_VERSION))
+        _number_params(connection)
         return
     found = int(meta(connection, "schema") or 0)
     if found > SCHEMA_VERSION:
@@ -108,3 +111,13 @@ def meta(connection: sqlite3.Connection, key: str) -> str | None:
 
 def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO fhir_meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def _number_params(connection: sqlite3.Connection) -> None:
+    """Every parameter of the definitions, with the two modifiers that search other data."""
+    connection.execute("BEGIN IMMEDIATE")
+    for type_ in resource_types():
+        names = [p.code for p in search_parameters(type_).values()]
+        special = [f"{name}:{modifier}" for name in names for modifier in ("identifier", "of-type")]
+        insert_params(connection, ((type_, name) for name in (*names, *special)))
+    connection.execute("COMMIT")

@@ -1,0 +1,98 @@
+"""Which interaction a method and a path mean: one table for HTTP calls and for bundle entries.
+
+https://hl7.org/fhir/R4/http.html#summary
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
+from fhir_facade.fhir.definitions import is_resource_type
+from fhir_facade.fhir.references import relative_to
+from fhir_facade.values import Interaction
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is asked. `interaction` TRANSACTION stands for any posted Bundle: its type decides."""
+
+    interaction: Interaction
+    type: str | None = None
+    id: str | None = None
+    version: str | None = None
+    operation: str | None = None
+
+
+_SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
+    (): {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.TRANSACTION},
+    ("metadata",): {"GET": Interaction.CAPABILITIES},
+    ("_history",): {"GET": Interaction.HISTORY_SYSTEM},
+    ("_search",): {"POST": Interaction.SEARCH_SYSTEM},
+    ("$",): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
+    ("Type",): {
+        "GET": Interaction.SEARCH_TYPE,
+        "POST": Interaction.CREATE,
+        "PUT": Interaction.UPDATE,
+        "PATCH": Interaction.PATCH,
+        "DELETE": Interaction.DELETE,
+    },
+    ("Type", "_search"): {"POST": Interaction.SEARCH_TYPE},
+    ("Type", "_history"): {"GET": Interaction.HISTORY_TYPE},
+    ("Type", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
+    ("Type", "id"): {
+        "GET": Interaction.READ,
+        "PUT": Interaction.UPDATE,
+        "PATCH": Interaction.PATCH,
+        "DELETE": Interaction.DELETE,
+    },
+    ("Type", "id", "_history"): {"GET": Interaction.HISTORY_INSTANCE},
+    ("Type", "id", "_history", "id"): {"GET": Interaction.VREAD},
+    ("Type", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
+}
+
+_WORDS = frozenset(("metadata", "_history", "_search"))
+
+
+def route(method: str, path: str) -> Route:
+    """The interaction of `METHOD path` below the FHIR base; HEAD is a GET. NotFound for a path that means nothing,
+    MethodNotAllowed for a method that the path does not take."""
+    segments = [segment for segment in path.split("/") if segment]
+    methods = _SHAPES.get(tuple(_shape(i, segment) for i, segment in enumerate(segments)))
+    if methods is None:
+        raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
+    interaction = methods.get("GET" if method == "HEAD" else method)
+    if interaction is None:
+        raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
+    return _route(interaction, segments)
+
+
+def _shape(position: int, segment: str) -> str:
+    if segment in _WORDS:
+        return segment
+    if segment.startswith("$"):
+        return "$"
+    if position == 0:
+        return "Type" if is_resource_type(segment) else "?"
+    return "id" if _ID.fullmatch(segment) and segment not in (".", "..") else "?"
+
+
+def _route(interaction: Interaction, segments: list[str]) -> Route:
+    operation = next((s for s in segments if s.startswith("$")), None)
+    type_ = segments[0] if segments and is_resource_type(segments[0]) else None
+    id_ = segments[1] if len(segments) > 1 and segments[1] not in _WORDS and not segments[1].startswith("$") else None
+    version = segments[3] if len(segments) == 4 else None
+    return Route(interaction, type_, id_, version, operation)
+
+
+def route_url(method: str, url: str, *, base_url: str) -> tuple[Route, tuple[tuple[str, str], ...]]:
+    """The route and the parameters of a bundle entry's url: relative, or absolute below our base. BadRequest for a
+    url of another server."""
+    parts = urlsplit(relative_to(base_url, url))
+    if parts.scheme or parts.netloc:
+        raise BadRequest(f"'{url}' is not an address of this server: use one relative to its base")
+    return route(method, unquote(parts.path)), tuple(parse_qsl(parts.query, keep_blank_values=True))

@@ -1,0 +1,71 @@
+"""One interaction on its way: the ports, who asks, what is asked, what the policy allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fhir_facade.access.check import Check, Deny
+from fhir_facade.access.guards import GUARD_TYPE
+from fhir_facade.access.policy import Allow, Ask, decide
+from fhir_facade.access.rights import EVERYONE, Grant, grants
+from fhir_facade.access.searches import search_within
+from fhir_facade.ports import Ports
+from fhir_facade.rows import RowChange
+from fhir_facade.values import FhirRequest, FhirResponse, Include, Interaction, PatientId, Principal, Ref, SearchQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`rows` are committed together with what the interaction writes. `circle` are the patients of a practitioner."""
+
+    ports: Ports
+    principal: Principal
+    request: FhirRequest
+    allow: Allow
+    circle: frozenset[PatientId] = frozenset()
+    rows: tuple[RowChange, ...] = ()
+
+    @property
+    def ref(self) -> Ref:
+        """The instance that is asked for."""
+        assert self.request.type is not None and self.request.id is not None, "an instance interaction"  # noqa: PT018
+        return Ref(self.request.type, self.request.id)
+
+    @property
+    def type(self) -> str:
+        """The resource type that is asked for."""
+        assert self.request.type is not None, "a type interaction"
+        return self.request.type
+
+    @property
+    def sees_all(self) -> bool:
+        """True when nothing of the asked type is hidden from the caller, so that no resource has to be looked into."""
+        return sees_all(self.allow.check)
+
+    def search_rights(self, type: str) -> Allow | Deny:
+        """What the caller may find among resources of another type."""
+        return decide(self.principal, Ask(Interaction.SEARCH_TYPE, type, circle=self.circle))
+
+
+Handler = Callable[[Call], Awaitable[FhirResponse]]
+
+
+@lru_cache(maxsize=4096)
+def sees_all(check: Check) -> bool:
+    """Whether a check lets everything of its type pass."""
+    if check.type is None or not check.letter:
+        return False
+    guarded = check.type == GUARD_TYPE and check.rights.engine is None
+    return not guarded and Grant(EVERYONE) in grants(check.rights, check.type, check.letter)
+
+
+def within(call: Call, query: SearchQuery, includes: Iterable[Include] = ()) -> SearchQuery | Deny:
+    """The query as this caller may ask it. A single narrowing group is ANDed, so that the store sees a plain search."""
+    limited = search_within(call.principal, query, includes, call.circle)
+    if isinstance(limited, Deny) or len(limited.any_of) != 1:
+        return limited
+    own = tuple(criterion for criterion in limited.any_of[0] if criterion not in limited.criteria)
+    return dataclasses.replace(limited, criteria=(*limited.criteria, *own), any_of=())

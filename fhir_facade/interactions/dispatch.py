@@ -1,0 +1,98 @@
+"""The door: every read and write of a resource comes through `dispatch`, whoever asks.
+
+Access is decided here, the audit line of a refusal is written here; the interaction itself is a function of one file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Ask, decide
+from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
+from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.batch import batch
+from fhir_facade.interactions.call import Call, Handler
+from fhir_facade.interactions.circle import circle
+from fhir_facade.interactions.create import create
+from fhir_facade.interactions.delete import delete
+from fhir_facade.interactions.history import history
+from fhir_facade.interactions.metadata import capabilities
+from fhir_facade.interactions.patch import patch
+from fhir_facade.interactions.read import read
+from fhir_facade.interactions.search import search
+from fhir_facade.interactions.transaction import transaction
+from fhir_facade.interactions.update import update
+from fhir_facade.ports import Ports
+from fhir_facade.rows import RowChange
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import FhirRequest, FhirResponse, Interaction, PatientId, Principal
+
+_HANDLERS: dict[Interaction, Handler] = {
+    Interaction.READ: read,
+    Interaction.VREAD: read,
+    Interaction.HISTORY_INSTANCE: history,
+    Interaction.SEARCH_TYPE: search,
+    Interaction.CREATE: create,
+    Interaction.UPDATE: update,
+    Interaction.PATCH: patch,
+    Interaction.DELETE: delete,
+    Interaction.BATCH: batch,
+    Interaction.TRANSACTION: transaction,
+    Interaction.CAPABILITIES: capabilities,
+}
+
+_REFUSALS: dict[str, type[FacadeError]] = {
+    "unauthenticated": Unauthenticated,
+    "forbidden": Forbidden,
+    "hidden": NotFound,
+}
+
+
+async def dispatch(
+    ports: Ports, principal: Principal, request: FhirRequest, *, rows: Sequence[RowChange] = ()
+) -> FhirResponse:
+    """Do one interaction for `principal`. `rows` are committed with its writes (in a batch: not at all).
+
+    Raises errors of `errors` only. Every outcome is in the audit before this returns or raises.
+    """
+    try:
+        call = await _admit(ports, principal, request, rows)
+        return await _handler(request)(call)
+    except FacadeError as error:
+        await record_lines(ports, [_refusal(ports, principal, request, error)])
+        raise
+
+
+async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows: Sequence[RowChange]) -> Call:
+    patients = await circle(ports, principal)
+    decision = decide(principal, _ask(request, patients))
+    if isinstance(decision, Deny):
+        raise refusal(decision, request)
+    return Call(ports, principal, request, decision, patients, tuple(rows))
+
+
+def _ask(request: FhirRequest, patients: frozenset[PatientId]) -> Ask:
+    operation = None if request.operation is None else request.operation.removeprefix("$")
+    return Ask(request.interaction, request.type, request.id, operation, patients)
+
+
+def refusal(decision: Deny, request: FhirRequest) -> FacadeError:
+    """The error of a refusal; a hidden resource answers exactly like an absent one."""
+    if decision.kind == "hidden":
+        return NotFound(f"{request.type}/{request.id} is not there")
+    return _REFUSALS[decision.kind](decision.reason)
+
+
+def _handler(request: FhirRequest) -> Handler:
+    handler = _HANDLERS.get(request.interaction)
+    if handler is None:
+        raise MethodNotAllowed(f"{request.interaction.value} is not available here; /fhir/metadata lists what is")
+    return handler
+
+
+def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: FacadeError) -> AuditLine:
+    refused = isinstance(error, Unauthenticated | Forbidden | NotFound)
+    return audit_line(
+        ports, principal, request, outcome="refused" if refused else "failed", detail=f"{error.status} {error.code}"
+    )

@@ -1,0 +1,113 @@
+"""`_include` and `_revinclude`: one search per type and hop, every resource judged before it is added.
+
+https://hl7.org/fhir/R4/search.html#include
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Allow
+from fhir_facade.errors import TooLarge
+from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.extract import extract
+from fhir_facade.interactions.call import Call, sees_all, within
+from fhir_facade.values import (
+    Include,
+    JsonObject,
+    Match,
+    ReferenceValue,
+    SearchQuery,
+    StoredResource,
+    TokenValue,
+)
+
+T = TypeVar("T")
+Entry = tuple[StoredResource, JsonObject]
+
+MAX_INCLUDED = 5000
+MAX_HOPS = 5
+CHUNK = 200
+
+
+async def included(call: Call, includes: Sequence[Include], matches: Sequence[Entry]) -> list[Entry]:
+    """Resources that the includes add to the matches, each once, without the matches themselves."""
+    if not includes:
+        return []
+    seen = {stored.ref for stored, _ in matches}
+    result: list[Entry] = []
+    frontier: list[Entry] = list(matches)
+    for hop in range(MAX_HOPS):
+        wanted = includes if hop == 0 else [include for include in includes if include.iterate]
+        if not wanted or not frontier:
+            break
+        found = [entry for include in wanted for entry in await _hop(call, include, frontier)]
+        frontier = []
+        for entry in found:
+            if entry[0].ref not in seen:
+                seen.add(entry[0].ref)
+                frontier.append(entry)
+        result += frontier
+        if len(result) > MAX_INCLUDED:
+            raise TooLarge(f"the includes add more than {MAX_INCLUDED} resources: ask for a smaller _count")
+    return result
+
+
+async def _hop(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
+    if include.reverse:
+        return await _referring(call, include, entries)
+    return await _referred(call, include, entries)
+
+
+async def _referred(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
+    ids: dict[str, set[str]] = defaultdict(set)
+    for stored, resource in entries:
+        if include.source in (stored.type, "*"):
+            for row in extract(resource).references:
+                fits = include.name in (row.param, "*") and include.target in (None, row.type)
+                if fits and row.type is not None and row.id is not None:
+                    ids[row.type].add(row.id)
+    found: list[Entry] = []
+    for type_, wanted in sorted(ids.items()):
+        for chunk in _chunks(sorted(wanted)):
+            match = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in chunk))
+            found += await _allowed(call, SearchQuery(type_, (match,), count=CHUNK))
+    return found
+
+
+async def _referring(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
+    targets = [stored.ref for stored, _ in entries if include.target in (None, stored.type)]
+    found: list[Entry] = []
+    for chunk in _chunks(targets):
+        values = tuple(ReferenceValue(ref.type, ref.id) for ref in chunk)
+        found += await _allowed(
+            call, SearchQuery(include.source, (Match(include.name, "reference", values),), count=CHUNK)
+        )
+    return found
+
+
+async def _allowed(call: Call, query: SearchQuery) -> list[Entry]:
+    """All results of a query on another type, under the caller's rights for that type; none without rights."""
+    decision = call.search_rights(query.type)
+    limited = within(call, query)
+    if not isinstance(decision, Allow) or isinstance(limited, Deny):
+        return []
+    found: list[Entry] = []
+    cursor: str | None = None
+    while len(found) <= MAX_INCLUDED:
+        page = await call.ports.store.search(
+            SearchQuery(limited.type, limited.criteria, limited.any_of, limited.sort, CHUNK, cursor)
+        )
+        entries = ((stored, parse(stored.body)) for stored in page.entries)
+        found += [e for e in entries if sees_all(decision.check) or decision.check.may_leave(e[1])]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found
+
+
+def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    return (items[i : i + CHUNK] for i in range(0, len(items), CHUNK))

@@ -1,0 +1,108 @@
+"""Page links: sealed, expiring, bound to who asked and what was asked; judged again on every use."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+import msgspec
+
+from fhir_facade.errors import BadRequest, FacadeError, Gone
+from fhir_facade.fhir.query import whole_number
+from fhir_facade.fhir.query.dates import parse_instant
+from fhir_facade.interactions.call import Call
+from fhir_facade.values import HistoryQuery, Page, Principal
+
+PAGE = "_page"
+VALID_FOR = timedelta(hours=1)
+DEFAULT_COUNT = 20
+MAX_COUNT = 1000
+_CONTEXT = "page-link"
+_INVALID = "this page link has expired or is not yours: repeat the search"
+
+
+class _Link(msgspec.Struct, frozen=True, array_like=True):
+    caller: str
+    target: str
+    params: tuple[tuple[str, str], ...]
+    cursor: str
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of the first page, and where this page continues."""
+
+    params: tuple[tuple[str, str], ...]
+    cursor: str | None = None
+
+
+def open_page(call: Call) -> Asked:
+    """What a request asks: its own parameters, or those sealed in its page link. Gone for a foreign or old link."""
+    params = call.request.params
+    sealed = next((value for name, value in params if name == PAGE), None)
+    if sealed is None:
+        return Asked(params)
+    if len(params) > 1:
+        raise BadRequest("a page link takes no further parameters: use it as it was given")
+    link = _open(call, sealed)
+    if link.caller != _caller(call.principal) or link.target != _target(call):
+        raise Gone(_INVALID)
+    if call.ports.clock.now() - link.made_at > VALID_FOR:
+        raise Gone(_INVALID)
+    return Asked(link.params, link.cursor)
+
+
+def _open(call: Call, sealed: str) -> _Link:
+    try:
+        data = base64.urlsafe_b64decode(sealed.encode("ascii") + b"=" * (-len(sealed) % 4))
+        return msgspec.json.decode(call.ports.vault.open(data, context=_CONTEXT), type=_Link)
+    except (FacadeError, binascii.Error, UnicodeEncodeError, msgspec.DecodeError, ValueError) as error:
+        raise Gone(_INVALID) from error
+
+
+def page_links(
+    call: Call, asked: Asked, page: Page, understood: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
+    """`self` with what was understood, and `next` when there is more."""
+    address = f"{call.ports.deployment.fhir_url}/{_target(call)}"
+    query = urlencode(understood or asked.params, safe="|:,/$")
+    links = [("self", f"{address}?{query}" if query else address)]
+    if page.cursor is not None:
+        link = _Link(_caller(call.principal), _target(call), asked.params, page.cursor, call.ports.clock.now())
+        sealed = call.ports.vault.seal(msgspec.json.encode(link), context=_CONTEXT)
+        links.append(("next", f"{address}?{PAGE}={base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"))
+    return links
+
+
+def _target(call: Call) -> str:
+    request = call.request
+    parts = [request.type, request.id, "_history" if request.interaction.value.startswith("history") else None]
+    return "/".join(part for part in parts if part)
+
+
+def _caller(principal: Principal) -> str:
+    scopes = sorted(repr((s.context, s.type, sorted(s.letters), s.params)) for s in principal.scopes)
+    who = (principal.kind, principal.user, principal.client, principal.patient, principal.practitioner, *scopes)
+    return hashlib.sha256(repr(who).encode()).hexdigest()
+
+
+def history_query(call: Call, asked: Asked) -> HistoryQuery:
+    """The parameters of a history interaction: `_count`, `_since`, `_total`. BadRequest for others."""
+    values = dict(asked.params)
+    unknown = set(values) - {"_count", "_since", "_total", "_format", "_pretty"}
+    if unknown:
+        raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: _count, _since and _total are known")
+    return HistoryQuery(
+        call.request.type,
+        call.request.id,
+        since=parse_instant(values["_since"]) if "_since" in values else None,
+        count=min(whole_number("_count", values.get("_count", str(DEFAULT_COUNT))), MAX_COUNT),
+        cursor=asked.cursor,
+        total=True,
+    )

@@ -1,0 +1,41 @@
+"""Patch: applied here, written as an update of exactly the version it was applied to.
+
+https://hl7.org/fhir/R4/http.html#patch
+"""
+
+from __future__ import annotations
+
+from fhir_facade.errors import PreconditionFailed
+from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.patch import apply_patch
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.read import visible
+from fhir_facade.interactions.record import Draft, draft_resource, record
+from fhir_facade.interactions.update import check_id
+from fhir_facade.values import ExpectVersion, FhirResponse
+
+ATTEMPTS = 3
+
+
+async def patch(call: Call) -> FhirResponse:
+    """200. Without If-Match a patch that met another writer is applied again to what is there now."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return await _patch(call)
+        except PreconditionFailed:
+            if call.request.if_match is not None or attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _patch(call: Call) -> FhirResponse:
+    request = call.request
+    ref = call.ref
+    current = await visible(call, ref)
+    patched = apply_patch(current.body, request.body, request.content_type or "")
+    body, resource = draft_resource(call, patched, call.type)
+    check_id(ref, resource)
+    expected = ExpectVersion(request.if_match or current.version)
+    draft = Draft("put", ref, request, call.allow, body, resource, parse(current.body), expected)
+    (stored,) = await record(call, [draft])
+    return FhirResponse(200, stored.body, stored, stored.ref)

@@ -1,0 +1,157 @@
+"""What all writes share: validation, access on the old and the new resource, consequences, audit, one unit of work."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.owners import owners
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Allow
+from fhir_facade.errors import (
+    BadRequest,
+    DanglingReference,
+    Forbidden,
+    Gone,
+    InvalidResource,
+    NotFound,
+    PreconditionFailed,
+)
+from fhir_facade.fhir.document import parse, with_references
+from fhir_facade.fhir.references import parse_reference, references_in, relative_to
+from fhir_facade.fhir.validation import validate
+from fhir_facade.interactions.audit import audit_line, patient_of
+from fhir_facade.interactions.call import Call, sees_all
+from fhir_facade.interactions.circle import MADE_OF, TOPIC
+from fhir_facade.interactions.consequences import Consequences, consequences
+from fhir_facade.rows import Append, RowChange
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import FhirRequest, JsonObject, Precondition, Ref, StoredResource, Write
+
+GUARD_ATTEMPTS = 20
+LOCAL_ID_CHARACTERS = "letters, digits, '-' and '.', at most 64"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A write that was asked for. `before` is the current resource when the caller's rights depend on it."""
+
+    kind: Literal["put", "delete"]
+    ref: Ref
+    request: FhirRequest
+    allow: Allow
+    body: bytes = b""
+    resource: JsonObject | None = None
+    before: JsonObject | None = None
+    precondition: Precondition | None = None
+
+
+def draft_resource(call: Call, body: bytes, type: str) -> tuple[bytes, JsonObject]:
+    """The body parsed, of the right type, with references to our own base made relative. BadRequest."""
+    resource = parse(body)
+    if resource["resourceType"] != type:
+        raise BadRequest(f"the body is a {resource['resourceType']}, the address says {type}: make them agree")
+    base = call.ports.deployment.fhir_url
+    if base.encode() in body:
+        own = {text: relative_to(base, text) for _, text in references_in(resource) if text.startswith(base)}
+        body = with_references(body, own)
+        resource = parse(body)
+    return body, resource
+
+
+async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource]:
+    """Commit the drafts with everything that follows from them, or nothing. Answers in the order of the drafts."""
+    for draft in drafts:
+        _check(call, draft)
+    await _refuse_unreachable(call, drafts)
+    writes = [_write(draft) for draft in drafts]
+    stored = await _commit(call, drafts, writes)
+    if any(draft.ref.type in MADE_OF for draft in drafts):
+        call.ports.memory.forget(TOPIC)
+    return stored
+
+
+def _check(call: Call, draft: Draft) -> None:
+    if draft.resource is not None:
+        issues = validate(dict(draft.resource), type=draft.ref.type)
+        errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
+        if errors:
+            raise InvalidResource(errors[0].diagnostics, issues=issues)
+    if sees_all(draft.allow.check):
+        return
+    refusal = draft.allow.check.may_write(draft.before, draft.resource)
+    if refusal is not None:
+        raise _refused(refusal, draft)
+
+
+def _refused(refusal: Deny, draft: Draft) -> Exception:
+    if refusal.kind == "hidden":
+        return NotFound(f"{draft.ref} is not there")
+    return Forbidden(refusal.reason)
+
+
+async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
+    """References of people to records they may not see answer like references to nothing."""
+    own = {str(draft.ref) for draft in drafts}
+    for draft in drafts:
+        if sees_all(draft.allow.check):
+            continue
+        for _, text in references_in(draft.resource or {}):
+            if text not in own and not await _reachable(call, draft, text):
+                raise DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
+
+
+async def _reachable(call: Call, draft: Draft, text: str) -> bool:
+    """A person's record may refer to records about the same patient and to what is about nobody. Patients themselves
+    were judged with the record."""
+    reference = parse_reference(text)
+    if reference.kind != "relative" or reference.type is None or reference.id is None or reference.type == "Patient":
+        return True
+    try:
+        target = parse((await call.ports.store.read(Ref(reference.type, reference.id))).body)
+    except (NotFound, Gone):
+        return False
+    about = owners(target)
+    personal = type_rules()[reference.type].type_class in ("person", "personal")
+    return about <= owners(draft.resource or {}) and bool(about or not personal)
+
+
+def _write(draft: Draft) -> Write:
+    return Write(draft.kind, draft.ref, draft.body, draft.resource or {}, draft.precondition)
+
+
+async def _commit(call: Call, drafts: Sequence[Draft], writes: Sequence[Write]) -> Sequence[StoredResource]:
+    """Alerts are judged on what is stored now; when a guard moved meanwhile, they are judged again."""
+    audit = [Append(_line(call, draft)) for draft in drafts]
+    for attempt in range(GUARD_ATTEMPTS):
+        following = await consequences(call.ports, writes)
+        rows: list[RowChange] = [*call.rows, *audit, *following.rows]
+        try:
+            stored = await call.ports.unit.commit([*writes, *following.writes], rows)
+        except PreconditionFailed:
+            if attempt == GUARD_ATTEMPTS - 1 or not await _guard_moved(call, following):
+                raise
+            continue
+        if following.rows:
+            call.ports.streams.announce("event")
+        return stored[: len(writes)]
+    raise AssertionError("unreachable")
+
+
+async def _guard_moved(call: Call, following: Consequences) -> bool:
+    for ref, version in following.guards:
+        if (await call.ports.store.read(ref)).version != version:
+            return True
+    return False
+
+
+def _line(call: Call, draft: Draft) -> AuditLine:
+    patient = patient_of({**(draft.resource or draft.before or {}), "id": draft.ref.id})
+    return audit_line(call.ports, call.principal, draft.request, entity=str(draft.ref), patient=patient)
+
+
+def with_request(call: Call, request: FhirRequest) -> Call:
+    return dataclasses.replace(call, request=request)

@@ -1,0 +1,192 @@
+"""Transaction: all entries or none. https://hl7.org/fhir/R4/http.html#transaction
+
+References between entries (`urn:uuid:…`, other full URLs) and conditional references are resolved before anything is
+written; conditional creates keep their locks until everything is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Ask, decide
+from fhir_facade.errors import BadRequest, Conflict, FacadeError, MethodNotAllowed, NotFound
+from fhir_facade.fhir.bundle import BundleEntry, parse_bundle, response_bundle
+from fhir_facade.fhir.document import parse, with_references
+from fhir_facade.fhir.patch import apply_patch
+from fhir_facade.fhir.patch.carrier import patch_of_binary
+from fhir_facade.fhir.references import parse_reference, references_in
+from fhir_facade.fhir.routes import Route
+from fhir_facade.interactions.answers import answer, entry_request
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.conditions import lock_name, matching
+from fhir_facade.interactions.read import read, visible
+from fhir_facade.interactions.record import Draft, draft_resource, record
+from fhir_facade.interactions.search import search
+from fhir_facade.interactions.update import check_id
+from fhir_facade.values import ExpectVersion, FhirResponse, Interaction, Ref, StoredResource
+
+BREATHE_EVERY = 25  # entries prepared before other requests get their turn
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One entry with its place, its rights, and the id it will have. `existing` answers a conditional create."""
+
+    position: int
+    entry: BundleEntry
+    route: Route
+    call: Call
+    ref: Ref | None
+    existing: StoredResource | None = None
+
+
+async def transaction(call: Call) -> FhirResponse:
+    """200 with a transaction-response. An error names its entry; nothing is written then."""
+    bundle = parse_bundle(call.request.body, max_entries=call.ports.deployment.max_transaction_entries)
+    entries = [_admit(call, i, entry) for i, entry in enumerate(bundle.entries)]
+    locks = {lock_name(p.route.type or "", p.entry.if_none_exist) for p in entries if p.entry.if_none_exist}
+    async with call.ports.locks.hold(*sorted(locks)):
+        planned = [await _identify(call, item) for item in entries]
+        _refuse_repeats(planned)
+        drafts = await _drafts(call, planned)
+        stored = await record(call, [draft for _, draft in drafts]) if drafts else []
+    written = {position: result for (position, _), result in zip(drafts, stored, strict=True)}
+    answers = [answer(p.call, p.entry, await _respond(p, written.get(p.position))) for p in planned]
+    return FhirResponse(200, response_bundle("transaction-response", answers, id=call.ports.ids.new()))
+
+
+def _admit(call: Call, position: int, entry: BundleEntry) -> _Planned:
+    request, route = entry_request(call, entry, position)
+    if request.interaction not in _READS | _WRITES:
+        raise BadRequest(f"entry {position}: {request.interaction.value} is not possible inside a transaction")
+    if request.interaction in _WRITES - {Interaction.CREATE} and request.id is None:
+        raise MethodNotAllowed(f"entry {position}: conditional {request.interaction.value} is not available here")
+    ask = Ask(request.interaction, request.type, request.id, circle=call.circle)
+    decision = decide(call.principal, ask)
+    if isinstance(decision, Deny):
+        from fhir_facade.interactions.dispatch import refusal
+
+        raise refusal(decision, request)
+    own = dataclasses.replace(call, request=request, allow=decision)
+    return _Planned(position, entry, route, own, Ref(request.type or "", request.id) if request.id else None)
+
+
+_READS = frozenset((Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE))
+_WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE))
+
+
+async def _identify(call: Call, item: _Planned) -> _Planned:
+    if item.call.request.interaction is not Interaction.CREATE:
+        return item
+    assert item.route.type is not None
+    if item.entry.if_none_exist:
+        existing = await matching(item.call, item.route.type, item.entry.if_none_exist)
+        if existing is not None:
+            return dataclasses.replace(item, ref=existing.ref, existing=existing)
+    return dataclasses.replace(item, ref=Ref(item.route.type, call.ports.ids.new()))
+
+
+def _refuse_repeats(planned: Sequence[_Planned]) -> None:
+    """https://hl7.org/fhir/R4/http.html#trules: no resource twice, no full URL twice."""
+    refs = [p.ref for p in planned if p.call.request.interaction in _WRITES and p.existing is None]
+    urls = [p.entry.full_url for p in planned if p.entry.full_url and p.call.request.interaction in _WRITES]
+    for found in (refs, urls):
+        repeated = [value for value, times in Counter(found).items() if times > 1]
+        if repeated:
+            raise BadRequest(f"{repeated[0]} appears twice in this transaction: each resource may be there once")
+
+
+async def _drafts(call: Call, planned: Sequence[_Planned]) -> list[tuple[int, Draft]]:
+    known = {p.entry.full_url: str(p.ref) for p in planned if p.entry.full_url and p.ref}
+    conditional: dict[str, str] = {}
+    drafts: list[tuple[int, Draft]] = []
+    for item in planned:
+        if item.call.request.interaction in _WRITES and item.existing is None:
+            try:
+                drafts.append((item.position, await _draft(item, known, conditional)))
+            except FacadeError as error:
+                error.add_note(f"entry {item.position}")
+                raise
+        if item.position % BREATHE_EVERY == BREATHE_EVERY - 1:
+            await asyncio.sleep(0)
+    return drafts
+
+
+async def _draft(item: _Planned, known: Mapping[str, str], conditional: dict[str, str]) -> Draft:
+    ref, request = item.ref, item.call.request
+    assert ref is not None
+    expected = None if request.if_match is None else ExpectVersion(request.if_match)
+    current = None if item.call.sees_all else await _current(item, ref)
+    before = None if current is None else parse(current.body)
+    if current is not None and expected is None:
+        expected = ExpectVersion(current.version)
+    if request.interaction is Interaction.DELETE:
+        return Draft("delete", ref, request, item.call.allow, before=before, precondition=expected)
+    raw = item.entry.resource
+    if request.interaction is Interaction.PATCH:
+        current = current or await visible(item.call, ref)
+        expected = expected or ExpectVersion(current.version)
+        patch, content_type = patch_of_binary(raw)
+        raw = apply_patch(current.body, patch, content_type)
+    if not raw:
+        raise BadRequest(f"entry {item.position} has no resource")
+    body, resource = draft_resource(item.call, raw, ref.type)
+    if request.interaction is not Interaction.CREATE:
+        check_id(ref, resource)
+    replace = await _references(item, references_in(resource), known, conditional)
+    if replace:
+        body = with_references(body, replace)
+        resource = parse(body)
+    return Draft("put", ref, request, item.call.allow, body, {**resource, "id": ref.id}, before, expected)
+
+
+async def _current(item: _Planned, ref: Ref) -> StoredResource | None:
+    """The current resource of a write by a person: what they cannot see they cannot change."""
+    if item.call.request.interaction is Interaction.CREATE:
+        return None
+    return await visible(item.call, ref)
+
+
+async def _references(
+    item: _Planned, references: Iterable[tuple[str, str]], known: Mapping[str, str], conditional: dict[str, str]
+) -> dict[str, str]:
+    replace: dict[str, str] = {}
+    for path, text in references:
+        if text in known:
+            replace[text] = known[text]
+        elif text.startswith("urn:"):
+            raise BadRequest(f"entry {item.position}: no entry has the fullUrl {text}", expression=path)
+        elif "?" in text:
+            if text not in conditional:
+                conditional[text] = await _resolve(item, text)
+            replace[text] = conditional[text]
+    return replace
+
+
+async def _resolve(item: _Planned, text: str) -> str:
+    reference = parse_reference(text)
+    if reference.kind != "conditional" or reference.type is None or reference.query is None:
+        raise BadRequest(f"entry {item.position}: '{text}' is no reference")
+    found = await matching(item.call, reference.type, reference.query)
+    if found is None:
+        raise NotFound(f"entry {item.position}: nothing matches the reference {text}")
+    return str(found.ref)
+
+
+async def _respond(item: _Planned, stored: StoredResource | None) -> FhirResponse:
+    if item.call.request.interaction in (Interaction.READ, Interaction.VREAD):
+        return await read(item.call)
+    if item.call.request.interaction is Interaction.SEARCH_TYPE:
+        return await search(item.call)
+    if item.existing is not None:
+        return FhirResponse(200, item.existing.body, item.existing, item.existing.ref)
+    if stored is None:
+        raise Conflict(f"entry {item.position} was not written")
+    if stored.deleted:
+        return FhirResponse(204, b"", stored if stored.change == "deleted" else None)
+    return FhirResponse(201 if stored.change == "created" else 200, stored.body, stored, stored.ref)

@@ -1,0 +1,66 @@
+"""Update, version-aware update and update-as-create. https://hl7.org/fhir/R4/http.html#update"""
+
+from __future__ import annotations
+
+import re
+
+from fhir_facade.errors import BadRequest, Gone, NotFound, PreconditionFailed
+from fhir_facade.fhir.document import parse
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.record import LOCAL_ID_CHARACTERS, Draft, draft_resource, record
+from fhir_facade.values import ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
+
+LOCAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+ATTEMPTS = 3
+
+
+async def update(call: Call) -> FhirResponse:
+    """200, or 201 when the id was free and the caller may choose ids. The rights of people depend on the current
+    resource, so theirs is a write on exactly that version, repeated when somebody was faster."""
+    request = call.request
+    ref = call.ref
+    body, resource = draft_resource(call, request.body, call.type)
+    check_id(ref, resource)
+    if call.sees_all:
+        expected = None if request.if_match is None else ExpectVersion(request.if_match)
+        return await _put(call, Draft("put", ref, request, call.allow, body, resource, precondition=expected))
+    return await _checked(call, ref, body, resource)
+
+
+def check_id(ref: Ref, resource: JsonObject) -> None:
+    """The id of the body must be that of the address. BadRequest."""
+    if not LOCAL_ID.fullmatch(ref.id):
+        raise BadRequest(f"'{ref.id}' is no id: {LOCAL_ID_CHARACTERS}")
+    if resource.get("id") != ref.id:
+        raise BadRequest(f"the body has the id {resource.get('id')!r}, the address {ref.id!r}: make them agree")
+
+
+async def _checked(call: Call, ref: Ref, body: bytes, resource: JsonObject) -> FhirResponse:
+    for attempt in range(ATTEMPTS):
+        current = await _current(call, ref)
+        if current is None:
+            raise NotFound(f"{ref} is not there")
+        before = parse(current.body)
+        draft = Draft("put", ref, call.request, call.allow, body, resource, before, _expected(call, current))
+        try:
+            return await _put(call, draft)
+        except PreconditionFailed:
+            if call.request.if_match is not None or attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _expected(call: Call, current: StoredResource) -> Precondition:
+    return ExpectVersion(call.request.if_match or current.version)
+
+
+async def _current(call: Call, ref: Ref) -> StoredResource | None:
+    try:
+        return await call.ports.store.read(ref)
+    except (NotFound, Gone):
+        return None
+
+
+async def _put(call: Call, draft: Draft) -> FhirResponse:
+    (stored,) = await record(call, [draft])
+    return FhirResponse(201 if stored.change == "created" else 200, stored.body, stored, stored.ref)
