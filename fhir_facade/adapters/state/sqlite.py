@@ -26,12 +26,13 @@ from fhir_facade.adapters.state.statements import (
     names_of,
     plain_insert,
     row_exists,
+    select_by_key,
     sqlite_text,
     statement,
     steps,
 )
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
-from fhir_facade.adapters.state.transaction import Transaction
+from fhir_facade.adapters.state.transaction import RowT, Transaction
 from fhir_facade.errors import Unavailable
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append, Row, RowChange
@@ -99,11 +100,17 @@ class SqliteState:
 
 
 class _SqliteTransaction(Transaction):
-    """Row changes go to the driver directly: a tenth of the time."""
+    """Look-ups by key and row changes go to the driver directly: a tenth of the time."""
 
     def __init__(self, core: sa.Connection, connection: sqlite3.Connection, tables: Tables) -> None:
         super().__init__(core, tables)
         self._driver = connection
+
+    def get(self, row: type[RowT], *key: Any) -> RowT | None:
+        table = self._tables.of(row)
+        encoded = [table.encode_field(name, value) for name, value in zip(table.spec.key, key, strict=True)]
+        values = self._driver.execute(_get_text(table), encoded).fetchone()
+        return None if values is None else table.decode(values)
 
     def _execute(self, step: Step) -> int:
         return _execute(self._driver, step)
@@ -140,6 +147,11 @@ def _execute(connection: sqlite3.Connection, step: Step) -> int:
         return connection.execute(_change_text(step.table, step.verb), step.values).rowcount
     except sqlite3.IntegrityError as error:
         raise row_exists(step.table) from error
+
+
+@cache
+def _get_text(table: RowTable[Any]) -> str:
+    return sqlite_text(select_by_key(table), table.spec.key)
 
 
 @cache

@@ -69,8 +69,7 @@ def names_of(table: RowTable[Any], verb: Verb) -> tuple[str, ...]:
 def statement(table: RowTable[Any], verb: Verb, dialect: str) -> Insert | Delete:
     """The Core statement; its parameters are named as the fields."""
     if verb == "remove":
-        columns = [table.table.c[name] for name in table.spec.key]
-        return sa.delete(table.table).where(*(column == sa.bindparam(column.name) for column in columns))
+        return sa.delete(table.table).where(*_key_is(table))
     insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table.table).inline()
     others = [name for name in table.fields if name not in table.spec.key]
     query: Insert = insert.on_conflict_do_nothing()
@@ -85,9 +84,18 @@ def plain_insert(table: RowTable[Any], names: tuple[str, ...]) -> Insert:
     return sa.insert(table.table).values({name: sa.bindparam(f"new_{name}") for name in names}).inline()
 
 
-def sqlite_text(query: Insert | Delete, names: tuple[str, ...]) -> str:
+def select_by_key(table: RowTable[Any]) -> sa.Select[*tuple[Any, ...]]:
+    """The row with a key, in the order that `decode` expects; parameters as in `statement`."""
+    return sa.select(*table.selected()).where(*_key_is(table))
+
+
+def sqlite_text(query: Insert | Delete | sa.Select[*tuple[Any, ...]], names: tuple[str, ...]) -> str:
     """The statement as SQLite text with `?` in the order of `names`."""
     return str(query.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=list(names)))
+
+
+def _key_is(table: RowTable[Any]) -> list[sa.ColumnElement[bool]]:
+    return [table.table.c[name] == sa.bindparam(name) for name in table.spec.key]
 
 
 def row_exists(table: RowTable[Any]) -> Conflict:
