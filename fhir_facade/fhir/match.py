@@ -1,0 +1,216 @@
+"""Does one resource satisfy a search criterion? The same meaning as in the stores (https://hl7.org/fhir/R4/search.html).
+
+    matches(resource, criterion, *, resolve=None, referrers=None) -> bool
+    matches_query(resource, query, *, resolve=None, referrers=None) -> bool     all criteria, one group of `any_of`
+
+`resolve(Ref)` fetches what a chain leads to, `referrers(type, parameter, Ref)` what refers to a resource, for `_has`;
+without them such a criterion is NotSupported, never silently false. `:in`, `:not-in`, and `:above`, `:below` of tokens
+need a terminology and have to be expanded before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.extract import IndexRows, ReferenceRow, TokenRow, extract_parameter
+from fhir_facade.fhir.extract.dates import to_us
+from fhir_facade.fhir.extract.text import normalise
+from fhir_facade.values import (
+    Chain,
+    CompositeValue,
+    Criterion,
+    DateValue,
+    Has,
+    JsonObject,
+    Match,
+    MissingValue,
+    NumberValue,
+    QuantityValue,
+    Ref,
+    ReferenceValue,
+    SearchQuery,
+    SearchValue,
+    StringValue,
+    TokenValue,
+    UriValue,
+)
+
+Resolve = Callable[[Ref], JsonObject | None]
+Referrers = Callable[[str, str, Ref], Iterable[JsonObject]]
+
+# Absorbs what binary floats cannot hold, far below any digit a client can mean.
+RELATIVE_SLACK: Final = 1e-12
+_ROWS_OF: Final = {
+    "token": "tokens",
+    "string": "strings",
+    "date": "dates",
+    "number": "numbers",
+    "quantity": "quantities",
+    "reference": "references",
+    "uri": "uris",
+    "composite": "composites",
+}
+_NEEDS_TERMINOLOGY: Final = frozenset({"in", "not-in", "above", "below"})
+
+
+def matches_query(
+    resource: JsonObject, query: SearchQuery, *, resolve: Resolve | None = None, referrers: Referrers | None = None
+) -> bool:
+    """Would the query find this resource? Its order, count and cursor play no part."""
+
+    def holds(criteria: Iterable[Criterion]) -> bool:
+        return all(matches(resource, own, resolve=resolve, referrers=referrers) for own in criteria)
+
+    if resource.get("resourceType") != query.type or not holds(query.criteria):
+        return False
+    return not query.any_of or any(holds(group) for group in query.any_of)
+
+
+def matches(
+    resource: JsonObject, criterion: Criterion, *, resolve: Resolve | None = None, referrers: Referrers | None = None
+) -> bool:
+    """Does the resource satisfy the criterion? KeyError when its type has no such parameter."""
+    match criterion:
+        case Match():
+            return _match(resource, criterion)
+        case Chain():
+            found: Iterable[JsonObject] = _targets(resource, criterion, resolve)
+        case Has():
+            if referrers is None:
+                raise NotSupported(f"_has:{criterion.type} cannot be judged on one resource alone")
+            here = Ref(str(resource["resourceType"]), str(resource.get("id", "")))
+            found = referrers(criterion.type, criterion.name, here)
+    return any(matches(other, criterion.inner, resolve=resolve, referrers=referrers) for other in found)
+
+
+def _targets(resource: JsonObject, chain: Chain, resolve: Resolve | None) -> Iterator[JsonObject]:
+    if resolve is None:
+        raise NotSupported(f"a chain over {chain.name} cannot be judged on one resource alone")
+    for row in extract_parameter(resource, chain.name).references:
+        if row.type in chain.targets and row.id is not None:
+            target = resolve(Ref(row.type, row.id))
+            if target is not None:
+                yield target
+
+
+def _match(resource: JsonObject, asked: Match) -> bool:
+    if asked.kind == "token" and asked.modifier in _NEEDS_TERMINOLOGY:
+        raise NotSupported(f"{asked.name}:{asked.modifier} needs a terminology and was not expanded")
+    rows = _rows(extract_parameter(resource, asked.name), asked)
+    if asked.modifier == "missing":
+        return any(value == MissingValue(not rows) for value in asked.values)
+    found = any(holds(row, value, asked.modifier) for row in rows for value in asked.values)
+    return not found if asked.modifier == "not" else found
+
+
+def _rows(values: IndexRows, asked: Match) -> list[Any]:
+    """The rows that the parameter with its modifier searches."""
+    if asked.kind == "token" and asked.modifier == "text":
+        return values.texts
+    if asked.modifier in ("identifier", "of-type"):
+        return [row for row in values.tokens if row.param == f"{asked.name}:{asked.modifier}"]
+    rows: list[Any] = getattr(values, _ROWS_OF[asked.kind])
+    return [row for row in rows if row.param == asked.name]
+
+
+def holds(row: Any, value: SearchValue, modifier: str | None = None) -> bool:
+    """One row against one value of the same kind."""
+    match value:
+        case TokenValue():
+            return _token(row, value)
+        case StringValue():
+            return _STRING_TESTS[modifier or ""](row, value.text)
+        case UriValue():
+            return _URI_TESTS[modifier or ""](row.uri, value.uri)
+        case ReferenceValue():
+            return _reference(row, value)
+        case DateValue():
+            return _DATE_TESTS[value.prefix](row.low, row.high, to_us(value.low), to_us(value.high))
+        case NumberValue():
+            return _number(row.low, row.high, value)
+        case QuantityValue():
+            return _unit(row.system, row.code, row.unit, value) and _number(row.low, row.high, value)
+        case CompositeValue():
+            return all(holds(part, own) for part, own in zip(row.parts, value.parts, strict=True))
+        case MissingValue():
+            raise NotSupported(":missing is a question about all rows, not about one")
+
+
+def _token(row: TokenRow, value: TokenValue) -> bool:
+    code = value.code if value.type_code is None else f"{value.type_code}|{value.code}"
+    if value.system is not None and (row.system or "") != value.system:
+        return False
+    return code is None or row.code == code
+
+
+_STRING_TESTS: Final[dict[str, Callable[[Any, str], bool]]] = {
+    "": lambda row, text: row.text.startswith(normalise(text)),
+    "text": lambda row, text: row.text.startswith(normalise(text)),
+    "contains": lambda row, text: normalise(text) in row.text,
+    "exact": lambda row, text: row.exact == text,
+}
+_URI_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
+    "": lambda stored, asked: stored == asked,
+    "below": lambda stored, asked: stored.startswith(asked),
+    "above": lambda stored, asked: asked.startswith(stored),
+}
+
+
+def _reference(row: ReferenceRow, value: ReferenceValue) -> bool:
+    if value.url is None:
+        return row.id == value.id and value.type in (None, row.type)
+    url, bar, version = value.url.partition("|")
+    return row.url == value.url or (row.url == url and (not bar or row.version == version))
+
+
+def _equal_date(low: int, high: int, asked_low: int, asked_high: int) -> bool:
+    return asked_low <= low and high <= asked_high
+
+
+_DATE_TESTS: Final[dict[str, Callable[[int, int, int, int], bool]]] = {
+    "eq": _equal_date,
+    "ne": lambda low, high, asked_low, asked_high: not _equal_date(low, high, asked_low, asked_high),
+    "gt": lambda low, high, asked_low, asked_high: high > asked_high,
+    "lt": lambda low, high, asked_low, asked_high: low < asked_low,
+    "ge": lambda low, high, asked_low, asked_high: high > asked_high or _equal_date(low, high, asked_low, asked_high),
+    "le": lambda low, high, asked_low, asked_high: low < asked_low or _equal_date(low, high, asked_low, asked_high),
+    "sa": lambda low, high, asked_low, asked_high: low >= asked_high,
+    "eb": lambda low, high, asked_low, asked_high: high <= asked_low,
+    "ap": lambda low, high, asked_low, asked_high: low < asked_high and high > asked_low,
+}
+
+
+def _unit(system: str | None, code: str | None, unit: str | None, value: QuantityValue) -> bool:
+    if value.system is not None and system != value.system:
+        return False
+    if value.code is None:
+        return True
+    return code == value.code or (value.system is None and unit == value.code)
+
+
+def _number(low: float, high: float, value: NumberValue | QuantityValue) -> bool:
+    """Comparisons use the number itself, equality the interval that its digits imply."""
+    number = float(value.number)
+    slack = abs(number) * RELATIVE_SLACK
+    return _NUMBER_TESTS[value.prefix](low, high, number, slack, float(value.low), float(value.high))
+
+
+def _equal_number(low: float, high: float, number: float, slack: float, asked_low: float, asked_high: float) -> bool:
+    return asked_low - slack <= low and high < asked_high - slack
+
+
+_NUMBER_TESTS: Final[dict[str, Callable[[float, float, float, float, float, float], bool]]] = {
+    "eq": _equal_number,
+    "ne": lambda *all_of_it: not _equal_number(*all_of_it),
+    "gt": lambda low, high, number, slack, *_: high > number + slack,
+    "ge": lambda low, high, number, slack, *_: high >= number - slack,
+    "lt": lambda low, high, number, slack, *_: low < number - slack,
+    "le": lambda low, high, number, slack, *_: low <= number + slack,
+    "sa": lambda low, high, number, slack, *_: low > number + slack,
+    "eb": lambda low, high, number, slack, *_: high < number - slack,
+    "ap": lambda low, high, number, slack, asked_low, asked_high: (
+        low <= asked_high + slack and high >= asked_low - slack
+    ),
+}
