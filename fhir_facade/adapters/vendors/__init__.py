@@ -1,0 +1,1 @@
+"""Wearable vendors behind `ports.DeviceVendor`, one file each."""
