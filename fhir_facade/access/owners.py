@@ -1,0 +1,111 @@
+"""Whom a resource is about, and which patients it names anywhere.
+
+Ownership follows the elements of `compartment.json`; being named as performer, author or recipient is not ownership.
+https://hl7.org/fhir/R4/references.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fhir_facade.access.compartment import type_rules
+from fhir_facade.values import JsonObject, PatientId
+
+_LOCAL: Final = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_PATIENT_INSIDE: Final = re.compile(r"(?:^|/)Patient(?:[/?]|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A reference that is, or may be, to a patient this server cannot name: absolute, conditional, contained,
+    identifier-only or unresolved. It is never inside a set of allowed patients."""
+
+    text: str
+
+
+PatientReference = PatientId | Foreign
+
+
+def owners(resource: JsonObject) -> frozenset[PatientReference]:
+    """The patients the resource is about; empty when it is about nobody the server can tell.
+
+    A Patient is about itself. Types that name several owners give all of them.
+    """
+    rule = type_rules().get(_type_of(resource))
+    if rule is None:
+        return frozenset()
+    if rule.type_class == "person":
+        return frozenset({_own_id(resource)})
+    found = (_patient_of(value) for path in rule.paths for value in _at(resource, path))
+    return frozenset(owner for owner in found if owner is not None)
+
+
+def patient_references(resource: JsonObject) -> frozenset[PatientReference]:
+    """Every patient named at any depth: contained resources, extensions and identifier-only references included.
+
+    A contained Patient, and a reference whose target cannot be told, is `Foreign`.
+    """
+    return frozenset(_walk(resource, top=True))
+
+
+def _own_id(resource: JsonObject) -> PatientReference:
+    own = resource.get("id")
+    return PatientId(own) if isinstance(own, str) and own else Foreign("Patient without id")
+
+
+def _type_of(resource: JsonObject) -> str:
+    name = resource.get("resourceType")
+    return name if isinstance(name, str) else ""
+
+
+def _at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _at(item, path)
+    elif not path:
+        yield node
+    elif isinstance(node, dict) and path[0] in node:
+        yield from _at(node[path[0]], path[1:])
+
+
+def _walk(node: Any, *, top: bool = False) -> Iterator[PatientReference]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _walk(item)
+    elif isinstance(node, dict):
+        if not top and node.get("resourceType") == "Patient":
+            yield Foreign("contained Patient")
+        found = _patient_of(node)
+        if found is not None:
+            yield found
+        for value in node.values():
+            if isinstance(value, dict | list):
+                yield from _walk(value)
+
+
+def _patient_of(node: Any) -> PatientReference | None:
+    """The patient that a Reference names; None when it names something else, or `node` is no Reference."""
+    if not isinstance(node, dict):
+        return None
+    text = node.get("reference")
+    said = node.get("type")
+    if isinstance(text, str):
+        return _named(text, said)
+    return Foreign("identifier-only Patient") if said == "Patient" and "identifier" in node else None
+
+
+def _named(text: str, said: Any) -> PatientReference | None:
+    local = _LOCAL.fullmatch(text)
+    if local is not None:
+        return PatientId(local["id"]) if local["type"] == "Patient" else _contradiction(said)
+    if text.startswith("#"):
+        return _contradiction(said)
+    unknown = text.startswith("urn:") and not isinstance(said, str)
+    return Foreign(text) if unknown or said == "Patient" or _PATIENT_INSIDE.search(text) else None
+
+
+def _contradiction(said: Any) -> PatientReference | None:
+    return Foreign("reference that only says to be a Patient") if said == "Patient" else None

@@ -1,0 +1,129 @@
+"""May this principal do that, and for whose records? A table of rows, closed by default.
+
+https://hl7.org/fhir/R4/security.html, https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from fhir_facade.access.check import Check, Deny
+from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.narrow import UNNARROWED, narrowing
+from fhir_facade.access.rights import EVERYONE, Grant, Rights, grants, operations, rights_of
+from fhir_facade.values import Criterion, Interaction, PatientId, Principal
+
+_LETTERS: Final[Mapping[Interaction, str]] = MappingProxyType(
+    {
+        Interaction.CREATE: "c",
+        Interaction.READ: "r",
+        Interaction.VREAD: "r",
+        Interaction.HISTORY_INSTANCE: "r",
+        Interaction.UPDATE: "u",
+        Interaction.PATCH: "u",
+        Interaction.DELETE: "d",
+        Interaction.SEARCH_TYPE: "s",
+        Interaction.SEARCH_SYSTEM: "s",
+        Interaction.HISTORY_TYPE: "s",
+        Interaction.HISTORY_SYSTEM: "s",
+    }
+)
+_ENVELOPES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
+_VERBS: Final = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What somebody wants to do. `type` None: the whole server. `circle`: the patients in a practitioner's care.
+
+    An empty circle reaches nobody. `operation` is a name without `$`.
+    """
+
+    interaction: Interaction
+    type: str | None = None
+    id: str | None = None
+    operation: str | None = None
+    circle: frozenset[PatientId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Yes, within limits: a search has to satisfy one group of `narrow` (empty: no limit), and everything that leaves
+    or is written has to pass `check`, whatever the store answered."""
+
+    narrow: tuple[tuple[Criterion, ...], ...]
+    check: Check
+
+
+def decide(principal: Principal, ask: Ask) -> Allow | Deny:
+    """The decision; the same for a record that is foreign and one that is absent, because it looks at no record.
+
+    Batches and transactions are let in: each entry asks for itself.
+    """
+    return _decide(rights_of(principal, ask.circle), ask.interaction, ask.type, ask.operation)
+
+
+@lru_cache(maxsize=8192)
+def _decide(rights: Rights, interaction: Interaction, type_name: str | None, operation: str | None) -> Allow | Deny:
+    if interaction is Interaction.CAPABILITIES:
+        return Allow(UNNARROWED, Check(rights, type_name, ""))
+    if rights.kind == "anonymous":
+        return Deny("unauthenticated", "Sign in: this needs an access token.")
+    if interaction in _ENVELOPES:
+        return Allow(UNNARROWED, Check(rights, None, ""))
+    if interaction is Interaction.OPERATION:
+        return _operation(rights, type_name, operation or "")
+    if type_name is None:
+        return _whole_server(rights)
+    answer = _typed(rights, type_name, _LETTERS[interaction])
+    if interaction is Interaction.HISTORY_TYPE and isinstance(answer, Allow) and answer.narrow != UNNARROWED:
+        return Deny("forbidden", f"The history of all {type_name} cannot be limited to your records: ask for one.")
+    return answer
+
+
+def _typed(rights: Rights, type_name: str, letter: str) -> Allow | Deny:
+    rule = type_rules().get(type_name)
+    if rule is None:
+        return Deny("forbidden", f"{type_name} is not a resource type of FHIR R4.")
+    ways = grants(rights, type_name, letter)
+    if not ways:
+        return _missing(type_name, letter)
+    if rule.type_class not in ("shared", "optional") and _needs_patient(rights, ways):
+        return Deny("forbidden", "The token has no patient in context: launch with one, or ask for launch/patient.")
+    check = Check(rights, type_name, letter)
+    narrow = narrowing(rule, ways, hide_guards=rights.engine is None)
+    if narrow is None and letter == "s":
+        return Deny("forbidden", f"{type_name} cannot be searched here: read it by its id.")
+    return Allow(narrow or UNNARROWED, check)
+
+
+def _needs_patient(rights: Rights, ways: tuple[Grant, ...]) -> bool:
+    return rights.kind in ("patient", "backend") and rights.patient is None and not any(way.reach for way in ways)
+
+
+def _missing(type_name: str, letter: str) -> Deny:
+    verb = _VERBS[letter]
+    return Deny(
+        "forbidden",
+        f"Not allowed: {verb} {type_name}. The token needs a scope like {type_name}.{letter}, "
+        f"and the signed-in user the right to {verb} it.",
+    )
+
+
+def _operation(rights: Rights, type_name: str | None, name: str) -> Allow | Deny:
+    rule = operations().get(name)
+    if rule is None or type_name is None or not rule.types & {"*", type_name}:
+        return Deny("forbidden", f"The operation ${name} is not open on {type_name or 'the whole server'}.")
+    answers = [_typed(rights, type_name, letter) for letter in rule.letters]
+    return next((answer for answer in answers if isinstance(answer, Deny)), answers[-1])
+
+
+def _whole_server(rights: Rights) -> Allow | Deny:
+    stored = [rule.type for rule in type_rules().values() if rule.type_class != "transient"]
+    if all(any(way == Grant(EVERYONE) for way in grants(rights, name, "s")) for name in stored):
+        return Allow(UNNARROWED, Check(rights, None, "s"))
+    return Deny("forbidden", "The token does not reach the whole server: name the types you may search with _type.")

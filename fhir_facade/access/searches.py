@@ -1,0 +1,199 @@
+"""Searches within the rights of a principal: narrowed, and without a hop that could tell a hidden value.
+
+https://hl7.org/fhir/R4/search.html#chaining; a chain or `_has` over records of others answers questions about them by
+the mere presence of a match, so each hop is narrowed too, or refused where that cannot be expressed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache, reduce
+from typing import Final
+
+from fhir_facade.access.check import Deny
+from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.narrow import UNNARROWED
+from fhir_facade.access.policy import Allow, Ask, decide
+from fhir_facade.fhir.definitions.tables import element, reference_targets, search_parameters
+from fhir_facade.values import (
+    Chain,
+    Criterion,
+    Has,
+    Include,
+    Interaction,
+    Match,
+    PatientId,
+    Principal,
+    ReferenceValue,
+    SearchQuery,
+    TokenValue,
+)
+
+Groups = tuple[tuple[Criterion, ...], ...]
+
+MAX_GROUPS: Final = 64
+"""Alternatives of one search; scopes and hops multiply."""
+_UNPROVABLE: Final = frozenset({"_filter", "_list", "_query"})
+"""Parameters that reach other records in ways the hop check cannot follow."""
+_PATH: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    principal: Principal
+    circle: frozenset[PatientId]
+
+    def narrow(self, type_name: str) -> Groups | Deny:
+        answer = decide(self.principal, Ask(Interaction.SEARCH_TYPE, type_name, circle=self.circle))
+        return answer if isinstance(answer, Deny) else answer.narrow
+
+    def sees_everything(self) -> bool:
+        return isinstance(decide(self.principal, Ask(Interaction.SEARCH_SYSTEM, circle=self.circle)), Allow)
+
+    def may_read(self, type_name: str) -> Deny | None:
+        answer = decide(self.principal, Ask(Interaction.READ, type_name, circle=self.circle))
+        return answer if isinstance(answer, Deny) else None
+
+
+def search_within(
+    principal: Principal,
+    query: SearchQuery,
+    includes: Iterable[Include] = (),
+    circle: frozenset[PatientId] = frozenset(),
+) -> SearchQuery | Deny:
+    """The query as the principal may ask it: its own criteria, each hop narrowed, and the narrowing of the type.
+
+    What comes back still has to pass `Check.may_leave`, included resources too.
+    """
+    asker = _Asker(principal, circle)
+    limits = [asker.narrow(query.type), *(_hop(asker, query.type, criterion) for criterion in query.criteria)]
+    refused = next((limit for limit in limits if isinstance(limit, Deny)), None) or _includes(asker, includes)
+    if refused is not None:
+        return refused
+    own, *hops = (limit for limit in limits if not isinstance(limit, Deny))
+    groups = reduce(_both, (*hops, own), query.any_of)
+    if len(groups) > MAX_GROUPS:
+        return Deny(
+            "forbidden", "The search combines too many alternatives of the token's scopes: ask in several steps."
+        )
+    if len(groups) == 1:
+        return replace(query, criteria=tuple(dict.fromkeys(groups[0])), any_of=())
+    return replace(query, criteria=(), any_of=groups)
+
+
+def _both(one: Groups, other: Groups) -> Groups:
+    """Groups that hold when one group of each side does; an empty side sets no limit."""
+    if not one or not other:
+        return one or other
+    return tuple(mine + theirs for mine in one for theirs in other)
+
+
+def _hop(asker: _Asker, type_name: str, criterion: Criterion) -> Groups | Deny:
+    """The criterion with all its hops narrowed, as groups of which one has to hold."""
+    match criterion:
+        case Match():
+            return _match(asker, criterion)
+        case Chain():
+            return _chain(asker, type_name, criterion)
+        case Has():
+            return _has(asker, type_name, criterion)
+
+
+def _match(asker: _Asker, criterion: Match) -> Groups | Deny:
+    if criterion.name in _UNPROVABLE and not asker.sees_everything():
+        return Deny("forbidden", f"{criterion.name} is open to whole-server scopes only.")
+    return ((criterion,),)
+
+
+def _chain(asker: _Asker, type_name: str, chain: Chain) -> Groups | Deny:
+    """Targets that may not be searched drop out; none left is a refusal."""
+    hops = {target: _target(asker, type_name, chain, target) for target in chain.targets}
+    plain = tuple(target for target, hop in hops.items() if hop == ((replace(chain, targets=(target,)),),))
+    groups: Groups = ((replace(chain, targets=plain),),) if plain else ()
+    for target, hop in hops.items():
+        if target not in plain and not isinstance(hop, Deny):
+            groups += hop
+    refused = (hop for hop in hops.values() if isinstance(hop, Deny))
+    return groups or next(refused, Deny("forbidden", f"The chain {chain.name} leads to no type you may search."))
+
+
+def _target(asker: _Asker, type_name: str, chain: Chain, target: str) -> Groups | Deny:
+    limit = asker.narrow(target)
+    inner = limit if isinstance(limit, Deny) else _hop(asker, target, chain.inner)
+    if isinstance(limit, Deny) or isinstance(inner, Deny):
+        return limit if isinstance(limit, Deny) else inner
+    groups = _both(inner, limit)
+    if all(len(group) == 1 for group in groups) or _single_valued(type_name, chain.name):
+        return tuple(tuple(Chain(chain.name, (target,), part) for part in group) for group in groups)
+    # Two chains over a reference that repeats may hold for two different records: that would not be a limit.
+    return Deny("forbidden", f"A chain over {chain.name} cannot be limited to your records: search {target} first.")
+
+
+def _has(asker: _Asker, type_name: str, has: Has) -> Groups | Deny:
+    limit, own = asker.narrow(has.type), asker.narrow(type_name)
+    inner = limit if isinstance(limit, Deny) else _hop(asker, has.type, has.inner)
+    if isinstance(inner, Deny):
+        return inner
+    free = limit == UNNARROWED or _about_the_found(type_name, has, limit, own)
+    if free and all(len(group) == 1 for group in inner):
+        return tuple((Has(has.type, has.name, group[0]),) for group in inner)
+    return Deny("forbidden", f"_has over {has.type} cannot be limited to your records: search {has.type} instead.")
+
+
+def _about_the_found(type_name: str, has: Has, limit: Groups | Deny, own: Groups | Deny) -> bool:
+    """Whether everything that points at a found Patient by this parameter belongs to that very Patient, and the token
+    reaches the same patients on both types: then the limit on the Patient is the limit on what points at it."""
+    rule = type_rules()[has.type]
+    if type_name != "Patient" or rule.owner is None or not _single_valued(has.type, has.name):
+        return False
+    owning = _path(has.type, has.name) == _path(has.type, rule.owner)
+    return owning and _patients(limit) is not None and _patients(limit) == _patients(own)
+
+
+def _patients(limit: Groups | Deny) -> frozenset[str | None] | None:
+    """The patients that a limit of one owner criterion names; None for any other limit."""
+    if isinstance(limit, Deny) or len(limit) != 1 or len(limit[0]) != 1 or not isinstance(limit[0][0], Match):
+        return None
+    values = limit[0][0].values
+    return frozenset(
+        value.code if isinstance(value, TokenValue) else value.id
+        for value in values
+        if isinstance(value, TokenValue | ReferenceValue)
+    )
+
+
+@cache
+def _path(type_name: str, name: str) -> str | None:
+    """The element path of a reference parameter; None when it is not one plain path."""
+    parameter = search_parameters(type_name).get(name)
+    found = _PATH.fullmatch(parameter.expression) if parameter is not None else None
+    return found["path"] if found is not None else None
+
+
+@cache
+def _single_valued(type_name: str, name: str) -> bool:
+    path = _path(type_name, name)
+    if path is None:
+        return False
+    steps = path.split(".")
+    found = [element(".".join(steps[:end])) for end in range(2, len(steps) + 1)]
+    return all(step is not None and step.max == 1 for step in found)
+
+
+def _includes(asker: _Asker, includes: Iterable[Include]) -> Deny | None:
+    """What is included is checked again when it leaves; here a type that is closed altogether is refused."""
+    for include in includes:
+        answers = [asker.may_read(name) for name in _included(include)]
+        if answers and all(answers):
+            return answers[0]
+    return None
+
+
+def _included(include: Include) -> tuple[str, ...]:
+    if include.reverse:
+        return (include.source,)
+    if include.target is not None:
+        return (include.target,)
+    return () if include.name == "*" else reference_targets(include.source, include.name)
