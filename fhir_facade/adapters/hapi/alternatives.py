@@ -1,0 +1,92 @@
+"""What HAPI cannot say in one request: OR between different parameters, dates and implied ranges in a list.
+
+A query becomes groups of criteria of which one must hold. When the groups differ only in one parameter's values they
+become one list; otherwise the ids that each group finds are gathered first and the page is asked for by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+
+from fhir_facade.adapters.hapi.query import SEVERAL_VALUES
+from fhir_facade.errors import NotSupported
+from fhir_facade.values import (
+    CompositeValue,
+    Criterion,
+    DateValue,
+    Match,
+    NumberValue,
+    QuantityValue,
+    SearchQuery,
+    SearchValue,
+)
+
+MAX_GROUPS = 32
+
+Group = tuple[Criterion, ...]
+
+
+def groups(query: SearchQuery) -> list[Group]:
+    """Criteria sets of which at least one must hold, each fit for one request. NotSupported when there are too many."""
+    listed = _as_list(query.any_of)
+    choices: list[list[Group]] = [[(single,) for single in _split(criterion)] for criterion in query.criteria]
+    if listed is not None:
+        choices.append([(single,) for single in _split(listed)])
+    elif query.any_of:
+        choices.append([part for group in query.any_of for part in _split_group(group)])
+    if _product_size(choices) > MAX_GROUPS:
+        raise NotSupported(f"The search has more than {MAX_GROUPS} alternatives; ask for them one by one")
+    return [tuple(criterion for group in chosen for criterion in group) for chosen in product(*choices)]
+
+
+def _product_size(choices: Iterable[list[Group]]) -> int:
+    size = 1
+    for choice in choices:
+        size *= len(choice)
+    return size
+
+
+def _split_group(group: Group) -> list[Group]:
+    return [tuple(chosen) for chosen in product(*(_split(criterion) for criterion in group))]
+
+
+def _as_list(any_of: tuple[Group, ...]) -> Match | None:
+    """Groups of one match each on the same parameter: one match with all their values."""
+    matches = [group[0] for group in any_of if len(group) == 1 and isinstance(group[0], Match)]
+    if not matches or len(matches) != len(any_of):
+        return None
+    first = matches[0]
+    if first.modifier == "not" or any((m.name, m.modifier) != (first.name, first.modifier) for m in matches):
+        return None
+    return replace(first, values=tuple(value for match in matches for value in match.values))
+
+
+def _split(criterion: Criterion) -> list[Criterion]:
+    """One criterion per value where HAPI cannot take the values as a list."""
+    if not isinstance(criterion, Match):
+        return [criterion]
+    values = [part for value in criterion.values for part in _parts(criterion.name, value)]
+    if len(values) == 1 or not any(_needs_its_own_request(criterion.name, value) for value in values):
+        return [replace(criterion, values=tuple(values))]
+    return [replace(criterion, values=(value,)) for value in values]
+
+
+def _parts(name: str, value: SearchValue) -> list[SearchValue]:
+    """`_lastUpdated=ne…` is what lies before and what lies after."""
+    if name == "_lastUpdated" and isinstance(value, DateValue) and value.prefix == "ne":
+        return [replace(value, prefix="lt"), replace(value, prefix="gt")]
+    return [value]
+
+
+def _needs_its_own_request(name: str, value: SearchValue) -> bool:
+    match value:
+        case DateValue():
+            return True
+        case NumberValue() | QuantityValue():
+            return value.prefix in ("eq", "ap") and name not in SEVERAL_VALUES
+        case CompositeValue(parts):
+            return any(isinstance(part, DateValue) for part in parts)
+        case _:
+            return False

@@ -1,0 +1,223 @@
+"""A search as the parameters that make HAPI answer what FHIR R4 says, prefixes and implied precision included.
+
+https://hl7.org/fhir/R4/search.html#prefix. Where HAPI reads a prefix in its own way, explicit bounds are sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TypeGuard
+
+from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.document import instant
+from fhir_facade.values import (
+    Chain,
+    CompositeValue,
+    Criterion,
+    DateValue,
+    Has,
+    Match,
+    MissingValue,
+    NumberValue,
+    QuantityValue,
+    ReferenceValue,
+    SearchValue,
+    Sort,
+    StringValue,
+    TokenValue,
+    UriValue,
+)
+
+Parameter = tuple[str, str]
+Span = tuple[datetime | None, datetime | None]
+
+TICK = timedelta(milliseconds=1)
+"""The finest step that HAPI tells apart."""
+
+SEVERAL_VALUES = frozenset(
+    (
+        "combo-value-quantity",
+        "component-value-quantity",
+        "context-quantity",
+        "probability",
+        "quantity",
+        "variant-end",
+        "variant-start",
+    )
+)
+"""Numbers that one resource may have several of: a lower and an upper bound could be met by two different ones, so
+equality asks for the very number there."""
+
+IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
+
+_SPECIAL = re.compile(r"([\\,$|])")
+
+
+def parameters(criteria: Sequence[Criterion], *, until: datetime | None = None) -> list[Parameter]:
+    """All must hold: each criterion as one or two parameters, not yet percent-encoded.
+
+    `until` leaves out what was written later. HAPI takes one lower and one upper bound of `_lastUpdated` only, so the
+    bounds of all its criteria become one pair.
+    """
+    spans = [_span(c.values[0]) for c in criteria if _is_written(c) and isinstance(c.values[0], DateValue)]
+    others = [parameter for criterion in criteria if not _is_written(criterion) for parameter in rendered(criterion)]
+    return [*others, *_written_within([*spans, (None, until + TICK if until else None)])]
+
+
+def _is_written(criterion: Criterion) -> TypeGuard[Match]:
+    return isinstance(criterion, Match) and criterion.name == "_lastUpdated"
+
+
+def _span(value: DateValue) -> Span:
+    """The moments from (inclusive) and to (exclusive) which a resource may have been written."""
+    spans: dict[str, Span] = {
+        "gt": (value.high, None),
+        "sa": (value.high, None),
+        "ge": (value.low, None),
+        "lt": (None, value.low),
+        "eb": (None, value.low),
+        "le": (None, value.high),
+    }
+    return spans.get(value.prefix, (value.low, value.high))
+
+
+def _written_within(spans: Sequence[Span]) -> list[Parameter]:
+    lows = [low for low, _ in spans if low is not None]
+    highs = [high for _, high in spans if high is not None]
+    lower = [("_lastUpdated", f"ge{_moment(max(lows))}")] if lows else []
+    upper = [("_lastUpdated", f"lt{_moment(min(highs))}")] if highs else []
+    return lower + upper
+
+
+def rendered(criterion: Criterion, *, alone: bool = False) -> list[Parameter]:
+    """`alone`: only one parameter may be used, since two could be met by two different resources."""
+    match criterion:
+        case Chain():
+            return _within(_chained(criterion), criterion.inner)
+        case Has():
+            return _within(f"_has:{criterion.type}:{criterion.name}:", criterion.inner)
+        case Match():
+            return _match(criterion, alone=alone or criterion.name in SEVERAL_VALUES)
+
+
+def sort_keys(sort: Sequence[Sort]) -> str:
+    """The value of `_sort`, with the id as the last key: pages need an order without ties."""
+    keys = [f"-{key.name}" if key.descending else key.name for key in sort]
+    return ",".join(keys if any(key.name == "_id" for key in sort) else [*keys, "_id"])
+
+
+def escaped(text: str) -> str:
+    """https://hl7.org/fhir/R4/search.html#escaping"""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _within(prefix: str, inner: Criterion) -> list[Parameter]:
+    return [(prefix + name, value) for name, value in rendered(inner, alone=True)]
+
+
+def _chained(chain: Chain) -> str:
+    # without a type HAPI follows the reference to all of them, except for the parameters that every resource has
+    return f"{chain.name}:{chain.targets[0]}." if len(chain.targets) == 1 else f"{chain.name}."
+
+
+def _match(match: Match, *, alone: bool) -> list[Parameter]:
+    missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
+    if missing is not None:
+        return [_missing(match.name, missing)]
+    name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
+    if len(match.values) == 1 and not alone:
+        return [(name, text) for text in bounds(match.values[0])]
+    return [(name, ",".join(single(value) for value in match.values))]
+
+
+def _missing(name: str, value: MissingValue) -> Parameter:
+    if name in IGNORED_MISSING:
+        raise NotSupported(f"HAPI cannot search for a missing {name}; leave {name}:missing out")
+    return f"{name}:missing", str(value.missing).lower()
+
+
+def bounds(value: SearchValue) -> list[str]:
+    """The value as one text, or as two that must both hold."""
+    if isinstance(value, DateValue) and value.prefix == "ap":
+        return [f"ge{_moment(value.low)}", f"lt{_moment(value.high)}"]
+    if isinstance(value, NumberValue | QuantityValue) and value.prefix in ("eq", "ap"):
+        return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
+    return [single(value)]
+
+
+def single(value: SearchValue) -> str:
+    """The value as one text that may stand in a list."""
+    match value:
+        case StringValue():
+            return escaped(value.text)
+        case TokenValue():
+            return _token(value)
+        case DateValue():
+            return _date(value)
+        case NumberValue() | QuantityValue():
+            return _number(value)
+        case ReferenceValue():
+            return _reference(value)
+        case UriValue():
+            return escaped(value.uri)
+        case CompositeValue():
+            return "$".join(single(part) for part in value.parts)
+        case MissingValue():
+            raise NotSupported(":missing cannot be combined with other values")
+
+
+def _token(value: TokenValue) -> str:
+    parts = [value.system, value.type_code, value.code] if value.type_code is not None else [value.system, value.code]
+    if value.system is None:
+        parts = [value.code]
+    return "|".join(escaped(part or "") for part in parts)
+
+
+def _reference(value: ReferenceValue) -> str:
+    if value.url is not None:
+        return escaped(value.url)
+    return f"{value.type}/{value.id}" if value.type else str(value.id)
+
+
+def _date(value: DateValue) -> str:
+    """Comparisons by explicit instants: HAPI leaves the year or month itself out of `ge2020` and `le2020-05`."""
+    low, high = value.low, value.high
+    texts = {
+        "gt": f"gt{_moment(high - TICK)}",
+        "ge": f"ge{_moment(low)}",
+        "lt": f"lt{_moment(low)}",
+        "le": f"lt{_moment(high)}",
+        "sa": f"sa{_moment(high - TICK)}",
+        "eb": f"eb{_moment(low)}",
+    }
+    return texts.get(value.prefix) or f"{'' if value.prefix == 'eq' else value.prefix}{_without_prefix(value)}"
+
+
+def _without_prefix(value: DateValue) -> str:
+    return value.text.removeprefix(value.prefix)
+
+
+def _moment(moment: datetime) -> str:
+    return instant(moment)
+
+
+def _number(value: NumberValue | QuantityValue) -> str:
+    """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`; `ne` is what lies outside of the implied range."""
+    unit = _unit(value)
+    if value.prefix == "ne":
+        return f"lt{_decimal(value.low)}{unit},ge{_decimal(value.high)}{unit}"
+    prefix = {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)
+    return f"{prefix}{_decimal(value.number)}{unit}"
+
+
+def _unit(value: NumberValue | QuantityValue) -> str:
+    if isinstance(value, NumberValue) or (value.system is None and value.code is None):
+        return ""
+    return f"|{escaped(value.system or '')}|{escaped(value.code or '')}"
+
+
+def _decimal(number: Decimal) -> str:
+    return format(number, "f")

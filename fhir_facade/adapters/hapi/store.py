@@ -1,0 +1,52 @@
+"""`FhirStore` on HAPI; https://hapifhir.io/hapi-fhir/docs/server_jpa/introduction.html."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fhir_facade.adapters.hapi import history, read, search, write
+from fhir_facade.adapters.hapi.session import PING_TIMEOUT_S, HapiSession
+from fhir_facade.errors import Unavailable
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+
+ABSENT = "/Basic/ping"
+
+
+class HapiStore:
+    """The five verbs over one session. HAPI must keep request ids in `meta.source` (its default): by them an update
+    that changed nothing is told from one that did."""
+
+    def __init__(self, session: HapiSession) -> None:
+        self._session = session
+
+    async def read(self, ref: Ref) -> StoredResource:
+        return await read.read(self._session, ref)
+
+    async def search(self, query: SearchQuery) -> Page:
+        return await search.search(self._session, query)
+
+    async def history(self, query: HistoryQuery) -> Page:
+        return await history.history(self._session, query)
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
+        return await write.write(self._session, writes)
+
+    async def ping(self) -> None:
+        """Reads what is not there: unlike /metadata this reaches the database."""
+        answer = await self._session.send("GET", ABSENT, timeout_s=PING_TIMEOUT_S)
+        if answer.status >= 500:
+            raise Unavailable(f"HAPI answers with {answer.status}; its database may be down")
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+@asynccontextmanager
+async def open_store(base_url: str, *, pool_size: int = 32) -> AsyncIterator[HapiStore]:
+    """The store at `base_url` (ends in `/fhir`); its connections close with the block."""
+    store = HapiStore(HapiSession(base_url, pool_size=pool_size))
+    try:
+        yield store
+    finally:
+        await store.close()

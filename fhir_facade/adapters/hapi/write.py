@@ -1,0 +1,187 @@
+"""Writing to HAPI: one put or delete as such, several as one transaction; https://hl7.org/fhir/R4/http.html#transaction.
+
+HAPI reads `If-Match` in its own way: an id that does not exist is created whatever it says, a stale version is a 409,
+and a delete does not look at it. So an expected version is looked up first (and sent with a put, which makes it
+atomic), while `Absent` is sent as version 0: nothing has it, and only what is not there is written.
+A delete with an expected version stays racy between look-up and delete; callers hold a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from fhir_facade.adapters.hapi.content import (
+    Entry,
+    bundle,
+    outcome_code,
+    storage_code,
+    stored,
+    tombstone,
+    version_in,
+    written_by,
+)
+from fhir_facade.adapters.hapi.read import current, currents, deletion, path_of
+from fhir_facade.adapters.hapi.session import Answer, HapiSession
+from fhir_facade.errors import Conflict, InvalidResource, PreconditionFailed, UpstreamError
+from fhir_facade.fhir.document import members_of
+from fhir_facade.values import Absent, Change, ExpectVersion, Ref, StoredResource, Write
+
+MAX_ATTEMPTS = 8
+FIRST_PAUSE_S = 0.02
+LONGEST_PAUSE_S = 0.5
+
+REFERENCED = "HAPI-0515"  # a delete would leave a reference behind: no use in trying again
+NOTHING = "0"  # the version that no resource has
+
+# without it HAPI adds the tags and labels of the earlier version to the new one
+SNAPSHOT = {"X-Meta-Snapshot-Mode": "TAG,PROFILE,SECURITY_LABEL"}
+REPRESENTATION = {"Prefer": "return=representation"}
+
+CHANGES: Mapping[str, Change] = {
+    "SUCCESSFUL_CREATE": "created",
+    "SUCCESSFUL_UPDATE_AS_CREATE": "created",
+    "SUCCESSFUL_UPDATE": "updated",
+    "SUCCESSFUL_UPDATE_NO_CHANGE": "unchanged",
+    "SUCCESSFUL_DELETE": "deleted",
+    "SUCCESSFUL_DELETE_ALREADY_DELETED": "unchanged",
+    "SUCCESSFUL_DELETE_NOT_FOUND": "unchanged",
+}
+
+Versions = Mapping[Ref, str]
+
+
+async def write(session: HapiSession, writes: Sequence[Write]) -> list[StoredResource]:
+    """All or nothing. Racing writers are tried again with a pause by chance; Conflict when that does not help."""
+    if not writes:
+        return []
+    for attempt in range(MAX_ATTEMPTS):
+        answer = await _attempt(session, writes, await _versions(session, writes, look=attempt > 0))
+        if answer.status != 409:
+            return await _results(session, writes, _accepted(answer))
+        if REFERENCED in answer.diagnostics:
+            raise answer.refusal("a delete")
+        await asyncio.sleep(random.uniform(0, min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)))  # noqa: S311 - jitter
+    raise Conflict(f"Other writers kept changing {writes[0].ref}; try again later")
+
+
+async def _versions(session: HapiSession, writes: Sequence[Write], *, look: bool) -> Versions:
+    """What each conditional write has to meet, as versions for `If-Match`.
+
+    `look`: a write was refused, so what should be absent is looked up too: it is there, or was deleted.
+    """
+    watched = [write for write in writes if write.precondition and (look or _must_look(write))]
+    found = await currents(session, [write.ref for write in watched])
+    expected = {write.ref: NOTHING for write in writes if isinstance(write.precondition, Absent)}
+    return expected | {write.ref: _met(write, now) for write, now in zip(watched, found, strict=True)}
+
+
+def _must_look(write: Write) -> bool:
+    return isinstance(write.precondition, ExpectVersion) or write.kind == "delete"
+
+
+def _met(write: Write, now: StoredResource | None) -> str:
+    """The version that the condition allows to be replaced."""
+    live = now is not None and not now.deleted
+    if isinstance(write.precondition, Absent):
+        if live:
+            raise Conflict(f"{write.ref} exists already")
+        return now.version if now else NOTHING
+    if now is None or now.deleted:
+        raise PreconditionFailed(f"{write.ref} does not exist, so it has no version to match")
+    expected = write.precondition.version if write.precondition else now.version
+    if now.version != expected:
+        raise PreconditionFailed(f"{write.ref} is at version {now.version}, not {expected}; read it again")
+    return expected
+
+
+async def _attempt(session: HapiSession, writes: Sequence[Write], versions: Versions) -> Answer:
+    if len(writes) > 1:
+        return await session.send("POST", "", _transaction(writes, versions), headers=SNAPSHOT | REPRESENTATION)
+    write = writes[0]
+    if write.kind == "delete":
+        return await session.send("DELETE", path_of(write.ref))
+    match = {"If-Match": f'W/"{versions[write.ref]}"'} if write.ref in versions else {}
+    return await session.send("PUT", path_of(write.ref), _identified(write), headers=SNAPSHOT | match)
+
+
+def _transaction(writes: Sequence[Write], versions: Versions) -> bytes:
+    """Sorted by id, so that two transactions on the same resources never wait for each other."""
+    entries = b",".join(_entry(write, versions.get(write.ref)) for write in _in_order(writes))
+    return b'{"resourceType":"Bundle","type":"transaction","entry":[' + entries + b"]}"
+
+
+def _in_order(writes: Sequence[Write]) -> list[Write]:
+    return sorted(writes, key=lambda write: (write.ref.type, write.ref.id))
+
+
+def _entry(write: Write, version: str | None) -> bytes:
+    request = {"method": "DELETE" if write.kind == "delete" else "PUT", "url": str(write.ref)}
+    if version is not None:
+        request["ifMatch"] = f'W/"{version}"'
+    asked = b'"request":' + msgspec.json.encode(request) + b"}"
+    return b"{" + asked if write.kind == "delete" else b'{"resource":' + _identified(write) + b"," + asked
+
+
+def _identified(write: Write) -> bytes:
+    """The body as it came, with the id of its address."""
+    members = members_of(write.body)
+    named = msgspec.json.encode(write.ref.id)
+    if bytes(members.get("id", b"")) == named:
+        return write.body
+    return msgspec.json.encode({"resourceType": members.pop("resourceType"), **members, "id": msgspec.Raw(named)})
+
+
+def _accepted(answer: Answer) -> Answer:
+    if answer.status in (200, 201):
+        return answer
+    if answer.status == 400:  # our request is sound, so it is what the resource says, a reference above all
+        raise InvalidResource(str(answer.refusal("a write")))
+    raise answer.refusal("a write")
+
+
+async def _results(session: HapiSession, writes: Sequence[Write], answer: Answer) -> list[StoredResource]:
+    if len(writes) == 1:
+        return [await _result(session, writes[0], answer)]
+    entries = bundle(answer.body).entry
+    if len(entries) != len(writes):
+        raise UpstreamError("HAPI answered a transaction with another number of entries")
+    found = await asyncio.gather(
+        *(_entry_result(session, write, entry) for write, entry in zip(_in_order(writes), entries, strict=True))
+    )
+    by_ref = {result.ref: result for result in found}
+    return [by_ref[write.ref] for write in writes]
+
+
+async def _result(session: HapiSession, write: Write, answer: Answer) -> StoredResource:
+    if write.kind == "delete":
+        return await _deleted(session, write.ref, CHANGES[storage_code(answer.body)], version_in(answer.location))
+    updated: Change = "updated" if written_by(answer.body, answer.request_id) else "unchanged"
+    return stored(answer.body, change="created" if answer.status == 201 else updated)
+
+
+async def _entry_result(session: HapiSession, write: Write, entry: Entry) -> StoredResource:
+    if entry.response is None:
+        raise UpstreamError("HAPI answered a transaction with an entry that says nothing")
+    change = CHANGES[outcome_code(entry.response.outcome)]
+    if write.kind == "delete":
+        return await _deleted(session, write.ref, change, version_in(entry.response.location))
+    return stored(bytes(entry.resource), change="created" if entry.response.status.startswith("201") else change)
+
+
+async def _deleted(session: HapiSession, ref: Ref, change: Change, version: str) -> StoredResource:
+    """HAPI tells the time of a deletion only when it is read."""
+    if version:
+        return _as(await deletion(session, Ref(ref.type, ref.id, version)), change)
+    gone = await current(session, ref)
+    if gone is None:
+        return tombstone(ref.type, ref.id, NOTHING, datetime.now(UTC), change=change)
+    return _as(gone, change)
+
+
+def _as(deleted: StoredResource, change: Change) -> StoredResource:
+    return tombstone(deleted.type, deleted.id, deleted.version, deleted.last_updated, change=change)
