@@ -1,0 +1,41 @@
+"""All addresses of signing in, in one table. https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhir_facade.api.oauth import backchannel, documents, interaction, login
+from fhir_facade.api.oauth.dependencies import OAuthDeps
+
+Handler = Callable[[OAuthDeps, Request], Awaitable[Response]]
+
+TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("GET", "/fhir/.well-known/smart-configuration", documents.smart),
+    ("GET", "/.well-known/openid-configuration", documents.openid),
+    ("GET", "/oauth/jwks", documents.jwks),
+    ("GET", "/oauth/authorize", interaction.authorize),
+    ("POST", "/oauth/authorize", interaction.authorize),
+    ("GET", "/oauth/continue", interaction.proceed),
+    ("POST", "/oauth/patient", interaction.pick_patient),
+    ("POST", "/oauth/consent", interaction.consent),
+    ("POST", "/oauth/token", backchannel.token),
+    ("OPTIONS", "/oauth/token", backchannel.preflight),
+    ("POST", "/oauth/introspect", backchannel.introspect),
+    ("OPTIONS", "/oauth/introspect", backchannel.preflight),
+    ("POST", "/oauth/revoke", backchannel.revoke),
+    ("OPTIONS", "/oauth/revoke", backchannel.preflight),
+    ("GET", "/login", login.show_login),
+    ("POST", "/login", login.log_in),
+    ("POST", "/logout", login.log_out),
+)
+
+
+def oauth_routes(deps: OAuthDeps) -> list[Route]:
+    """The routes, to be placed before those of `/fhir` and the portal. Pages also need `pages.render.assets`."""
+    return [Route(path, partial(handler, deps), methods=[method]) for method, path, handler in TABLE]

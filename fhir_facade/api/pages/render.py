@@ -1,0 +1,76 @@
+"""A template becomes an answer: texts in the reader's language, a strict content policy, nothing cached.
+
+https://www.w3.org/TR/CSP3/, https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x12-V3-Web-Frontend-Security.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from fhir_facade.api.pages.texts import language_of, texts
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    form_targets: Sequence[str] = (),
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """Render `template`. `form_targets` are origins a form's answer may redirect to, besides our own."""
+    language = language_of(request.headers.get("accept-language"))
+    html = _environment().get_template(template).render(t=texts(language), language=language, **values)
+    return HTMLResponse(html, status, safe_headers(form_targets) | dict(headers or {}))
+
+
+def see_other(location: str) -> Response:
+    """303 to a URL that is ASCII already: the browser follows with GET and does not repeat what was posted."""
+    headers = {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status_code=303, headers=headers)
+
+
+def safe_headers(form_targets: Sequence[str] = ()) -> dict[str, str]:
+    """Headers of every page: no foreign content, no framing, no traces in caches and referrers.
+
+    Chromium also applies `form-action` to the redirect that answers a form, so its target has to be listed.
+    """
+    targets = " ".join(["'self'", *form_targets])
+    policy = (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; "
+        f"font-src 'self'; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return {
+        "Content-Security-Policy": policy,
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+        "Pragma": "no-cache",
+    }
+
+
+def assets() -> Mount:
+    """The style sheet and other files of our pages, at /static."""
+    return Mount("/static", StaticFiles(directory=_folder("static")), name="static")
+
+
+@cache
+def _environment() -> Environment:
+    loader = FileSystemLoader(_folder("templates"))
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _folder(name: str) -> Path:
+    return Path(str(files("fhir_facade.api").joinpath(name)))
