@@ -5,48 +5,48 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html#finer-grain
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any, Final, cast
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, cast
 
-from fhir_facade.fhir.extract import extract_parameter
+import msgspec
+
+from fhir_facade.fhir.match import matches
+from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.values import JsonObject, Match, TokenValue
 
-_COMMA: Final = re.compile(r"(?<!\\),")
-_BAR: Final = re.compile(r"(?<!\\)\|")
-_ESCAPED: Final = re.compile(r"\\([\\,|$])")
+
+@cache
+def _table() -> Mapping[str, frozenset[str]]:
+    table = msgspec.json.decode(files(__package__).joinpath("granular.json").read_bytes())
+    return {name: frozenset(types) for name, types in table["parameters"].items()}
+
+
+def granular_parameters(type_name: str) -> tuple[str, ...]:
+    """The search parameters a scope of this type, or of `*`, may carry."""
+    return tuple(name for name, types in sorted(_table().items()) if types & {"*", type_name})
+
+
+def is_granular(type_name: str, name: str, text: str) -> bool:
+    """Whether a scope of this type may carry this parameter with this value."""
+    return name in granular_parameters(type_name) and all(_token(part) for part in split(text, ","))
 
 
 @lru_cache(maxsize=1024)
 def criterion(name: str, text: str) -> Match:
     """One scope parameter as a search criterion; commas mean or."""
-    return Match(name, "token", tuple(_token(part) for part in _COMMA.split(text)))
+    return Match(name, "token", tuple(token for part in split(text, ",") if (token := _token(part))))
 
 
 def satisfies(resource: JsonObject, params: Iterable[tuple[str, str]]) -> bool:
     """Whether the resource itself meets all parameters, judged by the elements the search parameters index."""
-    return all(_holds(resource, criterion(name, text)) for name, text in params)
+    return all(matches(cast("dict[str, Any]", resource), criterion(name, text)) for name, text in params)
 
 
-def _token(text: str) -> TokenValue:
-    system, *rest = _BAR.split(text, maxsplit=1)
-    if not rest:
-        return TokenValue(None, _plain(system))
-    return TokenValue(_plain(system), _plain(rest[0]) or None)
-
-
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
-
-
-def _holds(resource: JsonObject, asked: Match) -> bool:
-    rows = extract_parameter(cast("dict[str, Any]", resource), asked.name).tokens
-    wanted = cast("tuple[TokenValue, ...]", asked.values)
-    return any(row.param == asked.name and _same(row.system, row.code, value) for row in rows for value in wanted)
-
-
-def _same(system: str | None, code: str | None, wanted: TokenValue) -> bool:
-    if wanted.system is not None and (system or "") != wanted.system:
-        return False
-    return wanted.code is None or code == wanted.code
+def _token(text: str) -> TokenValue | None:
+    """`code`, `system|code`, `|code` or `system|`; None for anything else."""
+    first, *others = (unescape(part) for part in split(text, "|"))
+    if not others:
+        return TokenValue(None, first) if first else None
+    return TokenValue(first, others[0] or None) if len(others) == 1 and (first or others[0]) else None

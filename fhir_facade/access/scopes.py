@@ -6,16 +6,13 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html; drives con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, cast
 from urllib.parse import quote, unquote
 
-import msgspec
-
 from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.granular import is_granular
 from fhir_facade.values import Scope
 
 LETTERS: Final = "cruds"
@@ -143,26 +140,10 @@ def _params(type_name: str, text: str | None) -> tuple[tuple[str, str], ...] | N
     for part in text.split("&"):
         name, _, value = part.partition("=")
         plain = unquote(value, errors="replace")
-        if not plain or not plain.isprintable() or "\ufffd" in plain or not _granular(type_name, name):
+        if not plain.isprintable() or "\ufffd" in plain or not is_granular(type_name, name, plain):
             return None
         pairs[name, plain] = None
     return tuple(pairs)
-
-
-def _granular(type_name: str, param: str) -> bool:
-    types = _granular_table().get(param, frozenset())
-    return "*" in types or type_name in types
-
-
-@cache
-def _granular_table() -> Mapping[str, frozenset[str]]:
-    table = msgspec.json.decode(files(__package__).joinpath("granular.json").read_bytes())
-    return {name: frozenset(types) for name, types in table["parameters"].items()}
-
-
-def granular_parameters(type_name: str) -> tuple[str, ...]:
-    """The search parameters a scope of this type may carry."""
-    return tuple(name for name in sorted(_granular_table()) if _granular(type_name, name))
 
 
 def _meets(wanted: Scope, allowed: Iterable[Scope]) -> list[Scope]:

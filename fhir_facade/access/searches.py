@@ -35,7 +35,7 @@ Groups = tuple[tuple[Criterion, ...], ...]
 
 MAX_GROUPS: Final = 64
 """Alternatives of one search; scopes and hops multiply."""
-_UNPROVABLE: Final = frozenset({"_filter", "_list", "_query"})
+_UNPROVABLE: Final = frozenset({"_filter", "_query"})
 """Parameters that reach other records in ways the hop check cannot follow."""
 _PATH: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 

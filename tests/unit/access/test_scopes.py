@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_facade.access.granular import granular_parameters
 from fhir_facade.access.scopes import (
     NAMED_SCOPES,
     ScopeSet,
     covers,
-    granular_parameters,
     intersect,
     parse_scopes,
     serialise,
@@ -31,6 +31,9 @@ from fhir_facade.values import Scope
         pytest.param("patient/Observation.rs?", id="question mark without parameter"),
         pytest.param("patient/Observation.rs?category", id="parameter without value"),
         pytest.param("patient/Observation.rs?category=", id="parameter with empty value"),
+        pytest.param("patient/Observation.rs?category=a|b|c", id="value that is no token"),
+        pytest.param("patient/Observation.rs?category=|", id="token without anything"),
+        pytest.param("patient/Observation.rs?category=a,,b", id="empty alternative"),
         pytest.param("patient/Observation.rs?category=a&", id="trailing ampersand"),
         pytest.param("patient/Observation.rs?category:not=a", id="modifier"),
         pytest.param("patient/Observation.rs?subject.name=a", id="chain"),
@@ -162,9 +165,10 @@ def test_granular_parameters_are_an_explicit_list_per_type() -> None:
 
 
 _LETTERS = st.sets(st.sampled_from("cruds"), min_size=1).map(frozenset)
-_VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8).filter(
-    str.isprintable
-)
+_CODES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters=",|\\$"), min_size=1, max_size=8
+).filter(str.isprintable)
+_VALUES = st.one_of(_CODES, st.tuples(_CODES, _CODES).map("|".join), st.tuples(_CODES, _CODES).map(",".join))
 
 
 @st.composite
