@@ -126,8 +126,12 @@ class Streams(Protocol):
 
     def announce(self, topic: str) -> None: ...
 
-    async def wait(self, topic: str, *, timeout_s: float) -> None:
-        """Returns after the next announcement of the topic, or after the timeout."""
+    def position(self, topic: str) -> int:
+        """Take it before reading the rows and give it to `wait`: then no announcement in between is missed."""
+
+    async def wait(self, topic: str, *, timeout_s: float, after: int | None = None) -> None:
+        """Returns after the next announcement of the topic (at once when one came since the position `after`), or
+        after the timeout. May return early for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
