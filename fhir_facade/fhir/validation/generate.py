@@ -71,7 +71,8 @@ def _target(member: Mapping[str, Any]) -> str:
 def patched(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """A definition of the official schema with objects that must be objects, arrays and strings that are not empty."""
     if name == "ResourceList":  # opened: the resource inside is validated by its own type
-        return {"type": "object", "required": ["resourceType"]}
+        kind = {"resourceType": {"$ref": _REF + "code"}}
+        return {"type": "object", "required": ["resourceType"], "properties": kind}
     members = {member: _patched_member(member, value) for member, value in body["properties"].items()}
     if "id" in members:
         members["id"] = {"$ref": _REF + ("id" if "resourceType" in members else "elementId")}

@@ -51,6 +51,7 @@ class _Reader(HTMLParser):
         self.open: list[str] = []
         self.allowed = True
         self.content = False
+        self.roots = 0
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
         self._look(tag, attrs)
@@ -79,6 +80,7 @@ class _Reader(HTMLParser):
 
     def _look(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
         self.content = self.content or tag == "img"
+        self.roots += not self.open
         known = tag in ELEMENTS and all(name in ATTRIBUTES and value is not None for name, value in attrs)
         safe = all(_LINK.match(value or "") for name, value in attrs if name in ("href", "src", "cite", "longdesc"))
         self.allowed = self.allowed and known and safe
@@ -89,4 +91,5 @@ def faults_of_narrative(narrative: Mapping[str, Any]) -> tuple[str, ...]:
     reader = _Reader()
     reader.feed(narrative["div"])
     reader.close()
-    return () if reader.allowed and reader.content and not reader.open else (".div",)
+    well_formed = reader.roots == 1 and not reader.open
+    return () if reader.allowed and reader.content and well_formed else (".div",)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_facade.errors import Issue
+from fhir_facade.errors import InvalidResource, Issue
 from fhir_facade.fhir.document import RESOURCE_TYPES
 from fhir_facade.fhir.validation.contained import look_at_contained
 from fhir_facade.fhir.validation.schema import schema_issues, validator
@@ -41,6 +41,15 @@ def validate(
     if type == "Observation":
         _look_at_vital_signs(resource, root, found)
     return tuple(found.issues)
+
+
+def require_valid(resource: Mapping[str, Any], *, type: str) -> tuple[Issue, ...]:
+    """Raise InvalidResource with all issues when one of them is an error; else give the warnings."""
+    issues = validate(resource, type=type)
+    first = next((issue for issue in issues if issue.severity == "error"), None)
+    if first is not None:
+        raise InvalidResource(first.diagnostics, issues=issues)
+    return issues
 
 
 def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings) -> None:
