@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/security.html#binding
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fhir_facade.access.compartment import TypeRule, type_rules
@@ -49,19 +49,18 @@ class Check:
         """None when the change is allowed. `before`: the current version (None: absent); `after`: the result (None:
         deleted). Foreign and absent are both `hidden`; a result out of bounds is `forbidden`."""
         rule = type_rules()[self.type or ""]
-        if before is not None and not self.may_leave(before):
-            return _HIDDEN
         ways = tuple(way for way in grants(self.rights, rule.type, self.letter) if self._may_touch(rule, way, before))
         if not ways:
-            return _HIDDEN if before is None else Deny("forbidden", "The resource is not yours to change.")
+            readable = before is not None and replace(self, letter="r").may_leave(before)
+            return Deny("forbidden", "The resource is not yours to change.") if readable else _HIDDEN
         return None if after is None else self._may_become(rule, ways, before, after)
 
     def _may_touch(self, rule: TypeRule, way: Grant, before: JsonObject | None) -> bool:
         if before is None:  # an id that does not exist yet is chosen by systems only
             return self.letter == "c" or isinstance(way.reach, Everyone)
-        if isinstance(way.reach, frozenset) and rule.type_class == "optional" and not owners(before):
-            return False
-        return _within(rule, way, before)
+        if rule.type_class == "optional" and isinstance(way.reach, frozenset) and not owners(before):
+            return False  # an unassigned device is everybody's: read by all, changed by systems
+        return _within(rule, way, before) and not self._guarded(before)
 
     def _may_become(
         self, rule: TypeRule, ways: tuple[Grant, ...], before: JsonObject | None, after: JsonObject

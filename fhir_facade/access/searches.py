@@ -124,6 +124,8 @@ def _target(asker: _Asker, type_name: str, chain: Chain, target: str) -> Groups 
     inner = limit if isinstance(limit, Deny) else _hop(asker, target, chain.inner)
     if isinstance(limit, Deny) or isinstance(inner, Deny):
         return limit if isinstance(limit, Deny) else inner
+    if limit != UNNARROWED and not _single_owner(target):
+        return Deny("forbidden", f"{target} may be about several patients: search {target} itself.")
     groups = _both(inner, limit)
     if all(len(group) == 1 for group in groups) or _single_valued(type_name, chain.name):
         return tuple(tuple(Chain(chain.name, (target,), part) for part in group) for group in groups)
@@ -162,6 +164,12 @@ def _patients(limit: Groups | Deny) -> frozenset[str | None] | None:
         for value in values
         if isinstance(value, TokenValue | ReferenceValue)
     )
+
+
+def _single_owner(type_name: str) -> bool:
+    """Whether a record that the narrowing finds belongs to nobody else besides."""
+    owner = type_rules()[type_name].owner
+    return owner is None or _single_valued(type_name, owner)
 
 
 @cache
