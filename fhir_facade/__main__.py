@@ -1,5 +1,26 @@
 """Entry point of the `fhir-facade` command."""
 
+from __future__ import annotations
+
+import sys
+
+from pydantic import ValidationError
+
+from fhir_facade.errors import FacadeError
+
 
 def main() -> None:
-    raise SystemExit("not wired yet")
+    """Run the command. What a person can mend is said in a sentence; the exit code is then 1."""
+    from fhir_facade.cli.root import app
+
+    try:
+        app()
+    except FacadeError as error:
+        sys.exit(f"fhir-facade: {error}")
+    except ValidationError as error:
+        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        sys.exit(f"fhir-facade: the settings are not right: {details}")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fhir_facade.access.patients import circle_of, circle_queries
+from dataclasses import replace
+
+from fhir_facade.access.care import circle_of, circle_queries
+from fhir_facade.fhir.document import parse
 from fhir_facade.ports import Ports
 from fhir_facade.values import PatientId, Principal, SearchQuery, StoredResource
 
@@ -25,10 +28,9 @@ async def circle(ports: Ports, principal: Principal) -> frozenset[PatientId]:
 
     async def make() -> frozenset[PatientId]:
         found: list[StoredResource] = []
-        now = ports.clock.now()
-        for query in circle_queries(practitioner, now):
+        for query in circle_queries(practitioner, count=PAGE):
             found += await _all(ports, query)
-        return circle_of(found, practitioner, now)
+        return circle_of([parse(stored.body) for stored in found], practitioner, ports.clock.now())
 
     return await ports.memory.recall((TOPIC, practitioner), for_s=REMEMBERED_S, make=make)
 
@@ -37,9 +39,7 @@ async def _all(ports: Ports, query: SearchQuery) -> list[StoredResource]:
     found: list[StoredResource] = []
     cursor: str | None = None
     while True:
-        page = await ports.store.search(
-            SearchQuery(query.type, query.criteria, query.any_of, query.sort, count=PAGE, cursor=cursor)
-        )
+        page = await ports.store.search(replace(query, cursor=cursor))
         found += page.entries
         cursor = page.cursor
         if cursor is None:

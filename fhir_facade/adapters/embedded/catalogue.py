@@ -14,11 +14,18 @@ class Catalogue:
     def __init__(self) -> None:
         self._params: dict[tuple[str, str], int] = {}
         self._systems: dict[str, int] = {}
+        self._newest = 0
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Read what the file holds."""
         self._params = {(t, n): i for i, t, n in connection.execute("SELECT id, type, name FROM fhir_param")}
-        self._systems = {url: i for i, url in connection.execute("SELECT id, url FROM fhir_system")}
+        self.adopt_systems((url, i) for i, url in connection.execute("SELECT id, url FROM fhir_system"))
+
+    def refresh(self, connection: sqlite3.Connection) -> None:
+        """Read again when another process (a command beside the server) has handed out numbers."""
+        newest = connection.execute("SELECT max(id) FROM fhir_system").fetchone()[0] or 0
+        if newest > self._newest:
+            self.load(connection)
 
     def param(self, type: str, name: str) -> int:
         """The number of a parameter, UNKNOWN for one that is not indexed."""
@@ -34,6 +41,7 @@ class Catalogue:
     def adopt_systems(self, numbers: Iterable[tuple[str, int]]) -> None:
         """Remember numbers that `insert_systems` handed out, once they are committed."""
         self._systems.update(numbers)
+        self._newest = max(self._systems.values(), default=0)
 
 
 def insert_systems(connection: sqlite3.Connection, urls: Iterable[str]) -> list[tuple[str, int]]:

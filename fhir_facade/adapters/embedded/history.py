@@ -68,6 +68,7 @@ def _after(cursor: str | None) -> tuple[str, tuple[Any, ...]]:
     except msgspec.DecodeError as error:
         raise Gone("this page link is not valid: repeat the request") from error
     return (
-        "(updated < ? OR (updated = ? AND (type, id) > (?, ?)) OR (updated = ? AND type = ? AND id = ? AND version < ?))",
+        "(updated < ? OR (updated = ? AND (type, id) > (?, ?)) "
+        "OR (updated = ? AND type = ? AND id = ? AND version < ?))",
         (updated, updated, type_, id_, updated, type_, id_, version),
     )

@@ -16,7 +16,8 @@ SUBJECT_PARAMS = frozenset({"subject", "patient"})
 NO_DATE = -(2**63)
 
 _ONE_OF_SEVERAL_SYSTEMS = (
-    "h.system = (SELECT min(system) FROM idx_subject_code m WHERE m.pk = h.pk AND m.target = h.target AND m.code = h.code)",
+    "h.system = (SELECT min(system) FROM idx_subject_code m "
+    "WHERE m.pk = h.pk AND m.target = h.target AND m.code = h.code)",
     (),
 )
 

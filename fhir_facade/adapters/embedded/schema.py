@@ -81,7 +81,8 @@ INSERTS = {
     "string": "INSERT OR IGNORE INTO idx_string (param, folded, exact, pk) VALUES (?, ?, ?, ?)",
     "date": "INSERT OR IGNORE INTO idx_date (param, low, high, pk) VALUES (?, ?, ?, ?)",
     "number": "INSERT OR IGNORE INTO idx_number (param, low, high, pk) VALUES (?, ?, ?, ?)",
-    "quantity": "INSERT OR IGNORE INTO idx_quantity (param, low, high, code, system, unit, pk) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    "quantity": "INSERT OR IGNORE INTO idx_quantity (param, low, high, code, system, unit, pk) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)",
     "reference": "INSERT OR IGNORE INTO idx_reference (target, param, pk) VALUES (?, ?, ?)",
     "uri": "INSERT OR IGNORE INTO idx_uri (param, uri, pk) VALUES (?, ?, ?)",
     "subject_code": "INSERT OR IGNORE INTO idx_subject_code (target, code, system, low, high, id, pk) "

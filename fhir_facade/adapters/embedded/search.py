@@ -25,6 +25,7 @@ PROBE_LIMIT = 500
 
 def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Page:
     """One page on one consistent view. Gone when the cursor is not one of this query."""
+    catalogue.refresh(connection)
     source = hot_source(catalogue, query) or _plain_source(connection, catalogue, query)
     total = _count(connection, source) if query.total else None
     if query.count == 0:

@@ -1,0 +1,236 @@
+"""The FHIR RESTful API under /fhir: an HTTP call becomes a FhirRequest, its answer becomes bytes.
+
+Pure ASGI, because these are the hot routes. https://hl7.org/fhir/R4/http.html
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from fhir_facade.api.address import Network, client_address
+from fhir_facade.api.formats import FHIR_JSON, check_accept, check_content_type, pretty
+from fhir_facade.api.observe import Observer
+from fhir_facade.api.wire import Answer, Headers, Receive, Scope, Send, headers_of, read_body, request_id, respond, text
+from fhir_facade.errors import BadRequest, FacadeError, Forbidden, Issue, TooManyRequests, Unauthenticated
+from fhir_facade.fhir.document import parse_json
+from fhir_facade.fhir.outcome import operation_outcome, outcome_of
+from fhir_facade.fhir.routes import Route, route
+from fhir_facade.interactions.answers import version_of
+from fhir_facade.interactions.batch import bundle_kind
+from fhir_facade.interactions.dispatch import dispatch
+from fhir_facade.ports import Ports
+from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Preference, Principal, StoredResource
+
+Verify = Callable[[str], Awaitable[Principal | None]]
+ANONYMOUS = Principal("anonymous")
+
+_RETURNS = {"minimal", "representation", "OperationOutcome"}
+_SAFE = [
+    (b"content-type", FHIR_JSON),
+    (b"cache-control", b"no-store, private"),
+    (b"vary", b"Authorization, Accept, Accept-Encoding, Origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+_WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH))
+
+
+class FhirApi:
+    """ASGI application for everything below /fhir."""
+
+    def __init__(self, ports: Ports, verify: Verify, observer: Observer, trusted: tuple[Network, ...] = ()) -> None:
+        self._ports = ports
+        self._verify = verify
+        self._observer = observer
+        self._trusted = trusted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers = headers_of(scope)
+        rid = request_id(headers, self._ports.ids.new)
+        asked = "unknown"
+        try:
+            where = route(scope["method"], unquote(scope["path"].removeprefix("/fhir")))
+            asked = where.interaction.value
+            answer = await self._answer(scope, receive, headers, where, rid)
+        except FacadeError as error:
+            answer = refusal(error, self._ports.deployment.fhir_url)
+        except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
+            self._observer.defect(rid)
+            answer = _defect(rid)
+        answer = dataclasses.replace(
+            answer, headers=[*answer.headers, (b"x-request-id", rid.encode()), *_cors(headers)]
+        )
+        await respond(send, answer, headers, head=scope["method"] == "HEAD")
+        self._observer.request("fhir", asked, answer.status, time.perf_counter() - started, rid)
+
+    async def _answer(self, scope: Scope, receive: Receive, headers: Headers, where: Route, rid: str) -> Answer:
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        form = dict(query)
+        check_accept(text(headers, b"accept"), form.get("_format"))
+        principal = await self._principal(headers, where, query)
+        request = await self._request(scope, receive, headers, where, query, rid)
+        response = await dispatch(self._ports, principal, request)
+        answer = self._render(request, response)
+        return pretty(answer) if form.get("_pretty") == "true" else answer
+
+    async def _principal(self, headers: Headers, where: Route, query: list[tuple[str, str]]) -> Principal:
+        """The holder of the bearer token; nobody only for the CapabilityStatement."""
+        if any(name == "access_token" for name, _ in query):
+            raise BadRequest("send the access token in the Authorization header, never in the address")
+        authorization = text(headers, b"authorization")
+        if authorization is None:
+            return ANONYMOUS
+        scheme, _, token = authorization.partition(" ")
+        principal = await self._verify(token.strip()) if scheme.lower() == "bearer" else None
+        if principal is None and where.interaction is not Interaction.CAPABILITIES:
+            raise Unauthenticated("the access token is unknown, expired or withdrawn: sign in again")
+        return principal or ANONYMOUS
+
+    async def _request(
+        self, scope: Scope, receive: Receive, headers: Headers, where: Route, query: list[tuple[str, str]], rid: str
+    ) -> FhirRequest:
+        body = b""
+        if scope["method"] in ("POST", "PUT", "PATCH"):
+            body = await read_body(receive, headers, limit=self._limit(where))
+        interaction, params = where.interaction, [p for p in query if p[0] not in ("_format", "_pretty")]
+        content_type = (text(headers, b"content-type") or "").partition(";")[0].strip().lower()
+        if interaction in (Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM) and body:
+            params += _form(content_type, body)
+            body = b""
+        elif body:
+            check_content_type(content_type, patch=interaction is Interaction.PATCH)
+        if interaction is Interaction.TRANSACTION:
+            interaction = Interaction(bundle_kind(str(_member(body, "type"))))
+        return FhirRequest(
+            interaction=interaction,
+            type=where.type,
+            id=where.id,
+            version=where.version,
+            operation=where.operation,
+            params=tuple(params),
+            body=body,
+            content_type=content_type or None,
+            if_match=_etag(text(headers, b"if-match")),
+            if_none_match=version_of(text(headers, b"if-none-match")),
+            if_modified_since=_moment(text(headers, b"if-modified-since")),
+            if_none_exist=text(headers, b"if-none-exist"),
+            prefer=_preference(text(headers, b"prefer")),
+            request_id=rid,
+            address=self._address(scope, headers),
+        )
+
+    def _limit(self, where: Route) -> int:
+        deployment = self._ports.deployment
+        if where.interaction is Interaction.TRANSACTION:
+            return max(deployment.max_transaction_bytes, deployment.max_batch_bytes)
+        return deployment.max_body_bytes
+
+    def _address(self, scope: Scope, headers: Headers) -> str | None:
+        peer = scope.get("client")
+        forwarded = text(headers, b"x-forwarded-for")
+        if not self._trusted or forwarded is None:
+            return peer[0] if peer else None
+        return client_address(peer[0] if peer else None, [forwarded], self._trusted)
+
+    def _render(self, request: FhirRequest, response: FhirResponse) -> Answer:
+        headers = [*_SAFE]
+        stored = response.resource
+        if stored is not None:
+            headers.append((b"etag", f'W/"{stored.version}"'.encode()))
+            headers.append((b"last-modified", format_datetime(stored.last_updated, usegmt=True).encode()))
+        if response.location is not None and stored is not None:
+            address = f"{self._ports.deployment.fhir_url}/{response.location}/_history/{stored.version}".encode()
+            headers += [(b"location", address)] if response.status == 201 else []
+            headers.append((b"content-location", address))
+        return Answer(response.status, _body(request, response, stored), headers)
+
+
+def refusal(error: FacadeError, fhir_url: str) -> Answer:
+    """An OperationOutcome with the status of the error; 401 says how to sign in, 429 how long to wait."""
+    headers = [*_SAFE]
+    if isinstance(error, Unauthenticated):
+        headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}", error="invalid_token"'.encode()))
+    if isinstance(error, Forbidden):
+        headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}", error="insufficient_scope"'.encode()))
+    if isinstance(error, TooManyRequests):
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    return Answer(error.status, outcome_of(error), headers)
+
+
+def _defect(rid: str) -> Answer:
+    text_ = f"something went wrong here; nothing was half-written. Report it with the request id {rid}"
+    return Answer(500, operation_outcome([Issue("exception", text_, severity="fatal")]), _SAFE)
+
+
+def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource | None) -> bytes:
+    if request.interaction in _WRITES and request.prefer.returns == "minimal":
+        return b""
+    if request.interaction in _WRITES and request.prefer.returns == "OperationOutcome":
+        return operation_outcome(
+            [Issue("informational", f"{stored and stored.ref} was stored", severity="information")]
+        )
+    return response.body
+
+
+def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Bearer tokens are no ambient authority, so any page that holds one may use it: credentials stay off."""
+    if b"origin" not in headers:
+        return []
+    exposed = b"ETag, Location, Content-Location, Last-Modified, X-Request-ID, Retry-After"
+    return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", exposed)]
+
+
+def _form(content_type: str, body: bytes) -> list[tuple[str, str]]:
+    if content_type != "application/x-www-form-urlencoded":
+        raise BadRequest("_search takes its parameters as application/x-www-form-urlencoded")
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True)
+    except UnicodeDecodeError as error:
+        raise BadRequest("the form is not UTF-8") from error
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+def _member(body: bytes, name: str) -> object:
+    """The Bundle's type, without parsing its entries into objects."""
+    try:
+        return getattr(msgspec.json.decode(body, type=_Typed), name)
+    except msgspec.DecodeError:
+        parse_json(body)
+        raise BadRequest("a Bundle of type batch or transaction is expected here") from None
+
+
+def _etag(value: str | None) -> str | None:
+    if value is None or value.strip() == "*":
+        return None
+    if "," in value:
+        raise BadRequest("If-Match takes one version here")
+    return version_of(value)
+
+
+def _moment(value: str | None) -> datetime | None:
+    """https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since: an invalid date is ignored."""
+    try:
+        return None if value is None else parsedate_to_datetime(value).astimezone(UTC)
+    except ValueError:
+        return None
+
+
+def _preference(value: str | None) -> Preference:
+    parts = dict(part.strip().partition("=")[::2] for part in (value or "").replace(";", ",").split(","))
+    returns = parts.get("return")
+    handling = parts.get("handling")
+    return Preference(
+        returns if returns in _RETURNS else None,  # type: ignore[arg-type]  # checked against the set
+        "lenient" if handling == "lenient" else "strict",
+    )

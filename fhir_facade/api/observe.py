@@ -1,0 +1,55 @@
+"""What operators see: one JSON line per request and Prometheus metrics; neither holds an id, a name or a token."""
+
+from __future__ import annotations
+
+import logging
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+_LOG = logging.getLogger("fhir_facade.request")
+_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+
+
+class Observer:
+    """Counts and logs requests; one per process, with a registry of its own so that two apps never collide."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "fhir_facade_requests", "Requests answered", ("room", "interaction", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "fhir_facade_request_seconds",
+            "Time to answer",
+            ("room", "interaction"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def request(self, room: str, interaction: str, status: int, seconds: float, request_id: str) -> None:
+        key = (room, interaction, status)
+        known = self._known.get(key)
+        if known is None:
+            counter = self._requests.labels(room, interaction, str(status))
+            known = self._known[key] = (counter, self._seconds.labels(room, interaction))
+        known[0].inc()
+        known[1].observe(seconds)
+        if _LOG.isEnabledFor(logging.INFO):
+            _LOG.info(
+                "request.answered",
+                extra={
+                    "room": room,
+                    "interaction": interaction,
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                    "request_id": request_id,
+                },
+            )
+
+    def defect(self, request_id: str) -> None:
+        """Inside an except block: the trace goes to the log, the caller gets the id."""
+        _LOG.exception("request.defect", extra={"request_id": request_id})
+
+    def metrics(self) -> bytes:
+        return generate_latest(self.registry)

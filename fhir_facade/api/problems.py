@@ -1,0 +1,51 @@
+"""Errors of the convenience API as problem JSON (RFC 9457): what happened and what to do next, never a trace."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from fhir_facade.errors import FacadeError, TooManyRequests, Unauthenticated
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the web layer as a problem document."""
+    app.add_exception_handler(FacadeError, _facade_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def problem(
+    status: int, title: str, detail: str, request_id: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": request_id}
+    return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})}, media_type=MEDIA_TYPE)
+
+
+async def _facade_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FacadeError)
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
+    return problem(error.status, error.code, str(error), _request_id(request), headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    details = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors())
+    return problem(400, "invalid", details or "the request could not be read", _request_id(request))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "http", str(error.detail), _request_id(request), dict(error.headers or {}))
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", ""))

@@ -1,0 +1,67 @@
+"""Everything beside the FHIR API: health, sign-in, the convenience API and the portal, as one FastAPI application."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import FastAPI
+
+from fhir_facade.api import health, problems
+from fhir_facade.api.dependencies import WebDeps
+from fhir_facade.api.oauth.routes import oauth_routes
+from fhir_facade.api.observe import Observer
+from fhir_facade.api.pages.render import assets
+from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
+from fhir_facade.ports import Ports
+
+
+def web_app(deps: WebDeps) -> FastAPI:
+    """Built from its parts; each part knows its own routes."""
+    app = FastAPI(
+        title="fhir-facade",
+        version=deps.ports.deployment.software_version,
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.deps = deps
+    problems.install(app)
+    app.include_router(health.router)
+    app.router.routes.extend(oauth_routes(deps.oauth))
+    app.router.routes.append(assets())
+    app.add_middleware(Observed, ports=deps.ports, observer=deps.observer)
+    return app
+
+
+class Observed:
+    """Gives each request its id, counts and logs it, and turns a defect into an answer with that id. Pure ASGI."""
+
+    def __init__(self, app: FastAPI, ports: Ports, observer: Observer) -> None:
+        self._app = app
+        self._ports = ports
+        self._observer = observer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+        rid = request_id(headers_of(scope), self._ports.ids.new)
+        scope.setdefault("state", {})["request_id"] = rid
+
+        async def watched(message: Scope) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", rid.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:  # noqa: BLE001 - the last line: logged with its id, answered without a trace
+            self._observer.defect(rid)
+            if status == 500:
+                answer = problems.problem(500, "exception", f"something went wrong here; report it as {rid}", rid)
+                await answer(scope, receive, send)
+        route = scope.get("route")
+        name = getattr(route, "path", "none")
+        self._observer.request("web", name, status, time.perf_counter() - started, rid)

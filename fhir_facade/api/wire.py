@@ -1,0 +1,113 @@
+"""Bytes on the wire for the hot FHIR routes: headers, bodies with limits, compression; no framework in between.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_facade.errors import BadRequest, TooLarge, UnsupportedFormat
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+COMPRESS_FROM = 1400  # bytes: below one packet compression gains nothing
+COMPRESS_LEVEL = 5
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+Headers = dict[bytes, bytes]
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Header names in lower case; of a repeated header the values are joined by commas. HTTP gives them as bytes."""
+    found: Headers = {}
+    for name, value in scope["headers"]:
+        found[name] = found[name] + b", " + value if name in found else value
+    return found
+
+
+def text(headers: Headers, name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def request_id(headers: Headers, fresh: Callable[[], str]) -> str:
+    """The caller's X-Request-ID when it is harmless, else a new one."""
+    given = text(headers, b"x-request-id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else fresh()
+
+
+async def read_body(receive: Receive, headers: Headers, *, limit: int) -> bytes:
+    """The whole body, unpacked when it came as gzip; TooLarge beyond `limit` bytes packed or unpacked."""
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BadRequest("the connection ended before the body did")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            break
+    return _unpacked(b"".join(chunks), headers.get(b"content-encoding", b"identity"), limit)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes, the most that is accepted here: send it in parts")
+
+
+def _unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding in (b"identity", b""):
+        return body
+    if encoding != b"gzip":
+        raise UnsupportedFormat("bodies may be sent plain or as gzip")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        data = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise BadRequest("the body says it is gzip, but cannot be unpacked") from error
+    if len(data) > limit:
+        raise _too_large(limit)
+    if not unpacker.eof:
+        raise BadRequest("the gzip body ends too early")
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+
+
+async def respond(send: Send, answer: Answer, headers: Headers, *, head: bool = False) -> None:
+    """Send the answer, compressed where the caller takes gzip and it pays; a HEAD gets headers only."""
+    body, extra = answer.body, []
+    if len(body) >= COMPRESS_FROM and _takes_gzip(headers.get(b"accept-encoding", b"")):
+        body = gzip.compress(body, COMPRESS_LEVEL, mtime=0)
+        extra = [(b"content-encoding", b"gzip")]
+    start = [*answer.headers, *extra, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": start})
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def _takes_gzip(accept: bytes) -> bool:
+    """Whether gzip is acceptable: named without q=0. https://www.rfc-editor.org/rfc/rfc9110#field.accept-encoding"""
+    for part in accept.lower().split(b","):
+        name, _, weight = part.partition(b";")
+        if name.strip() == b"gzip":
+            return weight.replace(b" ", b"") not in (b"q=0", b"q=0.0", b"q=0.00", b"q=0.000")
+    return False

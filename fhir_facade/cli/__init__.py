@@ -1,0 +1,1 @@
+"""The `fhir-facade` command: serve, and everything an operator does beside it."""

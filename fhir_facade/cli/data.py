@@ -1,0 +1,45 @@
+"""`fhir-facade import`, `backup` and `restore`: whole files in, whole deployments out and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fhir_facade.app import open_ports
+from fhir_facade.flows.load import Loaded, load_files
+from fhir_facade.settings import Settings
+
+SHOWN = 20
+
+
+def import_files(
+    files: Annotated[list[Path], typer.Argument(help="Bundles or NDJSON, plain, .gz or .bz2.", exists=True)],
+) -> None:
+    """Import files in the order given. Leaves with 1 when anything was refused."""
+    results = asyncio.run(_import(files))
+    totals: Counter[str] = sum((result.counts for result in results), Counter())
+    for name, count in sorted(totals.items()):
+        typer.echo(f"{count:>8}  {name}")
+    refused = [f"{result.file}: {reason}" for result in results for reason in result.refused]
+    for line in refused[:SHOWN]:
+        typer.echo(f"refused  {line}", err=True)
+    if refused:
+        typer.echo(f"{len(refused)} refused" + (f", {SHOWN} shown" if len(refused) > SHOWN else ""), err=True)
+        raise typer.Exit(1)
+
+
+async def _import(files: list[Path]) -> list[Loaded]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    results: list[Loaded] = []
+    async with open_ports(Settings(), guest=True) as ports:
+        with Progress(*columns, transient=True) as progress:
+            task = progress.add_task("import", total=len(files))
+            async for result in load_files(ports, files):
+                results.append(result)
+                progress.update(task, advance=1, description=Path(result.file).name[:40])
+    return results

@@ -1,0 +1,64 @@
+"""`fhir-facade serve`: one process on uvicorn, started fast, stopped cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+import uvicorn
+
+from fhir_facade.adapters import logs
+from fhir_facade.app import create_app, open_ports
+from fhir_facade.settings import Settings
+
+SHUTDOWN_S = 10
+_LOG = logging.getLogger("fhir_facade.serve")
+
+
+def serve() -> None:
+    """Serve the FHIR API, sign-in, the convenience API and the portal. Settings come from FHIR_FACADE_ variables."""
+    settings = Settings()
+    logs.configure(settings.log_level)
+    listening = _bind(settings)
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listening))
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Bind before anything is opened, so that a taken port is found at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SystemExit(f"fhir-facade: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
+    return listening
+
+
+async def _serve(settings: Settings, listening: socket.socket) -> None:
+    async with open_ports(settings) as ports:
+        config = uvicorn.Config(
+            create_app(settings, ports),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            proxy_headers=False,
+        )
+        _LOG.info("serve.listening", extra={"url": settings.base_url, "store": settings.store})
+        await uvicorn.Server(config).serve(sockets=[listening])
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop

@@ -1,0 +1,32 @@
+"""How a command gets at the ports: it owns the data file, or works beside the running server as a guest."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from fhir_facade.app import open_ports
+from fhir_facade.ports import Ports
+from fhir_facade.settings import Settings
+
+T = TypeVar("T")
+
+
+def with_ports(work: Callable[[Ports], Awaitable[T]]) -> T:
+    """Run `work` with open ports of the settings, before the first start as well as beside a running server."""
+
+    async def run() -> T:
+        async with open_ports(Settings(), guest=True) as ports:
+            return await work(ports)
+
+    return asyncio.run(run())
+
+
+def secret_from_stdin(what: str) -> str:
+    """One line of standard input without its line end; leaves with a sentence when there is none."""
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        sys.exit(f"fhir-facade: {what} is expected on standard input")
+    return line

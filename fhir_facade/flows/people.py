@@ -1,0 +1,41 @@
+"""People as pages show them: the patients of a practitioner with a name to recognise them by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from fhir_facade.interactions.circle import circle
+from fhir_facade.interactions.dispatch import dispatch
+from fhir_facade.ports import Ports
+from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal, Scope
+
+AT_ONCE = 200
+_READS_PATIENTS = (Scope("user", "Patient", frozenset("rs")),)
+
+
+async def patients_of(ports: Ports, practitioner: str) -> list[tuple[str, str]]:
+    """(id, display) of the patients in this practitioner's care, by name. Read through the door, so it is audited."""
+    principal = Principal("practitioner", practitioner=practitioner, scopes=_READS_PATIENTS, name="patient-picker")
+    ids = sorted(await circle(ports, principal))
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(ids), AT_ONCE):
+        chunk = ",".join(ids[start : start + AT_ONCE])
+        request = FhirRequest(Interaction.SEARCH_TYPE, "Patient", params=(("_id", chunk), ("_count", str(AT_ONCE))))
+        response = await dispatch(ports, principal, request)
+        found += [(p["id"], display_name(p)) for p in _resources(response.body)]
+    return sorted(found, key=lambda entry: entry[1].casefold())
+
+
+def _resources(bundle: bytes) -> Iterable[JsonObject]:
+    return (entry["resource"] for entry in msgspec.json.decode(bundle).get("entry", ()))
+
+
+def display_name(person: JsonObject) -> str:
+    """The first name of a person as text; the id when there is none."""
+    for name in person.get("name", ()):
+        text = name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip()
+        if text:
+            return str(text)
+    return str(person["id"])
