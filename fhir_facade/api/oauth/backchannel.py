@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_facade.api.oauth.dependencies import OAuthDeps, UnreadableForm, form_pairs
+from fhir_facade.errors import FacadeError
 from fhir_facade.flows.launch.clients import origin_registered
 from fhir_facade.flows.launch.endpoints import introspection_endpoint, revocation_endpoint, token_endpoint
 from fhir_facade.flows.launch.request import Pairs
@@ -55,6 +56,11 @@ async def _answer(deps: OAuthDeps, request: Request, endpoint: Endpoint) -> Resp
         return _json(Answer(400, {"error": "invalid_request", "error_description": str(error)}), cors)
     authorization = request.headers.get("authorization")
     return _json(await endpoint(deps.sign_in, pairs, authorization, deps.caller(request)), cors)
+
+
+def unavailable(request: Request, error: FacadeError) -> Response:
+    """The answer when something we depend on is down: nothing was issued, try again."""
+    return _json(Answer(error.status, {"error": "temporarily_unavailable", "error_description": str(error)}), {})
 
 
 def _json(answer: Answer, cors: Mapping[str, str]) -> Response:

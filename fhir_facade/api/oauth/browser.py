@@ -17,6 +17,7 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps, UnreadableForm, form_p
 from fhir_facade.api.pages.cookies import csrf_holds
 from fhir_facade.api.pages.render import page
 from fhir_facade.api.pages.texts import language_of, texts
+from fhir_facade.errors import FacadeError
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.sessions import SignedIn, load_session
 
@@ -75,6 +76,11 @@ def problem(request: Request, key: str, *, status: int = 400, detail: str = "", 
     """The page that says what went wrong and the way out."""
     t = texts(language_of(request.headers.get("accept-language")))
     return page(request, "sign_in/problem.html", status=status, problem=t(key, **values), detail=detail)
+
+
+def unavailable(request: Request, error: FacadeError) -> Response:
+    """The page when something we depend on is down."""
+    return problem(request, "problem.unavailable", status=error.status)
 
 
 def local_path(text: str | None) -> str:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from fhir_facade.api.address import Network, client_address
 from fhir_facade.api.pages.cookies import CookieJar
+from fhir_facade.api.wire import headers_of, request_id
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
 from fhir_facade.ports import Ports
@@ -47,11 +48,11 @@ class OAuthDeps:
         return CookieJar(self.plain_loopback)
 
     def caller(self, request: Request) -> Caller:
-        """The address behind trusted proxies; the request id is the one an outer layer gave the request, if any."""
+        """The address behind trusted proxies, and the request's id: the caller's own when it is harmless."""
         peer = request.client.host if request.client else None
         forwarded = request.headers.getlist("x-forwarded-for")
-        request_id = str(getattr(request.state, "request_id", ""))
-        return Caller(client_address(peer, forwarded, self.trusted), request_id)
+        name = request_id(headers_of(request.scope), self.ports.ids.new)
+        return Caller(client_address(peer, forwarded, self.trusted), name)
 
 
 async def form_pairs(request: Request) -> Pairs:

@@ -10,26 +10,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fhir_facade.api.oauth import backchannel, documents, interaction, login
+from fhir_facade.api.oauth import backchannel, browser, documents, interaction, login
 from fhir_facade.api.oauth.dependencies import OAuthDeps
+from fhir_facade.errors import FacadeError
 
 Handler = Callable[[OAuthDeps, Request], Awaitable[Response]]
+Refusal = Callable[[Request, FacadeError], Response]
 
-TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
+DOCUMENTS_AND_TOKENS: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/fhir/.well-known/smart-configuration", documents.smart),
     ("GET", "/.well-known/openid-configuration", documents.openid),
     ("GET", "/oauth/jwks", documents.jwks),
-    ("GET", "/oauth/authorize", interaction.authorize),
-    ("POST", "/oauth/authorize", interaction.authorize),
-    ("GET", "/oauth/continue", interaction.proceed),
-    ("POST", "/oauth/patient", interaction.pick_patient),
-    ("POST", "/oauth/consent", interaction.consent),
     ("POST", "/oauth/token", backchannel.token),
     ("OPTIONS", "/oauth/token", backchannel.preflight),
     ("POST", "/oauth/introspect", backchannel.introspect),
     ("OPTIONS", "/oauth/introspect", backchannel.preflight),
     ("POST", "/oauth/revoke", backchannel.revoke),
     ("OPTIONS", "/oauth/revoke", backchannel.preflight),
+)
+PAGES: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("GET", "/oauth/authorize", interaction.authorize),
+    ("POST", "/oauth/authorize", interaction.authorize),
+    ("GET", "/oauth/continue", interaction.proceed),
+    ("POST", "/oauth/patient", interaction.pick_patient),
+    ("POST", "/oauth/consent", interaction.consent),
     ("GET", "/login", login.show_login),
     ("POST", "/login", login.log_in),
     ("POST", "/logout", login.log_out),
@@ -38,4 +42,16 @@ TABLE: Final[tuple[tuple[str, str, Handler], ...]] = (
 
 def oauth_routes(deps: OAuthDeps) -> list[Route]:
     """The routes, to be placed before those of `/fhir` and the portal. Pages also need `pages.render.assets`."""
-    return [Route(path, partial(handler, deps), methods=[method]) for method, path, handler in TABLE]
+    tables = ((DOCUMENTS_AND_TOKENS, backchannel.unavailable), (PAGES, browser.unavailable))
+    return [
+        Route(path, partial(_guarded, handler, refusal, deps), methods=[method])
+        for table, refusal in tables
+        for method, path, handler in table
+    ]
+
+
+async def _guarded(handler: Handler, refusal: Refusal, deps: OAuthDeps, request: Request) -> Response:
+    try:
+        return await handler(deps, request)
+    except FacadeError as error:
+        return refusal(request, error)
