@@ -67,8 +67,6 @@ def _after(cursor: str | None) -> tuple[str, tuple[Any, ...]]:
         updated, type_, id_, version = msgspec.json.decode(cursor, type=tuple[int, str, str, int])
     except msgspec.DecodeError as error:
         raise Gone("this page link is not valid: repeat the request") from error
-    return (
-        "(updated < ? OR (updated = ? AND (type, id) > (?, ?)) "
-        "OR (updated = ? AND type = ? AND id = ? AND version < ?))",
-        (updated, updated, type_, id_, updated, type_, id_, version),
-    )
+    older = "updated < ? OR (updated = ? AND (type, id) > (?, ?))"
+    same = "updated = ? AND type = ? AND id = ? AND version < ?"
+    return f"({older} OR ({same}))", (updated, updated, type_, id_, updated, type_, id_, version)

@@ -15,11 +15,8 @@ from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, Sear
 SUBJECT_PARAMS = frozenset({"subject", "patient"})
 NO_DATE = -(2**63)
 
-_ONE_OF_SEVERAL_SYSTEMS = (
-    "h.system = (SELECT min(system) FROM idx_subject_code m "
-    "WHERE m.pk = h.pk AND m.target = h.target AND m.code = h.code)",
-    (),
-)
+_ONE_OF_SEVERAL_SYSTEMS = """h.system = (
+  SELECT min(system) FROM idx_subject_code m WHERE m.pk = h.pk AND m.target = h.target AND m.code = h.code)"""
 
 
 def hot_source(catalogue: Catalogue, query: SearchQuery) -> Source | None:
@@ -55,7 +52,7 @@ def _sorted_by_date(query: SearchQuery) -> bool:
 def _source(catalogue: Catalogue, query: SearchQuery, target: str, token: TokenValue) -> Source:
     filters: list[tuple[str, tuple[Any, ...]]] = [("h.target = ? AND h.code = ?", (target, token.code))]
     if token.system is None:
-        filters.append(_ONE_OF_SEVERAL_SYSTEMS)
+        filters.append((_ONE_OF_SEVERAL_SYSTEMS, ()))
     else:
         filters.append(("h.system = ?", (catalogue.system(token.system),)))
     used = {"subject": False, "code": False}

@@ -60,9 +60,9 @@ class EmbeddedStore:
         row: tuple[int, int, bytes, int] | None = (
             self._file.read_here()
             .execute(
-                "SELECT v.version, v.updated, v.body, v.deleted "
-                "FROM fhir_resource r JOIN fhir_version v ON v.pk = r.pk WHERE r.type = ? AND r.id = ? AND v.version = ?",
-                (ref.type, ref.id, int(ref.version)),
+                "SELECT version, updated, body, deleted FROM fhir_version WHERE version = ? AND pk = "
+                "(SELECT pk FROM fhir_resource WHERE type = ? AND id = ?)",
+                (int(ref.version), ref.type, ref.id),
             )
             .fetchone()
         )

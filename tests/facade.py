@@ -1,0 +1,133 @@
+"""A facade for tests: the real application on a real store, in this process or as the real serve process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from fhir_facade.app import create_app, open_ports
+from fhir_facade.flows.launch.tokens import mint_token
+from fhir_facade.ports import Ports
+from fhir_facade.settings import Settings
+
+PUBLIC = "http://127.0.0.1:8000"
+
+
+@dataclass
+class Facade:
+    """The application in this process. `client(scope)` is an HTTP client that holds a token of that scope."""
+
+    settings: Settings
+    ports: Ports
+    app: Any
+
+    @property
+    def anonymous(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=self.settings.base_url)
+
+    async def token(self, scope: str = "system/*.cruds", **context: Any) -> str:
+        return await mint_token(self.ports, scope=scope, **context)
+
+    async def client(self, scope: str = "system/*.cruds", **context: Any) -> httpx.AsyncClient:
+        client = self.anonymous
+        client.headers["Authorization"] = f"Bearer {await self.token(scope, **context)}"
+        return client
+
+
+@asynccontextmanager
+async def embedded_facade(folder: Path, **settings: Any) -> AsyncIterator[Facade]:
+    """A facade on an embedded store in `folder`."""
+    chosen = Settings(data_dir=folder, public_url=PUBLIC, **settings)
+    async with open_ports(chosen) as ports:
+        yield Facade(chosen, ports, create_app(chosen, ports))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Served:
+    """The real serve process. `env` starts commands against the same deployment."""
+
+    url: str
+    env: Mapping[str, str]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def command(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `fhir-facade …` against this deployment."""
+        return run_command(self.env, *words, stdin=stdin)
+
+    def token(self, scope: str = "system/*.cruds", *options: str) -> str:
+        return self.command("token", "--scope", scope, *options).stdout.strip()
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def run_command(env: Mapping[str, str], *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "fhir_facade", *words],
+        env=dict(env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise RuntimeError(f"fhir-facade {' '.join(words)}: {result.stderr}")
+    return result
+
+
+def facade_env(folder: Path, **settings: str) -> dict[str, str]:
+    port = free_port()
+    own = {"DATA_DIR": str(folder), "PORT": str(port), "PUBLIC_URL": f"http://127.0.0.1:{port}", "LOG_LEVEL": "warning"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_FACADE_")}
+    return inherited | {f"FHIR_FACADE_{name}": value for name, value in (own | settings).items()}
+
+
+@contextmanager
+def served(env: Mapping[str, str], log: Path) -> Iterator[Served]:
+    """`fhir-facade serve` until the block ends; waits until /health answers."""
+    with log.open("ab") as stream:
+        process = subprocess.Popen([sys.executable, "-m", "fhir_facade", "serve"], env=dict(env), stderr=stream)
+    running = Served(env["FHIR_FACADE_PUBLIC_URL"], env, process, log)
+    try:
+        _wait_until_healthy(running)
+        yield running
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=15)
+            if process.poll() is None:
+                process.kill()
+
+
+def _wait_until_healthy(running: Served) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if running.process.poll() is not None:
+            raise RuntimeError(f"serve ended: {running.log.read_text()}")
+        with contextlib.suppress(httpx.TransportError):
+            if httpx.get(f"{running.url}/health").status_code == 200:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"serve did not become healthy: {running.log.read_text()}")
