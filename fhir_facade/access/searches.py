@@ -92,13 +92,11 @@ def _both(one: Groups, other: Groups) -> Groups:
 
 def _hop(asker: _Asker, type_name: str, criterion: Criterion) -> Groups | Deny:
     """The criterion with all its hops narrowed, as groups of which one has to hold."""
-    match criterion:
-        case Match():
-            return _match(asker, criterion)
-        case Chain():
-            return _chain(asker, type_name, criterion)
-        case Has():
-            return _has(asker, type_name, criterion)
+    if isinstance(criterion, Match):
+        return _match(asker, criterion)
+    if isinstance(criterion, Chain):
+        return _chain(asker, type_name, criterion)
+    return _has(asker, type_name, criterion)
 
 
 def _match(asker: _Asker, criterion: Match) -> Groups | Deny:

@@ -133,6 +133,7 @@ def test_a_contained_patient_is_foreign() -> None:
         ),
         pytest.param(about("Library", dataRequirement=[{"type": "Patient"}]), id="a type said in a definition"),
         pytest.param(about("Observation", subject={"reference": "urn:uuid:x", "type": "Group"}), id="urn of a group"),
+        pytest.param(about("Patient", name=[{"given": ["Patient/b", None]}]), id="primitives in a list"),
         pytest.param(about("Observation", note=[{"text": "Patient/b"}]), id="prose"),
         pytest.param(about("Observation", subject={"reference": "PatientX/b"}), id="other type with the same start"),
     ],
