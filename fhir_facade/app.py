@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fhir_facade.adapters.client_key_sets import HttpKeySets
 from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
-from fhir_facade.adapters.hapi import HapiSession, HapiStore
+from fhir_facade.adapters.hapi import open_store
 from fhir_facade.adapters.intents import IntentUnit
 from fhir_facade.adapters.keys import open_key_file
 from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
@@ -59,7 +59,7 @@ async def open_ports(settings: Settings, *, guest: bool = False) -> AsyncIterato
             clock=_CLOCK,
             ids=RandomIds(),
             vault=KeyFileVault(keys),
-            streams=ProcessStreams(state),
+            streams=ProcessStreams(),
             vendors=_vendors(settings),
             memory=ProcessMemory(),
             deployment=_deployment(settings),
@@ -76,11 +76,9 @@ async def _stores(
         store = EmbeddedStore(file, _CLOCK, integrity=settings.referential_integrity)
         store.start()
         return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
-    session = HapiSession(settings.hapi_url, pool_size=settings.hapi_connections)
-    stack.push_async_callback(session.close)
-    hapi = HapiStore(session)
+    hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
     rows, locks = await _state(settings, stack, guest=guest)
-    return hapi, rows, IntentUnit(hapi, rows, _CLOCK, RandomIds()), locks
+    return hapi, rows, IntentUnit(hapi, hapi, rows, _CLOCK, RandomIds()), locks
 
 
 async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:

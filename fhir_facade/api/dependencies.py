@@ -12,7 +12,8 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.cookies import csrf_holds
 from fhir_facade.errors import Forbidden, Unauthenticated
-from fhir_facade.flows.launch.verify import TokenCache, principal_of_session
+from fhir_facade.flows.launch.verify import TokenCache
+from fhir_facade.flows.sessions import principal_of_session
 from fhir_facade.ports import Ports
 from fhir_facade.values import Principal
 

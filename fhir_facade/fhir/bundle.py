@@ -31,7 +31,7 @@ class _Request(msgspec.Struct, rename="camel", kw_only=True):
 
 class _Entry(msgspec.Struct, rename="camel", kw_only=True):
     full_url: str | None = None
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = msgspec.Raw(b"")
     request: _Request | None = None
 
 
@@ -90,7 +90,7 @@ def _entry(position: int, entry: _Entry) -> BundleEntry:
         method=request.method,  # type: ignore[arg-type]  # checked against the table above
         url=request.url,
         full_url=entry.full_url,
-        resource=b"" if entry.resource is None else bytes(entry.resource),
+        resource=bytes(entry.resource),
         if_match=request.if_match,
         if_none_match=request.if_none_match,
         if_modified_since=request.if_modified_since,

@@ -7,6 +7,8 @@ written; conditional creates keep their locks until everything is committed.
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +20,6 @@ from fhir_facade.errors import BadRequest, Conflict, FacadeError, MethodNotAllow
 from fhir_facade.fhir.bundle import BundleEntry, parse_bundle, response_bundle
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.patch import apply_patch
-from fhir_facade.fhir.patch.carrier import patch_of_binary
 from fhir_facade.fhir.references import parse_reference, references_in
 from fhir_facade.fhir.routes import Route
 from fhir_facade.interactions.answers import answer, entry_request
@@ -131,7 +132,7 @@ async def _draft(item: _Planned, known: Mapping[str, str], conditional: dict[str
     if request.interaction is Interaction.PATCH:
         current = current or await visible(item.call, ref)
         expected = expected or ExpectVersion(current.version)
-        patch, content_type = patch_of_binary(raw)
+        patch, content_type = _patch_of(item, raw)
         raw = apply_patch(current.body, patch, content_type)
     if not raw:
         raise BadRequest(f"entry {item.position} has no resource")
@@ -143,6 +144,20 @@ async def _draft(item: _Planned, known: Mapping[str, str], conditional: dict[str
         body = with_references(body, replace)
         resource = parse(body)
     return Draft("put", ref, request, item.call.allow, body, {**resource, "id": ref.id}, before, expected)
+
+
+def _patch_of(item: _Planned, raw: bytes) -> tuple[bytes, str]:
+    """The patch and its content type: carried by a Binary, or a Parameters resource that is a FHIRPath patch.
+
+    https://hl7.org/fhir/R4/http.html#trules
+    """
+    resource = parse(raw)
+    if resource["resourceType"] != "Binary":
+        return raw, "application/fhir+json"
+    try:
+        return base64.b64decode(resource.get("data", ""), validate=True), str(resource.get("contentType", ""))
+    except binascii.Error as error:
+        raise BadRequest(f"entry {item.position}: Binary.data is not base64") from error
 
 
 async def _current(item: _Planned, ref: Ref) -> StoredResource | None:
