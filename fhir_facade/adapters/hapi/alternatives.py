@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 
-from fhir_facade.adapters.hapi.query import SEVERAL_VALUES
 from fhir_facade.errors import NotSupported
 from fhir_facade.values import (
     CompositeValue,
@@ -68,25 +67,28 @@ def _split(criterion: Criterion) -> list[Criterion]:
     if not isinstance(criterion, Match):
         return [criterion]
     values = [part for value in criterion.values for part in _parts(criterion.name, value)]
-    if len(values) == 1 or not any(_needs_its_own_request(criterion.name, value) for value in values):
+    if len(values) == 1 or not any(_needs_its_own_request(value) for value in values):
         return [replace(criterion, values=tuple(values))]
     return [replace(criterion, values=(value,)) for value in values]
 
 
 def _parts(name: str, value: SearchValue) -> list[SearchValue]:
-    """`_lastUpdated=ne…` is what lies before and what lies after."""
-    if name == "_lastUpdated" and isinstance(value, DateValue) and value.prefix == "ne":
-        return [replace(value, prefix="lt"), replace(value, prefix="gt")]
-    return [value]
-
-
-def _needs_its_own_request(name: str, value: SearchValue) -> bool:
+    """`ne` is what lies before and what lies after; HAPI itself can only say it of dates."""
     match value:
-        case DateValue():
+        case DateValue(prefix="ne") if name == "_lastUpdated":
+            return [replace(value, prefix="lt"), replace(value, prefix="gt")]
+        case NumberValue(prefix="ne") | QuantityValue(prefix="ne"):
+            return [replace(value, prefix="lt", number=value.low), replace(value, prefix="ge", number=value.high)]
+        case _:
+            return [value]
+
+
+def _needs_its_own_request(value: SearchValue) -> bool:
+    """HAPI refuses dates in a list, and finds with the first unit only in a list of quantities."""
+    match value:
+        case DateValue() | NumberValue() | QuantityValue():
             return True
-        case NumberValue() | QuantityValue():
-            return value.prefix in ("eq", "ap") and name not in SEVERAL_VALUES
         case CompositeValue(parts):
-            return any(isinstance(part, DateValue) for part in parts)
+            return any(_needs_its_own_request(part) for part in parts)
         case _:
             return False

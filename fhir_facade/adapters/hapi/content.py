@@ -145,8 +145,8 @@ def tombstone(type: str, id: str, version: str, at: datetime, *, change: Change 
 
 
 def version_in(location: str) -> str:
-    """The version of `…/Type/id/_history/version`."""
-    return location.rpartition("/_history/")[2]
+    """The version of `…/Type/id/_history/version`, or nothing."""
+    return location.partition("/_history/")[2]
 
 
 def _utc(moment: datetime) -> datetime:

@@ -37,19 +37,8 @@ Span = tuple[datetime | None, datetime | None]
 TICK = timedelta(milliseconds=1)
 """The finest step that HAPI tells apart."""
 
-SEVERAL_VALUES = frozenset(
-    (
-        "combo-value-quantity",
-        "component-value-quantity",
-        "context-quantity",
-        "probability",
-        "quantity",
-        "variant-end",
-        "variant-start",
-    )
-)
-"""Numbers that one resource may have several of: a lower and an upper bound could be met by two different ones, so
-equality asks for the very number there."""
+STORED_STEP = Decimal("0.01")
+"""HAPI keeps numbers (not quantities) with two decimals: bounds are widened by as much, and the finds are checked."""
 
 IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
 
@@ -96,11 +85,11 @@ def rendered(criterion: Criterion, *, alone: bool = False) -> list[Parameter]:
     """`alone`: only one parameter may be used, since two could be met by two different resources."""
     match criterion:
         case Chain():
-            return _within(_chained(criterion), criterion.inner)
+            return [_by_id(criterion)] if _is_id(criterion.inner) else _within(_chained(criterion), criterion.inner)
         case Has():
             return _within(f"_has:{criterion.type}:{criterion.name}:", criterion.inner)
         case Match():
-            return _match(criterion, alone=alone or criterion.name in SEVERAL_VALUES)
+            return _match(criterion, alone=alone)
 
 
 def sort_keys(sort: Sequence[Sort]) -> str:
@@ -118,8 +107,18 @@ def _within(prefix: str, inner: Criterion) -> list[Parameter]:
     return [(prefix + name, value) for name, value in rendered(inner, alone=True)]
 
 
+def _is_id(criterion: Criterion) -> bool:
+    return isinstance(criterion, Match) and (criterion.name, criterion.modifier) == ("_id", None)
+
+
+def _by_id(chain: Chain) -> Parameter:
+    """`name.id=x` is the reference itself; HAPI finds nothing by a chain to an id without a type."""
+    assert isinstance(chain.inner, Match)
+    ids = [value.code for value in chain.inner.values if isinstance(value, TokenValue)]
+    return chain.name, ",".join(f"{target}/{id_}" for target in chain.targets for id_ in ids)
+
+
 def _chained(chain: Chain) -> str:
-    # without a type HAPI follows the reference to all of them, except for the parameters that every resource has
     return f"{chain.name}:{chain.targets[0]}." if len(chain.targets) == 1 else f"{chain.name}."
 
 
@@ -127,6 +126,8 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
     missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
         return [_missing(match.name, missing)]
+    if match.kind == "reference" and match.modifier == "identifier":
+        raise NotSupported(f"HAPI cannot search by {match.name}:identifier; search by the reference")
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
     if len(match.values) == 1 and not alone:
         return [(name, text) for text in bounds(match.values[0])]
@@ -141,11 +142,33 @@ def _missing(name: str, value: MissingValue) -> Parameter:
 
 def bounds(value: SearchValue) -> list[str]:
     """The value as one text, or as two that must both hold."""
-    if isinstance(value, DateValue) and value.prefix == "ap":
-        return [f"ge{_moment(value.low)}", f"lt{_moment(value.high)}"]
-    if isinstance(value, NumberValue | QuantityValue) and value.prefix in ("eq", "ap"):
-        return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
-    return [single(value)]
+    match value:
+        case DateValue(prefix="ap"):
+            return [f"ge{_moment(value.low)}", f"lt{_moment(value.high)}"]
+        case QuantityValue(prefix="eq" | "ap"):
+            return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
+        case NumberValue():
+            return _widened(value)
+        case CompositeValue():
+            return ["$".join(_broadly(part) for part in value.parts)]
+        case _:
+            return [single(value)]
+
+
+def _widened(value: NumberValue) -> list[str]:
+    exact = value.prefix not in ("eq", "ap")
+    low, high = (value.number, value.number) if exact else (value.low, value.high)
+    lower, upper = f"ge{_decimal(low - STORED_STEP)}", f"le{_decimal(high + STORED_STEP)}"
+    return {"gt": [lower], "ge": [lower], "sa": [lower], "lt": [upper], "le": [upper], "eb": [upper]}.get(
+        value.prefix, [lower, upper]
+    )
+
+
+def _broadly(part: SearchValue) -> str:
+    """A part of a composite as one text that finds too much rather than too little."""
+    if isinstance(part, NumberValue):
+        return _widened(part)[0]
+    return bounds(part)[0]
 
 
 def single(value: SearchValue) -> str:
@@ -193,11 +216,7 @@ def _date(value: DateValue) -> str:
         "sa": f"sa{_moment(high - TICK)}",
         "eb": f"eb{_moment(low)}",
     }
-    return texts.get(value.prefix) or f"{'' if value.prefix == 'eq' else value.prefix}{_without_prefix(value)}"
-
-
-def _without_prefix(value: DateValue) -> str:
-    return value.text.removeprefix(value.prefix)
+    return texts.get(value.prefix) or f"{'' if value.prefix == 'eq' else value.prefix}{value.text}"
 
 
 def _moment(moment: datetime) -> str:
@@ -205,12 +224,9 @@ def _moment(moment: datetime) -> str:
 
 
 def _number(value: NumberValue | QuantityValue) -> str:
-    """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`; `ne` is what lies outside of the implied range."""
-    unit = _unit(value)
-    if value.prefix == "ne":
-        return f"lt{_decimal(value.low)}{unit},ge{_decimal(value.high)}{unit}"
+    """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`."""
     prefix = {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)
-    return f"{prefix}{_decimal(value.number)}{unit}"
+    return f"{prefix}{_decimal(value.number)}{_unit(value)}"
 
 
 def _unit(value: NumberValue | QuantityValue) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
+from fhir_facade.adapters.hapi.broad import is_broad, satisfies
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import (
     AfterFirst,
@@ -29,6 +30,7 @@ from fhir_facade.values import Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
 MAX_GATHERED_IDS = 10_000
+MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 STRICT = {"Prefer": "handling=strict"}
 
@@ -104,25 +106,29 @@ async def _narrowed(
 ) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none."""
     alternatives = groups(query)
-    if len(alternatives) == 1:
+    if len(alternatives) == 1 and not any(is_broad(criterion) for criterion in alternatives[0]):
         return parameters(alternatives[0], until=until)
     found = await asyncio.gather(*(_ids(session, query.type, group) for group in alternatives))
     ids = sorted(set().union(*found))
     if len(ids) > MAX_GATHERED_IDS:
-        raise _too_many()
+        raise _too_many(MAX_GATHERED_IDS)
     return [("_id", ",".join(ids)), *parameters((), until=until)] if ids else None
 
 
 async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
-    asked = [("_elements", "id"), ("_sort", "_id"), ("_offset", "0"), ("_count", str(MAX_GATHERED_IDS + 1))]
-    found = await _ask(session, type, [*parameters(group), *asked])
-    if len(found.entry) > MAX_GATHERED_IDS:
-        raise _too_many()
-    return {entry.id for entry in _resources(found)}
+    """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at."""
+    broad = [criterion for criterion in group if is_broad(criterion)]
+    limit = MAX_CHECKED if broad else MAX_GATHERED_IDS
+    asked = [*parameters(group), ("_sort", "_id"), ("_offset", "0"), ("_count", str(limit + 1))]
+    found = await _ask(session, type, asked if broad else [*asked, ("_elements", "id")])
+    if len(found.entry) > limit:
+        raise _too_many(limit)
+    entries = _resources(found)
+    return {entry.id for entry in entries if satisfies(entry.body, broad)}
 
 
-def _too_many() -> TooLarge:
-    return TooLarge(f"The alternatives of this search find more than {MAX_GATHERED_IDS:,} resources; narrow them")
+def _too_many(limit: int) -> TooLarge:
+    return TooLarge(f"HAPI cannot do this search at once, and its parts find more than {limit:,} resources; narrow it")
 
 
 async def _ask(session: HapiSession, type: str, asked: Sequence[Parameter]) -> Bundle:

@@ -1,0 +1,33 @@
+"""Composite parameters: https://hl7.org/fhir/R4/search.html#composite."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.case import Case
+
+UCUM = "http://unitsofmeasure.org"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param(f"component-code-value-quantity=8480-6$gt100|{UCUM}|mm[Hg]", ["high"], id="above"),
+        pytest.param(f"component-code-value-quantity=8462-4$gt100|{UCUM}|mm[Hg]", [], id="not across components"),
+        pytest.param(f"component-code-value-quantity=8462-4$lt75|{UCUM}|mm[Hg]", ["low"], id="below"),
+        pytest.param("code-value-string=8867-4$fast", ["low"], id="with a string"),
+    ],
+)
+async def test_both_parts_hold_of_the_same_component(case: Case, asked: str, found: list[str]) -> None:
+    def component(code: str, value: int) -> dict[str, object]:
+        return {
+            "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+            "valueQuantity": {"value": value, "system": UCUM, "code": "mm[Hg]"},
+        }
+
+    await case.put("Observation", "high", component=[component("8480-6", 140), component("8462-4", 90)])
+    await case.put(
+        "Observation", "low", valueString="fast", component=[component("8480-6", 95), component("8462-4", 70)]
+    )
+
+    assert await case.labels("Observation", f"{asked}&_sort=_id") == found

@@ -1,0 +1,122 @@
+"""Token parameters, ids and tags: https://hl7.org/fhir/R4/search.html#token."""
+
+from __future__ import annotations
+
+import pytest
+
+from fhir_facade.values import Match, TokenValue
+from tests.contract.case import Case
+
+LOINC = "http://loinc.org"
+
+
+@pytest.fixture
+async def readings(case: Case) -> Case:
+    def of(label: str, system: str | None, code: str, category: str | None) -> bytes | dict[str, object]:
+        coding = {"code": code} | ({"system": system} if system else {})
+        elements: dict[str, object] = {"code": {"coding": [coding], "text": f"text of {label}"}}
+        if category:
+            elements["category"] = [{"coding": [{"system": "urn:category", "code": category}]}]
+        return case.resource("Observation", label, **elements)
+
+    await case.store.write(
+        [
+            case.put_of(of("heart", LOINC, "8867-4", "vital-signs")),
+            case.put_of(of("steps", LOINC, "41950-7", "activity")),
+            case.put_of(of("local", "urn:local", "8867-4", None)),
+            case.put_of(of("plain", None, "8867-4", "vital-signs")),
+        ]
+    )
+    return case
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("code=nothing", [], id="nothing"),
+        pytest.param("code=8867-4", ["heart", "local", "plain"], id="a code of any system"),
+        pytest.param(f"code={LOINC}|8867-4", ["heart"], id="system and code"),
+        pytest.param("code=|8867-4", ["plain"], id="a code without a system"),
+        pytest.param(f"code={LOINC}|", ["heart", "steps"], id="any code of a system"),
+        pytest.param(f"code={LOINC}|8867-4,{LOINC}|41950-7", ["heart", "steps"], id="one of a list"),
+        pytest.param("code:not=8867-4", ["steps"], id="not"),
+        pytest.param("category:not=urn:category|activity", ["heart", "local", "plain"], id="not, also without any"),
+        pytest.param("category:missing=true", ["local"], id="missing"),
+        pytest.param("category:missing=false", ["heart", "plain", "steps"], id="present"),
+        pytest.param("code=8867-4&category=vital-signs", ["heart", "plain"], id="two parameters"),
+        pytest.param("status=final&code=41950-7", ["steps"], id="a code element"),
+    ],
+)
+async def test_a_token_is_found(readings: Case, asked: str, found: list[str]) -> None:
+    assert await readings.labels("Observation", f"{asked}&_sort=_id") == found
+
+
+async def test_ids_are_found_as_a_list(readings: Case) -> None:
+    ids = ",".join(readings.ref("Observation", label).id for label in ("heart", "local", "nobody"))
+
+    assert await readings.labels("Observation", f"_id={ids}&_sort=_id") == ["heart", "local"]
+
+
+async def test_long_lists_are_no_problem(readings: Case) -> None:
+    ids = ",".join([readings.ref("Observation", "heart").id, *(f"none-{number}" for number in range(400))])
+
+    assert await readings.labels("Observation", f"_id={ids}") == ["heart"]
+
+
+async def test_tags_and_labels_are_found(case: Case) -> None:
+    await case.put("Patient", "a", meta={"tag": [{"system": "urn:t", "code": "x"}]})
+    await case.put("Patient", "b", meta={"security": [{"system": "urn:s", "code": "R"}]})
+
+    assert await case.labels("Patient", "_tag=urn:t|x") == ["a"]
+    assert await case.labels("Patient", "_security=urn:s|R") == ["b"]
+
+
+async def test_an_identifier_is_found_by_its_type(case: Case) -> None:
+    kind = {"coding": [{"system": "urn:type", "code": "MR"}]}
+    mark = {"system": "urn:case", "value": case.name}
+    await case.put("Patient", "a", identifier=[mark, {"type": kind, "system": "urn:x", "value": "12"}])
+    await case.put("Patient", "b", identifier=[mark, {"system": "urn:x", "value": "12"}])
+
+    assert await case.labels("Patient", "identifier:of-type=urn:type|MR|12") == ["a"]
+
+
+# --- one of several groups ------------------------------------------------------------------------------------
+
+
+def token(name: str, code: str) -> Match:
+    return Match(name, "token", (TokenValue(None, code),))
+
+
+@pytest.mark.parametrize(
+    ("groups", "found"),
+    [
+        pytest.param([("none",), ("nothing",)], [], id="nothing"),
+        pytest.param([("41950-7",), ("8867-4",)], ["heart", "local", "plain", "steps"], id="values of one parameter"),
+    ],
+)
+async def test_groups_of_one_parameter_are_alternatives(
+    readings: Case, groups: list[tuple[str]], found: list[str]
+) -> None:
+    any_of = tuple((token("code", code),) for (code,) in groups)
+
+    assert await readings.labels("Observation", "_sort=_id", any_of=any_of) == found
+
+
+async def test_groups_of_different_parameters_are_alternatives(readings: Case) -> None:
+    any_of = ((token("code", "41950-7"),), (token("code", "8867-4"), token("category", "vital-signs")))
+
+    assert await readings.labels("Observation", "_sort=-_id", any_of=any_of) == ["steps", "plain", "heart"]
+
+
+async def test_alternatives_narrow_what_the_criteria_allow(readings: Case) -> None:
+    any_of = ((token("code", "41950-7"),), (token("category", "vital-signs"),))
+
+    assert await readings.labels("Observation", "code=8867-4&_sort=_id", any_of=any_of) == ["heart", "plain"]
+
+
+async def test_alternatives_are_counted(readings: Case) -> None:
+    any_of = ((token("code", "41950-7"),), (token("category", "vital-signs"),))
+
+    page = await readings.search("Observation", any_of=any_of, count=1, total=True)
+
+    assert (len(page.entries), page.total, page.cursor is None) == (1, 3, False)
