@@ -175,10 +175,12 @@ class VendorRecords:
 class DeviceVendor(Protocol):
     """A wearable vendor: consent, tokens, identity, records. Raises `VendorError` and below.
 
-    `scopes` is what is asked for; `data_types` maps each data type to the scope that opens it.
+    `title` is the name people know; `scopes` is what is asked for; `data_types` maps each data type to the scope that
+    opens it.
     """
 
     name: str
+    title: str
     scopes: tuple[str, ...]
     data_types: Mapping[str, str]
 

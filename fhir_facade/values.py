@@ -379,3 +379,4 @@ class Deployment:
     max_batch_bytes: int = 64 * 1024 * 1024
     total_always: bool = False
     audit_required: bool = True
+    sync_lookback_days: int = 90

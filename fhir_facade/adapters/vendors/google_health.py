@@ -37,6 +37,7 @@ class GoogleHealth:
     """The adapter. Addresses as in the settings; `/v4/…` is appended to `api_base`."""
 
     name = NAME
+    title = "Google Health"
 
     def __init__(
         self,

@@ -1,0 +1,211 @@
+"""Read a connected wearable into the patient's record, as often as one likes: a repeat changes nothing.
+
+Every data type is read completely, compared with what is stored, and written in bounded transactions through the door;
+its cursor moves in the transaction that completes it. Whatever dies where, the next sync ends in the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from fhir_facade.errors import Conflict, MissingScope, NotFound, VendorError, VendorThrottled
+from fhir_facade.flows.connect import ConnectionView, view
+from fhir_facade.flows.wearables.acting import reachable
+from fhir_facade.flows.wearables.changes import changes, window_of
+from fhir_facade.flows.wearables.reader import FINAL, Reader, permitted_scopes, refresh_settings
+from fhir_facade.flows.wearables.stored import stored_observations
+from fhir_facade.flows.wearables.writer import Written, close_run, open_run, write_changes
+from fhir_facade.ports import Ports
+from fhir_facade.rows import Put
+from fhir_facade.rows.connections import Connection, Cursor
+from fhir_facade.values import Interaction, Principal
+from mappers.google_health import to_observations
+from mappers.observation import MapContext
+
+EVERY: Final = timedelta(hours=6)
+"""How long after a sync the next one is due."""
+
+GIVE_UP_AFTER: Final = 2
+"""So many data types in a row that fail at the vendor end a sync: the vendor is down."""
+
+_NOT_GRANTED = "The person did not grant this kind of data."
+_MORE = "The vendor had more records than are read at once; the rest follows with the next synchronisation."
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One data type of a sync. `read` counts the vendor's records, the others Observations; `error` in plain words."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync did, by data type. `error` is what stopped it or failed first; `provenance` an id, None when
+    nothing was written."""
+
+    connection: ConnectionView
+    metrics: Mapping[str, Metric]
+    provenance: str | None
+    error: str | None
+
+
+@dataclass(slots=True)
+class _Course:
+    """How a sync goes: the metrics so far, and the state it ends in when the vendor ended it."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    state: str | None = None
+    error: str | None = None
+    scope_missing: bool = False
+    failures: int = 0
+    retry_after: timedelta | None = None
+
+    def fail(self, data_type: str, error: VendorError) -> None:
+        self.metrics[data_type] = Metric(error=str(error))
+        self.error = self.error or str(error)
+
+
+async def sync(ports: Ports, principal: Principal, connection_id: str, *, full: bool = False) -> SyncReport:
+    """Synchronise for somebody. NotFound, Forbidden; Conflict when the connection was never completed; Unavailable
+    when another sync of it takes too long. What fails at the vendor is in the report."""
+    connection = await reachable(ports, principal, connection_id, Interaction.CREATE)
+    return await synchronise(ports, connection.id, full=full)
+
+
+async def synchronise(ports: Ports, connection_id: str, *, full: bool = False) -> SyncReport:
+    """The same for the facade's own jobs. One sync of a connection runs at a time."""
+    async with ports.locks.hold(f"sync|{connection_id}"):
+        connection = await ports.state.read(lambda tx: tx.get(Connection, connection_id))
+        if connection is None:
+            raise NotFound(f"There is no connection {connection_id}.")
+        if connection.account is None:
+            raise Conflict("This connection is not complete: open its authorize_url and grant the access first.")
+        reader = Reader(ports, connection)
+        await open_run(reader)
+        course = await _read(reader, full=full)
+        provenance = await close_run(reader)
+        return SyncReport(await _finish(reader, course), course.metrics, provenance, course.error)
+
+
+async def _read(reader: Reader, *, full: bool) -> _Course:
+    course = _Course()
+    try:
+        await permitted_scopes(reader)
+        await refresh_settings(reader)
+        for data_type, scope in reader.vendor.data_types.items():
+            if not await _read_one(reader, course, data_type, scope, full=full):
+                break
+    except tuple(FINAL) as error:
+        course.state, course.error = FINAL[type(error)], str(error)
+    return course
+
+
+async def _read_one(reader: Reader, course: _Course, data_type: str, scope: str, *, full: bool) -> bool:
+    """Whether to go on with the next data type. The Consent is asked every time: it may end in the middle."""
+    if scope not in await permitted_scopes(reader):
+        course.metrics[data_type] = Metric(error=_NOT_GRANTED)
+        return True
+    try:
+        course.metrics[data_type] = await _sync_type(reader, data_type, full=full)
+    except tuple(FINAL):
+        raise
+    except MissingScope as error:
+        course.metrics[data_type] = Metric(error=str(error))
+        course.scope_missing = True
+    except VendorThrottled as error:
+        course.fail(data_type, error)
+        course.retry_after = timedelta(seconds=error.retry_after_s)
+        return False
+    except VendorError as error:
+        course.fail(data_type, error)
+        course.failures += 1
+        return course.failures < GIVE_UP_AFTER
+    course.failures = 0
+    return True
+
+
+async def _sync_type(reader: Reader, data_type: str, *, full: bool) -> Metric:
+    ports, connection = reader.ports, reader.connection
+    window = window_of(
+        _today(connection, ports.clock.now()),
+        await _through(ports, connection, data_type),
+        lookback_days=ports.deployment.sync_lookback_days,
+        full=full,
+    )
+    read = await reader.ask(
+        lambda token: reader.vendor.fetch(token, data_type=data_type, start=window.start, end=window.end)
+    )
+    result = to_observations(data_type, read.records, _context(connection))
+    stored = await stored_observations(ports, connection, data_type, window.start)
+    plan = changes(result, stored, window, vendor=connection.vendor, complete=read.complete)
+    through = (window.end - timedelta(days=1)).isoformat()
+    cursor = Cursor(connection=connection.id, data_type=data_type, through=through, read_at=ports.clock.now())
+    written = await write_changes(reader, plan, [Put(cursor)] if read.complete else [])
+    return _metric(len(read.records), plan.unchanged, written, complete=read.complete)
+
+
+def _metric(read: int, unchanged: int, written: Written, *, complete: bool) -> Metric:
+    return Metric(
+        read=read,
+        created=written.created,
+        updated=written.updated,
+        unchanged=unchanged,
+        removed=written.removed,
+        error=None if complete else _MORE,
+    )
+
+
+def _today(connection: Connection, now: datetime) -> date:
+    """The person's own day; with an unknown zone the latest day it may be anywhere."""
+    if connection.zone is None:
+        return (now + timedelta(hours=14)).date()
+    return now.astimezone(ZoneInfo(connection.zone)).date()
+
+
+async def _through(ports: Ports, connection: Connection, data_type: str) -> date | None:
+    cursor = await ports.state.read(lambda tx: tx.get(Cursor, connection.id, data_type))
+    return None if cursor is None else date.fromisoformat(cursor.through)
+
+
+def _context(connection: Connection) -> MapContext:
+    assert connection.account is not None
+    return MapContext(
+        patient_id=connection.patient,
+        account=connection.account,
+        device_reference=f"Device/{connection.device}",
+        vendor=connection.vendor,
+        zone=connection.zone,
+    )
+
+
+async def _finish(reader: Reader, course: _Course) -> ConnectionView:
+    """Write how it went into the connection, unless it was removed meanwhile."""
+    ports, now = reader.ports, reader.ports.clock.now()
+    state = course.state or _state(reader, course)
+    values: dict[str, Any] = {"state": state, "last_error": course.error, "leased_until": None}
+    values["due_at"] = None if course.state else now + (course.retry_after or EVERY)
+    if any(metric.error is None for metric in course.metrics.values()):
+        values["last_sync_at"] = now
+    where = [("id", "=", reader.connection.id)]
+    changed = await ports.state.write(lambda tx: tx.change(Connection, where, **values))
+    return view(ports, changed[0] if changed else msgspec.structs.replace(reader.connection, **values))
+
+
+def _state(reader: Reader, course: _Course) -> str:
+    """Of a sync that the vendor did not end for good: `error` when nothing could be read at all."""
+    if course.error is not None and all(metric.error is not None for metric in course.metrics.values()):
+        return "error"
+    missing = course.scope_missing or not set(reader.vendor.scopes) <= set(reader.connection.scopes)
+    return "missing-scopes" if missing else "active"
