@@ -1,0 +1,91 @@
+"""What holds for every kind of patch; https://hl7.org/fhir/R4/http.html#patch."""
+
+import json
+
+import pytest
+
+from fhir_facade.errors import BadRequest, UnsupportedFormat
+from fhir_facade.fhir.patch import PATCH_FORMATS, apply_patch
+
+CURRENT = (
+    b'{"resourceType":"Observation","id":"o1","status":"final","valueQuantity":{"value":1.50,"unit":"g"},'
+    b'"component":[{"valueQuantity":{"value":1e2}},{"valueQuantity":{"value":0.1234567890123456789012345}}]}'
+)
+AMENDED = CURRENT.replace(b'"final"', b'"amended"')
+
+JSON_PATCH = b'[{"op":"replace","path":"/status","value":"amended"}]'
+MERGE_PATCH = b'{"status":"amended"}'
+FHIRPATH_PATCH = json.dumps(
+    {
+        "resourceType": "Parameters",
+        "parameter": [
+            {
+                "name": "operation",
+                "part": [
+                    {"name": "type", "valueCode": "replace"},
+                    {"name": "path", "valueString": "Observation.status"},
+                    {"name": "value", "valueCode": "amended"},
+                ],
+            }
+        ],
+    }
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("patch", "content_type"),
+    [
+        pytest.param(JSON_PATCH, "application/json-patch+json", id="JSON Patch"),
+        pytest.param(JSON_PATCH, "application/json", id="JSON Patch as application/json"),
+        pytest.param(FHIRPATH_PATCH, "application/fhir+json; charset=utf-8", id="FHIRPath Patch"),
+        pytest.param(FHIRPATH_PATCH, "application/json", id="FHIRPath Patch as application/json"),
+        pytest.param(MERGE_PATCH, "application/merge-patch+json", id="merge patch"),
+        pytest.param(MERGE_PATCH, "Application/JSON;charset=utf-8", id="merge patch as application/json"),
+    ],
+)
+def test_every_kind_changes_what_it_names_and_keeps_all_digits(patch: bytes, content_type: str) -> None:
+    assert apply_patch(CURRENT, patch, content_type) == AMENDED
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/fhir+xml", "application/xml-patch+xml"])
+def test_another_content_type_is_refused_with_the_known_ones(content_type: str) -> None:
+    with pytest.raises(UnsupportedFormat, match="application/merge-patch"):
+        apply_patch(CURRENT, MERGE_PATCH, content_type)
+
+
+@pytest.mark.parametrize("patch", [b"", b"{", b'{"status":"a","status":"b"}', b'{"status":"\\u0000"}'])
+def test_a_patch_that_is_no_proper_json_is_refused(patch: bytes) -> None:
+    with pytest.raises(BadRequest):
+        apply_patch(CURRENT, patch, "application/merge-patch+json")
+
+
+@pytest.mark.parametrize(
+    ("patch", "text"),
+    [
+        ({"resourceType": "Patient"}, "resourceType"),
+        ({"resourceType": None}, "resourceType"),
+        ({"id": "o2"}, "id"),
+        ({"id": None}, "id"),
+    ],
+)
+def test_type_and_id_cannot_be_changed(patch: dict, text: str) -> None:
+    with pytest.raises(BadRequest, match=f"cannot change the {text}"):
+        apply_patch(CURRENT, json.dumps(patch).encode(), "application/merge-patch+json")
+
+
+def test_what_a_patch_leaves_empty_is_left_out() -> None:
+    current = b'{"resourceType":"Patient","name":[{"given":["A"]}],"active":true}'
+
+    patched = apply_patch(current, b'[{"op":"remove","path":"/name/0/given/0"}]', "application/json-patch+json")
+
+    assert patched == b'{"resourceType":"Patient","active":true}'
+
+
+def test_the_digits_of_a_new_number_are_kept() -> None:
+    patched = apply_patch(CURRENT, b'{"valueQuantity":{"value":37.00}}', "application/merge-patch+json")
+
+    assert b'"value":37.00,"unit":"g"' in patched
+
+
+def test_the_formats_that_are_announced_are_taken() -> None:
+    assert PATCH_FORMATS == ("application/json-patch+json", "application/fhir+json", "application/merge-patch+json")
