@@ -109,16 +109,15 @@ def _walk(start: _Cursor, steps: Iterable[Step]) -> list[_Cursor]:
 
 
 def _advance(cursor: _Cursor, step: Step) -> Iterator[_Cursor]:
-    match step:
-        case Field():
-            yield from _descend(cursor, step)
-        case OfType():
-            # The table writes ofType(DateTime) once where it means dateTime.
-            if step.type.lower() == cursor.type.lower():
-                yield cursor
-        case Refers() | Equals():
-            node = cursor.node.filtered.setdefault(step, _Node())
-            yield _Cursor(node, cursor.type, cursor.content, cursor.system)
+    if isinstance(step, Field):
+        yield from _descend(cursor, step)
+    elif isinstance(step, OfType):
+        # R4 writes as(DateTime) once where it means dateTime.
+        if step.type.lower() == cursor.type.lower():
+            yield cursor
+    else:
+        node = cursor.node.filtered.setdefault(step, _Node())
+        yield _Cursor(node, cursor.type, cursor.content, cursor.system)
 
 
 def _descend(cursor: _Cursor, step: Field) -> Iterator[_Cursor]:

@@ -77,16 +77,16 @@ class CriterionParser:
         parameter = reference_parameter(fhir_type, code)
         if wanted and wanted not in parameter.targets:
             raise UnknownParameter(_no_target(parameter, wanted))
+        targets = (wanted,) if wanted else parameter.targets
         found: dict[str, Criterion] = {}
-        refused: BadRequest | None = None
-        for target in (wanted,) if wanted else parameter.targets:
+        refused: list[BadRequest] = []
+        for target in targets:
             try:
                 found[target] = self.parse(target, rest, raw, hops + 1)
             except BadRequest as error:
-                refused = refused or error
+                refused.append(error)
         if not found:
-            assert refused is not None, "a reference parameter has targets"
-            raise refused
+            raise _best(refused, code, rest, targets)
         inner, *others = found.values()
         if any(other != inner for other in others):
             names = ", ".join(f"{code}:{target}" for target in found)
@@ -123,6 +123,14 @@ def reference_parameter(fhir_type: str, code: str) -> SearchParameter:
         valid = ", ".join(name for name, own in search_parameters(fhir_type).items() if own.kind == "reference")
         raise UnknownParameter(f"{code} of {fhir_type} is no reference; references are {valid or 'none'}")
     return found
+
+
+def _best(refused: list[BadRequest], code: str, rest: str, targets: tuple[str, ...]) -> BadRequest:
+    """What to tell when no target of a chain understood it: a bad value before an unknown name."""
+    bad = [error for error in refused if not isinstance(error, UnknownParameter)]
+    if bad or len(targets) == 1:
+        return (bad or refused)[0]
+    return UnknownParameter(f"{code}.{rest}: nothing that {code} points to knows {rest!r} ({', '.join(targets)})")
 
 
 def _no_target(parameter: SearchParameter, wanted: str) -> str:

@@ -84,6 +84,8 @@ def parse_query(
 
 def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion], name: str, value: str) -> None:
     shape = control.types if name == "_type" and controls.fhir_type == SYSTEM else _CONTROLS.get(name)
+    if shape is None and name.partition(":")[0] in _CONTROLS:
+        raise UnknownParameter(f"{name!r} is not known here; known are {', '.join(_CONTROLS)}")
     if shape is None:
         criteria.append(parser.parse(controls.fhir_type, name, value))
     elif not value:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from fhir_facade.fhir.query.escape import escape
 from fhir_facade.fhir.query.parse import ParsedSearch
 from fhir_facade.values import (
-    Chain,
     CompositeValue,
     Criterion,
     DateValue,
@@ -28,38 +28,19 @@ from fhir_facade.values import (
 
 def render_criterion(criterion: Criterion) -> tuple[str, str]:
     """(name, value), not yet URL-encoded; parsing them for the same type gives the criterion back."""
-    match criterion:
-        case Match():
-            name = criterion.name if criterion.modifier is None else f"{criterion.name}:{criterion.modifier}"
-            return name, ",".join(render_value(value) for value in criterion.values)
-        case Chain():
-            name, value = render_criterion(criterion.inner)
-            typed = f":{criterion.targets[0]}" if len(criterion.targets) == 1 else ""
-            return f"{criterion.name}{typed}.{name}", value
-        case Has():
-            name, value = render_criterion(criterion.inner)
-            return f"_has:{criterion.type}:{criterion.name}:{name}", value
+    if isinstance(criterion, Match):
+        name = criterion.name if criterion.modifier is None else f"{criterion.name}:{criterion.modifier}"
+        return name, ",".join(render_value(value) for value in criterion.values)
+    name, value = render_criterion(criterion.inner)
+    if isinstance(criterion, Has):
+        return f"_has:{criterion.type}:{criterion.name}:{name}", value
+    typed = f":{criterion.targets[0]}" if len(criterion.targets) == 1 else ""
+    return f"{criterion.name}{typed}.{name}", value
 
 
 def render_value(value: SearchValue) -> str:
     """One value with its prefix, escaped."""
-    match value:
-        case StringValue():
-            return escape(value.text)
-        case TokenValue():
-            return _token(value)
-        case DateValue() | NumberValue():
-            return _prefixed(value) + value.text
-        case QuantityValue():
-            return _quantity(value)
-        case ReferenceValue():
-            return _reference(value)
-        case UriValue():
-            return escape(value.uri)
-        case MissingValue():
-            return "true" if value.missing else "false"
-        case CompositeValue():
-            return "$".join(render_value(part) for part in value.parts)
+    return _RENDERED[type(value)](value)
 
 
 def _token(value: TokenValue) -> str:
@@ -84,6 +65,23 @@ def _reference(value: ReferenceValue) -> str:
     if value.url is not None:
         return escape(value.url)
     return f"{value.type}/{value.id}" if value.type is not None else str(value.id)
+
+
+def _composite(value: CompositeValue) -> str:
+    return "$".join(render_value(part) for part in value.parts)
+
+
+_RENDERED: Final[dict[type[SearchValue], Callable[[Any], str]]] = {
+    StringValue: lambda value: escape(value.text),
+    TokenValue: _token,
+    DateValue: lambda value: _prefixed(value) + value.text,
+    NumberValue: lambda value: _prefixed(value) + value.text,
+    QuantityValue: _quantity,
+    ReferenceValue: _reference,
+    UriValue: lambda value: escape(value.uri),
+    MissingValue: lambda value: "true" if value.missing else "false",
+    CompositeValue: _composite,
+}
 
 
 def render_include(include: Include) -> tuple[str, str]:
