@@ -93,7 +93,7 @@ class World:
     async def token(self, authorization=None, **parameters):
         return await token_endpoint(self.sign_in, list(parameters.items()), authorization, Caller())
 
-    async def redeem(self, code, **changes):
+    async def redeem(self, code, /, **changes):
         return await self.token(**redemption(code, **changes))
 
     async def tokens(self, **changes):
@@ -122,7 +122,7 @@ def request(**changes):
     return [(name, value) for name, value in (parameters | changes).items() if value is not None]
 
 
-def redemption(code, **changes):
+def redemption(code, /, **changes):
     parameters = {
         "grant_type": "authorization_code",
         "code": code,

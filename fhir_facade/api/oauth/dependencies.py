@@ -48,10 +48,10 @@ class OAuthDeps:
         return CookieJar(self.plain_loopback)
 
     def caller(self, request: Request) -> Caller:
-        """The address behind trusted proxies, and the request's id: the caller's own when it is harmless."""
+        """The address behind trusted proxies, and the request's id as an outer layer or the caller gave it."""
         peer = request.client.host if request.client else None
         forwarded = request.headers.getlist("x-forwarded-for")
-        name = request_id(headers_of(request.scope), self.ports.ids.new)
+        name = getattr(request.state, "request_id", None) or request_id(headers_of(request.scope), self.ports.ids.new)
         return Caller(client_address(peer, forwarded, self.trusted), name)
 
 
