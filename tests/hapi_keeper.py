@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.hapi_server import ROOT, postgres_tool, psql
 
@@ -58,7 +59,7 @@ def start_postgres(folder: Path) -> tuple[dict[str, str], Stop]:
     for path in (home, home / "password"):
         os.chown(path, user.pw_uid, user.pw_gid)
         path.chmod(0o700)
-    rights = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
+    rights: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
 
     def run(tool: str, *arguments: str) -> None:
         env = {**os.environ, "LC_ALL": "C.UTF-8", "TZ": "UTC"}

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from fhir_facade.errors import BadRequest
+from fhir_facade.errors import Gone
 
 ID_BYTES = 6  # of 1,000 ids no two are the same with odds of a billion to one
 
@@ -59,7 +59,7 @@ def opened(text: str) -> AfterFirst | InStored | InHistory:
     try:
         return _DECODER.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, msgspec.DecodeError) as error:
-        raise BadRequest("The page link cannot be read; start the search again") from error
+        raise Gone("The page link is not valid; start the search again") from error
 
 
 def digests(ids: Iterable[str]) -> bytes:

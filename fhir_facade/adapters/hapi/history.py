@@ -10,7 +10,7 @@ from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored
 from fhir_facade.adapters.hapi.cursor import InHistory, opened, sealed
 from fhir_facade.adapters.hapi.read import deletion, path_of
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import BadRequest, NotFound, UpstreamError
+from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.fhir.document import instant
 from fhir_facade.values import HistoryQuery, Page, Ref, StoredResource
 
@@ -33,7 +33,7 @@ def _position(query: HistoryQuery) -> InHistory | None:
         return None
     cursor = opened(query.cursor)
     if not isinstance(cursor, InHistory):
-        raise BadRequest("The page link does not belong to a history; start again")
+        raise Gone("The page link does not belong to a history; start again")
     return cursor
 
 

@@ -25,7 +25,7 @@ from fhir_facade.adapters.hapi.cursor import (
 )
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import BadRequest, TooLarge, UpstreamError
+from fhir_facade.errors import Gone, TooLarge, UpstreamError
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
@@ -45,7 +45,7 @@ async def search(session: HapiSession, query: SearchQuery) -> Page:
         case InStored() as cursor:
             return await _go_on(session, query, cursor)
         case InHistory():
-            raise BadRequest("The page link belongs to a history; start the search again")
+            raise Gone("The page link belongs to a history; start the search again")
 
 
 async def _first_page(session: HapiSession, query: SearchQuery) -> Page:

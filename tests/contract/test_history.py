@@ -1,0 +1,131 @@
+"""Versions of a resource, of a type and of all: https://hl7.org/fhir/R4/http.html#history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fhir_facade.errors import Gone, NotFound
+from fhir_facade.values import HistoryQuery, StoredResource
+from tests.contract.case import Case
+
+GENDERS = ("female", "male", "other", "unknown", "female")
+
+
+async def versions(case: Case) -> list[StoredResource]:
+    return [await case.put("Patient", "p", gender=gender) for gender in GENDERS]
+
+
+async def test_what_never_existed_has_no_history(case: Case) -> None:
+    with pytest.raises(NotFound):
+        await case.store.history(HistoryQuery("Patient", f"{case.name}-nobody"))
+
+
+async def test_a_search_cursor_is_no_history_cursor(case: Case) -> None:
+    for label in "ab":
+        await case.put("Patient", label)
+    page = await case.search("Patient", count=1)
+
+    with pytest.raises(Gone):
+        await case.store.history(HistoryQuery("Patient", cursor=page.cursor))
+
+
+async def test_the_history_of_a_resource_is_newest_first_and_whole(case: Case) -> None:
+    written = await versions(case)
+
+    page = await case.store.history(HistoryQuery("Patient", written[0].id, total=True))
+
+    assert [(entry.version, entry.last_updated, entry.body) for entry in page.entries] == [
+        (version.version, version.last_updated, version.body) for version in reversed(written)
+    ]
+    assert (page.total, page.cursor) == (len(GENDERS), None)
+
+
+async def test_a_deletion_is_a_version_without_a_body(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    deletion = await case.delete(patient.ref)
+    again = await case.put("Patient", "p")
+
+    page = await case.store.history(HistoryQuery("Patient", patient.id))
+
+    assert [(entry.version, entry.deleted) for entry in page.entries] == [
+        (again.version, False),
+        (deletion.version, True),
+        (patient.version, False),
+    ]
+    assert (page.entries[1].last_updated, page.entries[1].body) == (deletion.last_updated, b"")
+
+
+async def test_a_deleted_resource_still_has_its_history(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    await case.delete(patient.ref)
+
+    page = await case.store.history(HistoryQuery("Patient", patient.id))
+
+    assert [entry.deleted for entry in page.entries] == [True, False]
+
+
+async def test_since_leaves_out_what_is_older(case: Case) -> None:
+    written = await versions(case)
+
+    at = await case.store.history(HistoryQuery("Patient", written[0].id, since=written[3].last_updated))
+    after = await case.store.history(
+        HistoryQuery("Patient", written[0].id, since=written[4].last_updated + timedelta(milliseconds=1))
+    )
+
+    assert [entry.version for entry in at.entries] == ["5", "4"]
+    assert (list(after.entries), after.cursor) == ([], None)
+
+
+async def test_pages_of_a_history_do_not_shift_when_others_write(case: Case) -> None:
+    written = await versions(case)
+    query = HistoryQuery("Patient", written[0].id, count=2, total=True)
+
+    first = await case.store.history(query)
+    await case.put("Patient", "p", gender="male")
+    second = await case.store.history(HistoryQuery("Patient", written[0].id, count=2, cursor=first.cursor, total=True))
+    third = await case.store.history(HistoryQuery("Patient", written[0].id, count=2, cursor=second.cursor, total=True))
+
+    assert [[entry.version for entry in page.entries] for page in (first, second, third)] == [
+        ["5", "4"],
+        ["3", "2"],
+        ["1"],
+    ]
+    assert (third.cursor, first.total) == (None, 5)
+
+
+async def test_pages_keep_to_since(case: Case) -> None:
+    written = await versions(case)
+    since = written[1].last_updated
+
+    first = await case.store.history(HistoryQuery("Patient", written[0].id, since=since, count=3))
+    second = await case.store.history(HistoryQuery("Patient", written[0].id, since=since, count=3, cursor=first.cursor))
+
+    assert [entry.version for entry in [*first.entries, *second.entries]] == ["5", "4", "3", "2"]
+
+
+async def test_the_history_of_a_type_holds_its_resources_only(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    practitioner = await case.put("Practitioner", "d")
+
+    page = await case.store.history(HistoryQuery("Patient", since=patient.last_updated, count=100))
+
+    refs = [entry.ref for entry in page.entries]
+    assert patient.ref in refs
+    assert practitioner.ref not in refs
+
+
+async def test_the_history_of_all_holds_every_type_and_deletions(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    practitioner = await case.put("Practitioner", "d")
+    deletion = await case.delete(patient.ref)
+
+    page = await case.store.history(HistoryQuery(None, since=patient.last_updated, count=100))
+
+    ours = [(entry.ref, entry.version) for entry in page.entries if entry.id.startswith(case.name)]
+    assert ours == [
+        (patient.ref, deletion.version),
+        (practitioner.ref, practitioner.version),
+        (patient.ref, patient.version),
+    ]

@@ -1,0 +1,124 @@
+"""Pages, their cursors and totals, also while others write: https://hl7.org/fhir/R4/http.html#paging."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_facade.errors import Gone
+from fhir_facade.values import Match, Page, TokenValue
+from tests.contract.case import Case
+
+LABELS = [f"{number:02}" for number in range(23)]
+
+
+@pytest.fixture
+async def readings(case: Case) -> Case:
+    resources = [
+        case.resource(
+            "Observation",
+            label,
+            effectiveDateTime=f"2026-01-{1 + int(label) // 2:02}",
+            category=[{"coding": [{"system": "urn:c", "code": "even" if int(label) % 2 == 0 else "odd"}]}],
+        )
+        for label in LABELS
+    ]
+    await case.store.write([case.put_of(resource) for resource in resources])
+    return case
+
+
+async def pages(case: Case, asked: str, **changes: Any) -> list[Page]:
+    found = [await case.search("Observation", asked, **changes)]
+    while found[-1].cursor is not None:
+        found.append(await case.search("Observation", asked, **{**changes, "cursor": found[-1].cursor}))
+        assert len(found) < 50, "the pages have no end"
+    return found
+
+
+def labels(case: Case, found: list[Page]) -> list[str]:
+    return [label for page in found for label in case.labels_of(page)]
+
+
+async def test_a_cursor_that_is_none_of_ours_is_refused(case: Case) -> None:
+    with pytest.raises(Gone):
+        await case.search("Observation", cursor="nonsense")
+
+
+@pytest.mark.parametrize("count", [1, 5, 11, 22])
+async def test_pages_hold_everything_once_and_in_order(readings: Case, count: int) -> None:
+    found = await pages(readings, "_sort=_id", count=count)
+
+    assert labels(readings, found) == LABELS
+    assert {len(page.entries) for page in found[:-1]} <= {count}
+
+
+async def test_ties_are_neither_lost_nor_repeated(readings: Case) -> None:
+    found = await pages(readings, "_sort=-date", count=3)
+
+    assert labels(readings, found) == sorted(LABELS, key=lambda label: (-(int(label) // 2), label))
+
+
+@pytest.mark.parametrize("count", [23, 24, 100])
+async def test_a_page_that_holds_all_has_no_cursor(readings: Case, count: int) -> None:
+    assert (await readings.search("Observation", count=count)).cursor is None
+
+
+async def test_nothing_found_is_an_empty_page(readings: Case) -> None:
+    page = await readings.search("Observation", "code=nothing", total=True)
+
+    assert (list(page.entries), page.cursor, page.total) == ([], None, 0)
+
+
+async def test_the_total_is_told_when_asked_for_on_every_page(readings: Case) -> None:
+    asked = await pages(readings, "", count=10, total=True)
+    unasked = await readings.search("Observation", count=10)
+
+    assert [page.total for page in asked] == [23, 23, 23]
+    assert unasked.total is None
+
+
+async def test_a_page_of_nothing_tells_the_total(readings: Case) -> None:
+    page = await readings.search("Observation", count=0, total=True)
+
+    assert (list(page.entries), page.cursor, page.total) == ([], None, 23)
+
+
+async def test_alternatives_have_pages_too(readings: Case) -> None:
+    even = Match("category", "token", (TokenValue("urn:c", "even"),))
+    first = Match("date", "date", readings.query("Observation", "date=2026-01-01").criteria[1].values)  # type: ignore[union-attr]
+
+    found = await pages(readings, "_sort=_id", count=4, any_of=((even,), (first,)))
+
+    assert labels(readings, found) == [label for label in LABELS if int(label) % 2 == 0 or label == "01"]
+
+
+@pytest.mark.parametrize("reached", [1, 2])
+async def test_what_is_written_between_pages_shifts_nothing(readings: Case, reached: int) -> None:
+    """Rows that are there all the time appear once; `reached` pages are read before the others write."""
+    found = [await readings.search("Observation", "_sort=-date", count=5)]
+    while len(found) < reached:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
+    shown = labels(readings, found)
+    unseen = [label for label in LABELS if label not in shown]
+
+    await readings.put("Observation", "new", effectiveDateTime="2026-02-01")
+    await readings.put("Observation", "late", effectiveDateTime="2020-01-01")
+    await readings.delete(readings.ref("Observation", shown[0]))
+    await readings.delete(readings.ref("Observation", unseen[0]))
+    while found[-1].cursor is not None:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
+
+    stayed = [label for label in labels(readings, found) if label in LABELS]
+    assert sorted(stayed) == sorted(set(stayed))
+    assert set(stayed) >= set(LABELS) - {unseen[0]}
+    assert unseen[0] not in stayed
+
+
+async def test_what_was_shown_and_changed_since_is_not_shown_again(readings: Case) -> None:
+    first = await readings.search("Observation", "_sort=_id", count=5)
+    await readings.put("Observation", "02", effectiveDateTime="2026-01-02", status="amended")
+
+    second = await readings.search("Observation", "_sort=_id", count=5, cursor=first.cursor)
+
+    assert readings.labels_of(second) == LABELS[5:10]
