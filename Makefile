@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock hapi
+.PHONY: help install lock test check hapi
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,15 @@ $(STAMP): pyproject.toml requirements.lock
 	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@
+
+test: install check ## all checks and tests; says what it left out
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: install ## formatting, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --all-extras --python-version 3.11 --no-header -q -o requirements.lock
