@@ -13,9 +13,11 @@ from itertools import product
 from typing import Any, Final
 
 from fhir_facade.fhir.definitions.tables import Component, SearchParameter, children, search_parameters
-from fhir_facade.fhir.extract.emit import Emit, emitter, refers_to
+from fhir_facade.fhir.extract.emit import emitter
+from fhir_facade.fhir.extract.emitting import Emit
 from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, PathError, Refers, Step, parse
 from fhir_facade.fhir.extract.rows import CompositeRow, IndexRows, TokenRow
+from fhir_facade.fhir.extract.targets import refers_to
 
 _ROOTS: Final = ("Resource", "DomainResource")
 _WITH_VALUES: Final = frozenset({"token", "string", "date", "number", "quantity", "reference", "uri", "composite"})

@@ -1,0 +1,144 @@
+"""Emitters of number and quantity parameters (https://hl7.org/fhir/R4/search.html#quantity)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+from fhir_facade.fhir.extract.emitting import Emit, Names
+from fhir_facade.fhir.extract.rows import IndexRows, NumberRow, QuantityRow
+
+UCUM: Final = "http://unitsofmeasure.org"
+CURRENCY: Final = "urn:iso:std:iso:4217"
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def numbers(names: Names) -> Emit:
+    def emit(value: Any, rows: IndexRows) -> None:
+        number = _number(value)
+        if number is not None:
+            rows.numbers.extend([NumberRow(name, number, number) for name in names])
+
+    return emit
+
+
+def _range_ends(value: Any) -> tuple[float, float, dict[str, Any]] | None:
+    """low, high and the quantity that says the unit."""
+    if not isinstance(value, dict):
+        return None
+    ends = [end if isinstance(end := value.get(key), dict) else {} for key in ("low", "high")]
+    low, high = (_number(end.get("value")) for end in ends)
+    if low is None and high is None:
+        return None
+    return (
+        -math.inf if low is None else low,
+        math.inf if high is None else high,
+        ends[0] if low is not None else ends[1],
+    )
+
+
+def number_range(names: Names) -> Emit:
+    def emit(value: Any, rows: IndexRows) -> None:
+        found = _range_ends(value)
+        if found is not None:
+            rows.numbers.extend([NumberRow(name, found[0], found[1]) for name in names])
+
+    return emit
+
+
+def _quantity_rows(names: Names, low: float, high: float, unit: dict[str, Any], rows: IndexRows) -> None:
+    system, code, printed = unit.get("system"), unit.get("code"), unit.get("unit")
+    canonical = _in_canonical_units(low, high, system, code, rows)
+    rows.quantities.extend([QuantityRow(name, low, high, system, code, printed, *canonical) for name in names])
+
+
+_NO_CANONICAL: Final = (None, None, None)
+
+
+def _in_canonical_units(
+    low: float, high: float, system: Any, code: Any, rows: IndexRows
+) -> tuple[float | None, float | None, str | None]:
+    if rows.canonical is None or system != UCUM or not isinstance(code, str):
+        return _NO_CANONICAL
+    finite = [end for end in (low, high) if math.isfinite(end)]
+    found = [rows.canonical(end, code) for end in dict.fromkeys(finite)]
+    known = [item for item in found if item is not None]
+    if not known:
+        return _NO_CANONICAL
+    return (
+        known[0][0] if math.isfinite(low) else low,
+        known[-1][0] if math.isfinite(high) else high,
+        known[0][1],
+    )
+
+
+_COMPARED: Final[dict[str, Callable[[float], tuple[float, float]]]] = {
+    "<": lambda value: (-math.inf, math.nextafter(value, -math.inf)),
+    "<=": lambda value: (-math.inf, value),
+    ">=": lambda value: (value, math.inf),
+    ">": lambda value: (math.nextafter(value, math.inf), math.inf),
+}
+
+
+def quantity(names: Names) -> Emit:
+    def emit(value: Any, rows: IndexRows) -> None:
+        number = _number(value.get("value")) if isinstance(value, dict) else None
+        if number is None:
+            return
+        compared = _COMPARED.get(value.get("comparator", ""))
+        low, high = compared(number) if compared else (number, number)
+        _quantity_rows(names, low, high, value, rows)
+
+    return emit
+
+
+def quantity_range(names: Names) -> Emit:
+    def emit(value: Any, rows: IndexRows) -> None:
+        found = _range_ends(value)
+        if found is not None:
+            _quantity_rows(names, *found, rows)
+
+    return emit
+
+
+def money(names: Names) -> Emit:
+    def emit(value: Any, rows: IndexRows) -> None:
+        number = _number(value.get("value")) if isinstance(value, dict) else None
+        if number is not None:
+            currency = value.get("currency")
+            unit = {"system": CURRENCY, "code": currency} if currency else {}
+            _quantity_rows(names, number, number, unit, rows)
+
+    return emit
+
+
+def sampled(names: Names) -> Emit:
+    """The bounds of the samples, as R4 wants it; `L` and `U` reach to the limits of detection, `E` says nothing."""
+
+    def emit(value: Any, rows: IndexRows) -> None:
+        if not isinstance(value, dict) or not isinstance(value.get("origin"), dict):
+            return
+        origin = _number(value["origin"].get("value"))
+        ends = _sample_ends(value, origin) if origin is not None else []
+        if ends:
+            _quantity_rows(names, min(ends), max(ends), value["origin"], rows)
+
+    return emit
+
+
+def _sample_ends(value: dict[str, Any], origin: float) -> list[float]:
+    factor = _number(value.get("factor", 1)) or 1.0
+    words = str(value.get("data", "")).split()
+    limits = {"L": _number(value.get("lowerLimit")), "U": _number(value.get("upperLimit"))}
+    found = [limits[word] if word in limits else _number(word) for word in words]
+    return [origin + number * factor for number in found if number is not None]
