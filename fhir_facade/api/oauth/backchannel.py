@@ -49,7 +49,7 @@ async def preflight(deps: OAuthDeps, request: Request) -> Response:
 async def _answer(deps: OAuthDeps, request: Request, endpoint: Endpoint) -> Response:
     cors = await _cors(deps, request)
     try:
-        if request.url.query:
+        if request.scope["query_string"]:
             raise UnreadableForm("Parameters belong into the body, not into the address.")
         pairs = await form_pairs(request)
     except UnreadableForm as error:
