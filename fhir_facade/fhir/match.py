@@ -72,16 +72,13 @@ def matches(
     resource: JsonObject, criterion: Criterion, *, resolve: Resolve | None = None, referrers: Referrers | None = None
 ) -> bool:
     """Does the resource satisfy the criterion? KeyError when its type has no such parameter."""
-    match criterion:
-        case Match():
-            return _match(resource, criterion)
-        case Chain():
-            found: Iterable[JsonObject] = _targets(resource, criterion, resolve)
-        case Has():
-            if referrers is None:
-                raise NotSupported(f"_has:{criterion.type} cannot be judged on one resource alone")
-            here = Ref(str(resource["resourceType"]), str(resource.get("id", "")))
-            found = referrers(criterion.type, criterion.name, here)
+    if isinstance(criterion, Match):
+        return _match(resource, criterion)
+    found = (
+        _targets(resource, criterion, resolve)
+        if isinstance(criterion, Chain)
+        else _referring(resource, criterion, referrers)
+    )
     return any(matches(other, criterion.inner, resolve=resolve, referrers=referrers) for other in found)
 
 
@@ -93,6 +90,12 @@ def _targets(resource: JsonObject, chain: Chain, resolve: Resolve | None) -> Ite
             target = resolve(Ref(row.type, row.id))
             if target is not None:
                 yield target
+
+
+def _referring(resource: JsonObject, has: Has, referrers: Referrers | None) -> Iterable[JsonObject]:
+    if referrers is None:
+        raise NotSupported(f"_has:{has.type} cannot be judged on one resource alone")
+    return referrers(has.type, has.name, Ref(str(resource["resourceType"]), str(resource.get("id", ""))))
 
 
 def _match(resource: JsonObject, asked: Match) -> bool:
@@ -117,25 +120,15 @@ def _rows(values: IndexRows, asked: Match) -> list[Any]:
 
 def holds(row: Any, value: SearchValue, modifier: str | None = None) -> bool:
     """One row against one value of the same kind."""
-    match value:
-        case TokenValue():
-            return _token(row, value)
-        case StringValue():
-            return _STRING_TESTS[modifier or ""](row, value.text)
-        case UriValue():
-            return _URI_TESTS[modifier or ""](row.uri, value.uri)
-        case ReferenceValue():
-            return _reference(row, value)
-        case DateValue():
-            return _DATE_TESTS[value.prefix](row.low, row.high, to_us(value.low), to_us(value.high))
-        case NumberValue():
-            return _number(row.low, row.high, value)
-        case QuantityValue():
-            return _unit(row.system, row.code, row.unit, value) and _number(row.low, row.high, value)
-        case CompositeValue():
-            return all(holds(part, own) for part, own in zip(row.parts, value.parts, strict=True))
-        case MissingValue():
-            raise NotSupported(":missing is a question about all rows, not about one")
+    return _TESTS[type(value)](row, value, modifier or "")
+
+
+def _never(row: Any, value: MissingValue, modifier: str) -> bool:
+    raise NotSupported(":missing is a question about all rows, not about one")
+
+
+def _composite(row: Any, value: CompositeValue, modifier: str) -> bool:
+    return all(holds(part, own) for part, own in zip(row.parts, value.parts, strict=True))
 
 
 def _token(row: TokenRow, value: TokenValue) -> bool:
@@ -213,4 +206,18 @@ _NUMBER_TESTS: Final[dict[str, Callable[[float, float, float, float, float, floa
     "ap": lambda low, high, number, slack, asked_low, asked_high: (
         low <= asked_high + slack and high >= asked_low - slack
     ),
+}
+
+_TESTS: Final[dict[type[SearchValue], Callable[[Any, Any, str], bool]]] = {
+    TokenValue: lambda row, value, _: _token(row, value),
+    StringValue: lambda row, value, modifier: _STRING_TESTS[modifier](row, value.text),
+    UriValue: lambda row, value, modifier: _URI_TESTS[modifier](row.uri, value.uri),
+    ReferenceValue: lambda row, value, _: _reference(row, value),
+    DateValue: lambda row, value, _: _DATE_TESTS[value.prefix](row.low, row.high, to_us(value.low), to_us(value.high)),
+    NumberValue: lambda row, value, _: _number(row.low, row.high, value),
+    QuantityValue: lambda row, value, _: (
+        _unit(row.system, row.code, row.unit, value) and _number(row.low, row.high, value)
+    ),
+    CompositeValue: _composite,
+    MissingValue: _never,
 }
