@@ -77,10 +77,15 @@ class Tables:
         self._by_row: dict[type[Row], RowTable[Any]] = {
             spec.row: RowTable(spec, spec.row, self.metadata) for spec in specs
         }
+        self._by_name = {table.spec.name: table for table in self}
 
     def of(self, row: type[RowT]) -> RowTable[RowT]:
         """KeyError for a row class without a table."""
         return self._by_row[row]
+
+    def named(self, name: str) -> RowTable[Any]:
+        """KeyError for a name that no table has."""
+        return self._by_name[name]
 
     def __iter__(self) -> Iterator[RowTable[Any]]:
         return iter(self._by_row.values())

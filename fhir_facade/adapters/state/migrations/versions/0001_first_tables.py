@@ -134,6 +134,38 @@ def upgrade() -> None:
         batch_op.create_index("ix_client_origin_client_id", ["client_id"], unique=False)
 
     op.create_table(
+        "connection",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("patient", TEXT, nullable=False),
+        sa.Column("vendor", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("account", TEXT, nullable=True),
+        sa.Column("scopes", TEXT, nullable=False),
+        sa.Column("zone", TEXT, nullable=True),
+        sa.Column("device", TEXT, nullable=True),
+        sa.Column("consent", TEXT, nullable=True),
+        sa.Column("last_sync_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_error", TEXT, nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_connection"),
+    )
+    with op.batch_alter_table("connection", schema=None) as batch_op:
+        batch_op.create_index("ix_connection_due_at", ["due_at"], unique=False)
+        batch_op.create_index("uq_connection_patient_vendor", ["patient", "vendor"], unique=True)
+        batch_op.create_index("uq_connection_vendor_account", ["vendor", "account"], unique=True)
+
+    op.create_table(
+        "connection_tokens",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("connection", TEXT, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("connection", name="pk_connection_tokens"),
+    )
+    op.create_table(
         "event",
         sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
@@ -147,6 +179,34 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index("ix_event_patient_id", ["patient", "id"], unique=False)
+
+    op.create_table(
+        "intent",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("puts", TEXT, nullable=False),
+        sa.Column("deletes", TEXT, nullable=False),
+        sa.Column("changes", sa.LargeBinary(), nullable=False),
+        sa.Column("before", TEXT, nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("looks", sa.BigInteger(), nullable=False),
+        sa.Column("refused", TEXT, nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_intent"),
+    )
+    with op.batch_alter_table("intent", schema=None) as batch_op:
+        batch_op.create_index("ix_intent_created_at", ["created_at"], unique=False)
+        batch_op.create_index("ix_intent_due_at", ["due_at"], unique=False)
+
+    op.create_table(
+        "intent_key",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("intent_id", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_intent_key"),
+    )
+    with op.batch_alter_table("intent_key", schema=None) as batch_op:
+        batch_op.create_index("ix_intent_key_intent_id", ["intent_id"], unique=False)
 
     op.create_table(
         "login_throttle",
@@ -180,6 +240,23 @@ def upgrade() -> None:
     with op.batch_alter_table("pending_authorization", schema=None) as batch_op:
         batch_op.create_index("ix_pending_authorization_browser", ["browser"], unique=False)
         batch_op.create_index("ix_pending_authorization_expires_at", ["expires_at"], unique=False)
+
+    op.create_table(
+        "pending_connection",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("hash", TEXT, nullable=False),
+        sa.Column("connection", TEXT, nullable=False),
+        sa.Column("sealed_verifier", sa.LargeBinary(), nullable=False),
+        sa.Column("redirect_uri", TEXT, nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("session", TEXT, nullable=True),
+        sa.Column("user", TEXT, nullable=True),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("hash", name="pk_pending_connection"),
+    )
+    with op.batch_alter_table("pending_connection", schema=None) as batch_op:
+        batch_op.create_index("ix_pending_connection_connection", ["connection"], unique=False)
+        batch_op.create_index("ix_pending_connection_expires_at", ["expires_at"], unique=False)
 
     op.create_table(
         "refresh_token",
@@ -224,6 +301,23 @@ def upgrade() -> None:
     with op.batch_alter_table("signing_key", schema=None) as batch_op:
         batch_op.create_index("ix_signing_key_created_at", ["created_at"], unique=False)
 
+    op.create_table(
+        "sync_cursor",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("connection", TEXT, nullable=False),
+        sa.Column("data_type", TEXT, nullable=False),
+        sa.Column("through", TEXT, nullable=False),
+        sa.Column("read_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("connection", "data_type", name="pk_sync_cursor"),
+    )
+    op.create_table(
+        "sync_run",
+        sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
+        sa.Column("connection", TEXT, nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("targets", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("connection", name="pk_sync_run"),
+    )
     op.create_table(
         "used_assertion",
         sa.Column("tenant", sa.Text(), server_default="default", nullable=False),
