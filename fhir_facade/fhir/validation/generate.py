@@ -76,8 +76,9 @@ def patched(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     members = {member: _patched_member(member, value) for member, value in body["properties"].items()}
     if "id" in members:
         members["id"] = {"$ref": _REF + ("id" if "resourceType" in members else "elementId")}
-    if "valueDosage" in members:  # an open type; the schema forgot the last of the list
-        members["valueMeta"] = {"$ref": _REF + "Meta"}
+    for choice in [member for member in members if member.endswith("Dosage")]:
+        # Meta is the last type of the open list, which the schema forgot.
+        members[choice.removesuffix("Dosage") + "Meta"] = {"$ref": _REF + "Meta"}
     made = {
         "type": "object",
         "properties": members,
@@ -242,22 +243,24 @@ def _overlay_member(
         found["type"] = target
     elif schema.get("type") == "array":
         found["sparse"] = True
-    url = _required_set(element)
-    if url is not None and value_sets.codes(url):
-        if target == "CodeableConcept":
-            found["binding"] = url
-        elif target in ("code", "code?"):
-            _enumerate(schema, sorted(_flat(value_sets.codes(url))))
+    if target == "CodeableConcept" and value_sets.codes(_required_set(element)):
+        found["binding"] = _required_set(element)
+    elif target in ("code", "code?") or "enum" in schema.get("items", schema):
+        _enumerate(schema, sorted(_flat(value_sets.codes(_required_set(element)))), element)
     if found:
         check.setdefault(member, {}).update(found)
 
 
-def _enumerate(member: dict[str, Any], codes: list[str]) -> None:
-    if "items" in member:
+def _enumerate(member: dict[str, Any], codes: list[str], element: Mapping[str, Any]) -> None:
+    """The codes of the value set, where the schema of an earlier print has others or none."""
+    if codes and "items" in member:
         member["items"] = {"enum": [*codes, None]}
-    else:
+    elif codes:
         member.clear()
         member["enum"] = codes
+    elif "items" not in member and element.get("binding", {}).get("strength", "required") != "required":
+        member.clear()
+        member["$ref"] = _REF + "code"
 
 
 def _targets(element: Mapping[str, Any]) -> list[str]:
@@ -269,10 +272,11 @@ def _targets(element: Mapping[str, Any]) -> list[str]:
     return sorted(names) if names <= RESOURCE_TYPES else []
 
 
-def _required_set(element: Mapping[str, Any]) -> str | None:
+def _required_set(element: Mapping[str, Any]) -> str:
+    """The URL of the value set that binds; "" for none."""
     binding = element.get("binding", {})
     if binding.get("strength") != "required" or "valueSet" not in binding:
-        return None
+        return ""
     return str(binding["valueSet"]).partition("|")[0]
 
 

@@ -51,6 +51,8 @@ SCHEMA: dict[str, Any] = {
             "status": ref("code"),
             "_status": ref("Element"),
             "kind": {"enum": ["b", "a"]},
+            "language": {"enum": ["de"]},
+            "version": {"enum": ["top"]},
             "days": {"items": {"enum": ["mon"]}, "type": "array"},
             "flags": listed("code"),
             "concept": ref("CodeableConcept"),
@@ -89,6 +91,10 @@ def to(*types: str) -> dict[str, Any]:
 ELEMENTS = [
     element("Basic"),
     element("Basic.status", 1, "code", **required_set("whole")),
+    element("Basic.kind", 0, "code"),
+    element("Basic.language", 0, "code", binding={"strength": "extensible"}),
+    element("Basic.version", 0, "code", **required_set("whole")),
+    element("Basic.days", 0, "code", binding={"strength": "example"}),
     element("Basic.flags", 0, "code", **required_set("whole")),
     element("Basic.concept", 0, "CodeableConcept", **required_set("listed")),
     element("Basic.free", 0, "CodeableConcept", **required_set("filtered")),
@@ -183,6 +189,9 @@ def test_the_schema_that_comes_out_says_what_the_definitions_demand(directory: P
     assert not valid(part={})
     assert not valid(contained=[{"x": 1}])
     assert not valid(kind="c")
+    assert valid(language="en")
+    assert valid(version="below")
+    assert not valid(version="other")
     assert not valid(days=[])
     assert not valid(novel="x")
     assert not valid(div="x")

@@ -1,0 +1,151 @@
+"""The CapabilityStatement: what this server does for every type of R4, out of the table of definitions.
+
+https://hl7.org/fhir/R4/capabilitystatement.html, https://hl7.org/fhir/smart-app-launch/conformance.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from fhir_facade.fhir.definitions import SearchParameter, resource_types, search_parameters
+from fhir_facade.fhir.patch import PATCH_FORMATS
+from fhir_facade.values import Deployment, Interaction
+
+RELEASED: Final = "2026-11-21"
+"""When what the statement says last changed."""
+
+INTERACTIONS: Final = frozenset(
+    (
+        *(Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE, Interaction.SEARCH_TYPE),
+        *(Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE),
+        *(Interaction.BATCH, Interaction.TRANSACTION, Interaction.CAPABILITIES),
+    )
+)
+"""What the server does so far; the rest of the specification answers 405."""
+
+_OF_THE_SYSTEM = (
+    Interaction.TRANSACTION,
+    Interaction.BATCH,
+    Interaction.SEARCH_SYSTEM,
+    Interaction.HISTORY_SYSTEM,
+)
+_OF_A_TYPE = (
+    *(Interaction.READ, Interaction.VREAD, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE),
+    *(Interaction.HISTORY_INSTANCE, Interaction.HISTORY_TYPE, Interaction.CREATE, Interaction.SEARCH_TYPE),
+)
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+_EVERYWHERE = (("_has", "special"), ("_list", "special"))
+
+Operation = tuple[str, str]
+"""(name without $, canonical URL of its definition)."""
+
+
+def oauth_endpoints(fhir_url: str) -> dict[str, str]:
+    """The endpoints of the sign-in beside a FHIR base, by the names of the `oauth-uris` extension."""
+    base = fhir_url.removesuffix("/fhir")
+    return {name: f"{base}/oauth/{name}" for name in ("authorize", "token", "introspect", "revoke")}
+
+
+def capability_statement(
+    deployment: Deployment,
+    *,
+    released: str = RELEASED,
+    interactions: Collection[Interaction] = INTERACTIONS,
+    endpoints: Mapping[str, str] | None = None,
+    operations: Mapping[str, Sequence[Operation]] | None = None,
+) -> dict[str, Any]:
+    """The statement of one deployment, a new dictionary each time; it is large, so callers keep its bytes.
+
+    `endpoints` are named as in the `oauth-uris` extension (authorize, token, introspect, revoke, register, manage);
+    None: those of `oauth_endpoints`. `operations` are given by type, those of the whole system under "".
+    """
+    offered = operations or {}
+    types = [_resource(kind, interactions, offered.get(kind, ())) for kind in resource_types()]
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "security": _security(oauth_endpoints(deployment.fhir_url) if endpoints is None else endpoints),
+        "resource": types,
+        "interaction": _codes(_OF_THE_SYSTEM, interactions),
+        "searchParam": [{"name": name, "type": kind} for name, kind in _EVERYWHERE],
+        "operation": _operations(offered.get("", ())),
+    }
+    return {
+        "resourceType": "CapabilityStatement",
+        "id": "facade",
+        "name": "FhirFacade",
+        "title": "fhir-facade",
+        "status": "active",
+        "date": released,
+        "kind": "instance",
+        "software": {"name": "fhir-facade", "version": deployment.software_version, "releaseDate": released},
+        "implementation": {"description": "FHIR R4 with SMART on FHIR sign-in", "url": deployment.fhir_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": list(PATCH_FORMATS),
+        "rest": [_filled(rest)],
+    }
+
+
+def _filled(element: dict[str, Any]) -> dict[str, Any]:
+    """FHIR has no empty arrays."""
+    return {name: value for name, value in element.items() if value != []}
+
+
+def _codes(candidates: Sequence[Interaction], interactions: Collection[Interaction]) -> list[dict[str, str]]:
+    return [{"code": one.value} for one in candidates if one in interactions]
+
+
+def _operations(operations: Sequence[Operation]) -> list[dict[str, str]]:
+    return [{"name": name, "definition": definition} for name, definition in operations]
+
+
+def _security(endpoints: Mapping[str, str]) -> dict[str, Any]:
+    uris = [{"url": name, "valueUri": address} for name, address in endpoints.items()]
+    return {
+        "extension": [{"url": _OAUTH_URIS, "extension": uris}],
+        "cors": True,
+        "service": [{"coding": [{"system": _SECURITY_SERVICE, "code": "SMART-on-FHIR"}], "text": "SMART on FHIR"}],
+        "description": "OAuth 2.0 with SMART App Launch scopes; see .well-known/smart-configuration",
+    }
+
+
+def _resource(kind: str, interactions: Collection[Interaction], operations: Sequence[Operation]) -> dict[str, Any]:
+    parameters = _searchable(kind)
+    return _filled(
+        {
+            "type": kind,
+            "profile": f"http://hl7.org/fhir/StructureDefinition/{kind}",
+            "interaction": _codes(_OF_A_TYPE, interactions),
+            "versioning": "versioned-update",
+            "readHistory": True,
+            "updateCreate": True,
+            "conditionalCreate": True,
+            "conditionalRead": "full-support",
+            "conditionalUpdate": False,
+            "conditionalDelete": "not-supported",
+            "referencePolicy": ["literal", "logical", "local"],
+            "searchInclude": [f"{kind}:{one.code}" for one in parameters if one.kind == "reference"],
+            "searchRevInclude": _pointing_at().get(kind, []),
+            "searchParam": [{"name": one.code, "type": one.kind} for one in parameters],
+            "operation": _operations(operations),
+        }
+    )
+
+
+def _searchable(kind: str) -> list[SearchParameter]:
+    return [one for one in search_parameters(kind).values() if one.expression and one.kind != "special"]
+
+
+@cache
+def _pointing_at() -> Mapping[str, list[str]]:
+    """`Type:parameter` by the type it can point to; parameters for any type are left out, they would be everywhere."""
+    found: dict[str, list[str]] = {}
+    everything = len(resource_types())
+    for kind in resource_types():
+        for one in _searchable(kind):
+            for target in one.targets if len(one.targets) < everything else ():
+                found.setdefault(target, []).append(f"{kind}:{one.code}")
+    return found
