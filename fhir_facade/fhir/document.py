@@ -169,7 +169,7 @@ def members_of(body: bytes) -> dict[str, msgspec.Raw]:
 def splice(
     body: bytes,
     *,
-    id: str,  # noqa: A002 - the FHIR element
+    id: str,
     version: str,
     last_updated: datetime,
     meta_changes: Mapping[str, Any] | None = None,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from fhir_facade.fhir.definitions import Element, children, is_resource_type
+from fhir_facade.fhir.definitions import Element, children
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, members_of
 
 Mode = Literal["true", "text", "data", "count", "false"]
@@ -40,23 +40,11 @@ def summarise(body: bytes, mode: Mode) -> bytes:
 
 
 def elements(body: bytes, names: Iterable[str]) -> bytes:
-    """The resource with these elements only, and those that are mandatory or modify the meaning.
+    """The resource with these elements of its top level only, and those that are mandatory or modify the meaning.
 
-    A name is one of the top level, as `status` or, for one type, `Patient.name`; of a longer path the first element is
-    kept whole. `value` means every choice of value[x].
+    `value` means every choice of value[x]; a name that the type does not have means nothing.
     """
-    kind = _type_of(body)
-    wanted = [name.partition(".")[2] if _prefix(name) == kind else name for name in names if _concerns(name, kind)]
-    return _kept(body, [name.partition(".")[0] for name in wanted])
-
-
-def _prefix(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def _concerns(name: str, kind: str) -> bool:
-    """A name of another type says nothing about this one."""
-    return not is_resource_type(_prefix(name)) or _prefix(name) == kind
+    return _kept(body, names)
 
 
 def _type_of(body: bytes) -> str:

@@ -12,7 +12,7 @@ from fhir_facade.errors import BadRequest, InvalidResource, TooLarge
 from fhir_facade.fhir.document import decimal_dumps
 
 MAX_OPERATIONS = 1000
-MAX_COPIED_BYTES = 4 * 1024 * 1024
+MAX_COPIED_BYTES = 1024 * 1024
 
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "add": ("path", "value"),
@@ -30,8 +30,13 @@ def apply(resource: dict[str, Any], change: Any) -> dict[str, Any]:
     BadRequest names the operation that cannot be done; InvalidResource the `test` that failed; TooLarge when copies
     of copies grow without measure.
     """
-    for index, operation in enumerate(_operations(change)):
+    operations = _operations(change)
+    copies = any(operation["op"] == "copy" for operation in operations)
+    limit = len(decimal_dumps(resource)) + MAX_COPIED_BYTES if copies else 0
+    for index, operation in enumerate(operations):
         _apply_one(resource, index, operation)
+        if operation["op"] == "copy" and len(decimal_dumps(resource)) > limit:
+            raise TooLarge(f"Operation {index} of the patch: all copies together exceed {MAX_COPIED_BYTES} bytes.")
     return resource
 
 
@@ -71,5 +76,3 @@ def _apply_one(resource: dict[str, Any], index: int, operation: dict[str, Any]) 
     except (JsonPatchConflict, JsonPatchException, JsonPointerException, TypeError) as error:
         place = f"Operation {index} of the patch, '{operation['op']}' at {operation['path']}"
         raise BadRequest(f"{place}, does not fit the resource: there is no such place.") from error
-    if operation["op"] == "copy" and len(decimal_dumps(resource)) > MAX_COPIED_BYTES:
-        raise TooLarge(f"Operation {index} of the patch copies more than {MAX_COPIED_BYTES} bytes.")

@@ -1,0 +1,109 @@
+"""The CapabilityStatement; https://hl7.org/fhir/R4/capabilitystatement.html."""
+
+import msgspec
+import pytest
+
+from fhir_facade.fhir.capability import INTERACTIONS, capability_statement, oauth_endpoints
+from fhir_facade.fhir.definitions import resource_types, search_parameters
+from fhir_facade.fhir.validation import validate
+from fhir_facade.values import Deployment, Interaction
+
+DEPLOYMENT = Deployment(fhir_url="https://example.org/fhir", software_version="0.1.0")
+
+
+def rest(**more: object) -> dict:
+    return capability_statement(DEPLOYMENT, **more)["rest"][0]  # type: ignore[arg-type]
+
+
+def described(kind: str, **more: object) -> dict:
+    return next(one for one in rest(**more)["resource"] if one["type"] == kind)
+
+
+def test_the_statement_is_valid() -> None:
+    document = msgspec.json.decode(msgspec.json.encode(capability_statement(DEPLOYMENT)))
+
+    assert validate(document, type="CapabilityStatement") == ()
+
+
+def test_every_type_of_r4_is_described_once() -> None:
+    assert [one["type"] for one in rest()["resource"]] == list(resource_types())
+
+
+def test_it_names_this_deployment_and_version() -> None:
+    statement = capability_statement(DEPLOYMENT, released="2027-01-02")
+
+    assert statement["implementation"]["url"] == "https://example.org/fhir"
+    assert statement["software"] == {"name": "fhir-facade", "version": "0.1.0", "releaseDate": "2027-01-02"}
+    assert statement["date"] == "2027-01-02"
+    assert statement["fhirVersion"] == "4.0.1"
+
+
+def test_smart_clients_find_the_sign_in() -> None:
+    security = rest()["security"]
+
+    extension = security["extension"][0]
+    assert extension["url"] == "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+    assert {one["url"]: one["valueUri"] for one in extension["extension"]} == {
+        "authorize": "https://example.org/oauth/authorize",
+        "token": "https://example.org/oauth/token",
+        "introspect": "https://example.org/oauth/introspect",
+        "revoke": "https://example.org/oauth/revoke",
+    }
+    assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
+
+
+def test_other_endpoints_are_announced_as_given() -> None:
+    given = {**oauth_endpoints("https://example.org/fhir"), "register": "https://example.org/oauth/register"}
+
+    uris = rest(endpoints=given)["security"]["extension"][0]["extension"]
+
+    assert uris[-1] == {"url": "register", "valueUri": "https://example.org/oauth/register"}
+
+
+def test_only_interactions_that_exist_are_announced() -> None:
+    codes = {one["code"] for one in described("Patient")["interaction"]}
+
+    assert codes == {"read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"}
+    assert [one["code"] for one in rest()["interaction"]] == ["transaction", "batch"]
+
+
+def test_more_interactions_are_announced_when_they_exist() -> None:
+    more = INTERACTIONS | {Interaction.HISTORY_TYPE, Interaction.SEARCH_SYSTEM}
+
+    assert {"code": "history-type"} in described("Patient", interactions=more)["interaction"]
+    assert {"code": "search-system"} in rest(interactions=more)["interaction"]
+
+
+def test_search_parameters_are_those_of_the_definitions() -> None:
+    listed = {one["name"]: one["type"] for one in described("Observation")["searchParam"]}
+
+    assert listed["code-value-quantity"] == "composite"
+    assert listed["_id"] == "token"
+    assert listed == {name: one.kind for name, one in search_parameters("Observation").items() if name in listed}
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Location", "near"), ("Patient", "_filter"), ("Patient", "_query")])
+def test_parameters_that_cannot_be_searched_are_not_announced(kind: str, name: str) -> None:
+    assert name not in [one["name"] for one in described(kind)["searchParam"]]
+
+
+def test_includes_follow_reference_parameters() -> None:
+    assert {"Observation:subject", "Observation:encounter"} <= set(described("Observation")["searchInclude"])
+    assert "Observation:subject" in described("Patient")["searchRevInclude"]
+    assert "Provenance:target" not in described("Patient")["searchRevInclude"]
+
+
+def test_a_type_without_references_has_no_includes() -> None:
+    assert "searchInclude" not in described("Parameters")
+
+
+def test_operations_are_announced_where_they_are_offered() -> None:
+    everything = ("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything")
+    convert = ("convert", "http://hl7.org/fhir/OperationDefinition/Resource-convert")
+    operations = {"Patient": [everything], "": [convert]}
+
+    assert described("Patient", operations=operations)["operation"] == [
+        {"name": "everything", "definition": everything[1]}
+    ]
+    assert rest(operations=operations)["operation"] == [{"name": "convert", "definition": convert[1]}]
+    assert "operation" not in rest()
