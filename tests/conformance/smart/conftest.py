@@ -1,0 +1,202 @@
+"""A running server with people and apps, as a conformance kit finds it; the kit is this folder.
+
+The numbers in test names follow the groups of the public test kit for SMART App Launch: discovery (D), standalone
+launch (S), OpenID Connect (O), refresh (R), introspection (I), backend services (B), negatives (N).
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from tests.facade import Served, facade_env, run_command, served
+from tests.forms import follow, sign_in, submit
+from tests.sign_in_world import query_of
+
+PASSWORD = "correct horse battery"
+REDIRECT = "https://kit.example/redirect"
+ORIGIN = "https://kit.example"
+SECRET = "a-secret-of-the-kit-0123456789"
+SCOPES = "launch/patient openid fhirUser offline_access patient/*.rs"
+ALLOWED = SCOPES + " user/*.rs"
+RSA = RSAKey.generate_key(2048, {"kid": "rsa", "alg": "RS384", "use": "sig"})
+EC = ECKey.generate_key("P-384", {"kid": "ec", "alg": "ES384", "use": "sig"})
+KEYS = {"RS384": RSA, "ES384": EC}
+CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+@dataclass
+class Kit:
+    """The test kit's side: what it knows of the server, and the apps it plays."""
+
+    server: Served
+    smart: dict = field(default_factory=dict)
+
+    @property
+    def fhir(self):
+        return f"{self.server.url}/fhir"
+
+    def client(self):
+        return httpx.AsyncClient(base_url=self.server.url, timeout=30)
+
+    async def launch(
+        self, *, method="GET", username="ann", patient=None, scope=SCOPES, ticked=None, client_id="public", **changes
+    ):
+        """A standalone launch through sign-in, picker and consent; what came back, and the verifier of the app."""
+        verifier = secrets.token_urlsafe(48)
+        asked = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": REDIRECT,
+            "scope": scope,
+            "state": secrets.token_urlsafe(16),
+            "aud": self.fhir,
+            "nonce": secrets.token_urlsafe(16),
+            "code_challenge": challenge_of(verifier),
+            "code_challenge_method": "S256",
+        } | changes
+        carried = {"params": asked} if method == "GET" else {"data": asked}
+        async with self.client() as browser:
+            answer = await browser.request(method, self.smart["authorization_endpoint"], **carried)
+            answer = await through_pages(browser, answer, username, patient, ticked)
+        return Launched(verifier, asked, query_of(answer.headers["location"]))
+
+    async def token(self, form, *, way="public", **headers):
+        """A token request of the public, symmetric (`basic`) or asymmetric (`RS384`, `ES384`) app."""
+        form, sent = dict(form), dict(headers)
+        if way == "public":
+            form.setdefault("client_id", "public")
+        elif way == "basic":
+            sent["authorization"] = "Basic " + base64.b64encode(f"symmetric:{SECRET}".encode()).decode()
+        else:
+            form |= self.assertion("asymmetric", way)
+        async with self.client() as app:
+            return await app.post(self.smart["token_endpoint"], data=form, headers=sent)
+
+    def assertion(self, client_id, algorithm, **changes):
+        now = int(datetime.now(UTC).timestamp())
+        claims = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": self.smart["token_endpoint"],
+            "exp": now + 300,
+            "jti": secrets.token_hex(16),
+        } | changes
+        key = KEYS[algorithm]
+        text = jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "JWT"}, claims, key, [algorithm])
+        return {"client_assertion_type": JWT_BEARER, "client_assertion": text}
+
+    async def redeem(self, launched, *, way="public", headers=None, **changes):
+        form = {
+            "grant_type": "authorization_code",
+            "code": launched.answer.get("code", ""),
+            "redirect_uri": REDIRECT,
+            "code_verifier": launched.verifier,
+        } | changes
+        return await self.token({k: v for k, v in form.items() if v is not None}, way=way, **(headers or {}))
+
+    async def read(self, path, token=None, **headers):
+        sent = headers | ({"authorization": f"Bearer {token}"} if token else {})
+        async with self.client() as app:
+            return await app.get(f"{self.fhir}/{path}", headers=sent)
+
+
+@dataclass
+class Launched:
+    """`asked` and `answer` are the parameters of the authorization request and of the redirect."""
+
+    verifier: str
+    asked: dict
+    answer: dict
+
+
+def challenge_of(verifier):
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+async def through_pages(browser, answer, username, patient, ticked):
+    """Sign in, pick, consent; the redirect to the app, whenever it comes."""
+    if not answer.headers.get("location", "").startswith("/"):
+        return answer
+    page = await follow(browser, await sign_in(browser, await follow(browser, answer), username, PASSWORD))
+    if patient is not None:
+        page = await follow(browser, await submit(browser, page, "/oauth/patient", patient=patient))
+    choice = {} if ticked is None else {"scope": ticked}
+    return await submit(browser, page, "/oauth/consent", decision="allow", **choice)
+
+
+@pytest.fixture(scope="session")
+def kit(tmp_path_factory):
+    """The server runs once for all conformance tests; every test launches anew."""
+    folder = tmp_path_factory.mktemp("smart")
+    env = facade_env(folder)
+    (folder / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False) for key in KEYS.values()]}))
+    add_people_and_apps(env, folder)
+    with served(env, folder / "log.txt") as server:
+        add_records(server)
+        smart = httpx.get(f"{server.url}/fhir/.well-known/smart-configuration").json()
+        yield Kit(server, smart)
+
+
+def add_people_and_apps(env, folder):
+    for name, role, person in (("ann", "patient", "kit-ann"), ("bob", "practitioner", "kit-bob")):
+        run_command(
+            env,
+            "user",
+            "add",
+            "--username",
+            name,
+            "--role",
+            role,
+            f"--{role}",
+            person,
+            "--password-stdin",
+            stdin=PASSWORD,
+        )
+    apps = [
+        ("public", "public", ALLOWED, ["--redirect-uri", REDIRECT]),
+        ("symmetric", "confidential", ALLOWED, ["--redirect-uri", REDIRECT, "--secret-stdin"]),
+        ("asymmetric", "confidential", ALLOWED, ["--redirect-uri", REDIRECT, "--jwks", str(folder / "jwks.json")]),
+        ("backend", "backend", "system/*.rs", ["--jwks", str(folder / "jwks.json")]),
+    ]
+    for client_id, kind, scope, more in apps:
+        run_command(
+            env, "client", "add", "--client-id", client_id, "--type", kind, "--scope", scope, *more, stdin=SECRET
+        )
+
+
+def add_records(server):
+    records = [
+        {"resourceType": "Practitioner", "id": "kit-bob", "name": [{"text": "Bob Example"}]},
+        *(
+            {
+                "resourceType": "Patient",
+                "id": f"kit-{name}",
+                "name": [{"text": f"{name.title()} Example"}],
+                "generalPractitioner": [{"reference": "Practitioner/kit-bob"}],
+            }
+            for name in ("ann", "carl")
+        ),
+        {
+            "resourceType": "Observation",
+            "id": "kit-pulse",
+            "status": "final",
+            "category": [{"coding": [{"system": CATEGORIES, "code": "vital-signs"}]}],
+            "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+            "subject": {"reference": "Patient/kit-ann"},
+            "effectiveDateTime": "2026-01-01T08:00:00Z",
+            "valueQuantity": {"value": 64, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min"},
+        },
+    ]
+    headers = {"authorization": f"Bearer {server.token()}", "content-type": "application/fhir+json"}
+    for record in records:
+        path = f"{server.url}/fhir/{record['resourceType']}/{record['id']}"
+        httpx.put(path, json=record, headers=headers).raise_for_status()
