@@ -10,22 +10,23 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from importlib.resources import files
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from fhir_facade.errors import BadRequest
+from fhir_facade.fhir.definitions import resource_types
 from fhir_facade.fhir.relink import with_references
 
 __all__ = [
     "MAX_DEPTH",
-    "RESOURCE_TYPES",
     "Lexeme",
     "decimal_dumps",
     "decimal_loads",
     "equal_values",
     "instant",
+    "known_types",
     "members_of",
     "parse",
     "parse_json",
@@ -35,10 +36,6 @@ __all__ = [
 ]
 
 MAX_DEPTH = 64
-
-RESOURCE_TYPES: frozenset[str] = frozenset(
-    msgspec.json.decode(files("fhir_facade.fhir").joinpath("resource_types.json").read_bytes())["types"]
-)
 
 _CONTAINERS = (dict, list)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -72,6 +69,12 @@ _DECIMAL_DECODER = msgspec.json.Decoder(float_hook=Lexeme)
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_lexeme_bytes)
 
 
+@cache
+def known_types() -> frozenset[str]:
+    """The 146 resource types of R4, to ask whether a name is one."""
+    return frozenset(resource_types())
+
+
 def parse(body: bytes) -> dict[str, Any]:
     """The document as a dictionary for checks and indexes; its decimals are floats, so it is never stored.
 
@@ -84,7 +87,7 @@ def parse(body: bytes) -> dict[str, Any]:
     name = document.get("resourceType")
     if name is None:
         raise BadRequest("The resource has no resourceType; name its FHIR R4 type.", expression="resourceType")
-    if not isinstance(name, str) or name not in RESOURCE_TYPES:
+    if not isinstance(name, str) or name not in known_types():
         raise BadRequest(f"{_shown(name)} is not a FHIR R4 resource type.", expression="resourceType")
     return document
 

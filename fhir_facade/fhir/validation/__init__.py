@@ -3,6 +3,6 @@
 https://hl7.org/fhir/R4/validation.html
 """
 
-from fhir_facade.fhir.validation.validate import require_valid, validate
+from fhir_facade.fhir.validation.validate import validate
 
-__all__ = ["require_valid", "validate"]
+__all__ = ["validate"]

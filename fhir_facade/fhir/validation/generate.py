@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fhir_facade.fhir.document import RESOURCE_TYPES
+from fhir_facade.fhir.document import known_types
 from fhir_facade.fhir.validation.primitives import PRIMITIVES
 
 SOURCE = "FHIR R4 (4.0.1), https://hl7.org/fhir/R4/downloads.html, HL7, CC0"
@@ -52,7 +52,7 @@ def write(directory: Path, asset: Path = ASSET) -> None:
 def _wanted(schema: Mapping[str, Any]) -> set[str]:
     """All definitions that the resource types of R4 reach."""
     wanted: set[str] = set()
-    todo = [name for name in RESOURCE_TYPES if name in schema]
+    todo = [name for name in known_types() if name in schema]
     while todo:
         name = todo.pop()
         if name in wanted or name in PRIMITIVES:
@@ -269,7 +269,7 @@ def _targets(element: Mapping[str, Any]) -> list[str]:
         url for kind in element.get("type", ()) if kind["code"] == "Reference" for url in kind.get("targetProfile", ())
     ]
     names = {url.removeprefix(PROFILE) for url in profiles}
-    return sorted(names) if names <= RESOURCE_TYPES else []
+    return sorted(names) if names <= known_types() else []
 
 
 def _required_set(element: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fhir_facade.errors import InvalidResource, Issue
-from fhir_facade.fhir.document import RESOURCE_TYPES
+from fhir_facade.errors import Issue
+from fhir_facade.fhir.document import known_types
 from fhir_facade.fhir.validation.contained import look_at_contained
 from fhir_facade.fhir.validation.schema import schema_issues, validator
 from fhir_facade.fhir.validation.tables import shapes
@@ -27,7 +27,7 @@ def validate(
 
     First the schema (structure, formats, codes, what is required); only a resource that satisfies it is held against
     the other rules (choices, references, bindings, invariants, vital-signs profiles). Resources inside it are validated
-    too. `path` names the resource in the issues; its type when not given.
+    too. An issue of severity `warning` forbids nothing. `path` names the resource in the issues, its type by default.
     """
     root = path or type
     if not validator(type).is_valid(resource):
@@ -43,20 +43,11 @@ def validate(
     return tuple(found.issues)
 
 
-def require_valid(resource: Mapping[str, Any], *, type: str) -> tuple[Issue, ...]:
-    """Raise InvalidResource with all issues when one of them is an error; else give the warnings."""
-    issues = validate(resource, type=type)
-    first = next((issue for issue in issues if issue.severity == "error"), None)
-    if first is not None:
-        raise InvalidResource(first.diagnostics, issues=issues)
-    return issues
-
-
 def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings) -> None:
     kind = inner["resourceType"]
     path = found.path(place)
     assert place is not None
-    if kind not in RESOURCE_TYPES:
+    if kind not in known_types():
         found.add("structure", place, "has a resourceType that is not of FHIR R4.", ".resourceType")
     elif place[1] != "contained":
         found.issues.extend(validate(inner, type=kind, path=path))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_facade.errors import Issue
-from fhir_facade.fhir.document import RESOURCE_TYPES
+from fhir_facade.fhir.document import known_types
 from fhir_facade.fhir.validation.tables import Member, Shape, shapes
 
 Place = tuple[Any, str, int | None] | None
@@ -120,7 +120,7 @@ def _kind_of(reference: str, targets: frozenset[str], place: Place, found: Findi
         return ""
     match = _LITERAL.fullmatch(reference) or _CONDITIONAL.fullmatch(reference)
     kind = match.group(1) if match is not None else ""
-    if kind in RESOURCE_TYPES:
+    if kind in known_types():
         if targets and kind not in targets:
             found.add("value", place, f"is to {kind}, but may only be to: {', '.join(sorted(targets))}.")
         return kind
