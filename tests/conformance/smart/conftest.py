@@ -4,6 +4,7 @@ The numbers in test names follow the groups of the public test kit for SMART App
 launch (S), OpenID Connect (O), refresh (R), introspection (I), backend services (B), negatives (N).
 """
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -16,7 +17,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.facade import Served, facade_env, run_command, served
+from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.launch.clients import NewClient, add_client
+from tests.facade import Served, embedded_facade, facade_env, served
 from tests.forms import follow, sign_in, submit
 from tests.sign_in_world import query_of
 
@@ -138,39 +141,27 @@ def kit(tmp_path_factory):
     """The server runs once for all conformance tests; every test launches anew."""
     folder = tmp_path_factory.mktemp("smart")
     env = facade_env(folder)
-    (folder / "jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False) for key in KEYS.values()]}))
-    add_people_and_apps(env, folder)
+    asyncio.run(add_people_and_apps(folder))
     with served(env, folder / "log.txt") as server:
         add_records(server)
         smart = httpx.get(f"{server.url}/fhir/.well-known/smart-configuration").json()
         yield Kit(server, smart)
 
 
-def add_people_and_apps(env, folder):
-    for name, role, person in (("ann", "patient", "kit-ann"), ("bob", "practitioner", "kit-bob")):
-        run_command(
-            env,
-            "user",
-            "add",
-            "--username",
-            name,
-            "--role",
-            role,
-            f"--{role}",
-            person,
-            "--password-stdin",
-            stdin=PASSWORD,
-        )
+async def add_people_and_apps(folder):
+    """What `fhir-facade user add` and `client add` do, without starting a process for each."""
+    jwks = json.dumps({"keys": [key.as_dict(private=False) for key in KEYS.values()]})
     apps = [
-        ("public", "public", ALLOWED, ["--redirect-uri", REDIRECT]),
-        ("symmetric", "confidential", ALLOWED, ["--redirect-uri", REDIRECT, "--secret-stdin"]),
-        ("asymmetric", "confidential", ALLOWED, ["--redirect-uri", REDIRECT, "--jwks", str(folder / "jwks.json")]),
-        ("backend", "backend", "system/*.rs", ["--jwks", str(folder / "jwks.json")]),
+        NewClient("public", "public", ALLOWED, redirect_uris=(REDIRECT,)),
+        NewClient("symmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), secret=SECRET),
+        NewClient("asymmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), jwks=jwks),
+        NewClient("backend", "backend", "system/*.rs", jwks=jwks),
     ]
-    for client_id, kind, scope, more in apps:
-        run_command(
-            env, "client", "add", "--client-id", client_id, "--type", kind, "--scope", scope, *more, stdin=SECRET
-        )
+    async with embedded_facade(folder) as facade:
+        await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="kit-ann"))
+        await add_account(facade.ports, NewAccount("bob", "practitioner", PASSWORD, practitioner_id="kit-bob"))
+        for app in apps:
+            await add_client(facade.ports, app)
 
 
 def add_records(server):
