@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,12 +79,9 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     if match.modifier in ("identifier", "of-type"):
         return _special_token(catalogue, type, match)
     parts = [_value(catalogue, type, match, value) for value in match.values]
-    negated = match.modifier == "not" or any(getattr(v, "prefix", "") == "ne" for v in match.values)
     where = " OR ".join(f"({sql})" for sql, _ in parts)
     args = (param, *(arg for _, values in parts for arg in values))
-    if negated and match.modifier != "not":
-        return Condition(table, f"param = ? AND NOT ({where})", args)
-    return Condition(table, f"param = ? AND ({where})", args, negated=negated)
+    return Condition(table, f"param = ? AND ({where})", args, negated=match.modifier == "not")
 
 
 _TABLES = {
@@ -94,6 +92,7 @@ _TABLES = {
     "quantity": "idx_quantity",
     "reference": "idx_reference",
     "uri": "idx_uri",
+    "composite": "idx_composite",
 }
 
 
@@ -113,7 +112,9 @@ def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) ->
             return _reference(type, match, value)
         case UriValue():
             return _uri(match, value)
-        case CompositeValue() | MissingValue():
+        case CompositeValue():
+            return _composite(catalogue, type, match, value)
+        case MissingValue():
             raise NotSupported(f"{type}?{match.name} cannot be combined like this")
 
 
@@ -157,15 +158,15 @@ def _date(value: DateValue) -> tuple[str, tuple[Any, ...]]:
 
 
 def interval(prefix: str, low: Any, high: Any) -> tuple[str, tuple[Any, ...]]:
-    """Stored [low, high) against the asked one; `ne` is the negation, made by the caller."""
+    """Stored [low, high) against the asked one."""
     equal = ("low >= ? AND low < ? AND high <= ?", (low, high, high))
     table: dict[str, tuple[str, tuple[Any, ...]]] = {
         "eq": equal,
-        "ne": equal,
+        "ne": (f"NOT ({equal[0]})", equal[1]),
         "gt": ("high > ?", (high,)),
         "lt": ("low < ?", (low,)),
-        "ge": ("high > ? OR (low >= ? AND high <= ?)", (high, low, high)),
-        "le": ("low < ? OR (low >= ? AND high <= ?)", (low, low, high)),
+        "ge": ("high > ?", (low,)),
+        "le": ("low < ?", (high,)),
         "sa": ("low >= ?", (high,)),
         "eb": ("high <= ?", (low,)),
         "ap": ("low < ? AND high > ?", (high, low)),
@@ -184,7 +185,7 @@ def _point(value: NumberValue | QuantityValue) -> tuple[str, tuple[Any, ...]]:
     within = ("low >= ? AND low < ? AND high < ?", (low - slack, high - slack, high - slack))
     table: dict[str, tuple[str, tuple[Any, ...]]] = {
         "eq": within,
-        "ne": within,
+        "ne": (f"NOT ({within[0]})", within[1]),
         "ap": ("low < ? AND high >= ?", (high, low)),
         "gt": ("high > ?", (number + slack,)),
         "ge": ("high >= ?", (number - slack,)),
@@ -216,6 +217,22 @@ def _reference(type: str, match: Match, value: ReferenceValue) -> tuple[str, tup
 def targets_of(type: str, name: str) -> tuple[str, ...]:
     """The types a reference parameter may point to."""
     return tuple(search_parameters(type)[name].targets)
+
+
+_PART_COLUMNS = {"exact": "text", "folded": "text", "target": "text", "uri": "text", "unit": "text"}
+_COLUMN = re.compile(r"\b(code|system|low|high|text|exact|folded|target|uri|unit)\b")
+
+
+def _composite(catalogue: Catalogue, type: str, match: Match, value: CompositeValue) -> tuple[str, tuple[Any, ...]]:
+    """All parts of one combination: each part's own condition, on the columns of its place."""
+    components = search_parameters(type)[match.name].components
+    clauses: list[str] = []
+    args: list[Any] = []
+    for place, (component, part) in enumerate(zip(components, value.parts, strict=True)):
+        sql, values = _value(catalogue, type, Match(component.code, component.kind, (part,)), part)
+        clauses.append("(" + _COLUMN.sub(lambda m, n=place: f"{_PART_COLUMNS.get(m[1], m[1])}{n}", sql) + ")")  # type: ignore[misc]
+        args += values
+    return " AND ".join(clauses), tuple(args)
 
 
 def _uri(match: Match, value: UriValue) -> tuple[str, tuple[Any, ...]]:
@@ -250,7 +267,7 @@ def _last_updated(match: Match) -> Condition:
         assert isinstance(value, DateValue)
         low, high = microseconds(value.low), microseconds(value.high)
         sql, values = interval(value.prefix, low, high)
-        clauses.append(f"(NOT ({sql}))" if value.prefix == "ne" else f"({sql})")
+        clauses.append(f"({sql})")
         args.extend(-(-v // 1000) for v in values)
     where = " OR ".join(clauses).replace("high", "updated + 1").replace("low", "updated")
     return Condition("fhir_resource", f"({where})", tuple(args))

@@ -9,11 +9,22 @@ from typing import Any
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
-from fhir_facade.fhir.extract import extract
-from fhir_facade.fhir.extract.rows import IndexRows, ReferenceRow
+from fhir_facade.fhir.extract import (
+    CompositeRow,
+    DateRow,
+    NumberRow,
+    QuantityRow,
+    ReferenceRow,
+    TokenRow,
+    UriRow,
+    extract,
+)
+from fhir_facade.fhir.extract.rows import IndexRows
 from fhir_facade.values import JsonObject
 
 NO_SYSTEM = ""
+MOST_PARTS = 3
+PART_COLUMNS = 5
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
@@ -31,6 +42,8 @@ def index_values(resource: JsonObject) -> Indexed:
     values = extract(dict(resource), texts=False)
     systems = {token.system or NO_SYSTEM for token in values.tokens}
     systems.update(quantity.system or NO_SYSTEM for quantity in values.quantities)
+    parts = (part for row in values.composites for part in row.parts if isinstance(part, TokenRow | QuantityRow))
+    systems.update(part.system or NO_SYSTEM for part in parts)
     return Indexed(values, frozenset(systems), frozenset(local_targets(resource)))
 
 
@@ -50,6 +63,7 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
             for q in values.quantities
         ],
         "reference": [(_target(r), number(type, r.param)) for r in values.references],
+        "composite": [(number(type, c.param), *_parts(catalogue, c)) for c in values.composites],
         "uri": [(number(type, u.param), u.uri) for u in values.uris],
     }
     if type == "Observation":
@@ -59,6 +73,30 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
 
 def _target(row: ReferenceRow) -> str:
     return f"{row.type}/{row.id}" if row.id is not None else row.url or ""
+
+
+def _parts(catalogue: Catalogue, row: CompositeRow) -> Iterator[Any]:
+    """The columns (code, system, low, high, text) of up to three parts."""
+    empty = (None,) * PART_COLUMNS
+    for part in row.parts:
+        yield from _part(catalogue, part)
+    for _ in range(MOST_PARTS - len(row.parts)):
+        yield from empty
+
+
+def _part(catalogue: Catalogue, part: Any) -> tuple[Any, ...]:
+    match part:
+        case TokenRow():
+            return part.code or "", catalogue.system(part.system or NO_SYSTEM), None, None, None
+        case QuantityRow():
+            system = catalogue.system(part.system or NO_SYSTEM)
+            return part.code or "", system, part.low, part.high, part.unit or ""
+        case DateRow() | NumberRow():
+            return None, None, part.low, part.high, None
+        case ReferenceRow():
+            return None, None, None, None, _target(part)
+        case _:
+            return None, None, None, None, part.uri if isinstance(part, UriRow) else part.text
 
 
 def _subject_codes(catalogue: Catalogue, values: IndexRows) -> Iterable[tuple[Any, ...]]:

@@ -59,6 +59,13 @@ CREATE TABLE idx_uri (param INTEGER NOT NULL, uri TEXT NOT NULL, pk INTEGER NOT 
   PRIMARY KEY (param, uri, pk)) WITHOUT ROWID;
 CREATE INDEX idx_uri_pk ON idx_uri (pk, param, uri);
 
+CREATE TABLE idx_composite (pk INTEGER NOT NULL, param INTEGER NOT NULL,
+  code0 TEXT, system0 INTEGER, low0 NUMERIC, high0 NUMERIC, text0 TEXT,
+  code1 TEXT, system1 INTEGER, low1 NUMERIC, high1 NUMERIC, text1 TEXT,
+  code2 TEXT, system2 INTEGER, low2 NUMERIC, high2 NUMERIC, text2 TEXT);
+CREATE INDEX idx_composite_value ON idx_composite (param, code0, pk);
+CREATE INDEX idx_composite_pk ON idx_composite (pk, param);
+
 CREATE TABLE idx_subject_code (target TEXT NOT NULL, code TEXT NOT NULL, system INTEGER NOT NULL, low INTEGER NOT NULL,
   id TEXT NOT NULL, high INTEGER NOT NULL, pk INTEGER NOT NULL,
   PRIMARY KEY (target, code, system, low, id)) WITHOUT ROWID;
@@ -73,6 +80,7 @@ INDEX_TABLES = (
     "idx_quantity",
     "idx_reference",
     "idx_uri",
+    "idx_composite",
     "idx_subject_code",
 )
 
@@ -85,6 +93,9 @@ INSERTS = {
     "VALUES (?, ?, ?, ?, ?, ?, ?)",
     "reference": "INSERT OR IGNORE INTO idx_reference (target, param, pk) VALUES (?, ?, ?)",
     "uri": "INSERT OR IGNORE INTO idx_uri (param, uri, pk) VALUES (?, ?, ?)",
+    "composite": "INSERT INTO idx_composite (param, code0, system0, low0, high0, text0, "
+    "code1, system1, low1, high1, text1, code2, system2, low2, high2, text2, pk) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "subject_code": "INSERT OR IGNORE INTO idx_subject_code (target, code, system, low, high, id, pk) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)",
 }
