@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -10,7 +12,7 @@ from pathlib import Path
 
 from fhir_facade.adapters.client_key_sets import HttpKeySets
 from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
-from fhir_facade.adapters.hapi import open_store
+from fhir_facade.adapters.hapi.store import open_store
 from fhir_facade.adapters.intents import IntentUnit
 from fhir_facade.adapters.keys import open_key_file
 from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
@@ -29,6 +31,7 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.root import Root
 from fhir_facade.api.web import web_app
+from fhir_facade.errors import FacadeError
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.sign_in import SignIn
 from fhir_facade.flows.launch.verify import TokenCache
@@ -37,9 +40,11 @@ from fhir_facade.ports import DeviceVendor, FhirStore, Locks, Ports, StateStore,
 from fhir_facade.settings import Settings
 from fhir_facade.values import Deployment
 
+SETTLE_EVERY_S = 5.0
 DATA_FILE = "facade.sqlite"
 KEY_FILE = "keys.json"
 _CLOCK = SystemClock()
+_LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -78,7 +83,22 @@ async def _stores(
         return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
     hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
     rows, locks = await _state(settings, stack, guest=guest)
-    return hapi, rows, IntentUnit(hapi, hapi, rows, _CLOCK, RandomIds()), locks
+    unit = IntentUnit(hapi, hapi, rows, _CLOCK, RandomIds())
+    if not guest:
+        await unit.recover()
+        sweeper = asyncio.create_task(_settle_forever(unit))
+        stack.callback(sweeper.cancel)
+    return hapi, rows, unit, locks
+
+
+async def _settle_forever(unit: IntentUnit) -> None:
+    """Settle what a crashed process left, for the life of this one."""
+    while True:
+        await asyncio.sleep(SETTLE_EVERY_S)
+        try:
+            await unit.settle()
+        except FacadeError as error:
+            _LOG.warning("intents.unsettled", extra={"error": type(error).__name__})
 
 
 async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:

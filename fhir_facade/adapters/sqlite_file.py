@@ -61,10 +61,14 @@ class SqliteFile:
 
     # --- life ------------------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Take the lock and start the writer. Conflict when another process owns the file."""
+    def open(self, *, guest: bool = False) -> None:
+        """Take the lock and start the writer. Conflict when another process owns the file.
+
+        A guest (a command beside a running server) takes no lock; SQLite keeps the two writers apart.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._take_lock()
+        if not guest:
+            self._take_lock()
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode=WAL")
         self._here = self._connect(read_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 
@@ -13,6 +14,8 @@ from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.render import assets
 from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
 from fhir_facade.ports import Ports
+
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def web_app(deps: WebDeps) -> FastAPI:
@@ -35,7 +38,7 @@ def web_app(deps: WebDeps) -> FastAPI:
 class Observed:
     """Gives each request its id, counts and logs it, and turns a defect into an answer with that id. Pure ASGI."""
 
-    def __init__(self, app: FastAPI, ports: Ports, observer: Observer) -> None:
+    def __init__(self, app: Asgi, ports: Ports, observer: Observer) -> None:
         self._app = app
         self._ports = ports
         self._observer = observer
