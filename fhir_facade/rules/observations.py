@@ -113,3 +113,8 @@ def own_day(observation: Mapping[str, Any], zone: tzinfo) -> date | None:
     if str(text).endswith(("Z", "+00:00")):
         return span[0].astimezone(zone).date()
     return date.fromisoformat(str(text)[:10])
+
+
+def fhir_time(when: datetime) -> str:
+    """An aware time as FHIR dateTime in UTC, with the digits of a second it has."""
+    return when.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
