@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import owners
-from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Allow
 from fhir_facade.errors import (
     BadRequest,
