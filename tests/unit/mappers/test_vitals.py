@@ -10,12 +10,14 @@ import pytest
 from fhir.resources.R4B.observation import Observation
 
 from mappers.vitals import VitalsContext, VitalsError, members, to_observations
+from profiles import vital_signs
 
 CONTEXT = VitalsContext("p1", datetime(2026, 8, 9, 7, 30, tzinfo=UTC))
 
 
 def one(entry: dict[str, Any], context: VitalsContext = CONTEXT) -> dict[str, Any]:
     (observation,) = to_observations(entry, context)
+    assert vital_signs.check(observation) == []
     Observation.model_validate(json.loads(msgspec.json.Encoder(decimal_format="number").encode(observation)))
     return observation
 
