@@ -9,6 +9,7 @@ https://cheatsheetseries.owasp.org/cheatsheets/Cryptographic_Storage_Cheat_Sheet
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -21,6 +22,8 @@ import msgspec
 
 from fhir_facade.errors import Conflict, Unavailable
 from fhir_facade.ports import Clock
+
+log = logging.getLogger(__name__)
 
 KEY_BYTES = 32
 OTHERS_MAY = 0o077
@@ -58,10 +61,16 @@ class KeyFile:
         self.ring = self._read()
 
     def refresh(self) -> None:
-        """Read again when another process replaced the file."""
-        stat = self._path.stat()
-        if (stat.st_mtime_ns, stat.st_ino) != self._read_as:
-            self.ring = self._read()
+        """Read again when another process replaced the file; a look costs microseconds.
+
+        A file that vanished or was damaged meanwhile leaves the ring as it is, and a line in the log.
+        """
+        try:
+            stat = self._path.stat()
+            if (stat.st_mtime_ns, stat.st_ino) != self._read_as:
+                self.ring = self._read()
+        except (OSError, Unavailable) as error:
+            log.error("going on with the keys read before: %s", error)
 
     def add(self) -> int:
         """Add a newest key to the file and to `ring`; returns its number. One process at a time (not checked)."""

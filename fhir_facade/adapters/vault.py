@@ -25,13 +25,14 @@ TAG_BYTES = 16
 
 
 class KeyFileVault:
-    """`Vault` over a key file; learns of keys that another process added when it first meets one."""
+    """`Vault` over a key file; takes up keys that another process adds without a restart."""
 
     def __init__(self, file: KeyFile) -> None:
         self._file = file
         self._ciphers: dict[int, AESGCM] = {}
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
+        self._file.refresh()
         number = self._file.ring.newest
         header = HEADER.pack(FORMAT, number)
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -46,6 +47,7 @@ class KeyFileVault:
             _refuse()
 
     def reseal(self, sealed: bytes, *, context: str) -> bytes | None:
+        self._file.refresh()
         _, number = self._header(sealed)
         if number >= self._file.ring.newest:
             return None

@@ -97,6 +97,28 @@ def test_a_process_that_knows_only_old_keys_opens_what_a_newer_one_sealed(vault,
     assert vault.reseal(sealed, context="c") is None
 
 
+def test_a_running_process_seals_under_a_key_that_another_one_added(vault, tmp_path):
+    old = vault.seal(b"token", context="c")
+    KeyFile(tmp_path / "keys.json", CLOCK).add()
+
+    new = vault.seal(b"token", context="c")
+
+    assert vault.reseal(new, context="c") is None
+    assert vault.open(vault.reseal(old, context="c"), context="c") == b"token"
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.unlink(), lambda path: path.write_text("{}")], ids=["gone", "bad"]
+)
+def test_a_key_file_that_is_damaged_while_running_stops_nothing_but_is_reported(vault, tmp_path, caplog, damage):
+    sealed = vault.seal(b"token", context="c")
+    damage(tmp_path / "keys.json")
+
+    assert vault.open(vault.seal(b"more", context="c"), context="c") == b"more"
+    assert vault.open(sealed, context="c") == b"token"
+    assert "keys read before" in caplog.text
+
+
 def test_ids_are_uuids_and_secrets_are_long_and_url_safe():
     ids = RandomIds()
 
