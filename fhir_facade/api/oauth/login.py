@@ -52,7 +52,7 @@ async def log_in(deps: OAuthDeps, request: Request) -> Response:
 
 
 async def log_out(deps: OAuthDeps, request: Request) -> Response:
-    """POST /logout: the session ends on the server and the browser forgets the cookie."""
+    """POST /logout: the session ends on the server; what is left of the cookie only names the browser."""
     browser = await browser_of(deps, request)
     form = await posted(request, browser)
     if form is None:

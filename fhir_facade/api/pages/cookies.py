@@ -37,9 +37,6 @@ class CookieJar:
         """Until the browser is closed; how long a session really lives is decided by its row."""
         response.set_cookie(self.name, secret, path="/", secure=not self.plain, httponly=True, samesite="lax")
 
-    def clear(self, response: Response) -> None:
-        response.delete_cookie(self.name, path="/", secure=not self.plain, httponly=True, samesite="lax")
-
 
 def csrf_holds(secret: str | None, sent: str | None) -> bool:
     """Whether a form came from a page we made for this very browser."""

@@ -1,9 +1,15 @@
 """Discovery and token endpoints over HTTP: formats, limits, origins."""
 
+from dataclasses import replace
+
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.applications import Starlette
 
+from fhir_facade.api.oauth import OAuthDeps, oauth_routes
+from fhir_facade.errors import Unavailable
 from fhir_facade.flows.launch.clients import disable_client
 from fhir_facade.flows.launch.issuer import oauth_uris
 from fhir_facade.rows.audit import AuditLine
@@ -132,6 +138,26 @@ async def test_a_browser_may_ask_before_it_sends_an_authorization_header(web, wo
 async def test_no_script_reads_the_authorization_endpoint(web):
     answer = await web.get("/oauth/authorize", headers={"origin": ORIGIN})
     assert "access-control-allow-origin" not in answer.headers
+
+
+class DatabaseDown:
+    """A state store that answers as the real ones do when their database is gone."""
+
+    async def read(self, work):
+        raise Unavailable("the database does not answer")
+
+    write = read
+
+
+async def test_a_database_that_is_down_is_a_503_for_apps_and_people(world):
+    sign_in = replace(world.sign_in, ports=replace(world.ports, state=DatabaseDown()))
+    app = Starlette(routes=oauth_routes(OAuthDeps(sign_in, plain_loopback=False)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
+        answer = await client.post("/oauth/token", data={"grant_type": "refresh_token", "refresh_token": "x"})
+        assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+        page = await client.get("/login", headers={"cookie": "__Host-fhir_facade=" + "x" * 43})
+        assert page.status_code == 503
+        assert "cannot be reached" in page.text
 
 
 async def test_the_audit_names_the_address_behind_the_proxy(web, world):

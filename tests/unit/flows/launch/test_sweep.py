@@ -1,0 +1,55 @@
+"""Sweeping takes away what is over and nothing else."""
+
+from fhir_facade.flows.launch import sweep as sweeping
+from fhir_facade.flows.launch.authorize import begin
+from fhir_facade.flows.launch.keys import current_signer, rotate_signing_key
+from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.launch.sweep import sweep
+from fhir_facade.flows.launch.verify import verify_access_token
+from fhir_facade.rows import spec_of
+from fhir_facade.rows.oauth import AccessToken, Grant, SigningKey
+from tests.sign_in_world import request
+
+
+async def test_nothing_that_still_matters_is_taken(world):
+    body = await world.tokens()
+    await begin(world.sign_in, request(), Caller())
+    assert await sweep(world.ports) == 1  # the authorization that was decided
+    assert await verify_access_token(world.ports, body["access_token"]) is not None
+    assert (await world.refresh(body["refresh_token"])).status == 200
+
+
+async def test_a_spent_code_is_still_recognised_after_a_sweep(world):
+    code = await world.code()
+    body = (await world.redeem(code)).body
+    world.clock.move(hours=2)
+    await sweep(world.ports)
+    await world.redeem(code)
+    assert (await world.refresh(body["refresh_token"])).body["error"] == "invalid_grant"
+
+
+async def test_everything_is_gone_in_the_end(world):
+    await world.tokens()
+    await begin(world.sign_in, request(), Caller())
+    await rotate_signing_key(world.ports)
+    world.clock.move(days=92)
+    assert await sweep(world.ports) >= 7
+    for row in {rule[0] for rule in sweeping._RULES} - {SigningKey}:
+        assert await world.rows(row) == [], spec_of(row).name
+    assert len(await world.rows(SigningKey)) == 1
+    assert await current_signer(world.ports)
+
+
+async def test_more_rows_than_fit_into_one_transaction_go_too(world):
+    await world.tokens()
+    (token,) = await world.rows(AccessToken)
+    many = [AccessToken(**token_fields(token) | {"hash": str(number)}) for number in range(sweeping.AT_ONCE + 1)]
+    await world.ports.state.append(many)
+    world.clock.move(days=2)
+    await sweep(world.ports)
+    assert await world.rows(AccessToken) == []
+    assert len(await world.rows(Grant)) == 1
+
+
+def token_fields(row):
+    return {name: getattr(row, name) for name in row.__struct_fields__}
