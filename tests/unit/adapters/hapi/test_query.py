@@ -1,0 +1,80 @@
+"""The parameters that HAPI gets for a search."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fhir_facade.adapters.hapi.alternatives import groups
+from fhir_facade.adapters.hapi.query import parameters, sort_keys
+from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.query import parse_query
+from fhir_facade.values import SearchQuery, Sort
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def query(type: str, *asked: tuple[str, str]) -> SearchQuery:
+    return parse_query(type, asked, now=NOW).query
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "value"),
+    [
+        pytest.param("Patient", "_profile:missing", "true", id="a missing profile"),
+        pytest.param("Observation", "subject:identifier", "urn:x|1", id="a reference by identifier"),
+    ],
+)
+def test_what_hapi_would_answer_wrongly_is_not_asked(type: str, name: str, value: str) -> None:
+    with pytest.raises(NotSupported):
+        parameters(query(type, (name, value)).criteria)
+
+
+def test_too_many_alternatives_are_refused() -> None:
+    dates = ",".join(f"20{year}" for year in range(10, 50))
+
+    with pytest.raises(NotSupported, match="alternatives"):
+        groups(query("Observation", ("date", dates)))
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "value", "sent"),
+    [
+        pytest.param("Patient", "birthdate", "ge1990", [("birthdate", "ge1990-01-01T00:00:00.000Z")], id="from a year"),
+        pytest.param("Patient", "birthdate", "le1990", [("birthdate", "lt1991-01-01T00:00:00.000Z")], id="to a year"),
+        pytest.param("Patient", "birthdate", "1990", [("birthdate", "1990")], id="a year"),
+        pytest.param("Patient", "family", "a\\,b|$", [("family", "a\\,b\\|\\$")], id="escapes"),
+        pytest.param(
+            "Observation",
+            "value-quantity",
+            "5.4||kg",
+            [("value-quantity", "ge5.35||kg"), ("value-quantity", "lt5.45||kg")],
+            id="an implied range",
+        ),
+        pytest.param("Observation", "patient._id", "1,2", [("patient", "Patient/1,Patient/2")], id="a chain to an id"),
+        pytest.param(
+            "Patient",
+            "_has:Observation:patient:value-quantity",
+            "5.4",
+            [("_has:Observation:patient:value-quantity", "5.4")],
+            id="never two bounds in a reverse chain",
+        ),
+    ],
+)
+def test_a_criterion_becomes_parameters(type: str, name: str, value: str, sent: list[tuple[str, str]]) -> None:
+    assert parameters(query(type, (name, value)).criteria) == sent
+
+
+def test_all_bounds_of_the_time_of_writing_become_one_pair() -> None:
+    asked = query("Patient", ("_lastUpdated", "ge2020"), ("_lastUpdated", "lt2022"), ("_lastUpdated", "gt2020-05"))
+
+    assert parameters(asked.criteria, until=datetime(2021, 1, 1, tzinfo=UTC)) == [
+        ("_lastUpdated", "ge2020-06-01T00:00:00.000Z"),
+        ("_lastUpdated", "lt2021-01-01T00:00:00.001Z"),
+    ]
+
+
+def test_an_order_ends_with_the_id() -> None:
+    assert sort_keys((Sort("date", "date", descending=True),)) == "-date,_id"
+    assert sort_keys((Sort("_id", "token", descending=True),)) == "-_id"
