@@ -24,7 +24,7 @@ Answering = Callable[[web.Request], Awaitable[web.Response]]
 async def answering(handler: Answering) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/fhir{path:.*}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -68,14 +68,17 @@ async def test_nobody_at_the_address_is_unavailable() -> None:
 
 
 async def test_a_slow_answer_is_unavailable() -> None:
+    waited_enough = asyncio.Event()
+
     async def handler(request: web.Request) -> web.Response:
-        await asyncio.Event().wait()
-        raise AssertionError("never")
+        await waited_enough.wait()
+        return web.Response()
 
     async with answering(handler) as url:
         session = HapiSession(url, pool_size=1)
         with pytest.raises(Unavailable, match=r"within 0\.05 s"):
             await session.send("GET", "/Patient/p", timeout_s=0.05)
+        waited_enough.set()
         await session.close()
 
 
