@@ -200,6 +200,7 @@ def rollup_points(wearer: Wearer, kind: DataType, query: Query, body: Any) -> di
     if isinstance(body, Mapping):
         _family(body.get("dataSourceFamily"), kind, listing=False)
     rows = daily_rollup(wearer, kind, body)
+    _offset(body.get("pageToken"), "")
     oldest = civil_date(wearer.today - timedelta(days=DAYS_KEPT - 1))
     kept = [row for row in rows if _key(row["civilStartTime"]["date"]) >= _key(oldest)]
     return {"rollupDataPoints": kept} if kept else {}

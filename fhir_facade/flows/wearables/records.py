@@ -99,10 +99,11 @@ def device(connection: Connection, settings: VendorSettings | None, title: str) 
 
 
 def provenance(connection: Connection, run: SyncRun, title: str, now: datetime) -> Resource:
-    """Where everything that a sync wrote came from. The run must have written something."""
+    """Where everything that a sync wrote came from. The patient is a target too: the R4 compartment finds a Provenance
+    through that alone, and people may know where their record came from."""
     return {
         "resourceType": "Provenance",
-        "target": [{"reference": target} for target in run.targets],
+        "target": [{"reference": target} for target in run.targets] + [_patient(connection)],
         "occurredPeriod": {"start": instant(run.started_at), "end": instant(now)},
         "recorded": instant(now),
         "activity": _concept(f"{_TERMINOLOGY}/v3-DataOperation", "UPDATE", "revise"),
