@@ -172,14 +172,13 @@ def grants(rights: Rights, type_name: str, letter: str) -> tuple[Grant, ...]:
 
 
 def _granted(rights: Rights, type_name: str, letter: str) -> Iterator[Grant]:
-    rule = type_rules().get(type_name)
     for scope in rights.scopes:
         name = _ACTS_AS.get((rights.kind, scope.context))
-        if name is None or rule is None or scope.type not in ("*", type_name) or letter not in scope.letters:
+        if name is None or scope.type not in ("*", type_name) or letter not in scope.letters:
             continue
-        actor, reach = people()[name], _reach(rights, scope.context)
-        if letter in actor.letters[type_name] and (rule.type_class != "closed" or reach is EVERYONE):
-            yield Grant(reach, scope.params, actor.frozen.get(type_name, frozenset()))
+        actor = people()[name]
+        if letter in actor.letters.get(type_name, ()):
+            yield Grant(_reach(rights, scope.context), scope.params, actor.frozen.get(type_name, frozenset()))
 
 
 def _reach(rights: Rights, context: str) -> Reach:
