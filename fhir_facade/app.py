@@ -151,6 +151,7 @@ def _deployment(settings: Settings) -> Deployment:
         max_batch_bytes=settings.max_batch_bytes,
         total_always=settings.total_always,
         audit_required=settings.audit_required,
+        sync_lookback_days=settings.sync_lookback_days,
     )
 
 

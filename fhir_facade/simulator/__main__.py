@@ -34,6 +34,7 @@ def serve(
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # before the address is told: whoever reads it may call at once
         typer.echo(f"vendor simulator: http://{host}:{listener.getsockname()[1]}")
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
