@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,7 +38,8 @@ class Case:
     async def put(
         self, type: str, label: str, /, *, precondition: Precondition | None = None, **elements: Any
     ) -> StoredResource:
-        """Write one resource. A `bytes` element is JSON as it is to be sent."""
+        """Write one resource, in a millisecond of its own. A `bytes` element is JSON as it is to be sent."""
+        await asyncio.sleep(0.002)  # lastUpdated counts milliseconds; a tie would make the order by time undefined
         return await self.put_resource(self.resource(type, label, **elements), precondition=precondition)
 
     async def put_resource(
