@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import UNNARROWED, narrowing
@@ -53,10 +54,15 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Allow:
     """Yes, within limits: a search has to satisfy one group of `narrow` (empty: no limit), and everything that leaves
-    or is written has to pass `check`, whatever the store answered."""
+    or is written has to pass `check`, whatever the store answered.
+
+    `exact`: a match that fails the check is a defect of the store or of the narrowing. Otherwise a search cannot say
+    all of the limit (several owners, patients named in shared records), and such a match is left out.
+    """
 
     narrow: tuple[tuple[Criterion, ...], ...]
     check: Check
+    exact: bool = False
 
 
 def decide(principal: Principal, ask: Ask) -> Allow | Deny:
@@ -98,7 +104,8 @@ def _typed(rights: Rights, type_name: str, letter: str) -> Allow | Deny:
     narrow = narrowing(rule, ways, hide_guards=rights.engine is None)
     if narrow is None and letter == "s":
         return Deny("forbidden", f"{type_name} cannot be searched here: read it by its id.")
-    return Allow(narrow or UNNARROWED, check)
+    exact = rule.type_class in ("person", "personal") and single_owner(type_name)
+    return Allow(narrow or UNNARROWED, check, exact)
 
 
 def _needs_patient(rights: Rights, ways: tuple[Grant, ...]) -> bool:

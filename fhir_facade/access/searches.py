@@ -6,17 +6,17 @@ the mere presence of a match, so each hop is narrowed too, or refused where that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cache, reduce
+from functools import reduce
 from typing import Final
 
+from fhir_facade.access.cardinality import reference_path, single_owner, single_valued
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import UNNARROWED
 from fhir_facade.access.policy import Allow, Ask, decide
-from fhir_facade.fhir.definitions.tables import element, reference_targets, search_parameters
+from fhir_facade.fhir.definitions.tables import reference_targets
 from fhir_facade.values import (
     Chain,
     Criterion,
@@ -37,7 +37,6 @@ MAX_GROUPS: Final = 64
 """Alternatives of one search; scopes and hops multiply."""
 _UNPROVABLE: Final = frozenset({"_filter", "_query"})
 """Parameters that reach other records in ways the hop check cannot follow."""
-_PATH: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +121,10 @@ def _target(asker: _Asker, type_name: str, chain: Chain, target: str) -> Groups 
     inner = limit if isinstance(limit, Deny) else _hop(asker, target, chain.inner)
     if isinstance(limit, Deny) or isinstance(inner, Deny):
         return limit if isinstance(limit, Deny) else inner
-    if limit != UNNARROWED and not _single_owner(target):
+    if limit != UNNARROWED and not single_owner(target):
         return Deny("forbidden", f"{target} may be about several patients: search {target} itself.")
     groups = _both(inner, limit)
-    if all(len(group) == 1 for group in groups) or _single_valued(type_name, chain.name):
+    if all(len(group) == 1 for group in groups) or single_valued(type_name, chain.name):
         return tuple(tuple(Chain(chain.name, (target,), part) for part in group) for group in groups)
     # Two chains over a reference that repeats may hold for two different records: that would not be a limit.
     return Deny("forbidden", f"A chain over {chain.name} cannot be limited to your records: search {target} first.")
@@ -146,9 +145,9 @@ def _about_the_found(type_name: str, has: Has, limit: Groups | Deny, own: Groups
     """Whether everything that points at a found Patient by this parameter belongs to that very Patient, and the token
     reaches the same patients on both types: then the limit on the Patient is the limit on what points at it."""
     rule = type_rules()[has.type]
-    if type_name != "Patient" or rule.owner is None or not _single_valued(has.type, has.name):
+    if type_name != "Patient" or rule.owner is None or not single_valued(has.type, has.name):
         return False
-    owning = _path(has.type, has.name) == _path(has.type, rule.owner)
+    owning = reference_path(has.type, has.name) == reference_path(has.type, rule.owner)
     return owning and _patients(limit) is not None and _patients(limit) == _patients(own)
 
 
@@ -162,30 +161,6 @@ def _patients(limit: Groups | Deny) -> frozenset[str | None] | None:
         for value in values
         if isinstance(value, TokenValue | ReferenceValue)
     )
-
-
-def _single_owner(type_name: str) -> bool:
-    """Whether a record that the narrowing finds belongs to nobody else besides."""
-    owner = type_rules()[type_name].owner
-    return owner is None or _single_valued(type_name, owner)
-
-
-@cache
-def _path(type_name: str, name: str) -> str | None:
-    """The element path of a reference parameter; None when it is not one plain path."""
-    parameter = search_parameters(type_name).get(name)
-    found = _PATH.fullmatch(parameter.expression) if parameter is not None else None
-    return found["path"] if found is not None else None
-
-
-@cache
-def _single_valued(type_name: str, name: str) -> bool:
-    path = _path(type_name, name)
-    if path is None:
-        return False
-    steps = path.split(".")
-    found = [element(".".join(steps[:end])) for end in range(2, len(steps) + 1)]
-    return all(step is not None and step.max == 1 for step in found)
 
 
 def _includes(asker: _Asker, includes: Iterable[Include]) -> Deny | None:

@@ -213,3 +213,21 @@ def test_no_row_opens_what_is_never_stored_and_only_systems_reach_closed_types()
 
 def test_open_operations_name_types_of_r4() -> None:
     assert all(rule.types <= {*type_rules(), "*"} and set(rule.letters) <= set("rs") for rule in operations().values())
+
+
+@pytest.mark.parametrize(
+    ("type_name", "exact"),
+    [
+        ("Patient", True),
+        ("Observation", True),
+        ("Appointment", False),
+        ("AuditEvent", False),
+        ("Device", False),
+        ("Organization", False),
+    ],
+)
+def test_it_is_said_whether_the_narrowing_alone_is_the_whole_limit(type_name: str, exact: bool) -> None:
+    answer = decide(patient(), Ask(Do.SEARCH_TYPE, type_name))
+
+    assert isinstance(answer, Allow)
+    assert answer.exact is exact
