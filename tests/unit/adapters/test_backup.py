@@ -189,7 +189,7 @@ def test_a_manifest_that_does_not_fit_is_refused(empty, archive, tmp_path, chang
         empty.restore(other)
 
 
-@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "sub/keys.json"])
+@pytest.mark.parametrize("name", ["../escaped", "/etc/escaped", "sub/keys.json"])
 def test_no_member_leaves_the_folder(empty, archive, tmp_path, name):
     manifest = manifest_of(archive)
     manifest["sha256"][name] = manifest["sha256"]["keys.json"]
