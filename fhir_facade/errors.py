@@ -5,6 +5,7 @@ FacadeError
 │   ├── InvalidResource     422  breaks the schema, a binding or an invariant (carries issues)
 │   ├── DanglingReference   400  names a local resource that is not there, or not yours
 │   ├── UnknownParameter    400  search parameter or modifier that R4 does not define
+│   ├── NotScorable         422  no score is defined for this person (carries `reason`)
 │   └── UnsupportedFormat   415 / NotAcceptable 406
 ├── Unauthenticated         401
 ├── Forbidden               403  the token's scope does not allow it
@@ -46,7 +47,10 @@ class Issue:
 
 
 class FacadeError(Exception):
-    """Something a caller can be told about; `str(error)` says what happened and what to do next."""
+    """Something a caller can be told about; `str(error)` says what happened and what to do next.
+
+    `recorded`: the audit has its line already.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "exception"
@@ -54,6 +58,7 @@ class FacadeError(Exception):
     def __init__(self, diagnostics: str, *, expression: str | None = None, issues: Sequence[Issue] = ()) -> None:
         super().__init__(diagnostics)
         self.issues: tuple[Issue, ...] = tuple(issues) or (Issue(self.code, diagnostics, expression),)
+        self.recorded = False
 
 
 class BadRequest(FacadeError):
@@ -78,6 +83,17 @@ class UnknownParameter(BadRequest):
     """A search parameter, modifier or prefix that this type does not have."""
 
     code = "not-supported"
+
+
+class NotScorable(BadRequest):
+    """No score is defined for this person; `reason` is a word for programs, e.g. `under-age`."""
+
+    status = 422
+    code = "business-rule"
+
+    def __init__(self, diagnostics: str, *, reason: str, expression: str | None = None) -> None:
+        super().__init__(diagnostics, expression=expression)
+        self.reason = reason
 
 
 class UnsupportedFormat(BadRequest):

@@ -61,6 +61,7 @@ async def dispatch(
         return await _handler(request)(call)
     except FacadeError as error:
         await record_lines(ports, [_refusal(ports, principal, request, error)])
+        error.recorded = True
         raise
 
 
