@@ -70,19 +70,21 @@ def decide(principal: Principal, ask: Ask) -> Allow | Deny:
 
     Batches and transactions are let in: each entry asks for itself.
     """
-    return _decide(rights_of(principal, ask.circle), ask.interaction, ask.type, ask.operation)
+    rights = rights_of(principal, ask.circle)
+    if ask.interaction is Interaction.OPERATION and rights.kind != "anonymous":
+        return _operation(rights, ask.type, ask.operation or "")
+    return _decide(rights, ask.interaction, ask.type)
 
 
 @lru_cache(maxsize=8192)
-def _decide(rights: Rights, interaction: Interaction, type_name: str | None, operation: str | None) -> Allow | Deny:
+def _decide(rights: Rights, interaction: Interaction, type_name: str | None) -> Allow | Deny:
+    """Remembered by names of R4 only, never by what a caller made up."""
     if interaction is Interaction.CAPABILITIES:
         return Allow(UNNARROWED, Check(rights, type_name, ""))
     if rights.kind == "anonymous":
         return Deny("unauthenticated", "Sign in: this needs an access token.")
     if interaction in _ENVELOPES:
         return Allow(UNNARROWED, Check(rights, None, ""))
-    if interaction is Interaction.OPERATION:
-        return _operation(rights, type_name, operation or "")
     if type_name is None:
         return _whole_server(rights)
     answer = _typed(rights, type_name, _LETTERS[interaction])

@@ -112,8 +112,13 @@ def resource_types() -> tuple[str, ...]:
 
 
 @cache
+def _type_names() -> frozenset[str]:
+    return frozenset(_table().types)
+
+
 def is_resource_type(name: str) -> bool:
-    return name in _table().types
+    """Whether R4 has a concrete type of this name; asked of what clients write, so answers are not kept."""
+    return name in _type_names()
 
 
 @cache

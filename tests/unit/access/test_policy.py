@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_facade.access import policy
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import NOBODY
@@ -231,3 +232,17 @@ def test_it_is_said_whether_the_narrowing_alone_is_the_whole_limit(type_name: st
 
     assert isinstance(answer, Allow)
     assert answer.exact is exact
+
+
+def test_names_of_operations_that_callers_make_up_are_not_remembered() -> None:
+    policy.decide(backend(), Ask(Do.READ, "Patient"))
+    before = kept_decisions()
+
+    for number in range(100):
+        policy.decide(backend(), Ask(Do.OPERATION, "Patient", operation=f"made-up-{number}"))
+
+    assert kept_decisions() == before
+
+
+def kept_decisions() -> int:
+    return sum(own.cache_info().currsize for own in vars(policy).values() if hasattr(own, "cache_info"))

@@ -25,6 +25,17 @@ def test_an_unknown_type_has_no_parameters_and_no_elements():
     assert not definitions.is_resource_type("Heart")
 
 
+def test_a_name_that_is_no_type_is_asked_about_without_being_remembered():
+    caches = [kept for kept in vars(tables).values() if hasattr(kept, "cache_info")]
+    definitions.is_resource_type("Patient")
+    before = [kept.cache_info().currsize for kept in caches]
+
+    answers = {definitions.is_resource_type(f"Heart{number}") for number in range(100)}
+
+    assert answers == {False}
+    assert [kept.cache_info().currsize for kept in caches] == before
+
+
 def test_there_are_the_146_types_of_r4_and_none_of_a_vendor():
     types = definitions.resource_types()
     assert len(types) == 146
