@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from fhir_facade.adapters.client_key_sets import HttpKeySets
 from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
 from fhir_facade.adapters.hapi.store import open_store
 from fhir_facade.adapters.intents import IntentUnit
-from fhir_facade.adapters.keys import open_key_file
+from fhir_facade.adapters.keys import KeyFile, open_key_file
 from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
 from fhir_facade.adapters.memory import ProcessMemory
 from fhir_facade.adapters.sqlite_file import SqliteFile
@@ -32,6 +31,7 @@ from fhir_facade.api.observe import Observer
 from fhir_facade.api.root import Root
 from fhir_facade.api.web import web_app
 from fhir_facade.errors import FacadeError
+from fhir_facade.flows.keys import refuse_lost_keys
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.sign_in import SignIn
 from fhir_facade.flows.launch.verify import TokenCache
@@ -41,8 +41,6 @@ from fhir_facade.settings import Settings
 from fhir_facade.values import Deployment
 
 SETTLE_EVERY_S = 5.0
-DATA_FILE = "facade.sqlite"
-KEY_FILE = "keys.json"
 _CLOCK = SystemClock()
 _LOG = logging.getLogger(__name__)
 
@@ -55,7 +53,7 @@ async def open_ports(settings: Settings, *, guest: bool = False) -> AsyncIterato
     """
     async with AsyncExitStack() as stack:
         store, state, unit, locks = await _stores(settings, stack, guest=guest)
-        keys = open_key_file(_key_file(settings), _CLOCK, create=settings.store == "embedded")
+        keys = await _keys(settings, state)
         yield Ports(
             store=store,
             state=state,
@@ -102,7 +100,7 @@ async def _settle_forever(unit: IntentUnit) -> None:
 
 
 async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:
-    if not settings.database_url:
+    if not settings.rows_elsewhere:
         sqlite = SqliteState(_data_file(settings, stack, guest=guest))
         await sqlite.migrate()
         return sqlite, ProcessLocks()
@@ -114,14 +112,19 @@ async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> t
 
 
 def _data_file(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> SqliteFile:
-    file = SqliteFile(settings.data_dir / DATA_FILE)
+    file = SqliteFile(settings.data_file)
     file.open(guest=guest)
     stack.callback(file.close)
     return file
 
 
-def _key_file(settings: Settings) -> Path:
-    return settings.keys_file or settings.data_dir / KEY_FILE
+async def _keys(settings: Settings, state: StateStore) -> KeyFile:
+    """The key file; made at the first start, except where HAPI's facade was told a name: replicas share that file."""
+    path, named = settings.keys_path, settings.store == "hapi" and settings.keys_file is not None
+    create = not named and not path.exists()
+    if create:
+        await refuse_lost_keys(state, str(path))
+    return open_key_file(path, _CLOCK, create=create)
 
 
 def _vendors(settings: Settings) -> dict[str, DeviceVendor]:

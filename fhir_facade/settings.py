@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     keys_file: Path | None = Field(
         None,
-        description="File of the numbered keys; made in the data folder on the embedded store, required elsewhere.",
+        description="File of the numbered keys; empty: keys.json in the data folder, made at the first start. "
+        "Several processes share one file.",
     )
     trusted_proxies: str = Field(
         "", description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
@@ -69,13 +70,19 @@ class Settings(BaseSettings):
     google_client_secret: SecretStr = Field(SecretStr(""), description="Client secret at Google.")
     sync_lookback_days: int = Field(90, ge=1, le=730, description="How far a first sync reads back, in days.")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Settings:
-        if self.store == "hapi" and self.keys_file is None:
-            raise ValueError(
-                "FHIR_FACADE_KEYS_FILE is required with FHIR_FACADE_STORE=hapi; make one with `fhir-facade keys new FILE`"
-            )
-        return self
+    @property
+    def data_file(self) -> Path:
+        """The SQLite file: everything on the embedded store, the facade's own rows over HAPI without `database_url`."""
+        return self.data_dir / "facade.sqlite"
+
+    @property
+    def rows_elsewhere(self) -> bool:
+        """True when the facade's own rows are in PostgreSQL."""
+        return self.store == "hapi" and bool(self.database_url)
+
+    @property
+    def keys_path(self) -> Path:
+        return self.keys_file or self.data_dir / "keys.json"
 
     @property
     def base_url(self) -> str:

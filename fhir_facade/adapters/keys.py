@@ -9,11 +9,12 @@ https://cheatsheetseries.owasp.org/cheatsheets/Cryptographic_Storage_Cheat_Sheet
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,11 +74,12 @@ class KeyFile:
             log.error("going on with the keys read before: %s", error)
 
     def add(self) -> int:
-        """Add a newest key to the file and to `ring`; returns its number. One process at a time (not checked)."""
-        document = _document(self._path)
-        number = max(key.number for key in document.keys) + 1
-        _replace(self._path, _KeyDocument([*document.keys, _new_key(number, self._clock.now())]))
-        self.ring = self._read()
+        """Add a newest key to the file and to `ring`; returns its number. Two processes at once add one each."""
+        with _alone_in(self._path.parent):
+            document = _document(self._path)
+            number = max(key.number for key in document.keys) + 1
+            _replace(self._path, _KeyDocument([*document.keys, _new_key(number, self._clock.now())]))
+            self.ring = self._read()
         return number
 
     def _read(self) -> KeyRing:
@@ -153,6 +155,17 @@ def _draft(path: Path, document: _KeyDocument) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return draft
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Holds the lock of a folder; another process that adds a key waits."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync(folder: Path) -> None:

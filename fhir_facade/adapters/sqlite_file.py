@@ -2,6 +2,9 @@
 
 Durable (WAL, synchronous=FULL): a write returns after its commit reached the disk. Callers that wait at the same time
 share one commit; each keeps its own savepoint, so one caller's failure never touches another's rows.
+
+Every statement of the writer gives the interpreter's lock away and has to win it back from the event loop, which costs
+far more than the statement: so callers are handed over together, and their rows go into one statement.
 https://sqlite.org/wal.html
 """
 
@@ -13,9 +16,12 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +35,7 @@ WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
 MAX_BATCH = 512
+ROWS_AT_ONCE = 64
 
 
 @dataclass(slots=True)
@@ -50,7 +57,8 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._waiting: deque[_Job[Any]] = deque()
+        self._queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._writer: sqlite3.Connection | None = None
         self._here: sqlite3.Connection | None = None
@@ -62,16 +70,22 @@ class SqliteFile:
     # --- life ------------------------------------------------------------------------------------------------
 
     def open(self, *, guest: bool = False) -> None:
-        """Take the lock and start the writer. Conflict when another process owns the file.
+        """Take the lock and start the writer. Conflict when another process owns the file, Unavailable when it cannot
+        be opened.
 
         A guest (a command beside a running server) takes no lock; SQLite keeps the two writers apart.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not guest:
-            self._take_lock()
-        self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode=WAL")
-        self._here = self._connect(read_only=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not guest:
+                self._take_lock()
+            self._writer = self._connect()
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._here = self._connect(read_only=True)
+        except OSError as error:
+            raise Unavailable(f"the data folder {self.path.parent} cannot be used: {error.strerror}") from error
+        except sqlite3.Error as error:
+            raise Unavailable(f"{self.path} cannot be opened: {error}") from error
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
         self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -79,6 +93,7 @@ class SqliteFile:
     def close(self) -> None:
         """Commit what waits, stop the writer and give the lock back."""
         if self._thread is not None:
+            self._hand_over()
             self._queue.put(None)
             self._thread.join()
             self._thread = None
@@ -145,16 +160,23 @@ class SqliteFile:
     async def _submit(self, job: _Job[T]) -> T:
         if self._thread is None:
             raise Unavailable("the data file is not open")
-        self._queue.put(job)
+        if not self._waiting:
+            job.loop.call_soon(self._hand_over)
+        self._waiting.append(job)
         return await job.future
+
+    def _hand_over(self) -> None:
+        """All that asked in this turn of the event loop go to the writer at once."""
+        jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if jobs:
+            self._queue.put(jobs)
 
     def _run(self) -> None:
         stop = False
         while not stop:
-            job = self._queue.get()
-            if job is None:
+            batch = self._queue.get()
+            if batch is None:
                 return
-            batch = [job]
             while len(batch) < MAX_BATCH:
                 try:
                     following = self._queue.get_nowait()
@@ -163,7 +185,7 @@ class SqliteFile:
                 if following is None:
                     stop = True
                     break
-                batch.append(following)
+                batch.extend(following)
             self._commit(batch)
 
     def _commit(self, batch: list[_Job[Any]]) -> None:
@@ -189,7 +211,8 @@ class SqliteFile:
             else:
                 done.append(_savepoint(connection, job, job.work))
         for statement, jobs in shared.items():
-            done.extend(_insert_together(connection, statement, jobs))
+            for together in _together(jobs):
+                done.extend(_insert_together(connection, statement, together))
         return done
 
     # --- reading ---------------------------------------------------------------------------------------------
@@ -229,16 +252,39 @@ def _savepoint(connection: sqlite3.Connection, job: _Job[T], work: Callable[[sql
     return job, result, None
 
 
+def _together(jobs: list[_Job[Any]]) -> Iterator[list[_Job[Any]]]:
+    """Neighbours with at most ROWS_AT_ONCE rows in all, or one caller with more."""
+    together: list[_Job[Any]] = []
+    size = 0
+    for job in jobs:
+        if together and size + len(job.rows) > ROWS_AT_ONCE:
+            yield together
+            together, size = [], 0
+        together.append(job)
+        size += len(job.rows)
+    if together:
+        yield together
+
+
 def _insert_together(connection: sqlite3.Connection, statement: str, jobs: list[_Job[Any]]) -> list[_Done]:
-    connection.execute("SAVEPOINT rows")
-    try:
-        connection.executemany(statement, [row for job in jobs for row in job.rows])
-    except sqlite3.Error:
-        connection.execute("ROLLBACK TO rows")
-        connection.execute("RELEASE rows")
-        return [_savepoint(connection, job, lambda c, job=job: _insert(c, job)) for job in jobs]  # type: ignore[misc]
-    connection.execute("RELEASE rows")
-    return [(job, None, None) for job in jobs]
+    """A statement that fails leaves nothing behind; then each caller gets its own attempt."""
+    rows = [row for job in jobs for row in job.rows]
+    if len(rows) <= ROWS_AT_ONCE:
+        try:
+            connection.execute(many_rows(statement, len(rows)), list(chain.from_iterable(rows)))
+        except sqlite3.Error:
+            pass
+        else:
+            return [(job, None, None) for job in jobs]
+    return [_savepoint(connection, job, lambda c, job=job: _insert(c, job)) for job in jobs]  # type: ignore[misc]
+
+
+@lru_cache(maxsize=1024)
+def many_rows(statement: str, count: int) -> str:
+    """`INSERT … VALUES (?, ?)` for `count` rows in one execution; parameters row by row."""
+    head, values, marks = statement.rpartition(" VALUES ")
+    assert head, "an INSERT that ends with the values of one row"
+    return head + values + ", ".join([marks] * count)
 
 
 def _insert(connection: sqlite3.Connection, job: _Job[Any]) -> None:

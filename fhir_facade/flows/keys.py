@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from fhir_facade.errors import BadRequest
+from fhir_facade.errors import BadRequest, Unavailable
 from fhir_facade.flows.launch.keys import CONTEXT as SIGNING_KEY_CONTEXT
-from fhir_facade.ports import Ports
+from fhir_facade.ports import Ports, StateStore
 from fhir_facade.rows import Row, spec_of
 from fhir_facade.rows.connections import ConnectionTokens, PendingConnection
 from fhir_facade.rows.oauth import SigningKey
@@ -38,6 +38,16 @@ SEALED = (
     SealedColumn(PendingConnection, "sealed_verifier", lambda row: f"vendor-verifier|{row.hash}"),
     SealedColumn(SigningKey, "sealed", lambda _: SIGNING_KEY_CONTEXT),
 )
+
+
+async def refuse_lost_keys(state: StateStore, path: str) -> None:
+    """Before a new key file is made: Unavailable when something is sealed already, for then the keys were lost."""
+    sealed = await state.read(lambda tx: any(tx.count(column.row) for column in SEALED))
+    if sealed:
+        raise Unavailable(
+            f"the key file {path} is missing, and data is sealed with its keys: put it back, restore it from a backup, "
+            "or name it with FHIR_FACADE_KEYS_FILE"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What the key file promises."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -89,6 +90,16 @@ def test_an_added_key_is_the_newest_and_the_old_ones_stay(path):
     assert len(set(file.ring.keys.values())) == 3
     assert KeyFile(path, CLOCK).ring == file.ring
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_keys_that_are_added_at_the_same_time_all_stay(path):
+    files = [KeyFile(path, CLOCK) for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as together:
+        numbers = list(together.map(KeyFile.add, files))
+
+    assert sorted(numbers) == [2, 3, 4, 5]
+    assert sorted(KeyFile(path, CLOCK).ring.keys) == [1, 2, 3, 4, 5]
 
 
 def test_the_day_of_a_key_is_written_beside_it(path):

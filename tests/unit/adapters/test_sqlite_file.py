@@ -27,6 +27,20 @@ def test_a_second_owner_is_refused(file):
         SqliteFile(file.path).open()
 
 
+def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "data.sqlite").write_text("not a database " * 20)
+
+    with pytest.raises(Unavailable, match=r"data\.sqlite cannot be opened: file is not a database"):
+        SqliteFile(tmp_path / "data.sqlite").open()
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(Unavailable, match=r"data folder .* cannot be used: Not a directory"):
+        SqliteFile(tmp_path / "file" / "data" / "data.sqlite").open()
+
+
 async def test_a_closed_file_is_unavailable(tmp_path):
     file = SqliteFile(tmp_path / "x.sqlite")
 

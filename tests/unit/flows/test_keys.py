@@ -13,6 +13,7 @@ from fhir_facade.adapters.keys import KeyFile
 from fhir_facade.adapters.state.tables import facade_tables
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.adapters.vault import KeyFileVault
+from fhir_facade.errors import Unavailable
 from fhir_facade.flows.connect import _verifier_context
 from fhir_facade.flows.keys import SEALED, rotate_keys
 from fhir_facade.flows.launch.keys import current_signer
@@ -128,3 +129,23 @@ def test_every_column_of_bytes_is_registered():
     }
 
     assert found - {(Intent, "changes")} == {(column.row, column.field) for column in SEALED}
+
+
+async def test_a_key_file_that_was_lost_is_not_replaced_by_a_new_one(tmp_path):
+    async with embedded_facade(tmp_path) as facade:
+        await fill(facade.ports)
+    (tmp_path / "keys.json").unlink()
+
+    with pytest.raises(Unavailable, match="missing, and data is sealed"):
+        async with embedded_facade(tmp_path):
+            pytest.fail("started with other keys")
+
+    assert not (tmp_path / "keys.json").exists()
+
+
+async def test_before_anything_is_sealed_a_key_file_is_made_again(tmp_path):
+    async with embedded_facade(tmp_path):
+        (tmp_path / "keys.json").unlink()
+
+    async with embedded_facade(tmp_path):
+        assert (tmp_path / "keys.json").exists()
