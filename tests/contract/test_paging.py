@@ -122,3 +122,19 @@ async def test_what_was_shown_and_changed_since_is_not_shown_again(readings: Cas
     second = await readings.search("Observation", "_sort=_id", count=5, cursor=first.cursor)
 
     assert readings.labels_of(second) == LABELS[5:10]
+
+
+async def test_what_changes_between_pages_is_on_one_of_them(readings: Case) -> None:
+    """Where it was, or further back when its place in the order changed. What moves forward, over the page that was
+    just shown, may escape a client that pages."""
+    found = [await readings.search("Observation", "_sort=-date", count=5)]
+    unseen = [label for label in LABELS if label not in labels(readings, found)]
+
+    moved_back, stays = unseen[3], unseen[4]
+    await readings.put("Observation", moved_back, effectiveDateTime="2020-01-01")
+    await readings.put("Observation", stays, effectiveDateTime=f"2026-01-{1 + int(stays) // 2:02}", status="amended")
+    while found[-1].cursor is not None:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
+
+    assert sorted(labels(readings, found)) == LABELS
+    assert labels(readings, found)[-1] == moved_back

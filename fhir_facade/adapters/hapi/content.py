@@ -58,6 +58,8 @@ class EntryOutcome(msgspec.Struct):
 class EntryResponse(msgspec.Struct):
     status: str = ""
     location: str = ""
+    etag: str = ""
+    lastModified: datetime | None = None  # noqa: N815 - the FHIR element
     outcome: EntryOutcome = msgspec.field(default_factory=EntryOutcome)
 
 
@@ -66,17 +68,16 @@ class Entry(msgspec.Struct):
     request: EntryRequest | None = None
     response: EntryResponse | None = None
 
-
-class BundleMeta(msgspec.Struct):
-    lastUpdated: datetime | None = None  # noqa: N815 - the FHIR element
+    @property
+    def version(self) -> str:
+        """The version that the entry is about, or nothing."""
+        return self.response.etag.removeprefix("W/").strip('"') if self.response else ""
 
 
 class Bundle(msgspec.Struct):
     """A Bundle whose resources stay the bytes they came in."""
 
-    id: str = ""
     total: int | None = None
-    meta: BundleMeta = msgspec.field(default_factory=BundleMeta)
     link: list[Link] = []
     entry: list[Entry] = []
 
@@ -132,12 +133,10 @@ def without_request_id(body: bytes) -> bytes:
     return (before[:-1] if not found[2] and before.endswith(b",") else before) + after
 
 
-def deleted_at(body: bytes) -> datetime:
+def deleted_at(body: bytes) -> datetime | None:
     """When a resource was deleted: HAPI says it nowhere but in the text of its 410 answer."""
     found = _DELETED_AT.search(body)
-    if found is None:
-        raise UpstreamError("HAPI does not say when the resource was deleted")
-    return _utc(datetime.fromisoformat(found[1].decode()))
+    return _utc(datetime.fromisoformat(found[1].decode())) if found else None
 
 
 def tombstone(type: str, id: str, version: str, at: datetime, *, change: Change | None = None) -> StoredResource:

@@ -1,7 +1,7 @@
 """Where a search or a history goes on, as the opaque text of `Page.cursor`.
 
-The first page of a search is a cheap one without a memory in HAPI. Its cursor says when it was made and which ids it
-held; only when it is followed a stored search begins, whose handle the later cursors carry.
+The first page of a search is a cheap one without a memory in HAPI. Its cursor says which ids it held; only when it is
+followed a stored search begins, whose own link to the next page the later cursors carry.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_facade.errors import Gone
 
-ID_BYTES = 6  # of 1,000 ids no two are the same with odds of a billion to one
+DIGEST_BYTES = 6  # of 1,000 names no two are the same with odds of a billion to one
 
 
 class Cursor(msgspec.Struct, frozen=True, tag_field="k"):
@@ -23,26 +23,27 @@ class Cursor(msgspec.Struct, frozen=True, tag_field="k"):
 
 
 class AfterFirst(Cursor, frozen=True, tag="f"):
-    """`at`: HAPI's time of the first page; `sent`: digests of its ids."""
+    """`sent`: digests of the ids of the first page."""
 
-    at: datetime
     sent: bytes
     total: int | None = None
 
 
 class InStored(Cursor, frozen=True, tag="s"):
-    """HAPI's stored search and the position in it."""
+    """`link` leads to the next page of the stored search; `sent` were on the first page."""
 
-    search: str
-    offset: int
+    link: str
+    sent: bytes
     total: int | None = None
 
 
 class InHistory(Cursor, frozen=True, tag="h"):
-    """Versions written until `at`, of which `offset` were shown."""
+    """`link` leads to the next page, which new versions may have shifted: what is newer than `at`, or was `sent`, was
+    shown."""
 
+    link: str
     at: datetime
-    offset: int
+    sent: bytes
     total: int | None = None
 
 
@@ -62,20 +63,16 @@ def opened(text: str) -> AfterFirst | InStored | InHistory:
         raise Gone("The page link is not valid; start the search again") from error
 
 
-def digests(ids: Iterable[str]) -> bytes:
+def digests(names: Iterable[str]) -> bytes:
     """Short enough for a link, as one string of equally long pieces."""
-    return b"".join(_digest(each) for each in ids)
+    return b"".join(_digest(each) for each in names)
 
 
-def count_sent(sent: bytes) -> int:
-    return len(sent) // ID_BYTES
+def those_sent(sent: bytes, names: Iterable[str]) -> list[bool]:
+    """For each name whether it was among those sent."""
+    known = {sent[start : start + DIGEST_BYTES] for start in range(0, len(sent), DIGEST_BYTES)}
+    return [_digest(each) in known for each in names]
 
 
-def those_sent(sent: bytes, ids: Iterable[str]) -> list[bool]:
-    """For each id whether it was among those sent."""
-    known = {sent[start : start + ID_BYTES] for start in range(0, len(sent), ID_BYTES)}
-    return [_digest(each) in known for each in ids]
-
-
-def _digest(id: str) -> bytes:
-    return hashlib.blake2b(id.encode(), digest_size=ID_BYTES).digest()
+def _digest(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(), digest_size=DIGEST_BYTES).digest()

@@ -9,11 +9,10 @@ import asyncio
 from collections.abc import Sequence
 
 from fhir_facade.adapters.hapi.content import bundle, written_by
-from fhir_facade.adapters.hapi.read import path_of
+from fhir_facade.adapters.hapi.read import NEWEST_VERSIONS, path_of
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.values import Ref
 
-NEWEST_VERSIONS = 100
 AT_ONCE = 8
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
-from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored
-from fhir_facade.adapters.hapi.cursor import InHistory, opened, sealed
+from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored, tombstone
+from fhir_facade.adapters.hapi.cursor import InHistory, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.read import deletion, path_of
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import Gone, NotFound, UpstreamError
@@ -15,17 +15,34 @@ from fhir_facade.fhir.document import instant
 from fhir_facade.values import HistoryQuery, Page, Ref, StoredResource
 
 
+THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 async def history(session: HapiSession, query: HistoryQuery) -> Page:
-    """Later pages are bounded by the time of the first one, so that new versions do not shift them."""
+    """New versions push the later pages of HAPI down, so what was shown already is left out there."""
     cursor = _position(query)
-    found = await _ask(session, query, cursor)
-    total = cursor.total if cursor else found.total if query.total else None
-    entries = await asyncio.gather(*(_version(session, entry) for entry in found.entry[: query.count]))
-    if found.linked("next") is None or query.count == 0:
-        return Page(entries, total=total)
-    at = cursor.at if cursor else found.meta.lastUpdated or datetime.now(UTC)
-    following = InHistory(at, (cursor.offset if cursor else 0) + query.count, total)
-    return Page(entries, sealed(following), total)
+    asked = urlsplit(cursor.link).query if cursor else _parameters(query)
+    while True:
+        found = await _ask(session, query, asked)
+        versions = list(await asyncio.gather(*(_version(session, entry) for entry in found.entry[: query.count])))
+        total = cursor.total if cursor else _total(query, found, versions)
+        fresh = _unseen(cursor, versions) if cursor else versions
+        link = found.linked("next")
+        if link is None or query.count == 0:
+            return Page(fresh, total=total)
+        if fresh:
+            following = InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
+            return Page(fresh, sealed(following), total)
+        asked = urlsplit(link).query
+
+
+def _total(query: HistoryQuery, found: Bundle, versions: list[StoredResource]) -> int | None:
+    """On the first page. Where HAPI tells none, the newest version of a resource tells how many there are."""
+    if not query.total or found.total is not None:
+        return found.total if query.total else None
+    if found.linked("next") is None and query.count:
+        return len(versions)
+    return int(versions[0].version) if versions and query.id and query.since is None else None
 
 
 def _position(query: HistoryQuery) -> InHistory | None:
@@ -37,14 +54,14 @@ def _position(query: HistoryQuery) -> InHistory | None:
     return cursor
 
 
-async def _ask(session: HapiSession, query: HistoryQuery, cursor: InHistory | None) -> Bundle:
-    asked = [("_count", str(max(query.count, 1)))]
-    if cursor:
-        asked += [("_offset", str(cursor.offset)), ("_at", f"le{instant(cursor.at)}")]
-        asked += [("_at", f"ge{instant(query.since)}")] if query.since else []
-    elif query.since:
-        asked += [("_since", instant(query.since))]
-    answer = await session.send("GET", f"{_path(query)}/_history?{urlencode(asked, quote_via=quote, safe=':')}")
+def _parameters(query: HistoryQuery) -> str:
+    """Always with `_since`: without it HAPI counts first, keeps the count for a minute, and hides newer versions."""
+    asked = [("_count", str(max(query.count, 1))), ("_since", instant(query.since or THE_BEGINNING))]
+    return urlencode(asked, quote_via=quote, safe=":")
+
+
+async def _ask(session: HapiSession, query: HistoryQuery, asked: str) -> Bundle:
+    answer = await session.send("GET", f"{_path(query)}/_history?{asked}")
     if answer.status in (400, 404) and query.id is not None:
         raise NotFound(f"{query.type}/{query.id} does not exist")
     if answer.status != 200:
@@ -58,12 +75,26 @@ def _path(query: HistoryQuery) -> str:
     return f"/{query.type}" if query.id is None else path_of(Ref(query.type, query.id))
 
 
+def _unseen(cursor: InHistory, versions: list[StoredResource]) -> list[StoredResource]:
+    """Those that are not newer than the last one shown, nor among those of the page before."""
+    sent = those_sent(cursor.sent, map(_name, versions))
+    return [each for each, was in zip(versions, sent, strict=True) if not was and each.last_updated <= cursor.at]
+
+
+def _name(version: StoredResource) -> str:
+    return f"{version.ref}/_history/{version.version}"
+
+
 async def _version(session: HapiSession, entry: Entry) -> StoredResource:
     if entry.resource:
         return stored(bytes(entry.resource))
     if entry.request is None:
         raise UpstreamError("HAPI answered a history with an entry that says nothing")
-    # a deletion's time is in no history: HAPI tells it when the version is read
+    # HAPI tells a deletion's time in no history, only when the version is read
     path, _, version = entry.request.url.partition("/_history/")
     kind, _, name = path.rpartition("/")
-    return await deletion(session, Ref(kind.rpartition("/")[2], name, version))
+    ref = Ref(kind.rpartition("/")[2], name, version or entry.version)
+    at = entry.response.lastModified if entry.response else None
+    if at is not None:
+        return tombstone(ref.type, ref.id, str(ref.version), at.astimezone(UTC))
+    return await deletion(session, ref)

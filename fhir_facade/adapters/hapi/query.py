@@ -45,15 +45,14 @@ IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
 _SPECIAL = re.compile(r"([\\,$|])")
 
 
-def parameters(criteria: Sequence[Criterion], *, until: datetime | None = None) -> list[Parameter]:
+def parameters(criteria: Sequence[Criterion]) -> list[Parameter]:
     """All must hold: each criterion as one or two parameters, not yet percent-encoded.
 
-    `until` leaves out what was written later. HAPI takes one lower and one upper bound of `_lastUpdated` only, so the
-    bounds of all its criteria become one pair.
+    HAPI takes one lower and one upper bound of `_lastUpdated` only, so the bounds of all its criteria become one pair.
     """
     spans = [_span(c.values[0]) for c in criteria if _is_written(c) and isinstance(c.values[0], DateValue)]
     others = [parameter for criterion in criteria if not _is_written(criterion) for parameter in rendered(criterion)]
-    return [*others, *_written_within([*spans, (None, until + TICK if until else None)])]
+    return [*others, *_written_within(spans)]
 
 
 def _is_written(criterion: Criterion) -> TypeGuard[Match]:

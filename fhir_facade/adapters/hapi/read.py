@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC
 from urllib.parse import quote
 
-from fhir_facade.adapters.hapi.content import deleted_at, stored, tombstone, version_in
-from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import Gone, NotFound
+from fhir_facade.adapters.hapi.content import bundle, deleted_at, stored, tombstone, version_in
+from fhir_facade.adapters.hapi.session import Answer, HapiSession
+from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.values import Ref, StoredResource
+
+NEWEST_VERSIONS = 100
 
 
 async def read(session: HapiSession, ref: Ref) -> StoredResource:
@@ -30,7 +33,7 @@ async def current(session: HapiSession, ref: Ref) -> StoredResource | None:
     if answer.status == 200:
         return stored(answer.body)
     if answer.status == 410:
-        return tombstone(ref.type, ref.id, version_in(answer.location), deleted_at(answer.body))
+        return await _deletion(session, Ref(ref.type, ref.id, version_in(answer.location) or None), answer)
     if answer.status in (400, 404):
         return None
     raise answer.refusal(str(ref))
@@ -45,7 +48,23 @@ async def deletion(session: HapiSession, ref: Ref) -> StoredResource:
     answer = await session.send("GET", path_of(ref))
     if answer.status != 410:
         raise answer.refusal(str(ref))
-    return tombstone(ref.type, ref.id, str(ref.version), deleted_at(answer.body))
+    return await _deletion(session, ref, answer)
+
+
+async def _deletion(session: HapiSession, ref: Ref, gone: Answer) -> StoredResource:
+    """As the 410 tells it; what it leaves out is in the history, where other servers than HAPI tell the time."""
+    at = deleted_at(gone.body)
+    if ref.version is not None and at is not None:
+        return tombstone(ref.type, ref.id, ref.version, at)
+    answer = await session.send("GET", f"{path_of(Ref(ref.type, ref.id))}/_history?_count={NEWEST_VERSIONS}")
+    if answer.status != 200:
+        raise answer.refusal(f"the history of {ref}")
+    entries = [entry for entry in bundle(answer.body).entry if ref.version in (None, entry.version)]
+    told = entries[0].response if entries else None
+    moment = at or (told.lastModified if told else None)
+    if moment is None:
+        raise UpstreamError(f"HAPI does not say when {ref} was deleted")
+    return tombstone(ref.type, ref.id, entries[0].version, moment.astimezone(UTC))
 
 
 def path_of(ref: Ref) -> str:

@@ -1,34 +1,28 @@
 """Searching HAPI: generated parameters, first pages without a stored search, later ones with it.
 
+What others write between two pages neither hides nor repeats a resource that is there all the time: the stored search
+is a fixed set that begins with the second page and leaves out what the first one held. What is new or changed since
+then has its place in that set, so it may come later than its order says.
 https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/http.html#paging
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from urllib.parse import quote, urlencode
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
 from fhir_facade.adapters.hapi.broad import is_broad, satisfies
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
-from fhir_facade.adapters.hapi.cursor import (
-    AfterFirst,
-    InHistory,
-    InStored,
-    count_sent,
-    digests,
-    opened,
-    sealed,
-    those_sent,
-)
+from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import Gone, TooLarge, UpstreamError
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
+AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -43,7 +37,8 @@ async def search(session: HapiSession, query: SearchQuery) -> Page:
         case AfterFirst() as cursor:
             return await _begin_stored(session, query, cursor)
         case InStored() as cursor:
-            return await _go_on(session, query, cursor)
+            found = await _follow(session, query.type, cursor.link)
+            return await _unsent(session, query, found, AfterFirst(cursor.sent, cursor.total))
         case InHistory():
             raise Gone("The page link belongs to a history; start the search again")
 
@@ -55,90 +50,111 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
         return Page((), total=0 if query.total or query.count == 0 else None)
     if query.count == 0:
         return Page((), total=(await _ask(session, query.type, [*narrowed, ("_summary", "count")])).total)
-    asked = [*narrowed, ("_sort", sort_keys(query.sort)), ("_offset", "0"), ("_count", str(query.count + 1))]
-    found = await _ask(session, query.type, [*asked, ("_total", "accurate")] if query.total else asked)
+    asked = [*narrowed, ("_sort", sort_keys(query.sort))]
+    if query.total:
+        asked.append(("_total", "accurate"))
+    if query.count >= AT_ONCE:
+        found = await _ask(session, query.type, [*asked, ("_count", str(query.count))])
+        return await _unsent(session, query, found, AfterFirst(b"", found.total if query.total else None))
+    found = await _ask_once(session, query.type, asked, query.count + 1)
     entries = _resources(found)
     total = found.total if query.total else None
     if len(entries) <= query.count:
         return Page(entries, total=total)
     shown = entries[: query.count]
-    at = found.meta.lastUpdated or datetime.now(UTC)
-    return Page(shown, sealed(AfterFirst(at, digests(entry.id for entry in shown), total)), total)
+    return Page(shown, sealed(AfterFirst(digests(entry.id for entry in shown), total)), total)
 
 
 async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterFirst) -> Page:
-    """The same search again, as it was when the first page was made and kept by HAPI from now on.
-
-    Written since then: left out, which keeps the order of the rest. Already shown: skipped.
-    """
-    narrowed = await _narrowed(session, query, until=cursor.at)
+    """The same search again, kept by HAPI from now on."""
+    narrowed = await _narrowed(session, query)
     if narrowed is None:
         return Page((), total=cursor.total)
-    asked = [*narrowed, ("_sort", sort_keys(query.sort)), ("_count", str(count_sent(cursor.sent) + query.count))]
-    found = await _ask(session, query.type, asked)
-    entries = _resources(found)
-    sent = those_sent(cursor.sent, (entry.id for entry in entries))
-    fresh = [position for position, was_sent in enumerate(sent) if not was_sent]
-    shown = fresh[: query.count]
-    more = len(fresh) > query.count or found.linked("next") is not None
-    after = shown[-1] + 1 if shown else len(entries)
-    following = sealed(InStored(found.id, after, cursor.total)) if more else None
-    return Page([entries[position] for position in shown], following, cursor.total)
+    asked = [*narrowed, ("_sort", sort_keys(query.sort)), ("_count", str(query.count))]
+    return await _unsent(session, query, await _ask(session, query.type, asked), cursor)
 
 
-async def _go_on(session: HapiSession, query: SearchQuery, cursor: InStored) -> Page:
-    page = {
-        "_getpages": cursor.search,
-        "_getpagesoffset": cursor.offset,
-        "_count": query.count,
-        "_bundletype": "searchset",
-    }
-    answer = await session.send("GET", f"?{urlencode(page)}")
-    if answer.status != 200:
-        raise answer.refusal("the next page of the search")
-    found = bundle(answer.body)
-    following = InStored(cursor.search, cursor.offset + query.count, cursor.total)
-    return Page(_resources(found), sealed(following) if found.linked("next") else None, cursor.total)
+async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first: AfterFirst) -> Page:
+    """What was not on the first page, of this page of a stored search or of the next one that has any of it."""
+    while True:
+        entries = _resources(found)
+        sent = those_sent(first.sent, (entry.id for entry in entries))
+        fresh = [entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent]
+        link = found.linked("next")
+        if link is None:
+            return Page(fresh, total=first.total)
+        if fresh:
+            return Page(fresh, sealed(InStored(link, first.sent, first.total)), first.total)
+        found = await _follow(session, query.type, link)
 
 
-async def _narrowed(
-    session: HapiSession, query: SearchQuery, *, until: datetime | None = None
-) -> list[Parameter] | None:
+async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none."""
     alternatives = groups(query)
     if len(alternatives) == 1 and not any(is_broad(criterion) for criterion in alternatives[0]):
-        return parameters(alternatives[0], until=until)
+        return parameters(alternatives[0])
     found = await asyncio.gather(*(_ids(session, query.type, group) for group in alternatives))
     ids = sorted(set().union(*found))
     if len(ids) > MAX_GATHERED_IDS:
         raise _too_many(MAX_GATHERED_IDS)
-    return [("_id", ",".join(ids)), *parameters((), until=until)] if ids else None
+    return [("_id", ",".join(ids))] if ids else None
 
 
 async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
     """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at."""
     broad = [criterion for criterion in group if is_broad(criterion)]
     limit = MAX_CHECKED if broad else MAX_GATHERED_IDS
-    asked = [*parameters(group), ("_sort", "_id"), ("_offset", "0"), ("_count", str(limit + 1))]
-    found = await _ask(session, type, asked if broad else [*asked, ("_elements", "id")])
-    if len(found.entry) > limit:
-        raise _too_many(limit)
-    entries = _resources(found)
+    asked = [*parameters(group), ("_sort", "_id")]
+    entries = await _all(session, type, asked if broad else [*asked, ("_elements", "id")], limit)
     return {entry.id for entry in entries if satisfies(entry.body, broad)}
+
+
+async def _all(session: HapiSession, type: str, asked: Sequence[Parameter], limit: int) -> list[StoredResource]:
+    """Every find, cheaply when there are few. TooLarge beyond the limit."""
+    found = await _ask_once(session, type, asked, AT_ONCE)
+    if len(found.entry) < AT_ONCE:
+        return _resources(found)
+    found = await _ask(session, type, [*asked, ("_count", str(limit + 1))])
+    entries = _resources(found)
+    while len(entries) <= limit:
+        link = found.linked("next")
+        if link is None:
+            return entries
+        found = await _follow(session, type, link)
+        entries += _resources(found)
+    raise _too_many(limit)
 
 
 def _too_many(limit: int) -> TooLarge:
     return TooLarge(f"HAPI cannot do this search at once, and its parts find more than {limit:,} resources; narrow it")
 
 
-async def _ask(session: HapiSession, type: str, asked: Sequence[Parameter]) -> Bundle:
-    form = urlencode(asked, quote_via=quote, safe=":,/")
+async def _ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
+    """Without a stored search, which halves the cost: HAPI then knows no next page."""
+    once = {"Cache-Control": f"no-cache, no-store, max-results={count}"}
+    return await _ask(session, type, [*asked, ("_count", str(count))], once)
+
+
+async def _ask(
+    session: HapiSession, type: str, asked: Sequence[Parameter], headers: Mapping[str, str] | None = None
+) -> Bundle:
+    form, sent = urlencode(asked, quote_via=quote, safe=":,/"), STRICT | dict(headers or {})
     if len(form) <= LONGEST_URL:
-        answer = await session.send("GET", f"/{type}?{form}", headers=STRICT)
+        answer = await session.send("GET", f"/{type}?{form}", headers=sent)
     else:
-        answer = await session.send("POST", f"/{type}/_search", form.encode(), headers=STRICT | FORM)
+        answer = await session.send("POST", f"/{type}/_search", form.encode(), headers=sent | FORM)
     if answer.status != 200:
         raise answer.refusal(f"a search of {type}")
+    return bundle(answer.body)
+
+
+async def _follow(session: HapiSession, type: str, link: str) -> Bundle:
+    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host."""
+    parts = urlsplit(link)
+    path = f"/{type}" if parts.path.endswith(f"/{type}") else ""
+    answer = await session.send("GET", f"{path}?{parts.query}")
+    if answer.status != 200:
+        raise answer.refusal("the next page of the search")
     return bundle(answer.body)
 
 

@@ -42,15 +42,7 @@ NOTHING = "0"  # the version that no resource has
 SNAPSHOT = {"X-Meta-Snapshot-Mode": "TAG,PROFILE,SECURITY_LABEL"}
 REPRESENTATION = {"Prefer": "return=representation"}
 
-CHANGES: Mapping[str, Change] = {
-    "SUCCESSFUL_CREATE": "created",
-    "SUCCESSFUL_UPDATE_AS_CREATE": "created",
-    "SUCCESSFUL_UPDATE": "updated",
-    "SUCCESSFUL_UPDATE_NO_CHANGE": "unchanged",
-    "SUCCESSFUL_DELETE": "deleted",
-    "SUCCESSFUL_DELETE_ALREADY_DELETED": "unchanged",
-    "SUCCESSFUL_DELETE_NOT_FOUND": "unchanged",
-}
+NOT_DELETED = frozenset(("SUCCESSFUL_DELETE_ALREADY_DELETED", "SUCCESSFUL_DELETE_NOT_FOUND"))
 
 Versions = Mapping[Ref, str]
 
@@ -151,7 +143,10 @@ async def _results(session: HapiSession, writes: Sequence[Write], answer: Answer
     if len(entries) != len(writes):
         raise UpstreamError("HAPI answered a transaction with another number of entries")
     found = await asyncio.gather(
-        *(_entry_result(session, write, entry) for write, entry in zip(_in_order(writes), entries, strict=True))
+        *(
+            _entry_result(session, write, entry, answer.request_id)
+            for write, entry in zip(_in_order(writes), entries, strict=True)
+        )
     )
     by_ref = {result.ref: result for result in found}
     return [by_ref[write.ref] for write in writes]
@@ -159,28 +154,32 @@ async def _results(session: HapiSession, writes: Sequence[Write], answer: Answer
 
 async def _result(session: HapiSession, write: Write, answer: Answer) -> StoredResource:
     if write.kind == "delete":
-        return await _deleted(session, write.ref, CHANGES[storage_code(answer.body)], version_in(answer.location))
-    updated: Change = "updated" if written_by(answer.body, answer.request_id) else "unchanged"
-    return stored(answer.body, change="created" if answer.status == 201 else updated)
+        return await _deleted(session, write.ref, storage_code(answer.body), version_in(answer.location))
+    return _put(answer.body, answer.request_id, created=answer.status == 201)
 
 
-async def _entry_result(session: HapiSession, write: Write, entry: Entry) -> StoredResource:
+def _put(body: bytes, request: str, *, created: bool) -> StoredResource:
+    updated: Change = "updated" if written_by(body, request) else "unchanged"
+    return stored(body, change="created" if created else updated)
+
+
+async def _entry_result(session: HapiSession, write: Write, entry: Entry, request: str) -> StoredResource:
     if entry.response is None:
         raise UpstreamError("HAPI answered a transaction with an entry that says nothing")
-    change = CHANGES[outcome_code(entry.response.outcome)]
-    if write.kind == "delete":
-        return await _deleted(session, write.ref, change, version_in(entry.response.location))
-    return stored(bytes(entry.resource), change="created" if entry.response.status.startswith("201") else change)
+    if write.kind == "put":
+        return _put(bytes(entry.resource), request, created=entry.response.status.startswith("201"))
+    return await _deleted(session, write.ref, outcome_code(entry.response.outcome), version_in(entry.response.location))
 
 
-async def _deleted(session: HapiSession, ref: Ref, change: Change, version: str) -> StoredResource:
-    """HAPI tells the time of a deletion only when it is read."""
+async def _deleted(session: HapiSession, ref: Ref, code: str, version: str) -> StoredResource:
+    """HAPI tells the time of a deletion only when it is read, and a version also of one that happened before."""
     if version:
+        change: Change = "unchanged" if code in NOT_DELETED else "deleted"
         return _as(await deletion(session, Ref(ref.type, ref.id, version)), change)
     gone = await current(session, ref)
     if gone is None:
-        return tombstone(ref.type, ref.id, NOTHING, datetime.now(UTC), change=change)
-    return _as(gone, change)
+        return tombstone(ref.type, ref.id, NOTHING, datetime.now(UTC), change="unchanged")
+    return _as(gone, "unchanged")
 
 
 def _as(deleted: StoredResource, change: Change) -> StoredResource:
