@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
 from fhir_facade.adapters.client_key_sets import HttpKeySets
-from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
-from fhir_facade.adapters.hapi.store import open_store
-from fhir_facade.adapters.intents import IntentUnit
 from fhir_facade.adapters.keys import KeyFile, open_key_file
-from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
 from fhir_facade.adapters.memory import ProcessMemory
-from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.adapters.state.postgres import PostgresState
-from fhir_facade.adapters.state.sqlite import SqliteState
-from fhir_facade.adapters.streams import ProcessStreams
+from fhir_facade.adapters.streams import PolledStreams, ProcessStreams
 from fhir_facade.adapters.system_clock import RandomIds, SystemClock
 from fhir_facade.adapters.vault import KeyFileVault
 from fhir_facade.adapters.vendors.google_health import GoogleHealth
@@ -30,19 +21,19 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.root import Root
 from fhir_facade.api.web import web_app
-from fhir_facade.errors import FacadeError
+from fhir_facade.flows.background import RunningSyncs, alongside, background
 from fhir_facade.flows.keys import refuse_lost_keys
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.sign_in import SignIn
 from fhir_facade.flows.launch.verify import TokenCache
 from fhir_facade.flows.people import patients_of
-from fhir_facade.ports import DeviceVendor, FhirStore, Locks, Ports, StateStore, UnitOfWork
+from fhir_facade.ports import DeviceVendor, Ports, StateStore, Streams
+from fhir_facade.rows.events import Event
 from fhir_facade.settings import Settings
+from fhir_facade.stores import open_stores
 from fhir_facade.values import Deployment
 
-SETTLE_EVERY_S = 5.0
-_CLOCK = SystemClock()
-_LOG = logging.getLogger(__name__)
+_CLOCK, _IDS = SystemClock(), RandomIds()
 
 
 @asynccontextmanager
@@ -52,7 +43,7 @@ async def open_ports(settings: Settings, *, guest: bool = False) -> AsyncIterato
     `guest` is a command beside a running server: it takes no lock on the data file and runs no background work.
     """
     async with AsyncExitStack() as stack:
-        store, state, unit, locks = await _stores(settings, stack, guest=guest)
+        store, state, unit, locks = await open_stores(settings, stack, _CLOCK, _IDS, guest=guest)
         keys = await _keys(settings, state)
         yield Ports(
             store=store,
@@ -60,62 +51,22 @@ async def open_ports(settings: Settings, *, guest: bool = False) -> AsyncIterato
             unit=unit,
             locks=locks,
             clock=_CLOCK,
-            ids=RandomIds(),
+            ids=_IDS,
             vault=KeyFileVault(keys),
-            streams=ProcessStreams(),
-            vendors=_vendors(settings),
+            streams=await _streams(state, stack, guest=guest),
+            vendors=_vendors(settings, stack),
             memory=ProcessMemory(),
             deployment=_deployment(settings),
         )
 
 
-async def _stores(
-    settings: Settings, stack: AsyncExitStack, *, guest: bool
-) -> tuple[FhirStore, StateStore, UnitOfWork, Locks]:
-    if settings.store == "embedded":
-        file = _data_file(settings, stack, guest=guest)
-        state = SqliteState(file)
-        await state.migrate()
-        store = EmbeddedStore(file, _CLOCK, integrity=settings.referential_integrity)
-        store.start()
-        return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
-    hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
-    rows, locks = await _state(settings, stack, guest=guest)
-    unit = IntentUnit(hapi, hapi, rows, _CLOCK, RandomIds())
-    if not guest:
-        await unit.recover()
-        sweeper = asyncio.create_task(_settle_forever(unit))
-        stack.callback(sweeper.cancel)
-    return hapi, rows, unit, locks
-
-
-async def _settle_forever(unit: IntentUnit) -> None:
-    """Settle what a crashed process left, for the life of this one."""
-    while True:
-        await asyncio.sleep(SETTLE_EVERY_S)
-        try:
-            await unit.settle()
-        except FacadeError as error:
-            _LOG.warning("intents.unsettled", extra={"error": type(error).__name__})
-
-
-async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:
-    if not settings.rows_elsewhere:
-        sqlite = SqliteState(_data_file(settings, stack, guest=guest))
-        await sqlite.migrate()
-        return sqlite, ProcessLocks()
-    postgres, locks = PostgresState(settings.database_url), PostgresLocks(settings.database_url)
-    stack.push_async_callback(postgres.close)
-    stack.push_async_callback(locks.close)
-    await postgres.migrate()
-    return postgres, locks
-
-
-def _data_file(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> SqliteFile:
-    file = SqliteFile(settings.data_file)
-    file.open(guest=guest)
-    stack.callback(file.close)
-    return file
+async def _streams(state: StateStore, stack: AsyncExitStack, *, guest: bool) -> Streams:
+    """Events also come from other processes: replicas, and commands beside a server."""
+    if guest:
+        return ProcessStreams()
+    streams = PolledStreams(state, Event)
+    await stack.enter_async_context(alongside(streams.run()))
+    return streams
 
 
 async def _keys(settings: Settings, state: StateStore) -> KeyFile:
@@ -127,7 +78,7 @@ async def _keys(settings: Settings, state: StateStore) -> KeyFile:
     return open_key_file(path, _CLOCK, create=create)
 
 
-def _vendors(settings: Settings) -> dict[str, DeviceVendor]:
+def _vendors(settings: Settings, stack: AsyncExitStack) -> dict[str, DeviceVendor]:
     """Vendors with a client id; the others are switched off."""
     if not settings.google_client_id:
         return {}
@@ -140,6 +91,7 @@ def _vendors(settings: Settings) -> dict[str, DeviceVendor]:
         client_secret=settings.google_client_secret.get_secret_value(),
         clock=_CLOCK,
     )
+    stack.push_async_callback(google.close)
     return {google.name: google}
 
 
@@ -159,10 +111,21 @@ def _deployment(settings: Settings) -> Deployment:
 
 
 def create_app(settings: Settings, ports: Ports) -> Root:
-    """The ASGI application: /fhir on its own fast path, everything else on FastAPI."""
-    observer, tokens = Observer(), TokenCache(ports)
+    """The ASGI application: /fhir on its own fast path, everything else on FastAPI. `close` it."""
+    observer, tokens, syncs, key_sets = Observer(), TokenCache(ports), RunningSyncs(ports), HttpKeySets()
     trusted = parse_networks(settings.trusted_proxies)
     fhir = FhirApi(ports, tokens.verify, observer, trusted)
-    sign_in = SignIn(ports, Issuer(settings.base_url), HttpKeySets(), partial(patients_of, ports))
+    sign_in = SignIn(ports, Issuer(settings.base_url), key_sets, partial(patients_of, ports))
     oauth = OAuthDeps(sign_in, settings.plain_loopback, trusted)
-    return Root(fhir, web_app(WebDeps(oauth, tokens, observer, settings.sync_lookback_days)))
+    return Root(fhir, web_app(WebDeps(oauth, tokens, observer, syncs)), syncs.stop, (syncs.close, key_sets.close))
+
+
+@asynccontextmanager
+async def running(settings: Settings, ports: Ports) -> AsyncIterator[Root]:
+    """The application and what it does unasked, for the life of the block."""
+    app = create_app(settings, ports)
+    try:
+        async with background(ports):
+            yield app
+    finally:
+        await app.close()

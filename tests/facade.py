@@ -51,7 +51,11 @@ async def embedded_facade(folder: Path, **settings: Any) -> AsyncIterator[Facade
     """A facade on an embedded store in `folder`."""
     chosen = Settings(data_dir=folder, public_url=PUBLIC, **settings)
     async with open_ports(chosen) as ports:
-        yield Facade(chosen, ports, create_app(chosen, ports))
+        app = create_app(chosen, ports)
+        try:
+            yield Facade(chosen, ports, app)
+        finally:
+            await app.close()
 
 
 def free_port() -> int:

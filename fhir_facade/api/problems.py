@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from fhir_facade.errors import FacadeError, TooManyRequests, Unauthenticated
+from fhir_facade.api.dependencies import record_refusal
+from fhir_facade.errors import FacadeError, NotScorable, TooManyRequests, Unauthenticated, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -20,20 +23,38 @@ def install(app: FastAPI) -> None:
 
 
 def problem(
-    status: int, title: str, detail: str, request_id: str, headers: dict[str, str] | None = None
+    status: int,
+    title: str,
+    detail: str,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
+    **more: str,
 ) -> JSONResponse:
+    """`more` are extension members, e.g. `field`, `reason`."""
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": request_id}
-    return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})}, media_type=MEDIA_TYPE)
+    all_headers = {"Cache-Control": "no-store", **(headers or {})}
+    return JSONResponse({**content, **more}, status, all_headers, media_type=MEDIA_TYPE)
 
 
 async def _facade_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FacadeError)
+    try:
+        await record_refusal(request, error)
+    except Unavailable as unrecorded:
+        error = unrecorded
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_s)
-    return problem(error.status, error.code, str(error), _request_id(request), headers)
+    return problem(error.status, error.code, str(error), _request_id(request), headers, **_extensions(error))
+
+
+def _extensions(error: FacadeError) -> dict[str, str]:
+    """Which member is wrong, and a word for programs, where the error knows them."""
+    found = {"field": error.issues[0].expression}
+    found["reason"] = error.reason if isinstance(error, NotScorable) else None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from fastapi import FastAPI
 
 from fhir_facade.api.fhir import FhirApi
@@ -13,9 +15,18 @@ WELL_KNOWN = "/fhir/.well-known/"
 class Root:
     """Splits by path only. Ports are opened by whoever serves, so there is no lifespan to run."""
 
-    def __init__(self, fhir: FhirApi, web: FastAPI) -> None:
+    def __init__(
+        self,
+        fhir: FhirApi,
+        web: FastAPI,
+        stop: Callable[[], None] = lambda: None,
+        closing: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        """`stop` lets those who wait have an answer, `closing` ends what belongs to the application."""
         self._fhir = fhir
         self.web = web
+        self.stop = stop
+        self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -24,3 +35,8 @@ class Root:
                 await self._fhir(scope, receive, send)
                 return
         await self.web(scope, receive, send)
+
+    async def close(self) -> None:
+        """End what was begun and still goes on; after the last request."""
+        for close in self._closing:
+            await close()

@@ -12,6 +12,7 @@ from fhir_facade.api.dependencies import WebDeps
 from fhir_facade.api.oauth.routes import oauth_routes
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.render import assets
+from fhir_facade.api.v1 import callback, connections, scores, vitals
 from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
 from fhir_facade.ports import Ports
 
@@ -28,7 +29,8 @@ def web_app(deps: WebDeps) -> FastAPI:
     )
     app.state.deps = deps
     problems.install(app)
-    app.include_router(health.router)
+    for part in (health, callback, connections, scores, vitals):
+        app.include_router(part.router)
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.append(assets())
     app.add_middleware(Observed, ports=deps.ports, observer=deps.observer)

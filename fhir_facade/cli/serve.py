@@ -9,7 +9,9 @@ import socket
 import uvicorn
 
 from fhir_facade.adapters import logs
-from fhir_facade.app import create_app, open_ports
+from fhir_facade.app import open_ports, running
+from fhir_facade.errors import FacadeError
+from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 
 SHUTDOWN_S = 10
@@ -40,9 +42,9 @@ def _bind(settings: Settings) -> socket.socket:
 
 
 async def _serve(settings: Settings, listening: socket.socket) -> None:
-    async with open_ports(settings) as ports:
+    async with open_ports(settings) as ports, running(settings, ports) as app:
         config = uvicorn.Config(
-            create_app(settings, ports),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -51,8 +53,30 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             timeout_graceful_shutdown=SHUTDOWN_S,
             proxy_headers=False,
         )
-        _LOG.info("serve.listening", extra={"url": settings.base_url, "store": settings.store})
-        await uvicorn.Server(config).serve(sockets=[listening])
+        await _tell_what_is_down(ports)
+        await _Server(config, settings).serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Tells its addresses once it answers there."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        base = self._settings.base_url
+        addresses = {"portal": f"{base}/", "fhir": self._settings.fhir_url, "docs": f"{base}/docs"}
+        _LOG.info("serve.listening", extra={"url": base, **addresses, "store": self._settings.store})
+
+
+async def _tell_what_is_down(ports: Ports) -> None:
+    """A store that is down is no reason not to start: /health says 503, and calls are answered once it is back."""
+    try:
+        await ports.store.ping()
+    except FacadeError as error:
+        _LOG.warning("serve.store_down", extra={"error": str(error), "until": "calls answer 503 until it is back"})
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

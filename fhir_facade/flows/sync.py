@@ -16,20 +16,25 @@ import msgspec
 
 from fhir_facade.errors import Conflict, MissingScope, NotFound, VendorError, VendorThrottled
 from fhir_facade.flows.connect import ConnectionView, view
+from fhir_facade.flows.score import rescore
 from fhir_facade.flows.wearables.acting import reachable
 from fhir_facade.flows.wearables.changes import changes, window_of
 from fhir_facade.flows.wearables.reader import FINAL, Reader, permitted_scopes, refresh_settings
 from fhir_facade.flows.wearables.stored import stored_observations
 from fhir_facade.flows.wearables.writer import Written, close_run, open_run, write_changes
-from fhir_facade.ports import Ports
-from fhir_facade.rows import Put
+from fhir_facade.ports import Ports, StateTransaction
+from fhir_facade.rows import Append, Put
 from fhir_facade.rows.connections import Connection, Cursor
+from fhir_facade.rows.events import Event
 from fhir_facade.values import Interaction, Principal
 from mappers.google_health import to_observations
 from mappers.observation import MapContext
 
 EVERY: Final = timedelta(hours=6)
 """How long after a sync the next one is due."""
+
+AGAIN_AFTER: Final = timedelta(minutes=1)
+"""How long after a first sync that failed the next one is due; doubled with each further one, up to `EVERY`."""
 
 GIVE_UP_AFTER: Final = 2
 """So many data types in a row that fail at the vendor end a sync: the vendor is down."""
@@ -85,7 +90,13 @@ async def sync(ports: Ports, principal: Principal, connection_id: str, *, full: 
 
 
 async def synchronise(ports: Ports, connection_id: str, *, full: bool = False) -> SyncReport:
-    """The same for the facade's own jobs. One sync of a connection runs at a time."""
+    """The same for the facade's own jobs. One sync of a connection runs at a time; the score follows."""
+    report = await _synchronise(ports, connection_id, full=full)
+    await rescore(ports, report.connection.patient)
+    return report
+
+
+async def _synchronise(ports: Ports, connection_id: str, *, full: bool) -> SyncReport:
     async with ports.locks.hold(f"sync|{connection_id}"):
         connection = await ports.state.read(lambda tx: tx.get(Connection, connection_id))
         if connection is None:
@@ -194,13 +205,33 @@ async def _finish(reader: Reader, course: _Course) -> ConnectionView:
     """Write how it went into the connection, unless it was removed meanwhile."""
     ports, now = reader.ports, reader.ports.clock.now()
     state = course.state or _state(reader, course)
-    values: dict[str, Any] = {"state": state, "last_error": course.error, "leased_until": None}
-    values["due_at"] = None if course.state else now + (course.retry_after or EVERY)
+    failures = reader.connection.failures + 1 if state == "error" else 0
+    values: dict[str, Any] = {
+        "state": state,
+        "last_error": course.error,
+        "leased_until": None,
+        "failures": failures,
+        "due_at": None if course.state else now + (course.retry_after or pause(failures)),
+    }
     if any(metric.error is None for metric in course.metrics.values()):
         values["last_sync_at"] = now
-    where = [("id", "=", reader.connection.id)]
-    changed = await ports.state.write(lambda tx: tx.change(Connection, where, **values))
-    return view(ports, changed[0] if changed else msgspec.structs.replace(reader.connection, **values))
+
+    def work(tx: StateTransaction) -> Connection:
+        changed = tx.change(Connection, [("id", "=", reader.connection.id)], **values)
+        tx.apply(*(Append(_event(now, each)) for each in changed))
+        return changed[0] if changed else msgspec.structs.replace(reader.connection, **values)
+
+    return view(ports, await ports.state.write(work))
+
+
+def pause(failures: int) -> timedelta:
+    """Until the next sync, after so many in a row that failed."""
+    return EVERY if failures == 0 else min(AGAIN_AFTER * 2 ** min(failures - 1, 20), EVERY)
+
+
+def _event(now: datetime, connection: Connection) -> Event:
+    data = msgspec.json.encode({"connection": connection.id, "state": connection.state}).decode()
+    return Event(at=now, topic="sync", kind="ended", patient=connection.patient, data=data)
 
 
 def _state(reader: Reader, course: _Course) -> str:

@@ -16,7 +16,7 @@ class Connection(Row, frozen=True, kw_only=True):
 
     `account` is the vendor's user id, known after consent; `scopes` what was granted; `zone` the person's current IANA
     zone as the vendor tells it. `device` and `consent` are ids of resources. A job may start at `due_at`, and
-    `leased_until` belongs to the process that works on it.
+    `leased_until` belongs to the process that works on it; `failures` counts the syncs in a row that read nothing.
     """
 
     id: str
@@ -33,6 +33,7 @@ class Connection(Row, frozen=True, kw_only=True):
     last_error: str | None = None
     due_at: datetime | None = None
     leased_until: datetime | None = None
+    failures: int = 0
 
 
 @table("connection_tokens", ("connection",))

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from fhir_facade.access.check import Deny
-from fhir_facade.access.policy import Ask, decide
-from fhir_facade.errors import BadRequest, FacadeError, Forbidden, NotFound, Unauthenticated
-from fhir_facade.interactions.circle import circle
+from fhir_facade.errors import BadRequest, FacadeError, NotFound
+from fhir_facade.flows.admission import refusal
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.rows.connections import Connection
@@ -20,12 +18,15 @@ SYNC: Final = Principal(kind="engine", name="sync")
 """Who writes what a wearable measured."""
 
 
-async def acting_patient(ports: Ports, principal: Principal, patient: str | None) -> str:
-    """The patient somebody may connect a wearable for: the given one, or the one in context. NotFound, Forbidden."""
+async def acting_patient(
+    ports: Ports, principal: Principal, patient: str | None, asked: Interaction = Interaction.CREATE
+) -> str:
+    """The patient somebody may connect a wearable for (or, with READ, see the connections of): the given one, or the
+    one in context. NotFound, Forbidden."""
     wanted = patient or principal.patient
     if wanted is None:
         raise BadRequest('Say which patient: pass "patient" with the id, or use a token with a patient in context.')
-    refused = await _refusal(ports, principal, wanted, Interaction.CREATE)
+    refused = await _refusal(ports, principal, wanted, asked)
     if refused is not None:
         raise refused
     await dispatch(ports, SYNC, FhirRequest(Interaction.READ, "Patient", wanted))
@@ -54,12 +55,5 @@ def _absent(connection_id: str) -> NotFound:
 
 
 async def _refusal(ports: Ports, principal: Principal, patient: str, asked: Interaction) -> FacadeError | None:
-    decision = decide(principal, Ask(asked, "Observation", circle=await circle(ports, principal)))
-    if isinstance(decision, Deny):
-        return Unauthenticated(decision.reason) if decision.kind == "unauthenticated" else Forbidden(decision.reason)
     probe = {"resourceType": "Observation", "subject": {"reference": f"Patient/{patient}"}}
-    if asked is Interaction.READ:
-        allowed = decision.check.may_leave(probe)
-    else:
-        allowed = decision.check.may_write(None, probe) is None
-    return None if allowed else NotFound(f"Patient/{patient} is not there")
+    return await refusal(ports, principal, asked, probe, patient)

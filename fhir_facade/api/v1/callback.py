@@ -1,0 +1,68 @@
+"""Where the vendor sends the browser back: on to the portal when somebody is signed in there, else a page that tells.
+
+https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from fhir_facade.api.dependencies import deps_of
+from fhir_facade.api.oauth.browser import browser_of
+from fhir_facade.api.pages.render import page, see_other
+from fhir_facade.api.v1.connections import CALLBACK
+from fhir_facade.errors import BadRequest, FacadeError
+from fhir_facade.flows.connect import ConnectionView, finish
+from fhir_facade.flows.launch.verify import principal_of_account
+from fhir_facade.flows.sessions import SignedIn
+from fhir_facade.flows.wearables.acting import may_see
+
+DENIED: Final = 403
+FAILED: Final = {"not-linked": 409}
+TEMPLATE: Final = "connection/returned.html"
+
+router = APIRouter(tags=["wearables"])
+
+
+@router.get(CALLBACK, responses={303: {"description": "The connection, in the portal"}})
+async def callback(request: Request) -> Response:
+    """Complete a connection by its single-use `state`."""
+    deps, query = deps_of(request), request.query_params
+    browser = await browser_of(deps.oauth, request)
+    signed_in = browser.signed_in
+    try:
+        connection = await finish(
+            deps.ports,
+            state=query.get("state", ""),
+            code=query.get("code"),
+            error=query.get("error"),
+            session=None if signed_in is None else signed_in.session.hash,
+        )
+    except BadRequest as error:
+        return _problem(request, error.status, "returned.stale")
+    except FacadeError as error:
+        return _problem(request, error.status, "returned.unavailable")
+    if signed_in is not None and await _sees(request, signed_in, connection):
+        return see_other(f"/connections/{connection.id}")
+    return _told(request, connection)
+
+
+async def _sees(request: Request, signed_in: SignedIn, connection: ConnectionView) -> bool:
+    """A connection begun with a token may come back in a browser where somebody else is signed in."""
+    return await may_see(deps_of(request).ports, principal_of_account(signed_in.account), connection.patient)
+
+
+def _told(request: Request, connection: ConnectionView) -> Response:
+    if connection.last_error is None:
+        return page(request, TEMPLATE, title="returned.title", text="returned.done", detail="", good=True)
+    if "code" not in request.query_params or "error" in request.query_params:
+        return _problem(request, DENIED, "returned.denied")
+    return _problem(request, FAILED.get(connection.state, 502), "returned.failed", detail=connection.last_error)
+
+
+def _problem(request: Request, status: int, text: str, **values: Any) -> Response:
+    shown = {"detail": "", **values}
+    return page(request, TEMPLATE, status=status, title="returned.problem", text=text, good=False, **shown)

@@ -1,0 +1,171 @@
+"""Work that outlives the request that began it, or that nobody asks for: synchronisations and what falls due.
+
+A connection that is due is leased in its own row, so that any process can take it over when this one dies.
+https://www.postgresql.org/docs/15/explicit-locking.html tells why the row, not the process, has to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from fhir_facade.errors import FacadeError
+from fhir_facade.flows.launch.sweep import sweep
+from fhir_facade.flows.sync import SyncReport, pause, synchronise
+from fhir_facade.ports import Ports, StateTransaction
+from fhir_facade.rows.connections import Connection
+
+LEASE: Final = timedelta(minutes=2)
+AT_ONCE: Final = 4
+LOOK_EVERY_S: Final = 5.0
+SWEEP_EVERY_S: Final = 900.0
+GRACE_S: Final = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def alongside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `works` for the life of the block; afterwards they are cancelled and over."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def again_and_again(name: str, every_s: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Do it, wait, do it again. What fails is logged without its text, which could name a person, and tried again."""
+    while True:
+        try:
+            await work()
+        except FacadeError as error:
+            _LOG.warning("background.failed", extra={"work": name, "error": type(error).__name__})
+        except Exception:  # noqa: BLE001 - a defect in one round must not end all further ones
+            _LOG.exception("background.defect", extra={"work": name})
+        await asyncio.sleep(every_s)
+
+
+# --- synchronisations of this process -------------------------------------------------------------------------
+
+
+class RunningSyncs:
+    """The synchronisations under way in this process. They go on when the one who asked goes away."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._running: dict[tuple[str, bool], asyncio.Task[SyncReport]] = {}
+        self._stopping = asyncio.Event()
+
+    async def wait_for(self, connection_id: str, *, full: bool = False, wait_s: float) -> SyncReport | None:
+        """Begin a sync, or join the same one under way; its report, or None when it takes longer than `wait_s`.
+
+        Access is the caller's business. Errors as of `synchronise`.
+        """
+        task = self._begin(connection_id, full=full)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait([task, stopping], timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        return task.result() if task.done() and not task.cancelled() else None
+
+    def stop(self) -> None:
+        """Whoever waits gets an answer now: the process is about to end."""
+        self._stopping.set()
+
+    async def close(self) -> None:
+        """Give what runs a moment, then end it: the next sync ends in the same state."""
+        self.stop()
+        running = list(self._running.values())
+        if running:
+            await asyncio.wait(running, timeout=GRACE_S)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _begin(self, connection_id: str, *, full: bool) -> asyncio.Task[SyncReport]:
+        key = (connection_id, full)
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(synchronise(self._ports, connection_id, full=full))
+            self._running[key] = task
+            task.add_done_callback(lambda done: self._ended(key, done))
+        return task
+
+    def _ended(self, key: tuple[str, bool], task: asyncio.Task[SyncReport]) -> None:
+        del self._running[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.warning("sync.failed", extra={"error": type(error).__name__})
+
+
+# --- synchronisations that are due ----------------------------------------------------------------------------
+
+
+async def sync_due(ports: Ports, *, at_once: int = AT_ONCE) -> int:
+    """Synchronise everything that is due and not leased, so many at once; how many there were."""
+    done = 0
+    while leased := await ports.state.write(lambda tx: _lease(tx, ports.clock.now(), at_once)):
+        await asyncio.gather(*(_sync_leased(ports, each) for each in leased))
+        done += len(leased)
+    return done
+
+
+def _lease(tx: StateTransaction, now: datetime, most: int) -> list[Connection]:
+    """Connections that belong to this process until the lease ends."""
+    due = [
+        each
+        for free in (("leased_until", "=", None), ("leased_until", "<=", now))
+        for each in tx.find(Connection, ("due_at", "<=", now), free, order=("due_at",), limit=most)
+    ]
+    leased: list[Connection] = []
+    for each in due[:most]:
+        unchanged = [("id", "=", each.id), ("due_at", "=", each.due_at), ("leased_until", "=", each.leased_until)]
+        leased += tx.change(Connection, unchanged, leased_until=now + LEASE)
+    return leased
+
+
+async def _sync_leased(ports: Ports, connection: Connection) -> None:
+    try:
+        async with alongside(_keep_lease(ports, connection.id)):
+            await synchronise(ports, connection.id)
+    except FacadeError as error:
+        _LOG.warning("sync.due.failed", extra={"error": type(error).__name__})
+        await _push_back(ports, connection)
+    except Exception:  # noqa: BLE001 - a defect must not be met again at once, and not end the other syncs
+        _LOG.exception("sync.due.defect")
+        await _push_back(ports, connection)
+
+
+async def _keep_lease(ports: Ports, connection_id: str) -> None:
+    """Renew the lease as long as this process lives and works on it."""
+    while True:
+        await asyncio.sleep(LEASE.total_seconds() / 3)
+        where = [("id", "=", connection_id), ("leased_until", "!=", None)]
+        until = ports.clock.now() + LEASE
+        with suppress(FacadeError):
+            await ports.state.write(lambda tx: tx.change(Connection, where, leased_until=until))  # noqa: B023
+
+
+async def _push_back(ports: Ports, connection: Connection) -> None:
+    failures = connection.failures + 1
+    values = {"failures": failures, "due_at": ports.clock.now() + pause(failures), "leased_until": None}
+    await ports.state.write(lambda tx: tx.change(Connection, [("id", "=", connection.id)], **values))
+
+
+# --- all of it ------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def background(ports: Ports) -> AsyncIterator[None]:
+    """Everything a serving process does unasked, for the life of the block."""
+    async with alongside(
+        again_and_again("sync", LOOK_EVERY_S, lambda: sync_due(ports)),
+        again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
+    ):
+        yield

@@ -1,0 +1,257 @@
+"""The health score of a person: computed from the record by its engine, stored as one Observation per day.
+
+https://doi.org/10.1161/CIR.0000000000001078, https://hl7.org/fhir/R4/observation.html
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from fhir_facade.errors import Conflict, FacadeError, NotScorable
+from fhir_facade.fhir.document import decimal_dumps, decimal_loads, equal_values
+from fhir_facade.flows.admission import UNKNOWN, Origin, admit
+from fhir_facade.flows.wearables.records import transaction
+from fhir_facade.interactions.dispatch import dispatch
+from fhir_facade.ports import Ports, StateTransaction
+from fhir_facade.rows import Append
+from fhir_facade.rows.accounts import Account
+from fhir_facade.rows.connections import Connection
+from fhir_facade.rows.events import Event
+from fhir_facade.rules.score import compute
+from fhir_facade.rules.score.composite import Refused, own_day
+from fhir_facade.rules.score.inputs import NEEDED, Need
+from fhir_facade.rules.score.resource import engine_device
+from fhir_facade.values import FhirRequest, Interaction, Principal
+from terminology.canonical import HEALTH_SCORE, OBSERVATION_CATEGORY
+
+ENGINE: Final = Principal(kind="engine", name="score")
+CODE: Final = (HEALTH_SCORE, "le8-composite")
+ATTEMPTS: Final = 3
+_LOG = logging.getLogger(__name__)
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the eight: `points` is None when it is missing, and `absent` then says why, as a code of
+    data-absent-reason. `notes` are codes of score-note, e.g. `estimated`."""
+
+    code: str
+    name: str
+    points: float | None
+    absent: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A score as a person reads it. `value` is None when nothing is known, `category` unless the score is final."""
+
+    observation: str
+    day: str
+    status: str
+    value: float | None
+    category: str | None
+    parts: tuple[Part, ...]
+    missing: tuple[str, ...]
+    explanation: str
+    next_step: str | None
+    disclaimer: str
+
+
+async def compute_score(
+    ports: Ports, principal: Principal, patient_id: str, *, day: date | None = None, origin: Origin = UNKNOWN
+) -> bytes:
+    """Compute and store the score of one day (None: the person's own today); the Observation as the caller reads it.
+
+    The same record, day and algorithm version give the same Observation under the same id: a repeat writes nothing.
+    NotFound: absent or not the caller's. Forbidden. NotScorable with the reason.
+    """
+    await admit(ports, principal, Interaction.READ, _probe(patient_id), patient=patient_id, origin=origin)
+    stored = await _computed(ports, patient_id, day)
+    request = FhirRequest(Interaction.READ, "Observation", stored, request_id=origin.request_id, address=origin.address)
+    return (await dispatch(ports, principal, request)).body
+
+
+async def latest_score(
+    ports: Ports, principal: Principal, patient_id: str, *, origin: Origin = UNKNOWN
+) -> bytes | None:
+    """The newest score the caller may see; None when there is none. Forbidden."""
+    params = (
+        ("patient", patient_id),
+        ("code", "|".join(CODE)),
+        ("status", "final,preliminary"),
+        ("_sort", "-date"),
+        ("_count", "1"),
+    )
+    request = FhirRequest(
+        Interaction.SEARCH_TYPE, "Observation", params=params, request_id=origin.request_id, address=origin.address
+    )
+    found = _resources((await dispatch(ports, principal, request)).body)
+    return found[0] if found else None
+
+
+async def rescore(ports: Ports, patient_id: str) -> None:
+    """Compute today's score after the record changed. A person who cannot be scored is no failure; any other one is
+    logged and left to the next time, so that what changed the record stands."""
+    try:
+        await _computed(ports, patient_id, None)
+    except NotScorable:
+        return
+    except FacadeError as error:
+        _LOG.warning("score.failed", extra={"error": type(error).__name__})
+
+
+def summary_of(observation: bytes) -> Summary:
+    """The score Observation in plain members."""
+    resource = decimal_loads(observation)
+    parts = tuple(_part(component) for component in resource["component"])
+    explanation, *advice, disclaimer = (note["text"] for note in resource["note"])
+    return Summary(
+        observation=f"Observation/{resource['id']}",
+        day=resource["effectivePeriod"]["end"],
+        status=resource["status"],
+        value=_value(resource),
+        category=next((_code(concept) for concept in resource.get("interpretation", ())), None),
+        parts=parts,
+        missing=tuple(part.name for part in parts if part.points is None),
+        explanation=explanation,
+        next_step=next(iter(advice), None),
+        disclaimer=disclaimer,
+    )
+
+
+def _part(component: Mapping[str, Any]) -> Part:
+    absent = component.get("dataAbsentReason")
+    return Part(
+        code=_code(component["code"]),
+        name=component["code"]["text"],
+        points=_value(component),
+        absent=None if absent is None else _code(absent),
+        notes=tuple(_code(note) for note in component.get("interpretation", ())),
+    )
+
+
+def _value(part: Mapping[str, Any]) -> float | None:
+    quantity = part.get("valueQuantity")
+    return None if quantity is None else float(quantity["value"])
+
+
+def _code(concept: Mapping[str, Any]) -> str:
+    return str(concept["coding"][0]["code"])
+
+
+def _probe(patient_id: str) -> Resource:
+    """What a score looks like to the access rules."""
+    system, code = CODE
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [{"system": OBSERVATION_CATEGORY, "code": "survey"}]}],
+        "code": {"coding": [{"system": system, "code": code}]},
+        "subject": {"reference": f"Patient/{patient_id}"},
+    }
+
+
+# --- computing ------------------------------------------------------------------------------------------------
+
+
+async def _computed(ports: Ports, patient_id: str, day: date | None) -> str:
+    """The id of the stored score."""
+    patient = decimal_loads((await dispatch(ports, ENGINE, FhirRequest(Interaction.READ, "Patient", patient_id))).body)
+    zone = await ports.state.read(lambda tx: _zone(tx, patient_id))
+    day = day or own_day(ports.clock.now(), zone)
+    observations = [each for need in NEEDED for each in await _known(ports, patient_id, need, day)]
+    result = compute(
+        observations,
+        patient_id=patient_id,
+        birth_date=patient.get("birthDate"),
+        zone=zone,
+        day=day,
+        language=_language(patient),
+    )
+    if isinstance(result, Refused):
+        raise NotScorable(result.text, reason=result.reason, expression="Patient.birthDate")
+    await _store(ports, result)
+    return str(result["id"])
+
+
+def _zone(tx: StateTransaction, patient_id: str) -> str | None:
+    """Where the person's day begins: as the wearable says, else as the account says."""
+    wearables = tx.find(Connection, ("patient", "=", patient_id), ("zone", "!=", None), order=("-last_sync_at",))
+    accounts = tx.find(Account, ("patient_id", "=", patient_id), limit=1)
+    return next((wearable.zone for wearable in wearables), None) or next((each.zone for each in accounts), None)
+
+
+def _language(patient: Mapping[str, Any]) -> str:
+    """The language the person wants to be spoken to; English when none is known."""
+    spoken = sorted(patient.get("communication", ()), key=lambda each: not each.get("preferred", False))
+    codes = (coding.get("code") for each in spoken for coding in each.get("language", {}).get("coding", ()))
+    return next((code for code in codes if code), "en")
+
+
+async def _known(ports: Ports, patient_id: str, need: Need, day: date) -> list[Resource]:
+    """The newest Observations of one need. A day more on both ends: the store compares dates by UTC."""
+    params = (
+        ("patient", patient_id),
+        ("code", ",".join("|".join(code) for code in need.codes)),
+        ("date", f"ge{(day - timedelta(days=need.lookback_days + 1)).isoformat()}"),
+        ("date", f"le{(day + timedelta(days=1)).isoformat()}"),
+        ("_sort", "-date"),
+        ("_count", str(need.limit)),
+    )
+    response = await dispatch(ports, ENGINE, FhirRequest(Interaction.SEARCH_TYPE, "Observation", params=params))
+    return [decimal_loads(body) for body in _resources(response.body)]
+
+
+class _Entry(msgspec.Struct):
+    resource: msgspec.Raw
+
+
+class _Bundle(msgspec.Struct):
+    entry: list[_Entry] = []
+
+
+_BUNDLE = msgspec.json.Decoder(_Bundle)
+
+
+def _resources(bundle: bytes) -> list[bytes]:
+    return [bytes(entry.resource) for entry in _BUNDLE.decode(bundle).entry]
+
+
+# --- storing --------------------------------------------------------------------------------------------------
+
+
+async def _store(ports: Ports, score: Resource) -> None:
+    """Write what is new, with its event; nothing when the same score is there already."""
+    for attempt in range(1, ATTEMPTS + 1):
+        wanted = [each for each in (engine_device(), score) if not await _is_stored(ports, each)]
+        if score not in wanted:
+            return
+        try:
+            await dispatch(ports, ENGINE, transaction(wanted), rows=[Append(_event(ports, score))])
+        except Conflict:  # two first scores at once both write the engine's Device
+            if attempt == ATTEMPTS:
+                raise
+        else:
+            return
+
+
+async def _is_stored(ports: Ports, resource: Resource) -> bool:
+    params = (("_id", resource["id"]),)
+    request = FhirRequest(Interaction.SEARCH_TYPE, resource["resourceType"], params=params)
+    found = _resources((await dispatch(ports, ENGINE, request)).body)
+    return any(equal_values(body, decimal_dumps(resource)) for body in found)
+
+
+def _event(ports: Ports, score: Resource) -> Event:
+    data = msgspec.json.encode({"observation": f"Observation/{score['id']}", "status": score["status"]}).decode()
+    patient = score["subject"]["reference"].removeprefix("Patient/")
+    return Event(at=ports.clock.now(), topic="score", kind="computed", patient=patient, data=data)

@@ -1,0 +1,58 @@
+"""Opens the stores a deployment names: one SQLite file, or HAPI beside SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Final
+
+from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
+from fhir_facade.adapters.hapi.store import open_store
+from fhir_facade.adapters.intents import IntentUnit
+from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
+from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.state.postgres import PostgresState
+from fhir_facade.adapters.state.sqlite import SqliteState
+from fhir_facade.flows.background import again_and_again, alongside
+from fhir_facade.ports import Clock, FhirStore, Ids, Locks, StateStore, UnitOfWork
+from fhir_facade.settings import Settings
+
+SETTLE_EVERY_S: Final = 5.0
+
+
+async def open_stores(
+    settings: Settings, stack: AsyncExitStack, clock: Clock, ids: Ids, *, guest: bool
+) -> tuple[FhirStore, StateStore, UnitOfWork, Locks]:
+    """The FHIR store, the facade's own rows, and what writes both; closed with `stack`."""
+    if settings.store == "embedded":
+        file = _data_file(settings, stack, guest=guest)
+        state = SqliteState(file)
+        await state.migrate()
+        store = EmbeddedStore(file, clock, integrity=settings.referential_integrity)
+        store.start()
+        return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
+    hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
+    rows, locks = await _state(settings, stack, guest=guest)
+    unit = IntentUnit(hapi, hapi, rows, clock, ids)
+    if not guest:
+        await unit.recover()
+        await stack.enter_async_context(alongside(again_and_again("settle", SETTLE_EVERY_S, unit.settle)))
+    return hapi, rows, unit, locks
+
+
+async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:
+    if not settings.rows_elsewhere:
+        sqlite = SqliteState(_data_file(settings, stack, guest=guest))
+        await sqlite.migrate()
+        return sqlite, ProcessLocks()
+    postgres, locks = PostgresState(settings.database_url), PostgresLocks(settings.database_url)
+    stack.push_async_callback(postgres.close)
+    stack.push_async_callback(locks.close)
+    await postgres.migrate()
+    return postgres, locks
+
+
+def _data_file(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> SqliteFile:
+    file = SqliteFile(settings.data_file)
+    file.open(guest=guest)
+    stack.callback(file.close)
+    return file

@@ -1,0 +1,476 @@
+"""An app connects a wearable over REST, reads it, sees the score, types in readings and disconnects."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fhir_facade.app import create_app
+from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.launch.opaque import csrf_token
+from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.launch.tokens import mint_token
+from fhir_facade.flows.sessions import sign_in_with_password
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.connections import Connection
+from fhir_facade.rows.events import Event
+from fhir_facade.settings import Settings
+from fhir_facade.simulator.data_types import SCOPES, SLEEP
+from tests.facade import PUBLIC
+from tests.wearables import ALEX, SAM, World
+
+CONNECTIONS = "/api/v1/connections"
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Api:
+    """The convenience API of a world with a wearable vendor."""
+
+    world: World
+    app: object
+
+    def browser(self, **headers: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC, headers=headers)
+
+    async def app_of(self, patient: str | None = "p1", scope: str = "patient/*.cruds") -> httpx.AsyncClient:
+        """A client with a token."""
+        token = await mint_token(self.world.ports, scope=scope, patient=patient)
+        return self.browser(Authorization=f"Bearer {token}")
+
+    async def signed_in(self, username: str = "ann", patient: str = "p1") -> tuple[httpx.AsyncClient, str]:
+        """A browser with a portal session, and the CSRF token of its pages."""
+        account = NewAccount(username=username, password=PASSWORD, role="patient", patient_id=patient)
+        await add_account(self.world.ports, account)
+        cookie = await sign_in_with_password(
+            self.world.ports, username=username, password=PASSWORD, old_cookie=None, caller=Caller()
+        )
+        return self.browser(Cookie=f"fhir_facade={cookie}"), csrf_token(cookie)
+
+    async def connected(self, app: httpx.AsyncClient, account: str = ALEX, scopes=tuple(SCOPES), **asked) -> str:
+        """The id of a connection that went all the way through the vendor."""
+        begun = (await app.post(CONNECTIONS, json={"vendor": "google-health", **asked})).json()
+        redirect = await self.world.click(begun["authorize_url"], account, scopes)
+        await self.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+        return begun["id"]
+
+    async def rows(self, row, *where):
+        return await self.world.ports.state.read(lambda tx: tx.find(row, *where))
+
+
+@pytest.fixture
+async def api(world, tmp_path: Path):
+    app = create_app(Settings(data_dir=tmp_path, public_url=PUBLIC), world.ports)
+    yield Api(world, app)
+    await app.close()
+
+
+# --- refusals -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        pytest.param({"vendor": "wristwatch"}, 400, "google-health", id="unknown vendor"),
+        pytest.param({}, 400, "vendor", id="no vendor"),
+        pytest.param({"vendor": "google-health", "colour": "red"}, 400, "colour", id="unknown member"),
+        pytest.param({"vendor": "google-health", "patient": "p2"}, 404, "Patient/p2 is not there", id="foreign patient"),
+        pytest.param({"vendor": "google-health", "patient": "p9"}, 404, "Patient/p9 is not there", id="absent patient"),
+    ],
+)
+async def test_what_cannot_be_connected_says_why(api, body, status, word):
+    app = await api.app_of("p1")
+
+    answer = await app.post(CONNECTIONS, json=body)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert word in answer.json()["detail"]
+    assert await api.rows(Connection) == []
+
+
+async def test_a_system_token_has_to_say_which_patient(api):
+    app = await api.app_of(None, "system/*.cruds")
+
+    unnamed = await app.post(CONNECTIONS, json={"vendor": "google-health"})
+    named = await app.post(CONNECTIONS, json={"vendor": "google-health", "patient": "p2"})
+
+    assert (unnamed.status_code, named.status_code) == (400, 201)
+    assert '"patient"' in unnamed.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["", "/sync"], ids=["connect", "sync"])
+async def test_a_token_that_may_only_read_is_refused(api, path):
+    full = await api.app_of("p1")
+    connection = await api.connected(full)
+    reader = await api.app_of("p1", "patient/*.rs")
+
+    answer = await reader.post(f"{CONNECTIONS}/{connection}{path}" if path else CONNECTIONS, json={"vendor": "google-health"} if not path else {})
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/sync"), ("DELETE", "")])
+async def test_a_foreign_connection_answers_like_an_absent_one(api, method, path):
+    theirs = await api.connected(await api.app_of("p2"), SAM)
+    absent = "0" * len(theirs)
+    mine = await api.app_of("p1")
+
+    foreign, missing = [await mine.request(method, f"{CONNECTIONS}/{each}{path}") for each in (theirs, absent)]
+
+    assert foreign.status_code == missing.status_code == 404
+    assert _neutral(foreign, theirs) == _neutral(missing, absent)
+
+
+def _neutral(answer: httpx.Response, name: str) -> bytes:
+    """The answer without what every request has of its own."""
+    return answer.content.replace(name.encode(), b"ID").replace(answer.headers["x-request-id"].encode(), b"RID")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"Authorization": "Bearer fhirfacade_at_nobody"}, 401), ({"Authorization": "Basic YTpi"}, 401)],
+    ids=["nobody", "unknown token", "another scheme"],
+)
+async def test_who_is_unknown_is_refused_and_recorded(api, headers, status):
+    answer = await api.browser(**headers).get(f"{CONNECTIONS}/c1")
+
+    assert answer.status_code == status
+    assert answer.headers["www-authenticate"] == "Bearer"
+    (line,) = await api.rows(AuditLine, ("request_id", "=", answer.headers["x-request-id"]))
+    assert (line.outcome, line.actor, line.entity, line.detail) == (
+        "refused",
+        "anonymous",
+        "/api/v1/connections/c1",
+        "401 login",
+    )
+
+
+async def test_a_refused_person_is_named_in_the_record(api):
+    theirs = await api.connected(await api.app_of("p2"), SAM)
+
+    answer = await (await api.app_of("p1")).get(f"{CONNECTIONS}/{theirs}")
+
+    (line,) = await api.rows(AuditLine, ("request_id", "=", answer.headers["x-request-id"]))
+    assert (line.outcome, line.actor, line.detail) == ("refused", "patient", "404 not-found")
+    assert line.token is not None
+
+
+async def test_a_session_needs_the_token_of_its_page_to_change_something(api):
+    browser, csrf = await api.signed_in()
+    body = {"vendor": "google-health"}
+
+    without = await browser.post(CONNECTIONS, json=body)
+    wrong = await browser.post(CONNECTIONS, json=body, headers={"X-CSRF-Token": "x" * 43})
+    right = await browser.post(CONNECTIONS, json=body, headers={"X-CSRF-Token": csrf})
+
+    assert (without.status_code, wrong.status_code, right.status_code) == (403, 403, 201)
+    assert (await browser.get(CONNECTIONS)).json()["connections"][0]["id"] == right.json()["id"]
+
+
+# --- the way back from the vendor -----------------------------------------------------------------------------
+
+
+async def test_a_refusal_at_the_vendor_becomes_a_page_with_the_way_out(api):
+    app = await api.app_of()
+    begun = (await app.post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX, decision="deny")
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert redirect["error"] == "access_denied"
+    assert page.status_code == 403
+    assert page.headers["content-type"].startswith("text/html")
+    assert "begin the connection again" in page.text
+    assert (await app.get(f"{CONNECTIONS}/{begun['id']}")).json()["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda query: query | {"state": "s" * 43}, id="unknown state"),
+        pytest.param(lambda query: {"code": query["code"]}, id="no state"),
+    ],
+)
+async def test_a_state_that_is_not_ours_becomes_a_page(api, spoil):
+    begun = (await (await api.app_of()).post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=spoil(redirect))
+
+    assert page.status_code == 400
+    assert "Begin the connection again" in page.text
+
+
+async def test_a_state_works_once(api):
+    begun = (await (await api.app_of()).post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+
+    first, second = [await api.browser().get(f"{CONNECTIONS}/callback", params=redirect) for _ in range(2)]
+
+    assert (first.status_code, second.status_code) == (200, 400)
+
+
+async def test_a_state_dies_after_ten_minutes(api):
+    begun = (await (await api.app_of()).post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+    api.world.clock.forward(minutes=10, seconds=1)
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert page.status_code == 400
+
+
+async def test_a_vendor_that_fails_becomes_a_page_with_its_reason(api):
+    begun = (await (await api.app_of()).post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+    await api.world.fault(kind="server-error", where="token", times=-1)
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert page.status_code == 502
+    assert "Try again" in page.text
+
+
+async def test_a_connection_begun_in_the_portal_comes_back_to_the_portal(api):
+    browser, csrf = await api.signed_in()
+    headers = {"X-CSRF-Token": csrf}
+    begun = (await browser.post(CONNECTIONS, json={"vendor": "google-health"}, headers=headers)).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+
+    stranger = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+    owner = await browser.get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert stranger.status_code == 400
+    assert (owner.status_code, owner.headers["location"]) == (303, f"/connections/{begun['id']}")
+
+
+async def test_a_browser_of_somebody_else_gets_the_plain_page(api):
+    begun = (await (await api.app_of("p1")).post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+    browser, _ = await api.signed_in("bob", "p2")
+
+    page = await browser.get(f"{CONNECTIONS}/callback", params=redirect, headers={"Accept-Language": "de"})
+
+    assert page.status_code == 200
+    assert "Das Gerät ist verbunden" in page.text
+
+
+# --- the way that works ---------------------------------------------------------------------------------------
+
+
+async def test_an_app_connects_reads_looks_and_disconnects(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+
+    before = (await app.get(f"{CONNECTIONS}/{connection}")).json()
+    read = await app.post(f"{CONNECTIONS}/{connection}/sync")
+    after = (await app.get(f"{CONNECTIONS}/{connection}")).json()
+    again = (await app.post(f"{CONNECTIONS}/{connection}/sync", json={"full": True})).json()
+    gone = await app.delete(f"{CONNECTIONS}/{connection}")
+
+    assert (before["state"], before["last_sync"], before["missing_scopes"]) == ("active", None, [])
+    assert set(before["granted_scopes"]) >= {SLEEP}
+    assert read.status_code == 200
+    metrics = read.json()["metrics"]
+    assert metrics["steps"]["created"] > 0
+    assert set(metrics["steps"]) == {"read", "created", "updated", "unchanged", "removed", "error"}
+    assert read.json()["provenance"].startswith("Provenance/")
+    assert after["last_sync"] is not None
+    assert all(metric["created"] == metric["updated"] == 0 for metric in again["metrics"].values())
+    assert gone.json() == {"revoked": True}
+    assert (await app.get(f"{CONNECTIONS}/{connection}")).status_code == 404
+
+
+async def test_a_sync_that_takes_longer_goes_on(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+
+    accepted = await app.post(f"{CONNECTIONS}/{connection}/sync", json={"wait_s": 0})
+    joined = await app.post(f"{CONNECTIONS}/{connection}/sync")
+
+    assert accepted.status_code == 202
+    assert accepted.headers["location"] == f"{CONNECTIONS}/{connection}"
+    assert accepted.json()["id"] == connection
+    assert joined.json()["metrics"]["steps"]["created"] > 0, "the second call joined the first"
+
+
+async def test_a_sync_that_is_still_going_on_ends_with_the_application(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+    await api.world.fault(kind="slow", where="steps", times=-1)
+    await app.post(f"{CONNECTIONS}/{connection}/sync", json={"wait_s": 0})
+
+    await api.app.close()
+
+    late = await app.post(f"{CONNECTIONS}/{connection}/sync", json={"wait_s": 60})
+    assert late.status_code == 202, "nobody waits in an application that ends"
+
+
+async def test_what_was_not_granted_is_told(api):
+    app = await api.app_of()
+    connection = await api.connected(app, scopes=tuple(scope for scope in SCOPES if scope != SLEEP))
+
+    found = (await app.get(CONNECTIONS)).json()["connections"]
+
+    assert [(each["id"], each["state"], each["missing_scopes"]) for each in found] == [
+        (connection, "missing-scopes", [SLEEP])
+    ]
+
+
+# --- score ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_score_of_a_foreign_patient_answers_like_an_absent_one(api, method):
+    app = await api.app_of("p1")
+
+    foreign, missing = [await app.request(method, f"/api/v1/patients/{each}/score") for each in ("p2", "p9")]
+
+    assert foreign.status_code == missing.status_code == 404
+    assert _neutral(foreign, "p2") == _neutral(missing, "p9")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_score_needs_a_scope_that_reads_observations(api, method):
+    app = await api.app_of("p1", "patient/Patient.rs")
+
+    assert (await app.request(method, "/api/v1/patients/p1/score")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("born", "reason"),
+    [(None, "unknown-birth-date"), ("2015-01-01", "under-age")],
+)
+async def test_who_cannot_be_scored_is_told_why(api, born, reason):
+    system = await api.app_of(None, "system/*.cruds")
+    await system.put("/fhir/Patient/p1", json={"resourceType": "Patient", "id": "p1"} | ({"birthDate": born} if born else {}))
+
+    answer = await (await api.app_of()).post("/api/v1/patients/p1/score")
+
+    assert answer.status_code == 422
+    assert answer.json()["reason"] == reason
+    assert answer.json()["field"] == "Patient.birthDate"
+
+
+async def test_a_score_of_nothing_names_everything_that_is_missing(api):
+    answer = (await (await api.app_of()).get("/api/v1/patients/p1/score")).json()
+
+    assert answer["observation"]["status"] == answer["summary"]["status"] == "preliminary"
+    assert (answer["summary"]["value"], answer["summary"]["category"]) == (None, None)
+    assert len(answer["summary"]["missing"]) == len(answer["summary"]["parts"]) == 8
+    assert all(part["absent"] for part in answer["summary"]["parts"])
+
+
+async def test_a_sync_leaves_a_score_that_explains_itself(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+
+    await app.post(f"{CONNECTIONS}/{connection}/sync")
+
+    (stored,) = await api.world.search("Observation", patient="p1", code="le8-composite")
+    answer = (await app.get("/api/v1/patients/p1/score")).json()
+    points = {part["code"]: part["points"] for part in answer["summary"]["parts"]}
+    assert answer["observation"]["id"] == stored["id"]
+    assert points["le8-activity"] is not None
+    assert points["le8-sleep"] is not None
+    assert points["le8-diet"] is None
+    assert answer["summary"]["next_step"]
+    assert "medical" in answer["summary"]["disclaimer"]
+    (event,) = await api.rows(Event, ("topic", "=", "score"))
+    assert json.loads(event.data)["observation"] == f"Observation/{stored['id']}"
+
+
+async def test_the_same_record_gives_the_same_score_written_once(api):
+    app = await api.app_of()
+
+    first, second = [await app.post("/api/v1/patients/p1/score") for _ in range(2)]
+
+    assert first.json() == second.json()
+    assert first.json()["observation"]["meta"]["versionId"] == "1"
+    assert len(await api.rows(Event, ("topic", "=", "score"))) == 1
+    assert len(await api.world.search("Device", _id=first.json()["observation"]["device"]["reference"][7:])) == 1
+
+
+async def test_an_answer_about_oneself_moves_the_score(api):
+    app = await api.app_of()
+    await app.post("/api/v1/patients/p1/score")
+
+    await app.post("/api/v1/patients/p1/vitals", json={"nicotine_exposure": "never"})
+
+    after = (await app.post("/api/v1/patients/p1/score")).json()
+    assert after["summary"]["value"] == 100
+    assert after["observation"]["meta"]["versionId"] == "2"
+
+
+# --- vitals ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        pytest.param(b"{", 400, None, id="no JSON"),
+        pytest.param(b"[]", 400, None, id="no object"),
+        pytest.param(b"{}", 422, "entry", id="no reading"),
+        pytest.param(b'{"heart_rate": "fast"}', 422, "heart_rate", id="a text"),
+        pytest.param(b'{"heart_rate": -3}', 422, "heart_rate", id="below zero"),
+        pytest.param(b'{"blood_pressure": {"systolic": 0}}', 422, "blood_pressure.systolic", id="inside a panel"),
+        pytest.param(b'{"heart_rate": 60, "mood": 3}', 422, "mood", id="unknown member"),
+        pytest.param(b'{"weight": 80, "effective": "yesterday"}', 422, "effective", id="no time"),
+    ],
+)
+async def test_a_bad_reading_is_refused_whole_and_named(api, body, status, field):
+    answer = await (await api.app_of()).post("/api/v1/patients/p1/vitals", content=body)
+
+    assert answer.status_code == status
+    assert answer.json().get("field") == field
+    assert await api.world.observations() == {}
+
+
+async def test_readings_for_a_foreign_patient_answer_like_for_an_absent_one(api):
+    app = await api.app_of("p1")
+
+    foreign, missing = [
+        await app.post(f"/api/v1/patients/{each}/vitals", json={"heart_rate": 60}) for each in ("p2", "p9")
+    ]
+
+    assert foreign.status_code == missing.status_code == 404
+    assert _neutral(foreign, "p2") == _neutral(missing, "p9")
+
+
+async def test_readings_for_nobody_are_refused_also_from_a_system(api):
+    app = await api.app_of(None, "system/*.cruds")
+
+    assert (await app.post("/api/v1/patients/p9/vitals", json={"heart_rate": 60})).status_code == 404
+
+
+async def test_a_token_that_may_only_read_records_nothing(api):
+    app = await api.app_of("p1", "patient/*.rs")
+
+    assert (await app.post("/api/v1/patients/p1/vitals", json={"heart_rate": 60})).status_code == 403
+
+
+async def test_a_granular_scope_records_what_it_covers(api):
+    scope = "patient/Observation.c?category=http://terminology.hl7.org/CodeSystem/observation-category|vital-signs"
+    app = await api.app_of("p1", scope)
+
+    vital = await app.post("/api/v1/patients/p1/vitals", json={"heart_rate": 60})
+    answer = await app.post("/api/v1/patients/p1/vitals", json={"nicotine_exposure": "never"})
+
+    assert (vital.status_code, answer.status_code) == (201, 404)
+
+
+async def test_readings_keep_their_digits_and_come_back_as_observations(api):
+    app = await api.app_of()
+    body = b'{"weight": 80.50, "blood_pressure": {"systolic": 120, "diastolic": 80}, "effective": "2026-08-09"}'
+
+    written = await app.post("/api/v1/patients/p1/vitals", content=body)
+
+    assert written.status_code == 201
+    weight, pressure = written.json()["observations"]
+    assert '"value":80.50' in (await app.get(f"/fhir/{weight}")).text
+    assert (await app.get(f"/fhir/{pressure}")).json()["component"][0]["valueQuantity"]["value"] == 120
