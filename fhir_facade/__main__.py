@@ -18,8 +18,10 @@ def main() -> None:
     except FacadeError as error:
         sys.exit(f"fhir-facade: {error}")
     except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-        sys.exit(f"fhir-facade: the settings are not right: {details}")
+        wrong = "; ".join(f"FHIR_FACADE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        sys.exit(f"fhir-facade: the settings are not right: {wrong}")
+    except OSError as error:
+        sys.exit(f"fhir-facade: {error.filename or 'the system'}: {error.strerror or error}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     store: Literal["embedded", "hapi"] = Field(
         "embedded", description="Where FHIR resources live: one SQLite file, or a HAPI server."
     )
-    data_dir: Path = Field(Path("data"), description="Folder of the embedded file, the keys and the command socket.")
+    data_dir: Path = Field(Path("data"), description="Folder of the SQLite file and of the keys.")
     database_url: str = Field(
         "",
         description="Database of the facade's own tables: empty for SQLite in the data folder, or "

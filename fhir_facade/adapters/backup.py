@@ -14,7 +14,7 @@ import os
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -46,7 +46,13 @@ class Manifest(msgspec.Struct, frozen=True):
     missing: list[str]
 
 
-def backup(target: Path, *, data: Path | None, keys: Path, hapi: bool, software: str, clock: Clock) -> Manifest:
+Tell = Callable[[str], None]
+"""Hears what is being done now, in a few words."""
+
+
+def backup(
+    target: Path, *, data: Path | None, keys: Path, hapi: bool, software: str, clock: Clock, tell: Tell
+) -> Manifest:
     """Write the archive `target`, beside a running server or without one, and prove it by unpacking it again.
 
     `data` is the SQLite file, None when the rows are in PostgreSQL; `hapi`: the resources are in HAPI. Conflict when
@@ -55,6 +61,7 @@ def backup(target: Path, *, data: Path | None, keys: Path, hapi: bool, software:
     if target.exists():
         raise Conflict(f"{target} exists; a backup never replaces a file, choose another name")
     with _workshop(target.parent) as folder:
+        tell("copying")
         if data is not None:
             _copy_database(data, folder / DATA)
         _copy_keys(keys, folder / KEYS)
@@ -64,24 +71,28 @@ def backup(target: Path, *, data: Path | None, keys: Path, hapi: bool, software:
         sha256 = {name: _digest(folder / name) for name in members}
         manifest = Manifest(FORMAT, software, clock.now(), sha256, rows, missing)
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        tell("packing")
         draft = folder / "archive"
         with _private(draft) as file, tarfile.open(fileobj=file, mode="w") as archive:
             for name in (MANIFEST, *members):
                 archive.add(folder / name, arcname=name, filter=_nobodys)
+        tell("checking by restoring")
         with _workshop(target.parent) as proof:
             unpack(draft, proof)
         place(draft, target)
     return manifest
 
 
-def restore(archive: Path, *, data: Path, keys: Path) -> Manifest:
+def restore(archive: Path, *, data: Path, keys: Path, tell: Tell) -> Manifest:
     """Put an archive's data file and keys where a deployment expects them.
 
     Conflict: a server is running on `data`, or its folder is not empty, or `keys` holds other keys. BadRequest: not an
     archive, or a damaged one. Nothing is put in place before everything was checked.
     """
     with stopped(data), _workshop(data.parent) as folder:
+        tell("unpacking and checking")
         manifest = unpack(archive, folder)
+        tell("putting in place")
         refuse_used(data, keys, (folder / KEYS).read_bytes())
         keys.parent.mkdir(parents=True, exist_ok=True)
         place(folder / KEYS, keys)

@@ -76,7 +76,8 @@ class SqliteFile:
         A guest (a command beside a running server) takes no lock; SQLite keeps the two writers apart.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files take its mode
             if not guest:
                 self._take_lock()
             self._writer = self._connect()

@@ -1,4 +1,4 @@
-"""`fhir-facade import`, `backup` and `restore`: whole files in, whole deployments out and back."""
+"""`fhir-facade import`: files of FHIR resources into the store."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fhir_facade.app import open_ports
+from fhir_facade.cli.session import CONSOLE
 from fhir_facade.flows.load import Loaded, load_files
 from fhir_facade.settings import Settings
 
@@ -37,7 +38,7 @@ async def _import(files: list[Path]) -> list[Loaded]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     results: list[Loaded] = []
     async with open_ports(Settings(), guest=True) as ports:
-        with Progress(*columns, transient=True) as progress:
+        with Progress(*columns, console=CONSOLE, transient=True) as progress:
             task = progress.add_task("import", total=len(files))
             async for result in load_files(ports, files):
                 results.append(result)

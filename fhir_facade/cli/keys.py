@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from fhir_facade.adapters.keys import create_key_file
+from fhir_facade.adapters.keys import KeyFile, create_key_file
 from fhir_facade.adapters.system_clock import SystemClock
+from fhir_facade.cli.session import with_ports
+from fhir_facade.flows.keys import rotate_keys
+from fhir_facade.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -18,3 +21,17 @@ def new(file: Annotated[Path, typer.Argument(help="Where to write it; it must no
     """Make a key file with one key, readable by you only."""
     create_key_file(file, SystemClock())
     typer.echo(f"{file} holds one key; keep a copy, without it sealed tokens are lost")
+
+
+@app.command("rotate")
+def rotate() -> None:
+    """Add a newest key and seal everything again under it, also beside a running server. The old keys stay."""
+    path = Settings().keys_path
+    rotation = with_ports(lambda ports: rotate_keys(ports, KeyFile(path, SystemClock())))
+    typer.echo(f"key {rotation.number} of {path} is the newest; servers take it up by themselves")
+    for table, count in sorted(rotation.resealed.items()):
+        typer.echo(f"{count:>8}  {table} sealed again")
+    for table, count in sorted(rotation.unreadable.items()):
+        typer.echo(f"{count:>8}  {table} that no key of the file opens", err=True)
+    if rotation.unreadable:
+        raise typer.Exit(1)

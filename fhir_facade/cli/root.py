@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fhir_facade.cli import clients, data, keys, serve, tokens, users
+from fhir_facade.cli import archive, clients, data, keys, serve, settings, simulator, tokens, users
 
 app = typer.Typer(
     name="fhir-facade",
@@ -16,6 +16,10 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("token")(tokens.token)
 app.command("import")(data.import_files)
+app.command("backup")(archive.backup_command)
+app.command("restore")(archive.restore_command)
+app.command("settings")(settings.show)
+app.command("simulator")(simulator.simulator)
 app.add_typer(users.app, name="user", help="Accounts that can sign in.")
 app.add_typer(clients.app, name="client", help="Apps that may ask for access.")
 app.add_typer(keys.app, name="keys", help="Keys that seal vendor tokens, page links and signing keys.")

@@ -7,11 +7,16 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from rich.console import Console
+
 from fhir_facade.app import open_ports
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 
 T = TypeVar("T")
+
+CONSOLE = Console(stderr=True)
+"""Where progress goes, so that standard output holds results only."""
 
 
 def with_ports(work: Callable[[Ports], Awaitable[T]]) -> T:
@@ -26,7 +31,10 @@ def with_ports(work: Callable[[Ports], Awaitable[T]]) -> T:
 
 def secret_from_stdin(what: str) -> str:
     """One line of standard input without its line end; leaves with a sentence when there is none."""
-    line = sys.stdin.readline().rstrip("\r\n")
+    try:
+        line = sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        sys.exit(f"fhir-facade: {what} on standard input is not UTF-8")
     if not line:
         sys.exit(f"fhir-facade: {what} is expected on standard input")
     return line

@@ -25,18 +25,38 @@ def serve(
     fault: Annotated[list[str] | None, typer.Option(help="A fault to begin with, as JSON; see the docs.")] = None,
 ) -> None:
     """Run the vendor simulator: Google OAuth 2.0 and Google Health API v4 with invented people."""
-    frozen = datetime.fromisoformat(now) if now else None
+    frozen = None if now is None else _moment(now)
     app = create_simulator(
-        clock=(lambda: frozen) if frozen else utc_now,
+        clock=utc_now if frozen is None else lambda: frozen,
         clients=[VendorClient(client_id, client_secret, tuple(redirect_uri or ()))],
-        faults=[Fault(**json.loads(text)) for text in fault or ()],
+        faults=[_fault(text) for text in fault or ()],
     )
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise SystemExit(f"fhir-facade: cannot listen on {host}:{port}: {error.strerror}") from error
         listener.listen()  # before the address is told: whoever reads it may call at once
         typer.echo(f"vendor simulator: http://{host}:{listener.getsockname()[1]}")
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is not a moment such as 2026-11-21T12:00:00+00:00") from error
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{text} has no offset; write for example {text}+00:00")
+    return moment
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(f"{text} is not a fault: {error}") from error
 
 
 if __name__ == "__main__":

@@ -29,12 +29,14 @@ class Place:
     def __init__(self, folder):
         self.data, self.keys = folder / "data" / "facade.sqlite", folder / "data" / "keys.json"
 
+        self.told = []
+
     def backup(self, target, **options):
-        chosen = {"data": self.data, "hapi": False} | options
+        chosen = {"data": self.data, "hapi": False, "tell": self.told.append} | options
         return backup(target, keys=self.keys, software="1.2.3", clock=CLOCK, **chosen)
 
     def restore(self, archive):
-        return restore(archive, data=self.data, keys=self.keys)
+        return restore(archive, data=self.data, keys=self.keys, tell=self.told.append)
 
 
 @pytest.fixture

@@ -41,6 +41,17 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
         SqliteFile(tmp_path / "file" / "data" / "data.sqlite").open()
 
 
+def test_the_data_are_for_their_owner_only(tmp_path):
+    file = SqliteFile(tmp_path / "data" / "data.sqlite")
+    file.open()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").iterdir()}
+    file.close()
+
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert set(modes.values()) == {0o600}
+    assert "data.sqlite-wal" in modes
+
+
 async def test_a_closed_file_is_unavailable(tmp_path):
     file = SqliteFile(tmp_path / "x.sqlite")
 
