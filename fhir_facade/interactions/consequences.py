@@ -1,27 +1,121 @@
-"""What follows from a write and is committed with it: alerts raised, updated and cleared, and their events."""
+"""What follows from a write and is committed with it: alerts raised, updated, cleared and closed, and their events.
+
+https://hl7.org/fhir/R4/detectedissue.html, docs/alerts.md
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Ask, decide
+from fhir_facade.errors import Forbidden
+from fhir_facade.fhir.document import decimal_dumps, parse
+from fhir_facade.interactions.alerts.concerns import (
+    WATCHED,
+    Changed,
+    Concern,
+    Handled,
+    concerns_of,
+    handled_of,
+)
+from fhir_facade.interactions.alerts.following import Plan, Put, plan_of
+from fhir_facade.interactions.alerts.judging import guards_of, judge
+from fhir_facade.interactions.alerts.stored import currents
+from fhir_facade.interactions.audit import audit_line
 from fhir_facade.ports import Ports
-from fhir_facade.rows import RowChange
-from fhir_facade.values import Ref, Write
+from fhir_facade.rows import Append, RowChange
+from fhir_facade.values import Absent, FhirRequest, Interaction, Principal, Ref, Write
+
+__all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concerned", "consequences", "moved"]
+
+ENGINE: Final = Principal("engine", name="alert-engine")
+"""Who writes alerts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """The alert rules and the alerts that a write concerns. `locks` are held while it is judged and committed, so that
+    racers queue instead of colliding."""
+
+    concerns: tuple[Concern, ...]
+    handled: tuple[Handled, ...]
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        patients = {each.patient for each in self.concerns} | {each.patient for each in self.handled}
+        return tuple(f"alerts|{patient}" for patient in sorted(patients))
 
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """`guards` are the resources, with the versions seen, on which the decision rests."""
+    """`seen` are the resources, with the versions read (None: not there), on which the decision rests."""
 
     writes: tuple[Write, ...] = ()
     rows: tuple[RowChange, ...] = ()
-    guards: tuple[tuple[Ref, str], ...] = ()
+    seen: Mapping[Ref, str | None] | None = None
+    events: bool = False
 
 
-NOTHING = Consequences()
+async def concerned(ports: Ports, changes: Sequence[Changed]) -> Concerned | None:
+    """None for almost every write; only a deletion makes this ask the store, for what is deleted."""
+    if not changes:
+        return None
+    known = await _with_deleted(ports, changes)
+    concerns, handled = concerns_of(known), handled_of(known)
+    return Concerned(tuple(concerns), tuple(handled)) if concerns or handled else None
 
 
-async def consequences(ports: Ports, writes: Sequence[Write]) -> Consequences:
-    """Judge the alert rules for the observations among the writes."""
-    return NOTHING
+async def _with_deleted(ports: Ports, changes: Sequence[Changed]) -> Sequence[Changed]:
+    refs = [each.ref for each in changes if each.after is None and each.before is None]
+    if not refs:
+        return changes
+    stored = await currents(ports, refs)
+    return [
+        replace(each, before=parse(stored[each.ref].body)) if each.ref in stored and each.after is None else each
+        for each in changes
+    ]
+
+
+async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, own: frozenset[Ref]) -> Consequences:
+    """Judge the concerned rules now. `own` is what the caller writes itself: it is left as the caller wants it."""
+    judged = await judge(ports, concern.concerns)
+    guards = await guards_of(ports, {(each.rule, each.patient) for each in concern.handled})
+    plan = await plan_of(ports, judged, concern.handled, guards)
+    puts = {ref: put for ref, put in plan.puts.items() if ref not in own}
+    lines = [_audited(ports, request, ref, put) for ref, put in puts.items()]
+    return Consequences(
+        writes=tuple(_write(ref, put) for ref, put in puts.items()),
+        rows=(*lines, *(Append(event) for event in plan.events)),
+        seen=_seen(plan, own),
+        events=bool(plan.events),
+    )
+
+
+def _seen(plan: Plan, own: frozenset[Ref]) -> Mapping[Ref, str | None]:
+    return {ref: version for ref, version in plan.seen.items() if ref not in own}
+
+
+def _write(ref: Ref, put: Put) -> Write:
+    body = decimal_dumps(put.resource)
+    return Write("put", ref, body, parse(body), put.precondition)
+
+
+def _audited(ports: Ports, request: FhirRequest, ref: Ref, put: Put) -> RowChange:
+    """The engine has no back door either: the table of rights has to allow the write, and the audit knows of it."""
+    fresh = put.precondition is None or isinstance(put.precondition, Absent)
+    asked = Interaction.CREATE if fresh else Interaction.UPDATE
+    decision = decide(ENGINE, Ask(asked, ref.type))
+    if isinstance(decision, Deny):
+        raise Forbidden(f"the alert engine may not {asked.value} {ref.type}: {decision.reason}")
+    of = FhirRequest(asked, ref.type, ref.id, request_id=request.request_id, address=request.address)
+    return Append(audit_line(ports, ENGINE, of, patient=put.patient))
+
+
+async def moved(ports: Ports, following: Consequences) -> bool:
+    """Whether something on which the decision rests is no more as it was seen."""
+    seen = following.seen or {}
+    stored = await currents(ports, list(seen))
+    return any((stored[ref].version if ref in stored else None) != version for ref, version in seen.items())

@@ -13,6 +13,7 @@ from fhir_facade.access.owners import owners
 from fhir_facade.access.policy import Allow
 from fhir_facade.errors import (
     BadRequest,
+    Conflict,
     DanglingReference,
     Forbidden,
     Gone,
@@ -26,7 +27,7 @@ from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.audit import audit_line, patient_of
 from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC
-from fhir_facade.interactions.consequences import Consequences, consequences
+from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import FhirRequest, JsonObject, Precondition, Ref, StoredResource, Write
@@ -124,28 +125,35 @@ def _write(draft: Draft) -> Write:
 
 
 async def _commit(call: Call, drafts: Sequence[Draft], writes: Sequence[Write]) -> Sequence[StoredResource]:
-    """Alerts are judged on what is stored now; when a guard moved meanwhile, they are judged again."""
-    audit = [Append(_line(call, draft)) for draft in drafts]
+    rows: list[RowChange] = [*call.rows, *(Append(_line(call, draft)) for draft in drafts)]
+    concern = await concerned(call.ports, [_changed(draft) for draft in drafts if draft.ref.type in WATCHED])
+    if concern is None:
+        return await call.ports.unit.commit(writes, rows)
+    async with call.ports.locks.hold(*concern.locks):
+        return await _commit_with_alerts(call, concern, writes, rows)
+
+
+async def _commit_with_alerts(
+    call: Call, concern: Concerned, writes: Sequence[Write], rows: Sequence[RowChange]
+) -> Sequence[StoredResource]:
+    """Alerts are judged on what is stored now; when that moved meanwhile, they are judged again."""
+    own = frozenset(write.ref for write in writes)
     for attempt in range(GUARD_ATTEMPTS):
-        following = await consequences(call.ports, writes)
-        rows: list[RowChange] = [*call.rows, *audit, *following.rows]
+        following = await consequences(call.ports, call.request, concern, own)
         try:
-            stored = await call.ports.unit.commit([*writes, *following.writes], rows)
-        except PreconditionFailed:
-            if attempt == GUARD_ATTEMPTS - 1 or not await _guard_moved(call, following):
+            stored = await call.ports.unit.commit([*writes, *following.writes], [*rows, *following.rows])
+        except (PreconditionFailed, Conflict):
+            if attempt == GUARD_ATTEMPTS - 1 or not await moved(call.ports, following):
                 raise
             continue
-        if following.rows:
+        if following.events:
             call.ports.streams.announce("event")
         return stored[: len(writes)]
     raise AssertionError("unreachable")
 
 
-async def _guard_moved(call: Call, following: Consequences) -> bool:
-    for ref, version in following.guards:
-        if (await call.ports.store.read(ref)).version != version:
-            return True
-    return False
+def _changed(draft: Draft) -> Changed:
+    return Changed(draft.ref, draft.before, draft.resource, draft.body)
 
 
 def _line(call: Call, draft: Draft) -> AuditLine:

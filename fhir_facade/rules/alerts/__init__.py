@@ -6,7 +6,8 @@
     evaluate(rule, readings, state, now, arrived_at, fresh=None) -> Nothing | Raise | Update | Clear
     detected_issue, task, flag, guard, guard_state, issue_updated, issue_cleared, flag_cleared    the resources
     Ids.of(rule_id, patient_id, episode), guard_id(rule_id, patient_id)
-    act(task, action, *, by, at, note=None, verdict=None) -> dict | Refusal;  cleared(task, at);  is_open(task)
+    act(task, action, *, by, at, note=None, verdict=None) -> dict | Refusal;  cleared(task, at)
+    is_open(task), open_states(), possible(task)                    what state an alert is in
     closed(state, at) -> GuardState                                 the guard after resolve or false-alarm
     plan_definition(rule), alert_code_system(), engine_device()     served or stored once
 
@@ -28,7 +29,16 @@ from fhir_facade.rules.alerts.engine import (
     describe,
     evaluate,
 )
-from fhir_facade.rules.alerts.lifecycle import Refusal, act, actions, business_status, cleared, is_open
+from fhir_facade.rules.alerts.lifecycle import (
+    Refusal,
+    act,
+    actions,
+    business_status,
+    cleared,
+    is_open,
+    open_states,
+    possible,
+)
 from fhir_facade.rules.alerts.reading import Ignored, Reading, reading
 from fhir_facade.rules.alerts.resources import (
     Ids,
@@ -45,3 +55,44 @@ from fhir_facade.rules.alerts.resources import (
     task,
 )
 from fhir_facade.rules.alerts.rules import Book, Rule, rules, rules_for
+
+__all__ = [
+    "Book",
+    "Clear",
+    "GuardState",
+    "Ids",
+    "Ignored",
+    "Nothing",
+    "Raise",
+    "Reading",
+    "Refusal",
+    "Rule",
+    "Transition",
+    "Update",
+    "act",
+    "actions",
+    "alert_code_system",
+    "business_status",
+    "cleared",
+    "closed",
+    "describe",
+    "detected_issue",
+    "engine_device",
+    "engine_id",
+    "evaluate",
+    "flag",
+    "flag_cleared",
+    "guard",
+    "guard_id",
+    "guard_state",
+    "is_open",
+    "issue_cleared",
+    "issue_updated",
+    "open_states",
+    "plan_definition",
+    "possible",
+    "reading",
+    "rules",
+    "rules_for",
+    "task",
+]

@@ -18,6 +18,7 @@ rule. Semantics:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -143,9 +144,10 @@ def _ordered(readings: Iterable[Reading], now: datetime) -> list[Reading]:
 def _points(rule: Rule, ordered: Sequence[Reading], arrived_at: datetime) -> list[_Point]:
     """The rule's value at each reading; none where its window holds too few."""
     found = []
+    ends = [reading.end for reading in ordered]
     for index, reading in enumerate(ordered):
-        begin = reading.end - rule.window
-        samples = tuple(sample for sample in ordered[: index + 1] if sample is reading or sample.end > begin)
+        first = bisect_right(ends, reading.end - rule.window, hi=index)
+        samples = tuple(ordered[first : index + 1])
         values = [sample.value for sample in samples if sample.value is not None]
         if len(values) >= rule.min_samples:
             stale = arrived_at - reading.end > rule.staleness
@@ -239,10 +241,8 @@ def _lost(rule: Rule, reading: Reading, state: GuardState) -> bool:
     return corrected and not rule.lookback
 
 
-def _evidence_is_gone(rule: Rule, given: Iterable[Reading], points: Sequence[_Point], state: GuardState) -> bool:
-    """Whether the open alert lost a reading it rests on, and nothing else known still shows the condition."""
-    lost = any(_lost(rule, reading, state) for reading in given)
-    return lost and not any(rule.violated_by(point.observed) for point in points)
+def _lost_evidence(rule: Rule, given: Iterable[Reading], state: GuardState) -> bool:
+    return state.open and any(_lost(rule, reading, state) for reading in given)
 
 
 def _without_evidence(rule: Rule, points: Sequence[_Point], state: GuardState, now: datetime) -> Clear:
@@ -267,8 +267,11 @@ def evaluate(
     given = list(readings)
     ordered = _ordered(given, now)
     points = _points(rule, ordered, arrived_at)
-    if state.open and _evidence_is_gone(rule, given, points, state):
-        return _without_evidence(rule, points, state, now)
+    if _lost_evidence(rule, given, state):
+        shown = [point for point in points if rule.violated_by(point.observed)]
+        if not shown:
+            return _without_evidence(rule, points, state, now)
+        state = replace(state, evidence=_last_of(shown))
     begin = min((found.end for found in ordered if fresh is None or found.observation_id in fresh), default=None)
     if begin is None:
         return Nothing(state, "no reading that counts")

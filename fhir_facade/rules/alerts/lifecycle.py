@@ -2,7 +2,7 @@
 
     act(task, action, *, by, at, note=None, verdict=None) -> dict | Refusal
     cleared(task, at) -> dict            the condition ended by itself; the work stays until someone has seen it
-    is_open(task) -> bool
+    is_open(task) -> bool;  open_states();  possible(task) -> tuple[str, ...]
 
 `action` is acknowledge, respond, resolve or false-alarm; `by` a reference such as `Practitioner/1`. The Task given is
 not changed. Who may act is decided in the access room; racing people are told apart by If-Match.
@@ -57,6 +57,20 @@ def actions() -> tuple[str, ...]:
     return tuple(_table().actions)
 
 
+def possible(task: Mapping[str, Any]) -> tuple[str, ...]:
+    """What can be done with the alert in its present state."""
+    return _possible(business_status(task))
+
+
+def _possible(state: str | None) -> tuple[str, ...]:
+    return tuple(name for name, row in _table().actions.items() if state in row.origins)
+
+
+def open_states() -> tuple[str, ...]:
+    """The states in which someone still has to deal with an alert."""
+    return tuple(_table().open)
+
+
 def business_status(task: Mapping[str, Any]) -> str | None:
     """The state of the alert that a Task stands for."""
     return next((code for system, code in codings(task.get("businessStatus")) if system == ALERT_STATUS), None)
@@ -68,7 +82,7 @@ def is_open(task: Mapping[str, Any]) -> bool:
 
 
 def _wrong_state(action: str, state: str | None) -> Refusal:
-    allowed = [name for name, row in _table().actions.items() if state in row.origins]
+    allowed = _possible(state)
     instead = f"possible now: {', '.join(allowed)}" if allowed else "nothing more can be done with it"
     return Refusal("wrong-state", f"The alert is {state or 'in no known state'}: {action} is not possible; {instead}")
 

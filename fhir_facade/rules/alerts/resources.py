@@ -39,6 +39,9 @@ from terminology.canonical import (
 from terminology.codes import coding, concept
 
 _FLAG_DETAIL = "http://hl7.org/fhir/StructureDefinition/flag-detail"
+MOST_IMPLICATED = 100
+"""A finding names the readings it began with and the newest ones; a condition that lasts for days has thousands."""
+
 _GUARD = extension("alert-guard-state")
 _OBSERVED = extension("alert-observed")
 
@@ -189,9 +192,16 @@ def issue_updated(issue: Mapping[str, Any], update: Update, rule: Rule, language
     return {
         **issue,
         "extension": [*kept, _observed(rule, update.observed)],
-        "implicated": [*issue["implicated"], *more],
+        "implicated": _bounded([*issue["implicated"], *more]),
         "detail": describe(rule, update.observed, language),
     }
+
+
+def _bounded(implicated: list[dict[str, str]]) -> list[dict[str, str]]:
+    if len(implicated) <= MOST_IMPLICATED:
+        return implicated
+    half = MOST_IMPLICATED // 2
+    return [*implicated[:half], *implicated[-half:]]
 
 
 def issue_cleared(issue: Mapping[str, Any], clear: Clear) -> dict[str, Any]:

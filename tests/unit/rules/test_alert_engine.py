@@ -191,6 +191,13 @@ def test_evidence_corrected_to_another_bad_value_keeps_the_alert() -> None:
     assert kinds(play(HIGH, [at(9, 130, "a")], [at(9, 120, "a")])[0]) == ["Raise", "Update"]
 
 
+def test_an_alert_rests_on_what_still_shows_it_when_its_evidence_is_withdrawn() -> None:
+    _, opened = play(HIGH, [at(9, 130, "a")], [at(8, 132, "b")])
+    transition = evaluate(HIGH, [at(9, 130, "a"), at(8, None, "b")], opened, NOW, NOW, frozenset({"b"}))
+    assert (kinds([transition]), transition.state.evidence) == (["Nothing"], "a")
+    assert kinds([evaluate(HIGH, [at(9, None, "a")], transition.state, NOW, NOW)]) == ["Clear"]
+
+
 def test_an_alert_goes_on_when_another_reading_than_its_evidence_is_withdrawn() -> None:
     transitions, state = play(HIGH, [at(9, 130, "a")], [at(8, 132, "b")], [at(9, None, "a")])
     assert kinds(transitions) == ["Raise", "Update", "Nothing"]

@@ -36,6 +36,8 @@ from fhir_facade.rules.alerts import (
     guard_id,
     guard_state,
     is_open,
+    open_states,
+    possible,
     issue_cleared,
     issue_updated,
     rules,
@@ -127,6 +129,24 @@ def test_more_evidence_is_added_once_and_the_limit_that_fired_stays() -> None:
     assert len(after["extension"]) == len(issue["extension"])
     assert "85" in after["detail"]
     assert issue["implicated"] == [{"reference": "Observation/o1"}]
+
+
+def test_a_finding_that_goes_on_for_long_names_its_first_and_its_newest_readings() -> None:
+    issue = detected_issue(LOW, "p1", raised())
+    for number in range(2, 150):
+        update = evaluate(LOW, [reading("85", 2, f"o{number}")], raised().state, NOW, NOW)
+        assert isinstance(update, Update)
+        issue = issue_updated(issue, update, LOW)
+    named = [row["reference"] for row in issue["implicated"]]
+    assert (len(named), named[0], named[-1]) == (100, "Observation/o1", "Observation/o149")
+
+
+def test_what_can_be_done_depends_on_the_state() -> None:
+    assert possible(new_task()) == ("acknowledge", "respond", "resolve", "false-alarm")
+    done = act(new_task(), "resolve", by="Practitioner/1", at=NOW)
+    assert isinstance(done, dict)
+    assert possible(done) == ()
+    assert (business_status(done) in open_states(), business_status(new_task()) in open_states()) == (False, True)
 
 
 def test_finding_and_flag_end_with_the_condition() -> None:
