@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI
 
 from fhir_facade.api import health, problems
+from fhir_facade.api.cross_origin import CrossOrigin
 from fhir_facade.api.dependencies import WebDeps
 from fhir_facade.api.oauth.routes import oauth_routes
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.render import assets
+from fhir_facade.api.portal import portal_routes
 from fhir_facade.api.v1 import callback, connections, scores, vitals
 from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
 from fhir_facade.ports import Ports
@@ -32,7 +34,9 @@ def web_app(deps: WebDeps) -> FastAPI:
     for part in (health, callback, connections, scores, vitals):
         app.include_router(part.router)
     app.router.routes.extend(oauth_routes(deps.oauth))
+    app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))
     app.router.routes.append(assets())
+    app.add_middleware(CrossOrigin)
     app.add_middleware(Observed, ports=deps.ports, observer=deps.observer)
     return app
 
@@ -65,7 +69,7 @@ class Observed:
         except Exception:  # noqa: BLE001 - the last line: logged with its id, answered without a trace
             self._observer.defect(rid)
             if status == 500:
-                answer = problems.problem(500, "exception", f"something went wrong here; report it as {rid}", rid)
+                answer = problems.defect(scope, rid)
                 await answer(scope, receive, send)
         route = scope.get("route")
         name = getattr(route, "path", "none")

@@ -38,5 +38,12 @@ async def jwks(deps: OAuthDeps, request: Request) -> Response:
     return _document(await public_keys(deps.ports))
 
 
+async def preflight(deps: OAuthDeps, request: Request) -> Response:
+    """The question a browser asks before a script's request with headers of its own."""
+    asked = request.headers.get("access-control-request-headers", "")
+    allowed = {"Access-Control-Allow-Methods": "GET", "Access-Control-Allow-Headers": asked}
+    return Response(status_code=204, headers={**PUBLIC, **allowed, "Vary": "Access-Control-Request-Headers"})
+
+
 def _document(document: Json) -> Response:
     return Response(msgspec.json.encode(document), media_type="application/json", headers=PUBLIC)

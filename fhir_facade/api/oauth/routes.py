@@ -18,8 +18,11 @@ Handler = Callable[[OAuthDeps, Request], Awaitable[Response]]
 Refusal = Callable[[Request, FacadeError], Response]
 
 DOCUMENTS_AND_TOKENS: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("OPTIONS", "/fhir/.well-known/smart-configuration", documents.preflight),
     ("GET", "/fhir/.well-known/smart-configuration", documents.smart),
+    ("OPTIONS", "/.well-known/openid-configuration", documents.preflight),
     ("GET", "/.well-known/openid-configuration", documents.openid),
+    ("OPTIONS", "/oauth/jwks", documents.preflight),
     ("GET", "/oauth/jwks", documents.jwks),
     ("POST", "/oauth/token", backchannel.token),
     ("OPTIONS", "/oauth/token", backchannel.preflight),
