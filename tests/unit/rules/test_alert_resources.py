@@ -36,10 +36,10 @@ from fhir_facade.rules.alerts import (
     guard_id,
     guard_state,
     is_open,
-    open_states,
-    possible,
     issue_cleared,
     issue_updated,
+    open_states,
+    possible,
     rules,
     task,
 )
