@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from fhir_facade.api.dependencies import record_refusal
+from fhir_facade.api.pages.troubles import problem_page, wants_page
+from fhir_facade.api.wire import Scope
 from fhir_facade.errors import FacadeError, NotScorable, TooManyRequests, Unauthenticated, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -63,8 +65,19 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return problem(400, "invalid", details or "the request could not be read", _request_id(request))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+def defect(scope: Scope, request_id: str) -> Response:
+    """The answer to a mistake of ours: a page for people, a problem document for programs."""
+    detail = f"something went wrong here; report it as {request_id}"
+    request = Request(scope)
+    if wants_page(request):
+        return problem_page(request, 500, detail=detail)
+    return problem(500, "exception", detail, request_id)
+
+
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if wants_page(request):
+        return problem_page(request, error.status_code)
     return problem(error.status_code, "http", str(error.detail), _request_id(request), dict(error.headers or {}))
 
 

@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from fhir_facade.api.oauth.dependencies import OAuthDeps, UnreadableForm, form_pairs
 from fhir_facade.api.pages.cookies import csrf_holds
-from fhir_facade.api.pages.render import page
-from fhir_facade.api.pages.texts import language_of, texts
+from fhir_facade.api.pages.render import page, reader_language
+from fhir_facade.api.pages.texts import texts
 from fhir_facade.errors import FacadeError
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.sessions import SignedIn, load_session
@@ -74,7 +74,7 @@ async def posted(request: Request, browser: Browser) -> Form | None:
 
 def problem(request: Request, key: str, *, status: int = 400, detail: str = "", **values: Any) -> Response:
     """The page that says what went wrong and the way out."""
-    t = texts(language_of(request.headers.get("accept-language")))
+    t = texts(reader_language(request))
     return page(request, "sign_in/problem.html", status=status, problem=t(key, **values), detail=detail)
 
 

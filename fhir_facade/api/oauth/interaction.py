@@ -16,8 +16,8 @@ from fhir_facade.api.oauth.browser import Browser, Form, browser_of, posted, pro
 from fhir_facade.api.oauth.dependencies import OAuthDeps, UnreadableForm, form_pairs, query_pairs
 from fhir_facade.api.oauth.login import login_page
 from fhir_facade.api.pages.permissions import facts, permissions
-from fhir_facade.api.pages.render import page, see_other
-from fhir_facade.api.pages.texts import language_of, texts
+from fhir_facade.api.pages.render import page, reader_language, see_other
+from fhir_facade.api.pages.texts import texts
 from fhir_facade.flows.launch.authorize import (
     Lost,
     NeedsConsent,
@@ -107,7 +107,7 @@ def _show(deps: OAuthDeps, request: Request, browser: Browser, handle: str, step
     }
     if isinstance(step, NeedsPatient):
         return remembered(deps, browser, page(request, "sign_in/patient.html", patients=step.patients, **common))
-    t = texts(language_of(request.headers.get("accept-language")))
+    t = texts(reader_language(request))
     return page(
         request,
         "sign_in/consent.html",

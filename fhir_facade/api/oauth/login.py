@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import Browser, browser_of, local_path, posted, problem, remembered
 from fhir_facade.api.oauth.dependencies import OAuthDeps
-from fhir_facade.api.pages.render import page, see_other
-from fhir_facade.api.pages.texts import Text, language_of, texts
+from fhir_facade.api.pages.render import page, reader_language, see_other
+from fhir_facade.api.pages.texts import Text, texts
 from fhir_facade.errors import TooManyRequests, Unauthenticated
 from fhir_facade.flows.sessions import end_session, sign_in_with_password
 
@@ -85,4 +85,4 @@ def login_page(
 
 
 def _texts(request: Request) -> Text:
-    return texts(language_of(request.headers.get("accept-language")))
+    return texts(reader_language(request))

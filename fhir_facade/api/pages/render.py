@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -17,7 +18,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from fhir_facade.api.pages.texts import language_of, texts
+from fhir_facade.api.pages.texts import LANGUAGES, language_of, texts
+
+LANGUAGE_COOKIE: Final = "fhir_facade_language"
 
 
 def page(
@@ -30,9 +33,24 @@ def page(
     **values: Any,
 ) -> HTMLResponse:
     """Render `template`. `form_targets` are origins a form's answer may redirect to, besides our own."""
-    language = language_of(request.headers.get("accept-language"))
-    html = _environment().get_template(template).render(t=texts(language), language=language, **values)
+    language = reader_language(request)
+    frame = {"t": texts(language), "language": language, "switches": _switches(request, language, shown=status == 200)}
+    html = _environment().get_template(template).render(**frame, **values)
     return HTMLResponse(html, status, safe_headers(form_targets) | dict(headers or {}))
+
+
+def reader_language(request: Request) -> str:
+    """The language chosen in this browser, else the best of what it asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    return chosen if chosen in LANGUAGES else language_of(request.headers.get("accept-language"))
+
+
+def _switches(request: Request, language: str, *, shown: bool) -> list[tuple[str, str]]:
+    """(language, address) of the same page in the other languages. What was posted is not repeated, and a page about a
+    mistake does not carry on the address that was one."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = here if shown and request.method == "GET" else "/"
+    return [(other, f"/language?{urlencode({'to': other, 'next': back})}") for other in LANGUAGES if other != language]
 
 
 def see_other(location: str) -> Response:

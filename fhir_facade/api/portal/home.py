@@ -1,0 +1,98 @@
+"""What somebody finds at `/`: the own record, the worklist, or what an administrator needs; and one patient's page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_facade.api.oauth.browser import browser_of
+from fhir_facade.api.pages.render import page, see_other
+from fhir_facade.api.portal.charts import chart_of
+from fhir_facade.api.portal.connections import connectable, vendor_origins, wearable
+from fhir_facade.api.portal.score_view import score_view
+from fhir_facade.api.portal.visit import Portal, Visit
+from fhir_facade.api.portal.wording import Wording
+from fhir_facade.flows.overview import Overview, overview
+from fhir_facade.flows.people import display_name, patients_of
+from fhir_facade.values import JsonObject
+
+PERIODS: Final = (30, 90)
+
+
+async def start(portal: Portal, request: Request) -> Response:
+    """GET /."""
+    browser = await browser_of(portal.oauth, request)
+    if browser.signed_in is None:
+        return page(request, "portal/landing.html")
+    visit = Visit(portal, request, browser, browser.signed_in)
+    match browser.signed_in.account.role:
+        case "patient":
+            return await _own_record(visit)
+        case "practitioner":
+            return await _worklist(visit)
+        case _:
+            return visit.show("portal/admin.html")
+
+
+async def patient(visit: Visit) -> Response:
+    """GET /patients/{id}: one patient of a practitioner. One's own record is at `/`."""
+    wanted = visit.part("patient")
+    if wanted == visit.principal.patient:
+        return see_other("/")
+    return await _record(visit, wanted, own=False)
+
+
+async def _own_record(visit: Visit) -> Response:
+    wanted = visit.principal.patient
+    return visit.show("portal/no_record.html") if wanted is None else await _record(visit, wanted, own=True)
+
+
+async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
+    days = _days(visit)
+    found = await overview(visit.ports, visit.principal, wanted, zone=visit.signed_in.account.zone, days=days)
+    return visit.show(
+        "portal/patient.html",
+        form_targets=vendor_origins(visit.ports) if own else (),
+        own=own,
+        days=days,
+        periods=PERIODS,
+        **record_view(visit, found),
+    )
+
+
+def _days(visit: Visit) -> int:
+    asked = visit.request.query_params.get("days", "")
+    return int(asked) if asked in {str(period) for period in PERIODS} else PERIODS[0]
+
+
+def record_view(visit: Visit, found: Overview) -> dict[str, Any]:
+    """What the page of a patient shows."""
+    words = visit.words(found.zone)
+    return {
+        "patient": found.patient["id"],
+        "name": display_name(found.patient),
+        "facts": _facts(found.patient, words),
+        "alerts": (),
+        "connections": [wearable(visit.ports, each, words) for each in found.connections],
+        "connectable": connectable(visit.ports, found.connections),
+        "score": None if found.score is None else score_view(found.score, words, visit.language),
+        "charts": [chart_of(series, words, found.first, found.last) for series in found.readings],
+    }
+
+
+def _facts(patient: JsonObject, words: Wording) -> str:
+    born = str(patient.get("birthDate", ""))
+    if len(born) != len("1980-05-17"):
+        return born and words.t("home.born", day=born)
+    return words.t("home.born", day=words.date(date.fromisoformat(born)))
+
+
+async def _worklist(visit: Visit) -> Response:
+    """A practitioner's open alerts, and the patients with how many each has."""
+    practitioner = visit.principal.practitioner
+    patients = [] if practitioner is None else await patients_of(visit.ports, practitioner)
+    return visit.show("portal/practitioner.html", alerts=(), patients=patients, open=Counter[str]())

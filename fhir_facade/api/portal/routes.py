@@ -1,0 +1,86 @@
+"""All addresses of the portal in one table, and what every one of them checks first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhir_facade.api.oauth.browser import Form, browser_of, local_path, posted
+from fhir_facade.api.oauth.dependencies import OAuthDeps
+from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
+from fhir_facade.api.pages.texts import LANGUAGES
+from fhir_facade.api.pages.troubles import problem_page
+from fhir_facade.api.portal import connections, home, scores
+from fhir_facade.api.portal.visit import Portal, Visit
+from fhir_facade.errors import FacadeError
+from fhir_facade.flows.background import RunningSyncs
+
+Look = Callable[[Visit], Awaitable[Response]]
+Act = Callable[[Visit, Form], Awaitable[Response]]
+Handler = Callable[[Portal, Request], Awaitable[Response]]
+
+LOOKS: Final[tuple[tuple[str, Look], ...]] = (
+    ("/patients/{patient}", home.patient),
+    ("/connections/{connection}", connections.look),
+    ("/connections/{connection}/progress", connections.follow),
+    ("/connections/{connection}/disconnect", connections.confirm),
+)
+ACTS: Final[tuple[tuple[str, Act], ...]] = (
+    ("/connections", connections.begin),
+    ("/connections/{connection}/sync", connections.read_now),
+    ("/connections/{connection}/disconnect", connections.disconnect),
+    ("/patients/{patient}/score", scores.compute),
+)
+
+
+def portal_routes(deps: OAuthDeps, syncs: RunningSyncs) -> list[Route]:
+    """The routes, to be placed after those of signing in; pages also need `pages.render.assets`."""
+    portal = Portal(deps, syncs)
+    answers: list[tuple[str, str, Handler]] = [("GET", "/", home.start), ("GET", "/language", choose_language)]
+    answers += [("GET", path, partial(_look, handler)) for path, handler in LOOKS]
+    answers += [("POST", path, partial(_act, handler)) for path, handler in ACTS]
+    return [Route(path, partial(_guarded, handler, portal), methods=[method]) for method, path, handler in answers]
+
+
+async def choose_language(portal: Portal, request: Request) -> Response:
+    """GET /language?to=de&next=/path: remembered in this browser for a year; it changes nothing else."""
+    response = see_other(local_path(request.query_params.get("next")))
+    wanted = request.query_params.get("to")
+    if wanted in LANGUAGES:
+        secure = not portal.oauth.plain_loopback
+        response.set_cookie(
+            LANGUAGE_COOKIE, wanted, max_age=31_536_000, path="/", secure=secure, httponly=True, samesite="lax"
+        )
+    return response
+
+
+async def _guarded(handler: Handler, portal: Portal, request: Request) -> Response:
+    try:
+        return await handler(portal, request)
+    except FacadeError as error:
+        return problem_page(request, error.status, detail=str(error))
+
+
+async def _look(handler: Look, portal: Portal, request: Request) -> Response:
+    """A page for somebody who is signed in; others sign in first and come back."""
+    browser = await browser_of(portal.oauth, request)
+    if browser.signed_in is None:
+        return see_other(f"/login?{urlencode({'next': request.url.path})}")
+    return await handler(Visit(portal, request, browser, browser.signed_in))
+
+
+async def _act(handler: Act, portal: Portal, request: Request) -> Response:
+    """A form of somebody who is signed in, from a page we gave this very browser."""
+    browser = await browser_of(portal.oauth, request)
+    if browser.signed_in is None:
+        return problem_page(request, 401)
+    form = await posted(request, browser)
+    if form is None:
+        return problem_page(request, 403, key="form")
+    return await handler(Visit(portal, request, browser, browser.signed_in), form)

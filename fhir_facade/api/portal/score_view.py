@@ -1,0 +1,93 @@
+"""A score Observation as a page shows it: the value on a ring, the parts as bars, what is missing, what helps.
+
+https://doi.org/10.1161/CIR.0000000000001078
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from fhir_facade.api.pages.texts import DEFAULT, LANGUAGES
+from fhir_facade.api.portal.wording import Wording
+from fhir_facade.rules.observations import codings, quantity
+from fhir_facade.rules.score.tables import le8, sentences
+from terminology.canonical import CVH_CATEGORY, HEALTH_SCORE
+
+RADIUS: Final = 54
+CIRCUMFERENCE: Final = round(2 * math.pi * RADIUS, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the eight. `points` is None when it is missing; `level` is the category its points fall in."""
+
+    name: str
+    points: int | None
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreView:
+    """`arc` is the length of the ring that is filled. `explanation`, `advice` and `disclaimer` are as stored, in
+    `language`."""
+
+    value: str
+    level: str
+    arc: float
+    heading: str
+    parts: tuple[Part, ...]
+    explanation: str
+    advice: str
+    disclaimer: str
+    language: str
+    when: str
+
+
+def score_view(observation: Mapping[str, Any], words: Wording, language: str) -> ScoreView:
+    """All a template needs of one score."""
+    names = sentences(language).names
+    parts = tuple(_part(component, names) for component in observation.get("component", ()))
+    found = quantity(observation)
+    value = None if found is None else found[0]
+    present = sum(part.points is not None for part in parts)
+    category = next((code for system, code in codings_of(observation) if system == CVH_CATEGORY), None)
+    notes = [str(note["text"]) for note in observation.get("note", ())] or [""]
+    heading = words.t(f"score.category.{category}") if category else words.t("score.preliminary", present=present)
+    return ScoreView(
+        value="–" if value is None else words.number(value),
+        level=category or "none",
+        arc=0.0 if value is None else round(float(value) / 100 * CIRCUMFERENCE, 1),
+        heading=heading,
+        parts=parts,
+        explanation=notes[0],
+        advice=" ".join(notes[1:-1]),
+        disclaimer=notes[-1],
+        language=_written_in(notes[-1]),
+        when=words.moment_of(observation.get("effectivePeriod", {}).get("end")),
+    )
+
+
+def _written_in(disclaimer: str) -> str:
+    """The language of the stored notes, known by the sentence that every score ends with."""
+    return next((name for name in LANGUAGES if sentences(name).disclaimer == disclaimer), DEFAULT)
+
+
+def codings_of(observation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The codes of its interpretations."""
+    return [code for concept in observation.get("interpretation", ()) for code in codings(concept)]
+
+
+def _part(component: Mapping[str, Any], names: Mapping[str, str]) -> Part:
+    code = next((code for system, code in codings(component.get("code")) if system == HEALTH_SCORE), "")
+    found = quantity(component)
+    name = names.get(code, code)
+    points = None if found is None else int(found[0])
+    return Part(name[:1].upper() + name[1:], points, "none" if found is None else _level(found[0]))
+
+
+def _level(points: Decimal) -> str:
+    return next(category.code for category in le8().categories if points >= category.lower)

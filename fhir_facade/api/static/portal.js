@@ -1,0 +1,45 @@
+// Improves pages that work without it: tells of new alerts as they come, and watches a synchronisation.
+"use strict";
+
+// --- new alerts -------------------------------------------------------------------------------------------------
+const news = document.querySelector("#news[data-stream]");
+if (news && "EventSource" in window) {
+  const stream = new EventSource(news.dataset.stream);
+  stream.addEventListener("alert", (event) => announce(news, event));
+  window.addEventListener("pagehide", () => stream.close());
+}
+
+function announce(news, event) {
+  const told = document.createElement("p");
+  const link = document.createElement("a");
+  told.className = "notice warn";
+  link.href = window.location.pathname;
+  link.textContent = news.dataset.link;
+  told.append(news.dataset.text, " ", link);
+  news.replaceChildren(told);
+}
+
+// --- a synchronisation that goes on --------------------------------------------------------------------------------
+const EVERY_MS = 1000;
+watch();
+
+function watch() {
+  const progress = document.querySelector("#progress[data-follow]");
+  if (progress) setTimeout(() => look(progress), EVERY_MS);
+}
+
+async function look(progress) {
+  try {
+    const answer = await fetch(progress.dataset.follow, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return;
+    const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = parsed.querySelector("#progress");
+    if (!fresh) return;
+    const ended = !fresh.dataset.follow;
+    progress.replaceWith(document.adoptNode(fresh));
+    if (ended) window.location.assign(progress.dataset.then);
+    else watch();
+  } catch {
+    setTimeout(watch, EVERY_MS * 5); // the network is away: the page itself stays usable
+  }
+}
