@@ -28,7 +28,7 @@ async def open_stores(
         state = SqliteState(file)
         await state.migrate()
         store = EmbeddedStore(file, clock, integrity=settings.referential_integrity)
-        store.start()
+        store.start(guest=guest)
         return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
     hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
     rows, locks = await _state(settings, stack, guest=guest)

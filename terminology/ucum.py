@@ -2,6 +2,7 @@
 
     convert(value, from_code, to_code) -> Decimal      IncomparableUnits, UnknownUnit
     canonical(value, code) -> (Decimal, str) | None    None for a unit outside the table
+    canonical_code(code) -> str | None                 the unit that stands for all comparable ones
     comparable(a, b) -> bool
     printed(code) -> str                               how a person writes the unit
 
@@ -69,10 +70,11 @@ def _unit(code: str) -> Unit:
 
 
 def plain(value: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent, as JSON of FHIR writes it best."""
+    """The same number without trailing zeros, and without an exponent unless it has more than 60 digits."""
     short = value.normalize(_EXACT)
     exponent = short.as_tuple().exponent
-    return short.quantize(Decimal(1), context=_EXACT) if isinstance(exponent, int) and exponent > 0 else short
+    written_out = isinstance(exponent, int) and exponent > 0 and short.adjusted() < _EXACT.prec
+    return short.quantize(Decimal(1), context=_EXACT) if written_out else short
 
 
 def _divide(numerator: Decimal, denominator: Decimal) -> Decimal:
@@ -97,11 +99,14 @@ def convert(value: Decimal, from_code: str, to_code: str) -> Decimal:
 
 def canonical(value: Decimal, code: str) -> tuple[Decimal, str] | None:
     """The value in the canonical unit of its dimension, or None when the unit is outside the table."""
+    target = canonical_code(code)
+    return None if target is None else (convert(value, code, target), target)
+
+
+def canonical_code(code: str) -> str | None:
+    """The unit to which all that measure the same thing convert; None when the unit is outside the table."""
     unit = table().get(code)
-    if unit is None:
-        return None
-    target = _canonical_codes()[unit.dimension]
-    return convert(value, code, target), target
+    return None if unit is None else _canonical_codes()[unit.dimension]
 
 
 def comparable(a: str, b: str) -> bool:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from fhir_facade.errors import NotSupported
-from fhir_facade.fhir.extract import IndexRows, ReferenceRow, TokenRow, extract_parameter
+from fhir_facade.fhir.extract import IndexRows, QuantityRow, ReferenceRow, TokenRow, extract_parameter
+from fhir_facade.fhir.extract.canonical import canonical_quantity, in_canonical_units
 from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.extract.text import normalise
 from fhir_facade.values import (
@@ -101,7 +102,7 @@ def _referring(resource: JsonObject, has: Has, referrers: Referrers | None) -> I
 def _match(resource: JsonObject, asked: Match) -> bool:
     if asked.kind == "token" and asked.modifier in _NEEDS_TERMINOLOGY:
         raise NotSupported(f"{asked.name}:{asked.modifier} needs a terminology and was not expanded")
-    rows = _rows(extract_parameter(resource, asked.name), asked)
+    rows = _rows(extract_parameter(resource, asked.name, canonical=in_canonical_units), asked)
     if asked.modifier == "missing":
         return any(value == MissingValue(not rows) for value in asked.values)
     found = any(holds(row, value, asked.modifier) for row in rows for value in asked.values)
@@ -175,6 +176,14 @@ _DATE_TESTS: Final[dict[str, Callable[[int, int, int, int], bool]]] = {
 }
 
 
+def _quantity(row: QuantityRow, value: QuantityValue) -> bool:
+    """In canonical units where both have them, else by the unit as written."""
+    canonical = canonical_quantity(value)
+    if canonical is None or row.canonical_low is None or row.canonical_high is None:
+        return _unit(row.system, row.code, row.unit, value) and _number(row.low, row.high, value)
+    return row.canonical_code == canonical.code and _number(row.canonical_low, row.canonical_high, canonical)
+
+
 def _unit(system: str | None, code: str | None, unit: str | None, value: QuantityValue) -> bool:
     if value.system is not None and system != value.system:
         return False
@@ -215,9 +224,7 @@ _TESTS: Final[dict[type[SearchValue], Callable[[Any, Any, str], bool]]] = {
     ReferenceValue: lambda row, value, _: _reference(row, value),
     DateValue: lambda row, value, _: _DATE_TESTS[value.prefix](row.low, row.high, to_us(value.low), to_us(value.high)),
     NumberValue: lambda row, value, _: _number(row.low, row.high, value),
-    QuantityValue: lambda row, value, _: (
-        _unit(row.system, row.code, row.unit, value) and _number(row.low, row.high, value)
-    ),
+    QuantityValue: lambda row, value, _: _quantity(row, value),
     CompositeValue: _composite,
     MissingValue: _never,
 }

@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 
 UNKNOWN = -1
+CANONICAL = ":canonical"
+"""Ends the names under which rows in canonical units stand beside those in the units that were written."""
 
 
 class Catalogue:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, Catalogue
+from fhir_facade.adapters.embedded.compare import interval, microseconds, point
+from fhir_facade.adapters.embedded.source import Condition, Sql
+from fhir_facade.adapters.embedded.texts import says
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import search_parameters
+from fhir_facade.fhir.extract.canonical import canonical_quantity
 from fhir_facade.fhir.extract.text import normalise
 from fhir_facade.values import (
     Chain,
@@ -30,29 +32,6 @@ from fhir_facade.values import (
 )
 
 LAST_CHARACTER = "\U0010ffff"
-RELATIVE_SLACK = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Rows of `table` that satisfy `where`, identified by `pk`; `negated` means: resources without such a row.
-
-    `fhir_resource` is a table here too (for `_id`, `_lastUpdated`): its rows are the resources themselves.
-    """
-
-    table: str
-    where: str
-    args: tuple[Any, ...]
-    negated: bool = False
-
-    def members(self) -> tuple[str, tuple[Any, ...]]:
-        """A SELECT of the pks that satisfy the (positive) condition."""
-        return f"SELECT pk FROM {self.table} WHERE {self.where}", self.args
-
-    def holds_for(self, pk: str) -> tuple[str, tuple[Any, ...]]:
-        """An expression that is true for the resource whose pk is the SQL expression `pk`."""
-        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.where})"
-        return (f"NOT {test}" if self.negated else test), self.args
 
 
 def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Condition:
@@ -68,7 +47,7 @@ def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Conditio
 
 def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     if match.name in _OWN_COLUMNS:
-        return _OWN_COLUMNS[match.name](match)
+        return _own_column(match)
     table = _TABLES.get(match.kind)
     if table is None:
         raise NotSupported(f"{type}?{match.name} is not searchable here")
@@ -78,10 +57,43 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
         return Condition(table, "param = ?", (param,), negated=missing.missing)
     if match.modifier in ("identifier", "of-type"):
         return _special_token(catalogue, type, match)
-    parts = [_value(catalogue, type, match, value) for value in match.values]
-    where = " OR ".join(f"({sql})" for sql, _ in parts)
-    args = (param, *(arg for _, values in parts for arg in values))
-    return Condition(table, f"param = ? AND ({where})", args, negated=match.modifier == "not")
+    if match.kind == "token" and match.modifier == "text":
+        return says(type, match)
+    if match.kind == "token" and match.modifier not in (None, "not"):
+        raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
+    where, args = _any_value(catalogue, type, match)
+    return Condition(table, where, args, negated=match.modifier == "not")
+
+
+def _any_value(catalogue: Catalogue, type: str, match: Match) -> Sql:
+    """The values are alternatives. Those in UCUM units also search the rows in canonical units."""
+    parts: list[Sql] = []
+    for params, values in _rows_searched(match):
+        if values:
+            numbers = tuple(catalogue.param(type, name) for name in params)
+            alternatives = [_value(catalogue, type, match, value) for value in values]
+            where = " OR ".join(f"({sql})" for sql, _ in alternatives)
+            marks = ", ".join("?" * len(numbers))
+            parts.append(
+                (f"param IN ({marks}) AND ({where})", (*numbers, *(a for _, args in alternatives for a in args)))
+            )
+    return " OR ".join(f"({sql})" for sql, _ in parts), tuple(arg for _, args in parts for arg in args)
+
+
+def _rows_searched(match: Match) -> tuple[tuple[tuple[str, ...], list[SearchValue]], ...]:
+    canonical = [value for value in match.values if _is_canonical(value)]
+    plain = [value for value in match.values if not _is_canonical(value)]
+    return ((match.name,), plain), ((match.name, f"{match.name}{CANONICAL}"), canonical)
+
+
+def _is_canonical(value: SearchValue) -> bool:
+    match value:
+        case QuantityValue():
+            return canonical_quantity(value) is not None
+        case CompositeValue(parts):
+            return any(_is_canonical(part) for part in parts)
+        case _:
+            return False
 
 
 _TABLES = {
@@ -96,16 +108,16 @@ _TABLES = {
 }
 
 
-def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) -> tuple[str, tuple[Any, ...]]:
+def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) -> Sql:
     match value:
         case TokenValue():
-            return _token(catalogue, match, value)
+            return _token(catalogue, value)
         case StringValue():
             return _string(match, value)
         case DateValue():
             return _date(value)
         case NumberValue():
-            return _point(value)
+            return point(value)
         case QuantityValue():
             return _quantity(catalogue, value)
         case ReferenceValue():
@@ -118,9 +130,7 @@ def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) ->
             raise NotSupported(f"{type}?{match.name} cannot be combined like this")
 
 
-def _token(catalogue: Catalogue, match: Match, value: TokenValue) -> tuple[str, tuple[Any, ...]]:
-    if match.modifier not in (None, "not"):
-        raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
+def _token(catalogue: Catalogue, value: TokenValue) -> Sql:
     clauses: list[str] = []
     args: list[Any] = []
     if value.code is not None:
@@ -132,7 +142,7 @@ def _token(catalogue: Catalogue, match: Match, value: TokenValue) -> tuple[str, 
     return " AND ".join(clauses) or "1", tuple(args)
 
 
-def _string(match: Match, value: StringValue) -> tuple[str, tuple[Any, ...]]:
+def _string(match: Match, value: StringValue) -> Sql:
     if match.modifier == "exact":
         return "folded = ? AND exact = ?", (normalise(value.text), value.text)
     if match.modifier == "contains":
@@ -143,70 +153,24 @@ def _string(match: Match, value: StringValue) -> tuple[str, tuple[Any, ...]]:
     return "folded >= ? AND folded < ?", (folded, folded + LAST_CHARACTER)
 
 
-def microseconds(moment: datetime) -> int:
-    """Aware datetime as microseconds since 1970, exactly."""
-    delta = moment - _EPOCH
-    return (delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-def _date(value: DateValue) -> tuple[str, tuple[Any, ...]]:
+def _date(value: DateValue) -> Sql:
     low, high = microseconds(value.low), microseconds(value.high)
     return interval(value.prefix, low, high)
 
 
-def interval(prefix: str, low: Any, high: Any) -> tuple[str, tuple[Any, ...]]:
-    """Stored [low, high) against the asked one."""
-    equal = ("low >= ? AND low < ? AND high <= ?", (low, high, high))
-    table: dict[str, tuple[str, tuple[Any, ...]]] = {
-        "eq": equal,
-        "ne": (f"NOT ({equal[0]})", equal[1]),
-        "gt": ("high > ?", (high,)),
-        "lt": ("low < ?", (low,)),
-        "ge": ("high > ?", (low,)),
-        "le": ("low < ?", (high,)),
-        "sa": ("low >= ?", (high,)),
-        "eb": ("high <= ?", (low,)),
-        "ap": ("low < ? AND high > ?", (high, low)),
-    }
-    return table[prefix]
-
-
-def _point(value: NumberValue | QuantityValue) -> tuple[str, tuple[Any, ...]]:
-    """A stored number (or range) against the asked one.
-
-    Comparisons use the number itself, equality the range its digits imply. The slack absorbs what binary floats
-    cannot hold, far below any digit a client can mean.
-    """
-    number, low, high = float(value.number), float(value.low), float(value.high)
-    slack = abs(number) * RELATIVE_SLACK
-    within = ("low >= ? AND low < ? AND high < ?", (low - slack, high - slack, high - slack))
-    table: dict[str, tuple[str, tuple[Any, ...]]] = {
-        "eq": within,
-        "ne": (f"NOT ({within[0]})", within[1]),
-        "ap": ("low < ? AND high >= ?", (high, low)),
-        "gt": ("high > ?", (number + slack,)),
-        "ge": ("high >= ?", (number - slack,)),
-        "lt": ("low < ?", (number - slack,)),
-        "le": ("low <= ?", (number + slack,)),
-        "sa": ("low > ?", (number + slack,)),
-        "eb": ("high < ?", (number - slack,)),
-    }
-    return table[value.prefix]
-
-
-def _quantity(catalogue: Catalogue, value: QuantityValue) -> tuple[str, tuple[Any, ...]]:
-    sql, args = _point(value)
-    if value.code is None:
+def _quantity(catalogue: Catalogue, value: QuantityValue) -> Sql:
+    asked = canonical_quantity(value) or value
+    sql, args = point(asked)
+    if asked.system is not None:
+        sql, args = f"({sql}) AND system = ?", (*args, catalogue.system(asked.system))
+    if asked.code is None:
         return sql, args
-    if value.system:
-        return f"({sql}) AND code = ? AND system = ?", (*args, value.code, catalogue.system(value.system))
-    return f"({sql}) AND (code = ? OR unit = ?)", (*args, value.code, value.code)
+    if asked.system is not None:
+        return f"{sql} AND code = ?", (*args, asked.code)
+    return f"({sql}) AND (code = ? OR unit = ?)", (*args, asked.code, asked.code)
 
 
-def _reference(type: str, match: Match, value: ReferenceValue) -> tuple[str, tuple[Any, ...]]:
+def _reference(type: str, match: Match, value: ReferenceValue) -> Sql:
     if value.url is not None:
         return "target = ?", (value.url,)
     types = (value.type or match.modifier,) if value.type or match.modifier else targets_of(type, match.name)
@@ -223,7 +187,7 @@ _PART_COLUMNS = {"exact": "text", "folded": "text", "target": "text", "uri": "te
 _COLUMN = re.compile(r"\b(code|system|low|high|text|exact|folded|target|uri|unit)\b")
 
 
-def _composite(catalogue: Catalogue, type: str, match: Match, value: CompositeValue) -> tuple[str, tuple[Any, ...]]:
+def _composite(catalogue: Catalogue, type: str, match: Match, value: CompositeValue) -> Sql:
     """All parts of one combination: each part's own condition, on the columns of its place."""
     components = search_parameters(type)[match.name].components
     clauses: list[str] = []
@@ -235,7 +199,7 @@ def _composite(catalogue: Catalogue, type: str, match: Match, value: CompositeVa
     return " AND ".join(clauses), tuple(args)
 
 
-def _uri(match: Match, value: UriValue) -> tuple[str, tuple[Any, ...]]:
+def _uri(match: Match, value: UriValue) -> Sql:
     if match.modifier == "below":
         return "uri >= ? AND uri < ?", (value.uri, value.uri + LAST_CHARACTER)
     if match.modifier == "above":
@@ -254,8 +218,17 @@ def _special_token(catalogue: Catalogue, type: str, match: Match) -> Condition:
 # --- the resource's own columns -------------------------------------------------------------------------------
 
 
+def _own_column(match: Match) -> Condition:
+    if match.modifier not in (None, "not", "missing"):
+        raise NotSupported(f"{match.name}:{match.modifier} is not available on this store")
+    missing = next((value.missing for value in match.values if isinstance(value, MissingValue)), None)
+    if missing is not None:
+        return Condition("fhir_resource", "1", (), negated=missing)
+    return _OWN_COLUMNS[match.name](match)
+
+
 def _id(match: Match) -> Condition:
-    ids = [v.code for v in match.values if isinstance(v, TokenValue)]
+    ids = [v.code for v in match.values if isinstance(v, TokenValue) and not v.system]
     marks = ", ".join("?" * len(ids))
     return Condition("fhir_resource", f"id IN ({marks})", tuple(ids), negated=match.modifier == "not")
 

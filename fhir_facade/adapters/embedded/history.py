@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fhir_facade.adapters.embedded.criteria import microseconds
+from fhir_facade.adapters.embedded.compare import microseconds
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.errors import Gone, NotFound
 from fhir_facade.values import HistoryQuery, Page, StoredResource

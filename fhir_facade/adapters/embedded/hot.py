@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
-from fhir_facade.adapters.embedded.criteria import condition, interval, microseconds
+from fhir_facade.adapters.embedded.compare import interval, microseconds
+from fhir_facade.adapters.embedded.criteria import condition
 from fhir_facade.adapters.embedded.source import Source
 from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, SearchQuery, TokenValue
 

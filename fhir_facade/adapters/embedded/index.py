@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.fhir.extract import (
     CompositeRow,
@@ -19,6 +19,7 @@ from fhir_facade.fhir.extract import (
     UriRow,
     extract,
 )
+from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
 from fhir_facade.fhir.extract.rows import IndexRows
 from fhir_facade.values import JsonObject
 
@@ -38,13 +39,42 @@ class Indexed:
 
 
 def index_values(resource: JsonObject) -> Indexed:
-    """Everything that can be computed before the writer is asked."""
-    values = extract(dict(resource), texts=False)
+    """Everything that can be computed before the writer is asked. Id and time of writing are columns, not rows."""
+    values = extract(dict(resource), canonical=in_canonical_units, texts=False)
+    values.tokens = [row for row in values.tokens if row.param != "_id"]
+    values.dates = [row for row in values.dates if row.param != "_lastUpdated"]
+    _add_canonical(values)
     systems = {token.system or NO_SYSTEM for token in values.tokens}
     systems.update(quantity.system or NO_SYSTEM for quantity in values.quantities)
     parts = (part for row in values.composites for part in row.parts if isinstance(part, TokenRow | QuantityRow))
     systems.update(part.system or NO_SYSTEM for part in parts)
     return Indexed(values, frozenset(systems), frozenset(local_targets(resource)))
+
+
+def _add_canonical(values: IndexRows) -> None:
+    """A second row in canonical units for what is written in others."""
+    values.quantities += [replaced for row in values.quantities if (replaced := _in_canonical_units(row)) is not row]
+    composites = [(row, tuple(_in_canonical_units(part) for part in row.parts)) for row in values.composites]
+    values.composites += [
+        CompositeRow(f"{row.param}{CANONICAL}", parts) for row, parts in composites if parts != row.parts
+    ]
+
+
+def _in_canonical_units(row: Any) -> Any:
+    if not isinstance(row, QuantityRow) or row.canonical_low is None or row.canonical_code == row.code:
+        return row
+    assert row.canonical_high is not None
+    return QuantityRow(
+        f"{row.param}{CANONICAL}",
+        row.canonical_low,
+        row.canonical_high,
+        UCUM,
+        row.canonical_code,
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tuple[Any, ...]]]:
@@ -62,7 +92,7 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
             (number(type, q.param), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
             for q in values.quantities
         ],
-        "reference": [(_target(r), number(type, r.param)) for r in values.references],
+        "reference": [(target, number(type, r.param)) for r in values.references for target in _targets(r)],
         "composite": [(number(type, c.param), *_parts(catalogue, c)) for c in values.composites],
         "uri": [(number(type, u.param), u.uri) for u in values.uris],
     }
@@ -73,6 +103,12 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
 
 def _target(row: ReferenceRow) -> str:
     return f"{row.type}/{row.id}" if row.id is not None else row.url or ""
+
+
+def _targets(row: ReferenceRow) -> tuple[str, ...]:
+    """A canonical is found with and without its version."""
+    target = _target(row)
+    return (target,) if row.version is None or row.id is not None else (target, f"{target}|{row.version}")
 
 
 def _parts(catalogue: Catalogue, row: CompositeRow) -> Iterator[Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from fhir_facade.adapters.embedded.catalogue import insert_params
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, insert_params
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.definitions import resource_types, search_parameters
+from fhir_facade.fhir.extract import VERSION
 
 SCHEMA_VERSION = 1
 
@@ -107,7 +108,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     if present is None:
         connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
         set_meta(connection, "schema", str(SCHEMA_VERSION))
-        _number_params(connection)
+        set_meta(connection, "extractor", str(VERSION))
+        number_params(connection)
         return
     found = int(meta(connection, "schema") or 0)
     if found > SCHEMA_VERSION:
@@ -125,11 +127,18 @@ def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO fhir_meta (key, value) VALUES (?, ?)", (key, value))
 
 
-def _number_params(connection: sqlite3.Connection) -> None:
-    """Every parameter of the definitions, with the two modifiers that search other data."""
+def number_params(connection: sqlite3.Connection) -> None:
+    """Every parameter of the definitions, and the names under which other data of it are searched."""
     connection.execute("BEGIN IMMEDIATE")
     for type_ in resource_types():
-        names = [p.code for p in search_parameters(type_).values()]
-        special = [f"{name}:{modifier}" for name in names for modifier in ("identifier", "of-type")]
-        insert_params(connection, ((type_, name) for name in (*names, *special)))
+        for own in search_parameters(type_).values():
+            insert_params(connection, ((type_, f"{own.code}{tail}") for tail in ("", *_BESIDES.get(own.kind, ()))))
     connection.execute("COMMIT")
+
+
+_BESIDES = {
+    "token": (":of-type",),
+    "reference": (":identifier",),
+    "quantity": (CANONICAL,),
+    "composite": (CANONICAL,),
+}

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
-from fhir_facade.adapters.embedded.criteria import Condition, condition
+from fhir_facade.adapters.embedded.criteria import condition
 from fhir_facade.adapters.embedded.hot import hot_source
-from fhir_facade.adapters.embedded.source import Source, Sql
+from fhir_facade.adapters.embedded.source import Condition, Source, Sql
+from fhir_facade.adapters.embedded.texts import enable
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.errors import Gone
 from fhir_facade.values import Page, SearchQuery, Sort, StoredResource
@@ -26,6 +27,7 @@ PROBE_LIMIT = 500
 def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Page:
     """One page on one consistent view. Gone when the cursor is not one of this query."""
     catalogue.refresh(connection)
+    enable(connection, query)
     source = hot_source(catalogue, query) or _plain_source(connection, catalogue, query)
     total = _count(connection, source) if query.total else None
     if query.count == 0:
@@ -52,7 +54,7 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
 
 def _rarest(connection: sqlite3.Connection, conditions: Sequence[Condition]) -> Condition | None:
     """The positive condition with the fewest rows; counting stops at PROBE_LIMIT, where order of the query decides."""
-    positive = [own for own in conditions if not own.negated]
+    positive = [own for own in conditions if not own.negated and not own.slow]
     if len(positive) <= 1:
         return positive[0] if positive else None
     best, fewest = positive[0], PROBE_LIMIT + 1

@@ -1,4 +1,4 @@
-"""Where the candidates of a search come from."""
+"""What a search is made of in SQL: conditions on index rows, and where its candidates come from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,30 @@ from dataclasses import dataclass
 from typing import Any
 
 Sql = tuple[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Rows of `table` that satisfy `where`, identified by `pk`; `negated` means: resources without such a row.
+
+    `fhir_resource` is a table here too (for `_id`, `_lastUpdated`): its rows are the resources themselves. What is
+    `slow` has no index and is asked of the candidates that the other conditions leave.
+    """
+
+    table: str
+    where: str
+    args: tuple[Any, ...]
+    negated: bool = False
+    slow: bool = False
+
+    def members(self) -> Sql:
+        """A SELECT of the pks that satisfy the (positive) condition."""
+        return f"SELECT pk FROM {self.table} WHERE {self.where}", self.args
+
+    def holds_for(self, pk: str) -> Sql:
+        """An expression that is true for the resource whose pk is the SQL expression `pk`."""
+        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.where})"
+        return (f"NOT {test}" if self.negated else test), self.args
 
 
 @dataclass(frozen=True, slots=True)

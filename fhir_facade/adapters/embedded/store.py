@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
+from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
 from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
 from fhir_facade.adapters.embedded.write import Prepared, apply_writes, stored_resource, without_own
 from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.errors import Gone, NotFound, Unavailable
+from fhir_facade.errors import Conflict, Gone, NotFound, Unavailable
 from fhir_facade.ports import Clock
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
@@ -32,10 +33,19 @@ class EmbeddedStore:
         self._integrity = integrity
         self._catalogue = Catalogue()
 
-    def start(self) -> None:
-        """Migrate, re-index when the extractor changed, load the catalogue. Before the first request."""
-        migrate(self._file.writer)
-        self._catalogue.load(self._file.writer)
+    def start(self, *, guest: bool = False, progress: Progress | None = None) -> None:
+        """Migrate, re-index when the extractors changed, load the catalogue. Before the first request.
+
+        Conflict: the file belongs to a newer release; or a guest beside a running server is newer than the server.
+        """
+        writer = self._file.writer
+        migrate(writer)
+        self._catalogue.load(writer)
+        if not is_outdated(writer):
+            return
+        if guest:
+            raise Conflict("the running server is an older release than this command: restart the server first")
+        reindex(writer, self._catalogue, progress or log_progress())
 
     async def read(self, ref: Ref) -> StoredResource:
         row = (

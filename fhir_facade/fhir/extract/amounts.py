@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from fhir_facade.fhir.extract.canonical import UCUM
 from fhir_facade.fhir.extract.emitting import Emit, Names
 from fhir_facade.fhir.extract.rows import IndexRows, NumberRow, QuantityRow
 
-UCUM: Final = "http://unitsofmeasure.org"
 CURRENCY: Final = "urn:iso:std:iso:4217"
 
 

@@ -1,0 +1,60 @@
+"""Prefixes as SQL: a stored range against the asked one (https://hl7.org/fhir/R4/search.html#prefix)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fhir_facade.adapters.embedded.source import Sql
+from fhir_facade.values import NumberValue, QuantityValue
+
+RELATIVE_SLACK = 1e-12
+
+
+def microseconds(moment: datetime) -> int:
+    """Aware datetime as microseconds since 1970, exactly."""
+    delta = moment - _EPOCH
+    return (delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def interval(prefix: str, low: Any, high: Any) -> Sql:
+    """Stored [low, high) against the asked one, as R4 has it: `ge` is what `gt` or `eq` finds."""
+    equal = ("low >= ? AND low < ? AND high <= ?", (low, high, high))
+    table: dict[str, Sql] = {
+        "eq": equal,
+        "ne": (f"NOT ({equal[0]})", equal[1]),
+        "gt": ("high > ?", (high,)),
+        "lt": ("low < ?", (low,)),
+        "ge": ("high > ? AND (high > ? OR low >= ?)", (low, high, low)),
+        "le": ("low < ? AND (low < ? OR high <= ?)", (high, low, high)),
+        "sa": ("low >= ?", (high,)),
+        "eb": ("high <= ?", (low,)),
+        "ap": ("low < ? AND high > ?", (high, low)),
+    }
+    return table[prefix]
+
+
+def point(value: NumberValue | QuantityValue) -> Sql:
+    """A stored number (or range) against the asked one.
+
+    Comparisons use the number itself, equality the range its digits imply. The slack absorbs what binary floats
+    cannot hold, far below any digit a client can mean.
+    """
+    number, low, high = float(value.number), float(value.low), float(value.high)
+    slack = abs(number) * RELATIVE_SLACK
+    within = ("low >= ? AND low < ? AND high < ?", (low - slack, high - slack, high - slack))
+    table: dict[str, Sql] = {
+        "eq": within,
+        "ne": (f"NOT ({within[0]})", within[1]),
+        "ap": ("low <= ? AND high >= ?", (high + slack, low - slack)),
+        "gt": ("high > ?", (number + slack,)),
+        "ge": ("high >= ?", (number - slack,)),
+        "lt": ("low < ?", (number - slack,)),
+        "le": ("low <= ?", (number + slack,)),
+        "sa": ("low > ?", (number + slack,)),
+        "eb": ("high < ?", (number - slack,)),
+    }
+    return table[value.prefix]
