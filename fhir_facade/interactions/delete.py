@@ -24,4 +24,5 @@ async def delete(call: Call) -> FhirResponse:
     (stored,) = await record(call, [draft])
     text = f"{ref} was deleted" if stored.change == "deleted" else f"{ref} was not there"
     outcome = operation_outcome([Issue("informational", text, severity="information")])
-    return FhirResponse(200, outcome, stored if stored.change == "deleted" else None)
+    deleted = stored if stored.change == "deleted" else None
+    return FhirResponse(200, outcome, deleted, deleted.ref if deleted else None)

@@ -28,7 +28,7 @@ from fhir_facade.interactions.conditions import lock_name, matching
 from fhir_facade.interactions.read import read, visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.interactions.search import search
-from fhir_facade.interactions.update import check_id
+from fhir_facade.interactions.update import check_id, expectation
 from fhir_facade.values import ExpectVersion, FhirResponse, Interaction, Ref, StoredResource
 
 BREATHE_EVERY = 25  # entries prepared before other requests get their turn
@@ -121,7 +121,7 @@ async def _drafts(call: Call, planned: Sequence[_Planned]) -> list[tuple[int, Dr
 async def _draft(item: _Planned, known: Mapping[str, str], conditional: dict[str, str]) -> Draft:
     ref, request = item.ref, item.call.request
     assert ref is not None
-    expected = None if request.if_match is None else ExpectVersion(request.if_match)
+    expected = expectation(request.if_match)
     current = None if item.call.sees_all else await _current(item, ref)
     before = None if current is None else parse(current.body)
     if current is not None and expected is None:
@@ -203,5 +203,6 @@ async def _respond(item: _Planned, stored: StoredResource | None) -> FhirRespons
     if stored is None:
         raise Conflict(f"entry {item.position} was not written")
     if stored.deleted:
-        return FhirResponse(204, b"", stored if stored.change == "deleted" else None)
+        deleted = stored if stored.change == "deleted" else None
+        return FhirResponse(204, b"", deleted, deleted.ref if deleted else None)
     return FhirResponse(201 if stored.change == "created" else 200, stored.body, stored, stored.ref)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from fhir_facade.errors import BadRequest, Gone, NotFound, PreconditionFailed
-from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.record import LOCAL_ID_CHARACTERS, Draft, draft_resource, record
-from fhir_facade.values import ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
+from fhir_facade.values import Absent, ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
 
 LOCAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 ATTEMPTS = 3
+NOTHING = "0"
 
 
 async def update(call: Call) -> FhirResponse:
@@ -22,9 +23,17 @@ async def update(call: Call) -> FhirResponse:
     body, resource = draft_resource(call, request.body, call.type)
     check_id(ref, resource)
     if call.sees_all:
-        expected = None if request.if_match is None else ExpectVersion(request.if_match)
+        expected = expectation(request.if_match)
         return await _put(call, Draft("put", ref, request, call.allow, body, resource, precondition=expected))
     return await _checked(call, ref, body, resource)
+
+
+def expectation(if_match: str | None) -> Precondition | None:
+    """What `If-Match` demands. Version 0 is that of a resource that is not there, as HAPI reads it too: the only way
+    in R4 to say "create it, and replace nothing"; 409 when it is there."""
+    if if_match is None:
+        return None
+    return Absent() if if_match == NOTHING else ExpectVersion(if_match)
 
 
 def check_id(ref: Ref, resource: JsonObject) -> None:
@@ -40,7 +49,7 @@ async def _checked(call: Call, ref: Ref, body: bytes, resource: JsonObject) -> F
         current = await _current(call, ref)
         if current is None:
             raise NotFound(f"{ref} is not there")
-        before = parse(current.body)
+        before = parse_stored(current.body)
         draft = Draft("put", ref, call.request, call.allow, body, resource, before, _expected(call, current))
         try:
             return await _put(call, draft)

@@ -71,7 +71,7 @@ class Case:
 
 
 LEAST: dict[str, dict[str, Any]] = {
-    "Observation": {"status": "final", "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]}},
+    "Observation": {"status": "final", "code": {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}},
     "Encounter": {"status": "finished", "class": {"code": "AMB"}},
     "RiskAssessment": {"status": "final", "subject": {"display": "somebody"}},
     "ValueSet": {"status": "active"},

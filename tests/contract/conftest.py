@@ -7,7 +7,7 @@ with ids and identifiers of its own (the `case`).
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
@@ -18,6 +18,7 @@ from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.ports import FhirStore
 from tests.contract.case import Case
+from tests.mirror import mirror
 
 Opening = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[FhirStore]]
 
@@ -25,6 +26,12 @@ Opening = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[FhirStor
 @asynccontextmanager
 async def on_hapi(request: pytest.FixtureRequest) -> AsyncIterator[FhirStore]:
     async with open_store(request.getfixturevalue("hapi_url")) as store:
+        yield store
+
+
+@asynccontextmanager
+async def on_mirror(request: pytest.FixtureRequest) -> AsyncIterator[FhirStore]:
+    async with open_store(request.getfixturevalue("mirror_url")) as store:
         yield store
 
 
@@ -42,9 +49,16 @@ async def on_embedded(request: pytest.FixtureRequest) -> AsyncIterator[FhirStore
 
 STORES: dict[str, Opening] = {
     "embedded": on_embedded,
+    "hapi-over-mirror": on_mirror,
     "hapi": on_hapi,
 }
 MARKS = {"hapi": (pytest.mark.hapi,)}
+
+
+@pytest.fixture(scope="session")
+def mirror_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mirror(tmp_path_factory.mktemp("mirror")) as url:
+        yield url
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in STORES])

@@ -112,6 +112,7 @@ async def test_the_word_source_elsewhere_is_left_alone(case: Case) -> None:
     elements = {
         "target": [{"display": 'the "source":"#x"'}],
         "agent": [{"who": {"display": "x"}}],
+        "entity": [{"role": "source", "what": {"reference": "#b"}}],
         "contained": [{"resourceType": "Basic", "id": "b", "meta": {"source": "urn:a#b"}, "code": {"text": "t"}}],
     }
     del resource["identifier"]

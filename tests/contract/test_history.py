@@ -117,7 +117,15 @@ async def test_pages_keep_to_since(case: Case) -> None:
     assert [entry.version for entry in [*first.entries, *second.entries]] == ["5", "4", "3", "2"]
 
 
-async def test_the_history_of_a_type_holds_its_resources_only(case: Case) -> None:
+@pytest.fixture
+def whole(request: pytest.FixtureRequest, case: Case) -> Case:
+    if request.node.callspec.params["store"] == "hapi-over-mirror":
+        pytest.skip("the facade answers the history of instances only, so its mirror has no other")
+    return case
+
+
+async def test_the_history_of_a_type_holds_its_resources_only(whole: Case) -> None:
+    case = whole
     patient = await case.put("Patient", "p")
     practitioner = await case.put("Practitioner", "d")
 
@@ -128,7 +136,8 @@ async def test_the_history_of_a_type_holds_its_resources_only(case: Case) -> Non
     assert practitioner.ref not in refs
 
 
-async def test_the_history_of_all_holds_every_type_and_deletions(case: Case) -> None:
+async def test_the_history_of_all_holds_every_type_and_deletions(whole: Case) -> None:
+    case = whole
     patient = await case.put("Patient", "p")
     practitioner = await case.put("Practitioner", "d")
     deletion = await case.delete(patient.ref)

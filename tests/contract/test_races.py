@@ -57,10 +57,10 @@ async def test_writers_without_a_condition_all_succeed(case: Case) -> None:
 
 async def test_of_transactions_that_share_a_guard_one_wins_and_leaves_its_companion(case: Case) -> None:
     """One open alert per patient and rule rests on this."""
-    guard = await case.put("Basic", "guard", code={"text": "0"})
+    guard = await case.put("Organization", "guard", name="0")
 
     async def attempt(number: int) -> Sequence[StoredResource]:
-        change = case.resource("Basic", "guard", code={"text": str(number)})
+        change = case.resource("Organization", "guard", name=str(number))
         companion = case.resource("Patient", f"alert-{number}")
         return await case.store.write(
             [case.put_of(change, precondition=ExpectVersion(guard.version)), case.put_of(companion)]

@@ -15,7 +15,7 @@ UCUM = "http://unitsofmeasure.org"
         pytest.param(f"component-code-value-quantity=8480-6$gt100|{UCUM}|mm[Hg]", ["high"], id="above"),
         pytest.param(f"component-code-value-quantity=8462-4$gt100|{UCUM}|mm[Hg]", [], id="not across components"),
         pytest.param(f"component-code-value-quantity=8462-4$lt75|{UCUM}|mm[Hg]", ["low"], id="below"),
-        pytest.param("code-value-string=8867-4$fast", ["low"], id="with a string"),
+        pytest.param("code-value-string=718-7$fast", ["low"], id="with a string"),
     ],
 )
 async def test_both_parts_hold_of_the_same_component(case: Case, asked: str, found: list[str]) -> None:

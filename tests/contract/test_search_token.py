@@ -21,10 +21,10 @@ async def readings(case: Case) -> Case:
 
     await case.store.write(
         [
-            case.put_of(of("heart", LOINC, "8867-4", "vital-signs")),
+            case.put_of(of("heart", LOINC, "718-7", "vital-signs")),
             case.put_of(of("steps", LOINC, "41950-7", "activity")),
-            case.put_of(of("local", "urn:local", "8867-4", None)),
-            case.put_of(of("plain", None, "8867-4", "vital-signs")),
+            case.put_of(of("local", "urn:local", "718-7", None)),
+            case.put_of(of("plain", None, "718-7", "vital-signs")),
         ]
     )
     return case
@@ -34,16 +34,16 @@ async def readings(case: Case) -> Case:
     ("asked", "found"),
     [
         pytest.param("code=nothing", [], id="nothing"),
-        pytest.param("code=8867-4", ["heart", "local", "plain"], id="a code of any system"),
-        pytest.param(f"code={LOINC}|8867-4", ["heart"], id="system and code"),
-        pytest.param("code=|8867-4", ["plain"], id="a code without a system"),
+        pytest.param("code=718-7", ["heart", "local", "plain"], id="a code of any system"),
+        pytest.param(f"code={LOINC}|718-7", ["heart"], id="system and code"),
+        pytest.param("code=|718-7", ["plain"], id="a code without a system"),
         pytest.param(f"code={LOINC}|", ["heart", "steps"], id="any code of a system"),
-        pytest.param(f"code={LOINC}|8867-4,{LOINC}|41950-7", ["heart", "steps"], id="one of a list"),
-        pytest.param("code:not=8867-4", ["steps"], id="not"),
+        pytest.param(f"code={LOINC}|718-7,{LOINC}|41950-7", ["heart", "steps"], id="one of a list"),
+        pytest.param("code:not=718-7", ["steps"], id="not"),
         pytest.param("category:not=urn:category|activity", ["heart", "local", "plain"], id="not, also without any"),
         pytest.param("category:missing=true", ["local"], id="missing"),
         pytest.param("category:missing=false", ["heart", "plain", "steps"], id="present"),
-        pytest.param("code=8867-4&category=vital-signs", ["heart", "plain"], id="two parameters"),
+        pytest.param("code=718-7&category=vital-signs", ["heart", "plain"], id="two parameters"),
         pytest.param("status=final&code=41950-7", ["steps"], id="a code element"),
     ],
 )
@@ -91,7 +91,7 @@ def token(name: str, code: str) -> Match:
     ("groups", "found"),
     [
         pytest.param([("none",), ("nothing",)], [], id="nothing"),
-        pytest.param([("41950-7",), ("8867-4",)], ["heart", "local", "plain", "steps"], id="values of one parameter"),
+        pytest.param([("41950-7",), ("718-7",)], ["heart", "local", "plain", "steps"], id="values of one parameter"),
     ],
 )
 async def test_groups_of_one_parameter_are_alternatives(
@@ -103,7 +103,7 @@ async def test_groups_of_one_parameter_are_alternatives(
 
 
 async def test_groups_of_different_parameters_are_alternatives(readings: Case) -> None:
-    any_of = ((token("code", "41950-7"),), (token("code", "8867-4"), token("category", "vital-signs")))
+    any_of = ((token("code", "41950-7"),), (token("code", "718-7"), token("category", "vital-signs")))
 
     assert await readings.labels("Observation", "_sort=-_id", any_of=any_of) == ["steps", "plain", "heart"]
 
@@ -111,7 +111,7 @@ async def test_groups_of_different_parameters_are_alternatives(readings: Case) -
 async def test_alternatives_narrow_what_the_criteria_allow(readings: Case) -> None:
     any_of = ((token("code", "41950-7"),), (token("category", "vital-signs"),))
 
-    assert await readings.labels("Observation", "code=8867-4&_sort=_id", any_of=any_of) == ["heart", "plain"]
+    assert await readings.labels("Observation", "code=718-7&_sort=_id", any_of=any_of) == ["heart", "plain"]
 
 
 async def test_alternatives_are_counted(readings: Case) -> None:

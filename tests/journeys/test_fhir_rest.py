@@ -300,3 +300,15 @@ async def test_health_names_each_dependency(facade: Facade) -> None:
     assert answer.status_code == 200
     assert set(answer.json()["dependencies"]) == {"store", "database"}
     assert all(d["response_time_ms"] >= 0 for d in answer.json()["dependencies"].values())
+
+
+async def test_version_zero_means_only_if_nothing_is_there(client: httpx.AsyncClient) -> None:
+    path, nothing = "/fhir/Patient/new", {"If-Match": 'W/"0"'}
+
+    created = await client.put(path, json=PATIENT | {"id": "new"}, headers=nothing)
+    again = await client.put(path, json=PATIENT | {"id": "new", "gender": "male"}, headers=nothing)
+    removed = await client.delete(path)
+    back = await client.put(path, json=PATIENT | {"id": "new"}, headers=nothing)
+
+    assert [answer.status_code for answer in (created, again, removed, back)] == [201, 409, 200, 201]
+    assert removed.headers["Content-Location"].endswith("/Patient/new/_history/2")

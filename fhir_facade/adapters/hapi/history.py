@@ -14,7 +14,6 @@ from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.fhir.document import instant
 from fhir_facade.values import HistoryQuery, Page, Ref, StoredResource
 
-
 THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 

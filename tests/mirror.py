@@ -1,0 +1,117 @@
+"""Our own facade on the embedded store, served on loopback to the HAPI adapter as if it were a HAPI.
+
+It has the one habit of HAPI that the adapter cannot do without and that the facade does not have: every version carries
+the id of the request that wrote it in `meta.source`. The adapter sends no token, so each request is given one here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from fhir_facade.adapters.hapi.session import request_id
+from fhir_facade.app import create_app
+from fhir_facade.fhir.document import members_of
+from fhir_facade.ports import FhirStore, UnitOfWork
+from fhir_facade.rows import RowChange
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from tests.facade import embedded_facade
+
+TEXT = msgspec.json.Decoder(str)
+
+
+class SigningStore:
+    """A store that remembers under which request each version was written, and says so in `meta.source`."""
+
+    def __init__(self, store: FhirStore, unit: UnitOfWork) -> None:
+        self._store = store
+        self._unit = unit
+        self._writers: dict[Ref, str] = {}
+
+    async def read(self, ref: Ref) -> StoredResource:
+        return self._signed(await self._store.read(ref))
+
+    async def search(self, query: SearchQuery) -> Page:
+        return self._page(await self._store.search(query))
+
+    async def history(self, query: HistoryQuery) -> Page:
+        return self._page(await self._store.history(query))
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
+        return await self.commit(writes, ())
+
+    async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
+        stored = await self._unit.commit(writes, rows)
+        for each in stored:
+            if each.change != "unchanged":
+                self._writers[replace(each.ref, version=each.version)] = request_id.get() or ""
+        return [self._signed(each) for each in stored]
+
+    async def ping(self) -> None:
+        await self._store.ping()
+
+    def _page(self, page: Page) -> Page:
+        return replace(page, entries=[self._signed(entry) for entry in page.entries])
+
+    def _signed(self, stored: StoredResource) -> StoredResource:
+        writer = self._writers.get(replace(stored.ref, version=stored.version))
+        if writer is None or stored.deleted:
+            return stored
+        members = members_of(stored.body)
+        meta = members_of(bytes(members["meta"]))
+        own = TEXT.decode(meta["source"]) if "source" in meta else ""
+        signed = {**meta, "source": f"{own}#{writer}"}
+        head = {name: members[name] for name in ("resourceType", "id")}
+        return replace(stored, body=msgspec.json.encode({**head, **members, **head, "meta": signed}))
+
+
+async def _serve(folder: Path, told: list[Any], ready: threading.Event) -> None:
+    async with embedded_facade(folder) as facade:
+        store = SigningStore(facade.ports.store, facade.ports.unit)
+        app = create_app(facade.settings, replace(facade.ports, store=store, unit=store))
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            admitted = _admitting(app, await facade.token())
+            server = uvicorn.Server(uvicorn.Config(admitted, log_level="warning", lifespan="off"))
+            told += [server, f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"]
+            ready.set()
+            await server.serve(sockets=[listener])
+        await app.close()
+
+
+def _admitting(app: Any, token: str) -> Any:
+    """The application; requests come with a token, and their id is known to the store."""
+
+    async def admitted(scope: Any, receive: Any, send: Any) -> None:
+        given = dict(scope["headers"])
+        request_id.set(given.get(b"x-request-id", b"").decode())
+        scope["headers"] = [*scope["headers"], (b"authorization", f"Bearer {token}".encode())]
+        await app(scope, receive, send)
+
+    return admitted
+
+
+@contextmanager
+def mirror(folder: Path) -> Iterator[str]:
+    """The base URL, ending in `/fhir`; in a thread with an event loop of its own, until the block ends."""
+    told: list[Any] = []
+    ready = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, told, ready)), name="mirror")
+    thread.start()
+    assert ready.wait(30), "the mirror did not start"
+    server, url = told
+    try:
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join()
