@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock test check hapi
+.PHONY: help install lock test check hapi demo
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ $(STAMP): pyproject.toml requirements.lock
 	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@
+
+demo: install ## the main job in front of your eyes, then it serves on; ONCE=1 ends after the last step
+	@$(BIN)/fhir-facade demo $(if $(ONCE),--once)
 
 test: install check ## all checks and tests; says what it left out
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,12 +12,19 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+PREFIX = "FHIR_FACADE_"
+
+
+def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command that is to have these settings and no others of ours; names without the prefix."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return others | {PREFIX + name: value for name, value in settings.items()}
 
 
 class Settings(BaseSettings):
     """Read once at start; `docs/settings.md` is generated from this class."""
 
-    model_config = SettingsConfigDict(env_prefix="FHIR_FACADE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     store: Literal["embedded", "hapi"] = Field(
         "embedded", description="Where FHIR resources live: one SQLite file, or a HAPI server."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fhir_facade.cli import archive, clients, data, keys, serve, settings, simulator, tokens, users
+from fhir_facade.cli import archive, clients, data, demo, keys, serve, settings, simulator, tokens, users
 
 app = typer.Typer(
     name="fhir-facade",
@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
 app.command("token")(tokens.token)
 app.command("import")(data.import_files)
 app.command("backup")(archive.backup_command)

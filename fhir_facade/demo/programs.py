@@ -1,0 +1,100 @@
+"""The two servers of the demo as processes of their own: started, waited for, ended."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from fhir_facade.demo.checks import NotAsPromised
+
+START_S = 90.0
+STOP_S = 20.0
+LOOK_EVERY_S = 0.05
+
+
+class Program:
+    """A running process that writes to the file `log`."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def wait_for(self, find: Callable[[str], str | None]) -> str:
+        """What `find` finds in a line of the log."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            ended = self.ended
+            for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
+                if (found := find(line)) is not None:
+                    return found
+            if ended:
+                break
+            time.sleep(LOOK_EVERY_S)
+        raise NotAsPromised(f"the {self.name} did not start:\n{self.last_lines()}")
+
+    def last_lines(self, most: int = 8) -> str:
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-most:])
+
+    def stop(self) -> None:
+        if self.ended:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def program(name: str, words: list[str], environment: Mapping[str, str], log: Path) -> Iterator[Program]:
+    """`fhir-facade …` for the life of the block, in a session of its own: Ctrl-C reaches us first, and we end it."""
+    with log.open("wb") as stream:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "fhir_facade", *words],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    running = Program(name, process, log)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def port_or_any(preferred: int) -> int:
+    """The preferred port when it is free now, else 0: any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            return 0
+    return preferred
+
+
+def simulator_address(line: str) -> str | None:
+    before, found, address = line.partition("vendor simulator: ")
+    return address.strip() if found and not before else None
+
+
+def facade_address(line: str) -> str | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry.get("url") if entry.get("event") == "serve.listening" else None
