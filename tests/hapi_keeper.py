@@ -14,7 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def publish(path: Path, state: dict[str, str]) -> None:
     draft.rename(path)
 
 
-def start_postgres(folder: Path) -> tuple[dict[str, str], Stop]:
+def start_postgres(folder: Path, chosen: Mapping[str, str] = QUICK_AND_UNSAFE) -> tuple[dict[str, str], Stop]:
     """A cluster of its own: the server refuses to run as root, so root becomes the system user `postgres`."""
     user = pwd.getpwnam("postgres") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     home, password, port = folder / "postgres", secrets.token_hex(16), free_port()
@@ -70,7 +70,7 @@ def start_postgres(folder: Path) -> tuple[dict[str, str], Stop]:
     data = str(home / "data")
     run("initdb", "-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--auth=scram-sha-256", "--no-sync",
         f"--pwfile={home / 'password'}")  # fmt: skip
-    settings = " ".join(f"-c {name}={value}" for name, value in QUICK_AND_UNSAFE.items())
+    settings = " ".join(f"-c {name}={value}" for name, value in chosen.items())
     options = f"-p {port} -c unix_socket_directories={home} {settings}"
     run("pg_ctl", "-D", data, "-w", "-s", "-l", str(home / "log"), "-o", options, "start")
 
@@ -82,16 +82,17 @@ def start_postgres(folder: Path) -> tuple[dict[str, str], Stop]:
     return {"url": f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"}, stop
 
 
-def start_hapi(folder: Path) -> tuple[dict[str, str], Stop]:
+def start_hapi(folder: Path, java_opts: str = QUICK_START) -> tuple[dict[str, str], Stop]:
     """HAPI in a fresh database of the run's cluster, told to say a random text about itself."""
     admin = str(json.loads((folder / "postgres.json").read_text())["url"])
     psql(admin, "CREATE DATABASE hapi")
     database, canary = admin.removesuffix("/postgres") + "/hapi", secrets.token_hex(16)
     env = {
         **os.environ,
-        "JAVA_OPTS": QUICK_START,
+        "JAVA_OPTS": java_opts,
         "FHIR_FACADE_HAPI_DATABASE_URL": database,
         "HAPI_FHIR_IMPLEMENTATION_DESCRIPTION": canary,
+        "HAPI_FHIR_EXPUNGE_ENABLED": "true",  # so that tests can begin with an empty store
     }
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "hapi" / "start"), "--port", "0"], env=env, stdout=subprocess.PIPE, text=True
@@ -107,7 +108,8 @@ def start_hapi(folder: Path) -> tuple[dict[str, str], Stop]:
         server.terminate()
         server.wait()
 
-    return {"url": json.loads(said)["url"], "postgres_url": database, "canary": canary}, stop
+    ready = json.loads(said)
+    return {"url": ready["url"], "pid": str(ready["pid"]), "postgres_url": database, "canary": canary}, stop
 
 
 def free_port() -> int:

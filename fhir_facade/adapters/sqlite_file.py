@@ -193,15 +193,19 @@ class SqliteFile:
         connection = self.writer
         done: list[_Done]
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            done = self._execute(connection, batch)
-            connection.execute("COMMIT")
+            done = _inserted(connection, batch) or self._in_transaction(connection, batch)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = Unavailable(f"the data file could not be written: {error}")
             done = [(job, None, failure) for job in batch]
         _deliver(done)
+
+    def _in_transaction(self, connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done]:
+        connection.execute("BEGIN IMMEDIATE")
+        done = self._execute(connection, batch)
+        connection.execute("COMMIT")
+        return done
 
     def _execute(self, connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done]:
         done: list[_Done] = []
@@ -253,6 +257,22 @@ def _savepoint(connection: sqlite3.Connection, job: _Job[T], work: Callable[[sql
     return job, result, None
 
 
+def _inserted(connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done] | None:
+    """The usual batch, audit lines alone: one statement is a transaction by itself. None when it is another batch, or
+    when a row was refused, which undid all of them."""
+    first = batch[0]
+    if any(job.work is not None or job.statement != first.statement for job in batch):
+        return None
+    rows = [row for job in batch for row in job.rows]
+    if len(rows) > ROWS_AT_ONCE:
+        return None
+    try:
+        connection.execute(many_rows(first.statement, len(rows)), list(chain.from_iterable(rows)))
+    except sqlite3.IntegrityError:
+        return None
+    return [(job, None, None) for job in batch]
+
+
 def _together(jobs: list[_Job[Any]]) -> Iterator[list[_Job[Any]]]:
     """Neighbours with at most ROWS_AT_ONCE rows in all, or one caller with more."""
     together: list[_Job[Any]] = []
@@ -273,7 +293,7 @@ def _insert_together(connection: sqlite3.Connection, statement: str, jobs: list[
     if len(rows) <= ROWS_AT_ONCE:
         try:
             connection.execute(many_rows(statement, len(rows)), list(chain.from_iterable(rows)))
-        except sqlite3.Error:
+        except sqlite3.IntegrityError:
             pass
         else:
             return [(job, None, None) for job in jobs]

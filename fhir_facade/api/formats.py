@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 
 import msgspec
 
@@ -22,6 +23,7 @@ _PATCHES = frozenset(
 )
 
 
+@lru_cache(maxsize=256)
 def check_accept(accept: str | None, format: str | None) -> None:
     """NotAcceptable unless JSON is among what is wanted. `_format` overrules the header; a browser's wish for HTML is
     answered with JSON as long as it takes anything else too."""

@@ -10,6 +10,9 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from fhir_facade.errors import BadRequest, TooLarge, UnsupportedFormat
@@ -42,6 +45,16 @@ def request_id(headers: Headers, fresh: Callable[[], str]) -> str:
     """The caller's X-Request-ID when it is harmless, else a new one."""
     given = text(headers, b"x-request-id")
     return given if given is not None and _REQUEST_ID.fullmatch(given) else fresh()
+
+
+def http_date(moment: datetime) -> bytes:
+    """`Sat, 21 Nov 2026 12:00:00 GMT`. https://www.rfc-editor.org/rfc/rfc9110#field.date"""
+    return _http_date(int(moment.timestamp()))
+
+
+@lru_cache(maxsize=4096)
+def _http_date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
 
 
 async def read_body(receive: Receive, headers: Headers, *, limit: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fhir_facade.access.care import circle_of, circle_queries
-from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.ports import Ports
 from fhir_facade.values import PatientId, Principal, SearchQuery, StoredResource
 
@@ -30,7 +30,7 @@ async def circle(ports: Ports, principal: Principal) -> frozenset[PatientId]:
         found: list[StoredResource] = []
         for query in circle_queries(practitioner, count=PAGE):
             found += await _all(ports, query)
-        return circle_of([parse(stored.body) for stored in found], practitioner, ports.clock.now())
+        return circle_of([parse_stored(stored.body) for stored in found], practitioner, ports.clock.now())
 
     return await ports.memory.recall((TOPIC, practitioner), for_s=REMEMBERED_S, make=make)
 

@@ -22,7 +22,6 @@ from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import (
     Step,
     Verb,
-    insert_step,
     names_of,
     plain_insert,
     row_exists,
@@ -79,8 +78,11 @@ class SqliteState:
     def _batches(self, rows: Sequence[Row]) -> list[_Batch]:
         batches: dict[str, list[tuple[Any, ...]]] = {}
         for row in rows:
-            step = insert_step(self._tables, row)
-            batches.setdefault(_append_text(step.table, step.verb), []).append(step.values)
+            table = self._tables.of(type(row))
+            if table.is_unnumbered(row):
+                batches.setdefault(_append_text(table, "number"), []).append(table.encode_unnumbered(row))
+            else:
+                batches.setdefault(_append_text(table, "insert"), []).append(table.encode(row))
         return list(batches.items())
 
     def _run(self, connection: sqlite3.Connection, work: Callable[[StateTransaction], T]) -> T:

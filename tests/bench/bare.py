@@ -1,0 +1,35 @@
+"""The ceiling: a Starlette route on uvicorn that takes the whole request and answers with fixed bytes.
+
+`python -m tests.bench.bare PORT FOLDER` serves every file of the folder at `/<name>`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+def app(folder: Path) -> Starlette:
+    answers = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    async def answer(request: Request) -> Response:
+        if request.method != "GET":
+            await request.body()
+        return Response(answers[request.path_params["name"]], media_type="application/fhir+json")
+
+    return Starlette(routes=[Route("/{name}", answer, methods=["GET", "POST", "PUT"])])
+
+
+def main() -> None:
+    port, folder = int(sys.argv[1]), Path(sys.argv[2])
+    uvicorn.run(app(folder), host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The servers that are compared, each started here on loopback and ended with the block that asked for it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.bench.data import Request
+from tests.facade import facade_env, free_port, run_command, served
+from tests.hapi_keeper import publish, start_hapi, start_postgres
+from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool
+
+JAVA_OPTS = "-Xmx2g"
+POSTGRES = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "max_connections": "200",
+    "listen_addresses": "127.0.0.1",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+TOKEN_MINUTES = "240"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Something that answers FHIR. `pids` are the processes whose time counts, `families` those with all children."""
+
+    name: str
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    pids: tuple[int, ...] = ()
+    families: tuple[int, ...] = ()
+
+    @property
+    def host(self) -> str:
+        return str(urlsplit(self.base_url).hostname)
+
+    @property
+    def port(self) -> int:
+        return int(urlsplit(self.base_url).port or 80)
+
+    def message(self, request: Request) -> bytes:
+        """The request as it goes over the wire."""
+        method, path, body = request
+        target = urlsplit(self.base_url).path + path
+        headers = {"Host": f"{self.host}:{self.port}", "Accept": "application/fhir+json", **self.headers}
+        if body:
+            headers |= {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+    def ask(self, request: Request) -> bytes:
+        """One answer, to load data and to look at."""
+        method, path, body = request
+        headers = {"Accept": "application/fhir+json", "Content-Type": "application/fhir+json", **self.headers}
+        made = urllib.request.Request(f"{self.base_url}{path}", data=body or None, headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(made, timeout=120) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{self.name}: {method} {path}: {error.code} {error.read()[:400]!r}") from error
+
+    def cpu_s(self) -> float | None:
+        """Processor seconds of all its processes until now; None where the system does not tell."""
+        if not Path("/proc/self/stat").exists():
+            return None
+        return sum(map(_cpu_of, {*self.pids, *_members(self.families)}))
+
+
+def _members(families: tuple[int, ...]) -> Iterator[int]:
+    yield from families
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and families:
+            with contextlib.suppress(OSError, IndexError):
+                if int(_fields(int(folder.name))[1]) in families:
+                    yield int(folder.name)
+
+
+def _cpu_of(pid: int) -> float:
+    try:
+        return (int(_fields(pid)[11]) + int(_fields(pid)[12])) / TICKS
+    except OSError:
+        return 0.0
+
+
+def _fields(pid: int) -> list[str]:
+    """What /proc/PID/stat says after the name, which may hold blanks."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def missing() -> list[str]:
+    """What a comparison with HAPI lacks on this machine."""
+    tools = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    return tools + [tool for tool in POSTGRES_TOOLS if postgres_tool(tool) is None]
+
+
+@contextmanager
+def bare(answers: Mapping[str, bytes], folder: Path) -> Iterator[Server]:
+    """The ceiling, answering `/name` with these bytes."""
+    folder.mkdir()
+    for name, content in answers.items():
+        (folder / name).write_bytes(content)
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.bare", str(port), str(folder)], cwd=ROOT)
+    try:
+        server = Server("bare", f"http://127.0.0.1:{port}", pids=(process.pid,))
+        _wait(server, f"/{next(iter(answers))}")
+        yield server
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(server: Server, path: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            server.ask(("GET", path, b""))
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def facade(name: str, folder: Path, **settings: str) -> Iterator[Server]:
+    """The real serve process with its default settings; every request carries an access token."""
+    folder.mkdir()
+    env = facade_env(folder, LOG_LEVEL="info", **settings)
+    with served(env, folder / "log") as running:
+        token = run_command(env, "token", "--scope", "system/*.cruds", "--minutes", TOKEN_MINUTES).stdout.strip()
+        yield Server(name, f"{running.url}/fhir", {"Authorization": f"Bearer {token}"}, pids=(running.process.pid,))
+
+
+@contextmanager
+def facade_over(hapi: Server, folder: Path) -> Iterator[Server]:
+    folder.mkdir()
+    keys = folder / "keys.json"
+    run_command(facade_env(folder), "keys", "new", str(keys))
+    settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys)}
+    with facade("facade over HAPI", folder / "data", **settings) as server:
+        yield Server(server.name, server.base_url, server.headers, server.pids + hapi.pids, hapi.families)
+
+
+@contextmanager
+def hapi(folder: Path) -> Iterator[Server]:
+    """HAPI with its compiler at full power on a PostgreSQL that writes durably, as the embedded store does."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    state, stop_postgres = start_postgres(folder, POSTGRES)
+    try:
+        publish(folder / "postgres.json", state)
+        said, stop_hapi = start_hapi(folder, JAVA_OPTS)
+        publish(folder / "hapi.json", said)
+        try:
+            postmaster = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+            yield Server("HAPI alone", said["url"], pids=(int(said["pid"]),), families=(postmaster,))
+        finally:
+            stop_hapi()
+    finally:
+        stop_postgres()
+
+
+def version_of(server: Server) -> str:
+    """What a FHIR server calls itself."""
+    software = json.loads(server.ask(("GET", "/metadata?_elements=software", b""))).get("software", {})
+    return f"{software.get('name', 'unknown')} {software.get('version', '')}".strip()
