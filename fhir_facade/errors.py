@@ -14,6 +14,7 @@ FacadeError
 ├── MethodNotAllowed        405
 ├── Conflict                409  racing writers, integrity
 ├── PreconditionFailed      412  If-Match or a condition with several matches
+├── PreconditionRequired    428  a change that has to say which version it means
 ├── TooLarge                413
 ├── TooManyRequests         429
 ├── NotSupported            501
@@ -145,6 +146,13 @@ class PreconditionFailed(FacadeError):
 
     status = 412
     code = "conflict"
+
+
+class PreconditionRequired(FacadeError):
+    """The change needs If-Match, so that two people do not undo each other's work."""
+
+    status = 428
+    code = "required"
 
 
 class TooLarge(FacadeError):

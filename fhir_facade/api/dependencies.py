@@ -71,6 +71,15 @@ class Caller:
 
 async def _caller(request: Request) -> Caller:
     """A bearer token, or the portal's session; a changing request by session also needs the CSRF header."""
+    return await _identified(request, touch=True)
+
+
+async def caller_again(request: Request) -> Caller:
+    """Who calls, judged anew while a long answer goes on; that alone does not keep a session alive. Unauthenticated."""
+    return await _identified(request, touch=False)
+
+
+async def _identified(request: Request, *, touch: bool) -> Caller:
     deps, origin = deps_of(request), origin_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
@@ -79,7 +88,7 @@ async def _caller(request: Request) -> Caller:
             raise Unauthenticated("the access token is unknown, expired or withdrawn: sign in again")
         return _known(request, Caller(principal, origin.request_id, origin.address))
     secret = deps.oauth.cookies.read(request)
-    principal = None if secret is None else await principal_of_session(deps.ports, secret)
+    principal = None if secret is None else await principal_of_session(deps.ports, secret, touch=touch)
     if secret is None or principal is None:
         raise Unauthenticated("sign in first: send a bearer token, or use the portal")
     caller = _known(request, Caller(principal, origin.request_id, origin.address, digest(secret)))

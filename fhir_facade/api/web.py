@@ -14,7 +14,7 @@ from fhir_facade.api.oauth.routes import oauth_routes
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.render import assets
 from fhir_facade.api.portal import portal_routes
-from fhir_facade.api.v1 import callback, connections, scores, vitals
+from fhir_facade.api.v1 import alerts, callback, connections, scores, vitals
 from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
 from fhir_facade.ports import Ports
 
@@ -31,7 +31,7 @@ def web_app(deps: WebDeps) -> FastAPI:
     )
     app.state.deps = deps
     problems.install(app)
-    for part in (health, callback, connections, scores, vitals):
+    for part in (health, alerts, callback, connections, scores, vitals):
         app.include_router(part.router)
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))

@@ -82,13 +82,16 @@ async def sign_in_with_password(
     return cookie
 
 
-async def load_session(ports: Ports, cookie: str | None) -> SignedIn | None:
-    """The live session of a cookie; None when there is none, it idled too long, ended, or the account is disabled."""
+async def load_session(ports: Ports, cookie: str | None, *, touch: bool = True) -> SignedIn | None:
+    """The live session of a cookie; None when there is none, it idled too long, ended, or the account is disabled.
+
+    Without `touch` looking at it does not keep it from idling.
+    """
     if not cookie:
         return None
     now, key = ports.clock.now(), digest(cookie)
     signed_in = await ports.state.read(lambda tx: _load(tx, key, now))
-    if signed_in is not None and now - signed_in.session.seen_at > TOUCH:
+    if touch and signed_in is not None and now - signed_in.session.seen_at > TOUCH:
         await ports.state.write(lambda tx: tx.change(Session, [("hash", "=", key)], seen_at=now))
     return signed_in
 
@@ -117,9 +120,9 @@ async def end_session(ports: Ports, cookie: str | None, caller: Caller) -> None:
     await ports.state.write(end)
 
 
-async def principal_of_session(ports: Ports, cookie: str | None) -> Principal | None:
+async def principal_of_session(ports: Ports, cookie: str | None, *, touch: bool = True) -> Principal | None:
     """Who is signed in with this cookie, as `/api/v1` and the portal ask it."""
-    signed_in = await load_session(ports, cookie)
+    signed_in = await load_session(ports, cookie, touch=touch)
     if signed_in is None:
         return None
     return principal_of_account(signed_in.account, expires_at=signed_in.session.expires_at)

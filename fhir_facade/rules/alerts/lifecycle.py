@@ -4,8 +4,9 @@
     cleared(task, at) -> dict            the condition ended by itself; the work stays until someone has seen it
     is_open(task) -> bool;  open_states();  possible(task) -> tuple[str, ...]
 
-`action` is acknowledge, respond, resolve or false-alarm; `by` a reference such as `Practitioner/1`. The Task given is
-not changed. Who may act is decided in the access room; racing people are told apart by If-Match.
+`action` is acknowledge, respond, resolve or false-alarm; `by` a reference such as `Practitioner/1`, or the name of a
+service that has no record. The Task given is not changed. Who may act is decided in the access room; racing people
+are told apart by If-Match.
 """
 
 from __future__ import annotations
@@ -124,11 +125,12 @@ def _changed(
         "lastModified": when,
     }
     if row.takes_over or "owner" not in task:
-        after["owner"] = {"reference": by}
+        after["owner"] = {"reference": by} if "/" in by else {"display": by}
     if verdict is not None:
         after["output"] = [*task.get("output", ()), _output(verdict)]
     if note:
-        written = {"authorReference": {"reference": by}, "time": when, "text": note}
+        author = {"authorReference": {"reference": by}} if "/" in by else {"authorString": by}
+        written = {**author, "time": when, "text": note}
         after["note"] = [*task.get("note", ()), written]
     return after
 

@@ -1,0 +1,214 @@
+"""Alerts over REST and as a live stream: who looks at what, who is on it, how it ended.
+
+https://www.rfc-editor.org/rfc/rfc6585#section-3 (428), https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, caller_again
+from fhir_facade.api.v1.connections import ID
+from fhir_facade.errors import FacadeError, Unauthenticated
+from fhir_facade.fhir.document import decimal_dumps
+from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream
+from fhir_facade.flows.alerts import DEFAULT_LIMIT, MOST, Alert, act_on, list_alerts, look_at
+from fhir_facade.interactions.answers import version_of
+from fhir_facade.ports import Ports
+from fhir_facade.values import Principal
+
+PREFIX: Final = "/api/v1/alerts"
+KEEP_ALIVE_S: Final = 15
+RECONNECT_MS: Final = 3000
+LONGEST_NOTE: Final = 4000
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+router = APIRouter(prefix=PREFIX, tags=["alerts"])
+AlertId = Annotated[str, Path(pattern=ID, description="The id of the alert's Task")]
+Action = Literal["acknowledge", "respond", "resolve", "false-alarm"]
+IfMatch = Annotated[str | None, Header(description='The version you looked at, e.g. W/"1"; demanded')]
+
+ACTED: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"description": "Not yours to act on: patients read their alerts"},
+    404: {"description": "There is no such alert, or it is not yours: the same answer"},
+    409: {"description": "Not possible in the present state"},
+    412: {"description": "Somebody was faster: look again"},
+    428: {"description": "If-Match is missing"},
+}
+
+
+class NoteAnswer(BaseModel):
+    by: str | None
+    at: datetime | None
+    text: str
+
+
+class AlertAnswer(BaseModel):
+    """One alert. `id` and `version` are those of its Task, `issue` is its finding.
+
+    `state`: `new acknowledged responding cleared-unacked resolved false-alarm`. `open`: somebody still has to deal with
+    it. `condition_active`: the readings still show it. `since` and `ended` are times of readings; `actions` are what
+    you may do with it now. What the token may not see of the finding is null.
+    """
+
+    id: str
+    version: str
+    state: str
+    open: bool
+    rule: str
+    title: str
+    priority: str
+    patient: str
+    issue: str
+    raised_at: datetime
+    changed_at: datetime
+    severity: str | None
+    detail: str | None
+    observed: float | None
+    comparator: str | None
+    threshold: float | None
+    unit: str | None
+    since: datetime | None
+    ended: datetime | None
+    condition_active: bool | None
+    evidence: list[str]
+    owner: str | None
+    verdict: str | None
+    notes: list[NoteAnswer]
+    actions: list[str]
+
+
+class AlertsAnswer(BaseModel):
+    """Newest first. `next` is the `page` of the following request; null on the last page."""
+
+    alerts: list[AlertAnswer]
+    next: str | None
+
+
+class ActRequest(BaseModel):
+    """`reason`: for resolve `true-actionable` or `true-not-actionable`; for false-alarm `false-alarm`, `artefact`,
+    `wrong-limit` or `context`."""
+
+    model_config = ConfigDict(extra="forbid")
+    note: str | None = Field(None, min_length=1, max_length=LONGEST_NOTE)
+    reason: str | None = Field(None, min_length=1, max_length=64)
+
+
+@router.get("", response_model=AlertsAnswer)
+async def alerts(
+    ports: PortsDep,
+    caller: CallerDep,
+    patient: Annotated[str | None, Query(pattern=ID)] = None,
+    state: Literal["open", "all"] = "open",
+    limit: Annotated[int, Query(ge=1, le=MOST)] = DEFAULT_LIMIT,
+    page: Annotated[str | None, Query(max_length=4096)] = None,
+) -> Response:
+    """The alerts of the patients you may see: those somebody still has to deal with, or all."""
+    found = await list_alerts(
+        ports,
+        caller.principal,
+        patient=patient,
+        open_only=state == "open",
+        limit=limit,
+        page=page,
+        origin=caller.origin,
+    )
+    return _json({"alerts": [_shown(each) for each in found.alerts], "next": found.next})
+
+
+@router.get(
+    "/stream",
+    response_class=EventSourceResponse,
+    responses={200: {"description": "Events named `alert`", "content": {"text/event-stream": {}}}},
+)
+async def stream(
+    request: Request,
+    ports: PortsDep,
+    caller: CallerDep,
+    patient: Annotated[str | None, Query(pattern=ID)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, description="Replay what came after this event")] = None,
+) -> EventSourceResponse:
+    """Alerts as they happen. `data` is JSON: `kind`, `at`, and references and codes, never a value or a name. The
+    stream ends within seconds when the token or session does."""
+    await admit_listener(ports, caller.principal, patient)
+    events = _events(request, ports, caller, after=last_event_id, patient=patient)
+    return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n")
+
+
+async def _events(
+    request: Request, ports: Ports, caller: Caller, *, after: int | None, patient: str | None
+) -> AsyncIterator[ServerSentEvent]:
+    async def who() -> Principal | None:
+        try:
+            return (await caller_again(request)).principal
+        except Unauthenticated:
+            return None
+
+    yield ServerSentEvent(comment="listening", retry=RECONNECT_MS)
+    try:
+        async for told in alert_stream(ports, who, after=after, patient=patient, origin=caller.origin):
+            yield _event(told)
+    except FacadeError:  # a dependency is away: the client comes back with the last id it has
+        return
+
+
+def _event(told: Told) -> ServerSentEvent:
+    data = {"kind": told.kind, "at": told.at, **told.data}
+    return ServerSentEvent(msgspec.json.encode(data).decode(), event="alert", id=str(told.id))
+
+
+@router.get("/{alert_id}", response_model=AlertAnswer, responses={404: ACTED[404]})
+async def look(alert_id: AlertId, ports: PortsDep, caller: CallerDep) -> Response:
+    """One alert."""
+    return _one(await look_at(ports, caller.principal, alert_id, origin=caller.origin))
+
+
+@router.post("/{alert_id}/{action}", response_model=AlertAnswer, responses=ACTED)
+async def handle(
+    alert_id: AlertId,
+    action: Action,
+    ports: PortsDep,
+    caller: CallerDep,
+    asked: ActRequest | None = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Take the alert over, or close it. Closing ends the episode: the next such reading raises a new alert."""
+    asked = asked or ActRequest()
+    alert = await act_on(
+        ports,
+        caller.principal,
+        alert_id,
+        action,
+        version=_version(if_match),
+        note=asked.note,
+        verdict=asked.reason,
+        origin=caller.origin,
+    )
+    return _one(alert)
+
+
+def _version(if_match: str | None) -> str | None:
+    """The one version meant; `*` names none."""
+    return None if if_match is None or if_match.strip() == "*" else version_of(if_match)
+
+
+def _one(alert: Alert) -> Response:
+    return _json(_shown(alert), {"ETag": f'W/"{alert.version}"'})
+
+
+def _shown(alert: Alert) -> dict[str, Any]:
+    return asdict(alert)
+
+
+def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
+    """Digits leave as they are stored, so the framework's encoder stays out of it."""
+    return Response(decimal_dumps(content), media_type="application/json", headers={**NO_STORE, **(headers or {})})

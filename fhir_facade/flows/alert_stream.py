@@ -1,0 +1,112 @@
+"""Alerts as they happen, for those who may see the patient: from the event rows, so that any process can replay them.
+
+Whoever listens is judged again on every event and every few seconds between them.
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Ask, decide
+from fhir_facade.errors import Forbidden, Unauthenticated
+from fhir_facade.flows.admission import UNKNOWN, Origin, absent
+from fhir_facade.interactions.alerts.following import TOPIC
+from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.circle import circle
+from fhir_facade.ports import Ports
+from fhir_facade.rows.events import Event
+from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal
+from terminology.canonical import ALERT_TASK
+from terminology.codes import coding
+
+LOOK_AGAIN_S: Final = 2.0
+"""How often a listener is judged, and the rows are looked at, when nothing happens."""
+
+BATCH: Final = 100
+
+Who = Callable[[], Awaitable[Principal | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event. `kind`: `raised updated cleared`, or the state a person moved the alert to. `data` are references and
+    codes: `patient task issue rule severity`, and `state` when it changed."""
+
+    id: int
+    at: datetime
+    kind: str
+    data: Mapping[str, Any]
+
+
+async def admit_listener(ports: Ports, principal: Principal, patient: str | None) -> None:
+    """Whether somebody may listen at all, and to this patient. Unauthenticated, Forbidden, NotFound."""
+    decision = decide(principal, Ask(Interaction.READ, "Task", circle=await circle(ports, principal)))
+    if isinstance(decision, Deny):
+        raise (Unauthenticated if decision.kind == "unauthenticated" else Forbidden)(decision.reason)
+    if patient is not None and not await _sees(ports, principal, patient):
+        raise absent(patient)
+
+
+async def alert_stream(
+    ports: Ports, who: Who, *, after: int | None = None, patient: str | None = None, origin: Origin = UNKNOWN
+) -> AsyncIterator[Told]:
+    """Events after the one with the id `after`, then those to come (None: only those to come). Ends when `who` answers
+    None: the token or session is no longer good. Every event is in the audit before it is given out."""
+    newest = await _newest(ports)
+    last = newest if after is None else min(after, newest)
+    while await who() is not None:
+        position = ports.streams.position("event")
+        rows = await _rows(ports, last)
+        for row in rows:
+            last = row.id
+            if patient not in (None, row.patient):
+                continue
+            principal = await who()
+            if principal is None:
+                return
+            if await _sees(ports, principal, row.patient):
+                yield await _told(ports, principal, row, origin)
+        if len(rows) < BATCH:
+            await ports.streams.wait("event", timeout_s=LOOK_AGAIN_S, after=position)
+
+
+async def _newest(ports: Ports) -> int:
+    rows = await ports.state.read(lambda tx: tx.find(Event, order=("-id",), limit=1))
+    return rows[0].id if rows else 0
+
+
+async def _rows(ports: Ports, last: int) -> list[Event]:
+    where = (("topic", "=", TOPIC), ("id", ">", last))
+    return await ports.state.read(lambda tx: tx.find(Event, *where, order=("id",), limit=BATCH))
+
+
+async def _sees(ports: Ports, principal: Principal, patient: str) -> bool:
+    decision = decide(principal, Ask(Interaction.READ, "Task", circle=await circle(ports, principal)))
+    return not isinstance(decision, Deny) and decision.check.may_leave(_probe(patient))
+
+
+def _probe(patient: str) -> JsonObject:
+    """What the work of an alert looks like to the access rules."""
+    return {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "code": {"coding": [coding(ALERT_TASK, "alert-review")]},
+        "for": {"reference": f"Patient/{patient}"},
+    }
+
+
+async def _told(ports: Ports, principal: Principal, row: Event, origin: Origin) -> Told:
+    data = msgspec.json.decode(row.data)
+    type_name, _, id_ = data["task"].partition("/")
+    request = FhirRequest(Interaction.READ, type_name, id_, request_id=origin.request_id, address=origin.address)
+    line = audit_line(ports, principal, request, patient=row.patient, detail=f"alert event {row.id}")
+    await record_lines(ports, [line])
+    return Told(row.id, row.at, row.kind, data)
