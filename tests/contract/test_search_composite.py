@@ -15,6 +15,7 @@ UCUM = "http://unitsofmeasure.org"
         pytest.param(f"component-code-value-quantity=8480-6$gt100|{UCUM}|mm[Hg]", ["high"], id="above"),
         pytest.param(f"component-code-value-quantity=8462-4$gt100|{UCUM}|mm[Hg]", [], id="not across components"),
         pytest.param(f"component-code-value-quantity=8462-4$lt75|{UCUM}|mm[Hg]", ["low"], id="below"),
+        pytest.param(f"component-code-value-quantity=8480-6$gt13|{UCUM}|kPa", ["high"], id="in another unit"),
         pytest.param("code-value-string=718-7$fast", ["low"], id="with a string"),
     ],
 )

@@ -72,6 +72,25 @@ async def test_a_reverse_chain_is_found(ward: Case, asked: str, found: list[str]
     assert await ward.labels("Patient", f"{asked.format(ward.name)}&_sort=_id") == found
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("questionnaire=http://example.org/{0}/q", ["new", "old", "plain"], id="any version"),
+        pytest.param("questionnaire=http://example.org/{0}/q|2", ["new"], id="one version"),
+        pytest.param("questionnaire=http://example.org/{0}/q|3", [], id="a version that nobody names"),
+        pytest.param("questionnaire=http://example.org/{0}", [], id="the beginning of an address"),
+    ],
+)
+async def test_a_canonical_is_found_with_and_without_its_version(case: Case, asked: str, found: list[str]) -> None:
+    mark = {"identifier": {"system": "urn:case", "value": case.name}, "status": "completed"}
+    for label, version in (("old", "|1"), ("new", "|2"), ("plain", "")):
+        await case.put(
+            "QuestionnaireResponse", label, questionnaire=f"http://example.org/{case.name}/q{version}", **mark
+        )
+
+    assert await case.labels("QuestionnaireResponse", f"{asked.format(case.name)}&_sort=_id") == found
+
+
 async def test_care_by_reference_or_by_group_are_alternatives(ward: Case) -> None:
     doctor = Match("general-practitioner", "reference", (ReferenceValue("Practitioner", f"{ward.name}-doc"),))
     group = Has("Group", "member", Match("_id", "token", (TokenValue(None, f"{ward.name}-g"),)))

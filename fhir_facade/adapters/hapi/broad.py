@@ -1,7 +1,7 @@
 """Criteria for which HAPI finds too much, so that each find has to be looked at.
 
 A composite is met by two different components, both bounds of a range by two different values, and a number is kept
-with two decimals. https://hl7.org/fhir/R4/search.html#composite
+with two decimals; a system without a code is not looked at. https://hl7.org/fhir/R4/search.html#composite
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def _is_broad(name: str, value: SearchValue) -> bool:
     several = name.startswith(SEVERAL_VALUES) or name == SUBSTANCE_QUANTITY
     match value:
         case NumberValue():
+            return True
+        case QuantityValue(system=str(), code=None):
             return True
         case QuantityValue(prefix="eq" | "ap"):
             return several

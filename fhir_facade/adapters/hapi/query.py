@@ -200,7 +200,7 @@ def _token(value: TokenValue) -> str:
 
 def _reference(value: ReferenceValue) -> str:
     if value.url is not None:
-        return escaped(value.url)
+        return escaped(value.url).replace("\\|", "|")  # HAPI finds a canonical's version behind a plain bar only
     return f"{value.type}/{value.id}" if value.type else str(value.id)
 
 

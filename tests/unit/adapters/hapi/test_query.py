@@ -44,6 +44,9 @@ def test_too_many_alternatives_are_refused() -> None:
         pytest.param("Patient", "birthdate", "ge1990", [("birthdate", "ge1990-01-01T00:00:00.000Z")], id="from a year"),
         pytest.param("Patient", "birthdate", "le1990", [("birthdate", "lt1991-01-01T00:00:00.000Z")], id="to a year"),
         pytest.param("Patient", "birthdate", "1990", [("birthdate", "1990")], id="a year"),
+        pytest.param(
+            "MeasureReport", "measure", "http://o/m|2", [("measure", "http://o/m|2")], id="a canonical with its version"
+        ),
         pytest.param("Patient", "family", "a\\,b|$", [("family", "a\\,b\\|\\$")], id="escapes"),
         pytest.param(
             "Observation",
