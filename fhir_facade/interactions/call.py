@@ -12,9 +12,20 @@ from fhir_facade.access.guards import GUARD_TYPE
 from fhir_facade.access.policy import Allow, Ask, decide
 from fhir_facade.access.rights import EVERYONE, Grant, grants
 from fhir_facade.access.searches import search_within
+from fhir_facade.fhir.document import parse
 from fhir_facade.ports import Ports
 from fhir_facade.rows import RowChange
-from fhir_facade.values import FhirRequest, FhirResponse, Include, Interaction, PatientId, Principal, Ref, SearchQuery
+from fhir_facade.values import (
+    FhirRequest,
+    FhirResponse,
+    Include,
+    Interaction,
+    PatientId,
+    Principal,
+    Ref,
+    SearchQuery,
+    StoredResource,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,11 @@ class Call:
         """What the caller may find among resources of another type."""
         return decide(self.principal, Ask(Interaction.SEARCH_TYPE, type, circle=self.circle))
 
+    def may_read(self, stored: StoredResource) -> bool:
+        """Whether the caller may see a resource of the asked type, whatever else the caller may do with it."""
+        rights = decide(self.principal, Ask(Interaction.READ, stored.type, circle=self.circle))
+        return isinstance(rights, Allow) and may_leave(rights.check, stored)
+
 
 Handler = Callable[[Call], Awaitable[FhirResponse]]
 
@@ -60,6 +76,11 @@ def sees_all(check: Check) -> bool:
         return False
     guarded = check.type == GUARD_TYPE and check.rights.engine is None
     return not guarded and Grant(EVERYONE) in grants(check.rights, check.type, check.letter)
+
+
+def may_leave(check: Check, stored: StoredResource) -> bool:
+    """Whether a stored resource passes the check; it is looked into only where something could be hidden."""
+    return sees_all(check) or check.may_leave(parse(stored.body))
 
 
 def within(call: Call, query: SearchQuery, includes: Iterable[Include] = ()) -> SearchQuery | Deny:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fhir_facade.fhir.document import parse
+from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import lock_name, matching
 from fhir_facade.interactions.record import Draft, draft_resource, record
-from fhir_facade.values import FhirResponse, Ref
+from fhir_facade.values import FhirResponse, Ref, StoredResource
 
 
 async def create(call: Call) -> FhirResponse:
@@ -16,8 +18,24 @@ async def create(call: Call) -> FhirResponse:
     async with call.ports.locks.hold(lock_name(call.type, condition)):
         existing = await matching(call, call.type, condition)
         if existing is not None:
-            return FhirResponse(200, existing.body, existing, existing.ref)
+            return await found_instead(call, existing)
         return await _create(call, call.type)
+
+
+async def found_instead(call: Call, existing: StoredResource) -> FhirResponse:
+    """The answer of a conditional create that had a match: a read of what is there, and audited as such."""
+    patient = patient_of(parse(existing.body))
+    line = audit_line(
+        call.ports,
+        call.principal,
+        call.request,
+        entity=str(existing.ref),
+        version=existing.version,
+        patient=patient,
+        detail="found instead of created",
+    )
+    await record_lines(call.ports, [line])
+    return FhirResponse(200, existing.body, existing, existing.ref)
 
 
 async def _create(call: Call, type: str) -> FhirResponse:

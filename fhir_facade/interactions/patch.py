@@ -18,7 +18,8 @@ ATTEMPTS = 3
 
 
 async def patch(call: Call) -> FhirResponse:
-    """200. Without If-Match a patch that met another writer is applied again to what is there now."""
+    """200, with the resource for those who may read it. Without If-Match a patch that met another writer is applied
+    again to what is there now."""
     for attempt in range(ATTEMPTS):
         try:
             return await _patch(call)
@@ -38,4 +39,4 @@ async def _patch(call: Call) -> FhirResponse:
     expected = ExpectVersion(request.if_match or current.version)
     draft = Draft("put", ref, request, call.allow, body, resource, parse(current.body), expected)
     (stored,) = await record(call, [draft])
-    return FhirResponse(200, stored.body, stored, stored.ref)
+    return FhirResponse(200, stored.body if call.may_read(stored) else b"", stored, stored.ref)

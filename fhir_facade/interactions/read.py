@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from fhir_facade.errors import Gone, NotFound
-from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.values import FhirResponse, Ref, StoredResource
@@ -17,11 +17,11 @@ NOT_MODIFIED = 304
 async def read(call: Call) -> FhirResponse:
     """The current version, or the one that is named. Foreign, absent and deleted-and-foreign answer the same 404."""
     request = call.request
-    ref = replace(call.ref, version=request.version)
+    ref = call.ref if request.version is None else replace(call.ref, version=request.version)
     stored = await visible(call, ref)
     if request.version is not None and not call.sees_all:
-        await visible(call, call.ref)
-    patient = patient_of(parse(stored.body))
+        await _refuse_foreign_now(call, ref)
+    patient = patient_of(parse_stored(stored.body))
     line = audit_line(call.ports, call.principal, request, version=stored.version, patient=patient)
     await record_lines(call.ports, [line])
     if _not_modified(call, stored):
@@ -31,18 +31,29 @@ async def read(call: Call) -> FhirResponse:
 
 async def visible(call: Call, ref: Ref) -> StoredResource:
     """The stored resource if this caller may see it; NotFound otherwise. Gone only where nothing could be hidden."""
-    absent = NotFound(f"{ref} is not there")
     try:
         stored = await call.ports.store.read(ref)
     except Gone:
         if call.sees_all:
             raise
-        raise absent from None
+        raise _absent(ref) from None
     except NotFound:
-        raise absent from None
-    if not call.sees_all and not call.allow.check.may_leave(parse(stored.body)):
-        raise absent
+        raise _absent(ref) from None
+    if not call.sees_all and not call.allow.check.may_leave(parse_stored(stored.body)):
+        raise _absent(ref)
     return stored
+
+
+def _absent(ref: Ref) -> NotFound:
+    return NotFound(f"{ref} is not there")
+
+
+async def _refuse_foreign_now(call: Call, version: Ref) -> None:
+    """The version may have been the caller's; what it became may not be. Says the same as for no such version."""
+    try:
+        await visible(call, call.ref)
+    except NotFound:
+        raise NotFound(f"{version} is not there") from None
 
 
 def _not_modified(call: Call, stored: StoredResource) -> bool:

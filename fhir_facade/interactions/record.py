@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fhir_facade.access.check import Deny
-from fhir_facade.access.compartment import type_rules
-from fhir_facade.access.owners import owners
+from fhir_facade.access.compartment import TypeClass, type_rules
+from fhir_facade.access.owners import PatientReference, owners, patient_references
 from fhir_facade.access.policy import Allow
 from fhir_facade.errors import (
     BadRequest,
@@ -69,29 +69,36 @@ async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource
         _check(call, draft)
     await _refuse_unreachable(call, drafts)
     writes = [_write(draft) for draft in drafts]
-    stored = await _commit(call, drafts, writes)
+    try:
+        stored = await _commit(call, drafts, writes)
+    except Conflict as error:
+        _hide_what_refers(drafts, error)
+        raise
     if any(draft.ref.type in MADE_OF for draft in drafts):
         call.ports.memory.forget(TOPIC)
     return stored
 
 
 def _check(call: Call, draft: Draft) -> None:
+    """What is hidden is refused first: whether the new content is valid would tell that there is something."""
+    free = sees_all(draft.allow.check)
+    if not free:
+        _refuse(draft, draft.allow.check.may_write(draft.before, None))
     if draft.resource is not None:
         issues = validate(dict(draft.resource), type=draft.ref.type)
         errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
         if errors:
             raise InvalidResource(errors[0].diagnostics, issues=issues)
-    if sees_all(draft.allow.check):
+        if not free:
+            _refuse(draft, draft.allow.check.may_write(draft.before, draft.resource))
+
+
+def _refuse(draft: Draft, refusal: Deny | None) -> None:
+    if refusal is None:
         return
-    refusal = draft.allow.check.may_write(draft.before, draft.resource)
-    if refusal is not None:
-        raise _refused(refusal, draft)
-
-
-def _refused(refusal: Deny, draft: Draft) -> Exception:
     if refusal.kind == "hidden":
-        return NotFound(f"{draft.ref} is not there")
-    return Forbidden(refusal.reason)
+        raise NotFound(f"{draft.ref} is not there")
+    raise Forbidden(refusal.reason)
 
 
 async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
@@ -115,9 +122,14 @@ async def _reachable(call: Call, draft: Draft, text: str) -> bool:
         target = parse((await call.ports.store.read(Ref(reference.type, reference.id))).body)
     except (NotFound, Gone):
         return False
-    about = owners(target)
-    personal = type_rules()[reference.type].type_class in ("person", "personal")
-    return about <= owners(draft.resource or {}) and bool(about or not personal)
+    return _same_people(target, owners(draft.resource or {}), type_rules()[reference.type].type_class)
+
+
+def _same_people(target: JsonObject, patients: frozenset[PatientReference], type_class: TypeClass) -> bool:
+    if type_class in ("person", "personal"):
+        about = owners(target)
+        return bool(about) and about <= patients
+    return type_class != "closed" and patient_references(target) <= patients
 
 
 def _write(draft: Draft) -> Write:
@@ -150,6 +162,13 @@ async def _commit_with_alerts(
             call.ports.streams.announce("event")
         return stored[: len(writes)]
     raise AssertionError("unreachable")
+
+
+def _hide_what_refers(drafts: Sequence[Draft], error: Conflict) -> None:
+    """A store names what refers to a deleted resource, which people may not be allowed to know of."""
+    for draft in drafts:
+        if draft.kind == "delete" and not sees_all(draft.allow.check):
+            raise Conflict(f"{draft.ref} cannot be deleted now: something refers to it, or changed it") from error
 
 
 def _changed(draft: Draft) -> Changed:

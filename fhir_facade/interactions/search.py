@@ -11,14 +11,17 @@ from collections.abc import Iterable, Sequence
 from fhir_facade.access.check import Deny
 from fhir_facade.errors import FacadeError, Forbidden
 from fhir_facade.fhir.bundle import Found, searchset
-from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.fhir.summary import elements, summarise
 from fhir_facade.interactions.audit import audit_line, patient_of_all, record_lines
-from fhir_facade.interactions.call import Call, within
+from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.pages import open_page, page_links
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
+
+Entry = tuple[StoredResource, JsonObject]
+COUNT_AT_ONCE = 1000
 
 
 class LeakPrevented(FacadeError):
@@ -36,14 +39,14 @@ async def search(call: Call) -> FhirResponse:
         base_url=call.ports.deployment.fhir_url,
         strict=strict,
     )
-    page = await call.ports.store.search(_query(call, parsed, asked.cursor))
-    matches = [(stored, parse(stored.body)) for stored in page.entries]
-    _check(call, matches)
+    query = _query(call, parsed, asked.cursor)
+    page = await call.ports.store.search(query)
+    matches = _leaving(call, [(stored, parse_stored(stored.body)) for stored in page.entries])
     extra = await included(call, parsed.includes, matches)
     patient = patient_of_all(resource for _, resource in [*matches, *extra])
     await record_lines(call.ports, [audit_line(call.ports, call.principal, call.request, patient=patient)])
     found = [*_found(call, parsed, matches, "match"), *_found(call, parsed, extra, "include")]
-    total = _total(call, parsed, page, asked.cursor)
+    total = await _total(call, query, page, len(matches))
     links = page_links(call, asked, page, parsed.understood)
     body = searchset(found, links=links, total=total, id=call.ports.ids.new(), now=call.ports.clock.now())
     return FhirResponse(200, body)
@@ -57,12 +60,14 @@ def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
     return dataclasses.replace(query, cursor=cursor, total=total)
 
 
-def _check(call: Call, matches: Sequence[tuple[StoredResource, JsonObject]]) -> None:
+def _leaving(call: Call, matches: Sequence[Entry]) -> Sequence[Entry]:
+    """The matches that may leave. Where the query says all of the limit, any other one means that nothing is right."""
     if call.sees_all:
-        return
-    for stored, resource in matches:
-        if not call.allow.check.may_leave(resource):
-            raise LeakPrevented(f"the search was answered with {stored.type} records outside of it; this was stopped")
+        return matches
+    leaving = [entry for entry in matches if call.allow.check.may_leave(entry[1])]
+    if call.allow.exact and len(leaving) < len(matches):
+        raise LeakPrevented(f"the search was answered with {call.type} records outside of it; this was stopped")
+    return leaving
 
 
 def _found(
@@ -82,8 +87,21 @@ def _shaped(body: bytes, parsed: ParsedSearch) -> bytes:
     return summarise(body, parsed.summary) if parsed.summary else body
 
 
-def _total(call: Call, parsed: ParsedSearch, page: Page, cursor: str | None) -> int | None:
-    """Given when asked for, or when this first page holds all matches."""
-    if page.total is not None:
+async def _total(call: Call, query: SearchQuery, page: Page, shown: int) -> int | None:
+    """Given when asked for, or when this first page holds all matches. What may not leave is not counted either."""
+    if query.count and query.cursor is None and page.cursor is None:
+        return shown
+    if call.sees_all or call.allow.exact or not query.total:
         return page.total
-    return len(page.entries) if cursor is None and page.cursor is None else None
+    return await _visible(call, query)
+
+
+async def _visible(call: Call, query: SearchQuery) -> int:
+    """How many matches may leave: counted one by one, because the query cannot say all of the limit."""
+    counted, step = 0, dataclasses.replace(query, count=COUNT_AT_ONCE, sort=(), total=False, cursor=None)
+    while True:
+        page = await call.ports.store.search(step)
+        counted += sum(may_leave(call.allow.check, stored) for stored in page.entries)
+        if page.cursor is None:
+            return counted
+        step = dataclasses.replace(step, cursor=page.cursor)

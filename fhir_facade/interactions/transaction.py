@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Ask, decide
 from fhir_facade.errors import BadRequest, Conflict, FacadeError, MethodNotAllowed, NotFound
-from fhir_facade.fhir.bundle import BundleEntry, parse_bundle, response_bundle
+from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_bundle, response_bundle
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.fhir.references import parse_reference, references_in
 from fhir_facade.fhir.routes import Route
-from fhir_facade.interactions.answers import answer, entry_request
+from fhir_facade.interactions.answers import answer, entry_request, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import lock_name, matching
-from fhir_facade.interactions.read import read, visible
+from fhir_facade.interactions.create import found_instead
+from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
-from fhir_facade.interactions.search import search
 from fhir_facade.interactions.update import check_id, expectation
 from fhir_facade.values import ExpectVersion, FhirResponse, Interaction, Ref, StoredResource
 
@@ -57,7 +57,7 @@ async def transaction(call: Call) -> FhirResponse:
         drafts = await _drafts(call, planned)
         stored = await record(call, [draft for _, draft in drafts]) if drafts else []
     written = {position: result for (position, _), result in zip(drafts, stored, strict=True)}
-    answers = [answer(p.call, p.entry, await _respond(p, written.get(p.position))) for p in planned]
+    answers = [await _answer(p, written.get(p.position)) for p in planned]
     return FhirResponse(200, response_bundle("transaction-response", answers, id=call.ports.ids.new()))
 
 
@@ -193,16 +193,31 @@ async def _resolve(item: _Planned, text: str) -> str:
     return str(found.ref)
 
 
+async def _answer(item: _Planned, stored: StoredResource | None) -> Answered:
+    if item.call.request.interaction in _WRITES:
+        return answer(item.call, item.entry, await _respond(item, stored))
+    return await _read(item)
+
+
+async def _read(item: _Planned) -> Answered:
+    """Reads come after the writes. One that fails says so in its own entry: what was written is written."""
+    from fhir_facade.interactions.dispatch import dispatch
+
+    try:
+        found = await dispatch(item.call.ports, item.call.principal, item.call.request)
+    except FacadeError as error:
+        return refused(error)
+    return answer(item.call, item.entry, found)
+
+
 async def _respond(item: _Planned, stored: StoredResource | None) -> FhirResponse:
-    if item.call.request.interaction in (Interaction.READ, Interaction.VREAD):
-        return await read(item.call)
-    if item.call.request.interaction is Interaction.SEARCH_TYPE:
-        return await search(item.call)
     if item.existing is not None:
-        return FhirResponse(200, item.existing.body, item.existing, item.existing.ref)
+        return await found_instead(item.call, item.existing)
     if stored is None:
         raise Conflict(f"entry {item.position} was not written")
     if stored.deleted:
         deleted = stored if stored.change == "deleted" else None
         return FhirResponse(204, b"", deleted, deleted.ref if deleted else None)
-    return FhirResponse(201 if stored.change == "created" else 200, stored.body, stored, stored.ref)
+    shown = item.call.request.interaction is not Interaction.PATCH or item.call.may_read(stored)
+    body = stored.body if shown else b""
+    return FhirResponse(201 if stored.change == "created" else 200, body, stored, stored.ref)

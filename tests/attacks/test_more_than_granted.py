@@ -1,0 +1,64 @@
+"""Attacks with an app that was given little and takes more. https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html"""
+
+from __future__ import annotations
+
+from fhir_facade.rows.audit import AuditLine
+from tests.attacks.conftest import Ward, entry, observation, transaction
+
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+
+
+async def test_an_empty_patch_does_not_read_for_an_app_that_may_only_change(ward: Ward) -> None:
+    app = await ward.app("patient/Observation.u")
+    patch = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="}
+
+    alone = await app.patch("/fhir/Observation/own", content=b"[]", headers=JSON_PATCH)
+    together = await app.post(
+        "/fhir",
+        json=transaction(entry("PATCH", "Observation/own", patch)),
+        headers={"Prefer": "return=representation"},
+    )
+
+    assert alone.status_code == 200
+    assert alone.headers["ETag"] == 'W/"1"'
+    assert together.status_code == 200, together.text
+    assert "a value" not in alone.text + together.text
+
+
+async def test_a_patch_still_answers_with_the_resource_for_those_who_may_read_it(ward: Ward) -> None:
+    app = await ward.app("patient/Observation.ru")
+
+    answer = await app.patch("/fhir/Observation/own", content=b"[]", headers=JSON_PATCH)
+
+    assert answer.json()["valueString"] == "a value"
+
+
+async def test_what_a_conditional_create_finds_is_in_the_audit_as_what_was_read(ward: Ward) -> None:
+    created = observation("anna", identifier=[{"system": "urn:example", "value": "1"}])
+    condition = "identifier=urn:example|1"
+    first = await ward.anna.post("/fhir/Observation", json=created)
+
+    await ward.anna.post("/fhir/Observation", json=created, headers={"If-None-Exist": condition})
+    await ward.anna.post("/fhir", json=transaction(entry("POST", "Observation", created, ifNoneExist=condition)))
+
+    lines = await ward.facade.ports.state.read(
+        lambda tx: tx.find(AuditLine, ("detail", "=", "found instead of created"))
+    )
+    assert [(line.entity, line.version, line.patient) for line in lines] == [
+        (f"Observation/{first.json()['id']}", "1", "anna")
+    ] * 2
+
+
+async def test_a_read_that_fails_inside_a_transaction_does_not_hide_that_the_rest_was_written(ward: Ward) -> None:
+    answer = await ward.anna.post(
+        "/fhir",
+        json=transaction(
+            entry("POST", "Observation", observation("anna", code={"text": "written"})),
+            entry("GET", "Observation/foreign"),
+            entry("GET", "Observation?nonsense=1"),
+        ),
+    )
+
+    statuses = [entry["response"]["status"] for entry in answer.json()["entry"]]
+    assert statuses == ["201 Created", "404 Not Found", "400 Bad Request"]
+    assert (await ward.anna.get("/fhir/Observation?code:text=written&_summary=count")).json()["total"] == 1
