@@ -125,7 +125,7 @@ async def running(settings: Settings, ports: Ports) -> AsyncIterator[Root]:
     """The application and what it does unasked, for the life of the block."""
     app = create_app(settings, ports)
     try:
-        async with background(ports):
+        async with background(ports, app.web.state.deps.syncs):
             yield app
     finally:
         await app.close()

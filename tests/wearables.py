@@ -20,9 +20,11 @@ import uvicorn
 from fhir_facade.adapters.vendors.calls import VendorCalls
 from fhir_facade.adapters.vendors.google_health import GoogleHealth
 from fhir_facade.flows.connect import begin, finish, look
+from fhir_facade.flows.score import CODE as SCORE
 from fhir_facade.flows.sync import sync
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
+from fhir_facade.rules.observations import has_code
 from fhir_facade.simulator.app import DEFAULT_CLIENT, create_simulator
 from fhir_facade.simulator.data_types import SCOPES
 from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Scope
@@ -117,7 +119,9 @@ class World:
         return found
 
     async def observations(self, patient: str = "p1") -> dict[str, dict[str, Any]]:
-        return {each["id"]: each for each in await self.search("Observation", patient=patient)}
+        """What was measured: without the score that follows a sync."""
+        found = {each["id"]: each for each in await self.search("Observation", patient=patient)}
+        return {key: each for key, each in found.items() if not has_code(each, SCORE)}
 
     async def versions(self, patient: str = "p1") -> dict[str, str]:
         return {key: each["meta"]["versionId"] for key, each in (await self.observations(patient)).items()}
@@ -143,9 +147,9 @@ async def running_simulator(**options: Any) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def wearable_world(folder: Path) -> AsyncIterator[World]:
+async def wearable_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """Two patients, p1 and p2, and the vendor."""
-    async with running_simulator() as url, embedded_facade(folder) as facade:
+    async with running_simulator() as url, embedded_facade(folder, **settings) as facade:
         clock = MovedClock(facade.ports)
         google = GoogleHealth(
             authorize_url=f"{url}/o/oauth2/v2/auth",

@@ -75,6 +75,10 @@ class RunningSyncs:
             stopping.cancel()
         return task.result() if task.done() and not task.cancelled() else None
 
+    async def run(self, connection_id: str) -> SyncReport:
+        """The same without a limit; it goes on when the one who waits is cancelled."""
+        return await asyncio.shield(self._begin(connection_id, full=False))
+
     def stop(self) -> None:
         """Whoever waits gets an answer now: the process is about to end."""
         self._stopping.set()
@@ -93,25 +97,36 @@ class RunningSyncs:
         key = (connection_id, full)
         task = self._running.get(key)
         if task is None:
-            task = asyncio.create_task(synchronise(self._ports, connection_id, full=full))
+            task = asyncio.create_task(self._in_turn(connection_id, full=full))
             self._running[key] = task
             task.add_done_callback(lambda done: self._ended(key, done))
         return task
 
+    async def _in_turn(self, connection_id: str, *, full: bool) -> SyncReport:
+        """After the other kind of sync of the same connection, however long it takes."""
+        other = self._running.get((connection_id, not full))
+        if other is not None:
+            await asyncio.wait([other])
+        return await synchronise(self._ports, connection_id, full=full)
+
     def _ended(self, key: tuple[str, bool], task: asyncio.Task[SyncReport]) -> None:
+        """The text of an error could name a person; the trace of a defect is needed to repair it."""
         del self._running[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, FacadeError):
             _LOG.warning("sync.failed", extra={"error": type(error).__name__})
+        elif error is not None:
+            _LOG.error("sync.defect", exc_info=error)
 
 
 # --- synchronisations that are due ----------------------------------------------------------------------------
 
 
-async def sync_due(ports: Ports, *, at_once: int = AT_ONCE) -> int:
+async def sync_due(ports: Ports, syncs: RunningSyncs, *, at_once: int = AT_ONCE) -> int:
     """Synchronise everything that is due and not leased, so many at once; how many there were."""
     done = 0
     while leased := await ports.state.write(lambda tx: _lease(tx, ports.clock.now(), at_once)):
-        await asyncio.gather(*(_sync_leased(ports, each) for each in leased))
+        await asyncio.gather(*(_sync_leased(ports, syncs, each) for each in leased))
         done += len(leased)
     return done
 
@@ -130,15 +145,11 @@ def _lease(tx: StateTransaction, now: datetime, most: int) -> list[Connection]:
     return leased
 
 
-async def _sync_leased(ports: Ports, connection: Connection) -> None:
+async def _sync_leased(ports: Ports, syncs: RunningSyncs, connection: Connection) -> None:
     try:
         async with alongside(_keep_lease(ports, connection.id)):
-            await synchronise(ports, connection.id)
-    except FacadeError as error:
-        _LOG.warning("sync.due.failed", extra={"error": type(error).__name__})
-        await _push_back(ports, connection)
-    except Exception:  # noqa: BLE001 - a defect must not be met again at once, and not end the other syncs
-        _LOG.exception("sync.due.defect")
+            await syncs.run(connection.id)
+    except Exception:  # noqa: BLE001 - logged where the sync ended; it must not be met again at once
         await _push_back(ports, connection)
 
 
@@ -162,10 +173,10 @@ async def _push_back(ports: Ports, connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def background(ports: Ports) -> AsyncIterator[None]:
+async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
     """Everything a serving process does unasked, for the life of the block."""
     async with alongside(
-        again_and_again("sync", LOOK_EVERY_S, lambda: sync_due(ports)),
+        again_and_again("sync", LOOK_EVERY_S, lambda: sync_due(ports, syncs)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
     ):
         yield
