@@ -5,13 +5,13 @@ https://hl7.org/fhir/R4/detectedissue.html, docs/alerts.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Ask, decide
-from fhir_facade.errors import Forbidden
+from fhir_facade.errors import Conflict, Forbidden
 from fhir_facade.fhir.document import decimal_dumps, parse
 from fhir_facade.interactions.alerts.concerns import (
     WATCHED,
@@ -22,7 +22,7 @@ from fhir_facade.interactions.alerts.concerns import (
     handled_of,
 )
 from fhir_facade.interactions.alerts.following import Plan, Put, plan_of
-from fhir_facade.interactions.alerts.judging import guards_of, judge
+from fhir_facade.interactions.alerts.judging import Judged, guards_of, judge
 from fhir_facade.interactions.alerts.stored import currents
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.ports import Ports
@@ -80,8 +80,12 @@ async def _with_deleted(ports: Ports, changes: Sequence[Changed]) -> Sequence[Ch
 
 
 async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, own: frozenset[Ref]) -> Consequences:
-    """Judge the concerned rules now. `own` is what the caller writes itself: it is left as the caller wants it."""
+    """Judge the concerned rules now. `own` is what the caller writes itself: it is left as the caller wants it.
+
+    Conflict when an Observation is to be deleted on which an open alert rests.
+    """
     judged = await judge(ports, concern.concerns)
+    _refuse_deletion(judged)
     guards = await guards_of(ports, {(each.rule, each.patient) for each in concern.handled})
     plan = await plan_of(ports, judged, concern.handled, guards)
     puts = {ref: put for ref, put in plan.puts.items() if ref not in own}
@@ -92,6 +96,16 @@ async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, o
         seen=_seen(plan, own),
         events=bool(plan.events),
     )
+
+
+def _refuse_deletion(judged: Iterable[Judged]) -> None:
+    """The record of why somebody was alarmed stays readable."""
+    for each in judged:
+        for id_ in each.deleted:
+            raise Conflict(
+                f"Observation/{id_} cannot be deleted while an alert rests on it: "
+                "set its status to entered-in-error, which ends the alert"
+            )
 
 
 def _seen(plan: Plan, own: frozenset[Ref]) -> Mapping[Ref, str | None]:

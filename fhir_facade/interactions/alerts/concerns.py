@@ -37,6 +37,7 @@ class Written:
 
     resource: JsonObject
     body: bytes = b""
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ def concerns_of(changes: Iterable[Changed]) -> list[Concern]:
         for key in now:
             found.setdefault(key, {})[change.ref.id] = Written(change.after or {}, change.body)
         for key in earlier.keys() - now.keys():
-            found.setdefault(key, {})[change.ref.id] = Written({**(change.before or {}), **_WITHDRAWN})
+            withdrawn = Written({**(change.before or {}), **_WITHDRAWN}, deleted=change.after is None)
+            found.setdefault(key, {})[change.ref.id] = withdrawn
     return [Concern(rules[key], key[0], written) for key, written in found.items()]
 
 

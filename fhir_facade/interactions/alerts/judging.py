@@ -47,10 +47,22 @@ class Guard:
 class Judged:
     """What the readings of one concern mean."""
 
-    rule: Rule
-    patient: str
+    concern: Concern
     guard: Guard
     transition: Transition
+
+    @property
+    def rule(self) -> Rule:
+        return self.concern.rule
+
+    @property
+    def patient(self) -> str:
+        return self.concern.patient
+
+    @property
+    def deleted(self) -> list[str]:
+        """The Observations whose deletion is a part of it."""
+        return [id_ for id_, written in self.concern.written.items() if written.deleted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ async def judge(ports: Ports, concerns: Sequence[Concern]) -> list[Judged]:
     eventful = [case for case in cases if not _calm(case, case.transition(now))]
     final = await _second_look(ports, eventful, now) if eventful else []
     return [
-        Judged(case.rule, case.concern.patient, case.guard, transition)
+        Judged(case.concern, case.guard, transition)
         for case in final
         if not _calm(case, transition := case.transition(now))
     ]
