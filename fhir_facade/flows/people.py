@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -26,6 +26,18 @@ async def patients_of(ports: Ports, practitioner: str) -> list[tuple[str, str]]:
         response = await dispatch(ports, principal, request)
         found += [(p["id"], display_name(p)) for p in _resources(response.body)]
     return sorted(found, key=lambda entry: entry[1].casefold())
+
+
+async def staff_names(ports: Ports, principal: Principal, references: Iterable[str | None]) -> Mapping[str, str]:
+    """The names behind references such as `Practitioner/1`, found with one search; what is not there is left out."""
+    ids = sorted(
+        {text.removeprefix("Practitioner/") for text in references if text and text.startswith("Practitioner/")}
+    )
+    if not ids:
+        return {}
+    params = (("_id", ",".join(ids[:AT_ONCE])), ("_count", str(AT_ONCE)))
+    response = await dispatch(ports, principal, FhirRequest(Interaction.SEARCH_TYPE, "Practitioner", params=params))
+    return {f"Practitioner/{each['id']}": display_name(each) for each in _resources(response.body)}
 
 
 def _resources(bundle: bytes) -> Iterable[JsonObject]:

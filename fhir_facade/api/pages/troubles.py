@@ -22,6 +22,7 @@ _KEYS: Final = {
     409: "conflict",
     410: "absent",
     412: "conflict",
+    428: "conflict",
     429: "busy",
     502: "unavailable",
     503: "unavailable",

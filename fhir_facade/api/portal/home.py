@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import browser_of
 from fhir_facade.api.pages.render import page, see_other
+from fhir_facade.api.portal.alerts import lines
 from fhir_facade.api.portal.charts import chart_of
 from fhir_facade.api.portal.connections import connectable, vendor_origins, wearable
 from fhir_facade.api.portal.score_view import score_view
 from fhir_facade.api.portal.visit import Portal, Visit
 from fhir_facade.api.portal.wording import Wording
+from fhir_facade.flows.alerts import MOST, list_alerts
 from fhir_facade.flows.overview import Overview, overview
-from fhir_facade.flows.people import display_name, patients_of
+from fhir_facade.flows.people import display_name, patients_of, staff_names
 from fhir_facade.values import JsonObject
 
 PERIODS: Final = (30, 90)
@@ -76,7 +78,7 @@ def record_view(visit: Visit, found: Overview) -> dict[str, Any]:
         "patient": found.patient["id"],
         "name": display_name(found.patient),
         "facts": _facts(found.patient, words),
-        "alerts": (),
+        "alerts": lines(found.alerts, words, visit.language, found.staff),
         "connections": [wearable(visit.ports, each, words) for each in found.connections],
         "connectable": connectable(visit.ports, found.connections),
         "score": None if found.score is None else score_view(found.score, words, visit.language),
@@ -95,4 +97,11 @@ async def _worklist(visit: Visit) -> Response:
     """A practitioner's open alerts, and the patients with how many each has."""
     practitioner = visit.principal.practitioner
     patients = [] if practitioner is None else await patients_of(visit.ports, practitioner)
-    return visit.show("portal/practitioner.html", alerts=(), patients=patients, open=Counter[str]())
+    found = await list_alerts(visit.ports, visit.principal, limit=MOST)
+    staff = await staff_names(visit.ports, visit.principal, [alert.owner for alert in found.alerts])
+    return visit.show(
+        "portal/practitioner.html",
+        alerts=lines(found.alerts, visit.words(), visit.language, staff, dict(patients)),
+        patients=patients,
+        open=Counter(alert.patient for alert in found.alerts),
+    )

@@ -16,7 +16,7 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
 from fhir_facade.api.pages.texts import LANGUAGES
 from fhir_facade.api.pages.troubles import problem_page
-from fhir_facade.api.portal import connections, home, scores
+from fhir_facade.api.portal import alerts, connections, home, scores
 from fhir_facade.api.portal.visit import Portal, Visit
 from fhir_facade.errors import FacadeError
 from fhir_facade.flows.background import RunningSyncs
@@ -36,6 +36,7 @@ ACTS: Final[tuple[tuple[str, Act], ...]] = (
     ("/connections/{connection}/sync", connections.read_now),
     ("/connections/{connection}/disconnect", connections.disconnect),
     ("/patients/{patient}/score", scores.compute),
+    ("/alerts/{alert}/{action}", alerts.act),
 )
 
 

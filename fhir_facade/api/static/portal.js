@@ -10,6 +10,7 @@ if (news && "EventSource" in window) {
 }
 
 function announce(news, event) {
+  if (JSON.parse(event.data).kind !== "raised") return;
   const told = document.createElement("p");
   const link = document.createElement("a");
   told.className = "notice warn";
@@ -36,8 +37,9 @@ async function look(progress) {
     const fresh = parsed.querySelector("#progress");
     if (!fresh) return;
     const ended = !fresh.dataset.follow;
-    progress.replaceWith(document.adoptNode(fresh));
-    if (ended) window.location.assign(progress.dataset.then);
+    const then = progress.dataset.then;
+    if (fresh.innerHTML !== progress.innerHTML) progress.replaceWith(document.adoptNode(fresh)); // said aloud once
+    if (ended) window.location.assign(then);
     else watch();
   } catch {
     setTimeout(watch, EVERY_MS * 5); // the network is away: the page itself stays usable
