@@ -12,6 +12,7 @@ from fhir_facade.access.guards import GUARD_TYPE
 from fhir_facade.access.policy import Allow, Ask, decide
 from fhir_facade.access.rights import EVERYONE, Grant, grants
 from fhir_facade.access.searches import search_within
+from fhir_facade.errors import MethodNotAllowed
 from fhir_facade.fhir.document import parse
 from fhir_facade.ports import Ports
 from fhir_facade.rows import RowChange
@@ -41,9 +42,13 @@ class Call:
 
     @property
     def ref(self) -> Ref:
-        """The instance that is asked for."""
-        assert self.request.type is not None and self.request.id is not None, "an instance interaction"  # noqa: PT018
-        return Ref(self.request.type, self.request.id)
+        """The instance that is asked for. MethodNotAllowed when a search stands in its place."""
+        if self.request.id is None:
+            verb = self.request.interaction.value
+            raise MethodNotAllowed(
+                f"conditional {verb} is not available here: search, then {verb} one resource by its id"
+            )
+        return Ref(self.type, self.request.id)
 
     @property
     def type(self) -> str:

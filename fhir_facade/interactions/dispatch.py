@@ -42,6 +42,12 @@ _HANDLERS: dict[Interaction, Handler] = {
     Interaction.CAPABILITIES: capabilities,
 }
 
+
+def handled() -> frozenset[Interaction]:
+    """The interactions that this server does; the CapabilityStatement announces the same."""
+    return frozenset(_HANDLERS)
+
+
 _REFUSALS: dict[str, type[FacadeError]] = {
     "unauthenticated": Unauthenticated,
     "forbidden": Forbidden,
