@@ -234,7 +234,6 @@ def guard(rule: Rule, patient_id: str, state: GuardState) -> dict[str, Any]:
         "identifier": [{"system": identifier_system("alert-guard"), "value": f"{rule.id}|{patient_id}"}],
         "code": {"coding": [coding(BASIC, "alert-guard")]},
         "subject": {"reference": f"Patient/{patient_id}"},
-        "author": _engine(),
     }
 
 
