@@ -5,24 +5,37 @@ Pure ASGI, because these are the hot routes. https://hl7.org/fhir/R4/http.html
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
-from urllib.parse import parse_qsl, unquote
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from fhir_facade.api.address import Network, client_address
+from fhir_facade.api.cross_origin import cors, preflight
 from fhir_facade.api.formats import FHIR_JSON, check_accept, check_content_type, pretty
 from fhir_facade.api.observe import Observer
-from fhir_facade.api.wire import Answer, Headers, Receive, Scope, Send, headers_of, read_body, request_id, respond, text
-from fhir_facade.errors import BadRequest, FacadeError, Forbidden, Issue, TooManyRequests, Unauthenticated
+from fhir_facade.api.wire import (
+    Answer,
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    headers_of,
+    http_date,
+    read_body,
+    request_id,
+    respond,
+    text,
+)
+from fhir_facade.errors import BadRequest, FacadeError, Forbidden, Issue, TooManyRequests, Unauthenticated, Unavailable
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.interactions.answers import version_of
+from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.batch import bundle_kind
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
@@ -30,7 +43,9 @@ from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Preferenc
 
 Verify = Callable[[str], Awaitable[Principal | None]]
 ANONYMOUS = Principal("anonymous")
+MOST_FIELDS = 200
 
+_NO_PREFERENCE = Preference()
 _RETURNS = {"minimal", "representation", "OperationOutcome"}
 _SAFE = [
     (b"content-type", FHIR_JSON),
@@ -55,24 +70,40 @@ class FhirApi:
         started = time.perf_counter()
         headers = headers_of(scope)
         rid = request_id(headers, self._ports.ids.new)
-        asked = "unknown"
+        where: Route | None = None
         try:
-            where = route(scope["method"], unquote(scope["path"].removeprefix("/fhir")))
-            asked = where.interaction.value
-            answer = await self._answer(scope, receive, headers, where, rid)
+            if scope["method"] == "OPTIONS":
+                answer = preflight()
+            else:
+                where = route(scope["method"], scope["path"].removeprefix("/fhir"))
+                answer = await self._answer(scope, receive, headers, where, rid)
         except FacadeError as error:
-            answer = refusal(error, self._ports.deployment.fhir_url)
+            recorded = await self._recorded(error, where, rid, self._address(scope, headers))
+            answer = refusal(recorded, self._ports.deployment.fhir_url)
         except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
             self._observer.defect(rid)
             answer = _defect(rid)
-        answer = dataclasses.replace(
-            answer, headers=[*answer.headers, (b"x-request-id", rid.encode()), *_cors(headers)]
-        )
+        answer = Answer(answer.status, answer.body, [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers)])
         await respond(send, answer, headers, head=scope["method"] == "HEAD")
+        asked = "unknown" if where is None else where.interaction.value
         self._observer.request("fhir", asked, answer.status, time.perf_counter() - started, rid)
 
+    async def _recorded(self, error: FacadeError, where: Route | None, rid: str, address: str | None) -> FacadeError:
+        """The error, after the audit line of a refusal that never reached the door; Unavailable when it has none."""
+        if error.recorded or where is None or not isinstance(error, Unauthenticated | Forbidden):
+            return error
+        request = FhirRequest(where.interaction, where.type, where.id, request_id=rid, address=address)
+        detail = f"{error.status} {error.code}"
+        try:
+            line = audit_line(self._ports, ANONYMOUS, request, outcome="refused", detail=detail)
+            await record_lines(self._ports, [line])
+        except Unavailable as unrecorded:
+            return unrecorded
+        return error
+
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, where: Route, rid: str) -> Answer:
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        asked = scope["query_string"]
+        query = parse_qsl(asked.decode("latin-1"), keep_blank_values=True) if asked else []
         form = dict(query)
         check_accept(text(headers, b"accept"), form.get("_format"))
         principal = await self._principal(headers, where, query)
@@ -82,10 +113,12 @@ class FhirApi:
         return pretty(answer) if form.get("_pretty") == "true" else answer
 
     async def _principal(self, headers: Headers, where: Route, query: list[tuple[str, str]]) -> Principal:
-        """The holder of the bearer token; nobody only for the CapabilityStatement."""
+        """The holder of the bearer token; nobody only for the CapabilityStatement. Before any body is read."""
         if any(name == "access_token" for name, _ in query):
             raise BadRequest("send the access token in the Authorization header, never in the address")
         authorization = text(headers, b"authorization")
+        if authorization is None and where.interaction is not Interaction.CAPABILITIES:
+            raise Unauthenticated("Sign in: this needs an access token.")
         if authorization is None:
             return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
@@ -145,7 +178,7 @@ class FhirApi:
         stored = response.resource
         if stored is not None:
             headers.append((b"etag", f'W/"{stored.version}"'.encode()))
-            headers.append((b"last-modified", format_datetime(stored.last_updated, usegmt=True).encode()))
+            headers.append((b"last-modified", http_date(stored.last_updated)))
         if response.location is not None and stored is not None:
             address = f"{self._ports.deployment.fhir_url}/{response.location}/_history/{stored.version}".encode()
             headers += [(b"location", address)] if response.status == 201 else []
@@ -180,21 +213,13 @@ def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource |
     return response.body
 
 
-def _cors(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Bearer tokens are no ambient authority, so any page that holds one may use it: credentials stay off."""
-    if b"origin" not in headers:
-        return []
-    exposed = b"ETag, Location, Content-Location, Last-Modified, X-Request-ID, Retry-After"
-    return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", exposed)]
-
-
 def _form(content_type: str, body: bytes) -> list[tuple[str, str]]:
     if content_type != "application/x-www-form-urlencoded":
         raise BadRequest("_search takes its parameters as application/x-www-form-urlencoded")
     try:
-        return parse_qsl(body.decode(), keep_blank_values=True)
-    except UnicodeDecodeError as error:
-        raise BadRequest("the form is not UTF-8") from error
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise BadRequest(f"the form is not UTF-8, or has more than {MOST_FIELDS} fields") from error
 
 
 class _Typed(msgspec.Struct):
@@ -205,7 +230,7 @@ def _member(body: bytes, name: str) -> object:
     """The Bundle's type, without parsing its entries into objects."""
     try:
         return getattr(msgspec.json.decode(body, type=_Typed), name)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         parse_json(body)
         raise BadRequest("a Bundle of type batch or transaction is expected here") from None
 
@@ -222,12 +247,14 @@ def _moment(value: str | None) -> datetime | None:
     """https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since: an invalid date is ignored."""
     try:
         return None if value is None else parsedate_to_datetime(value).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _preference(value: str | None) -> Preference:
-    parts = dict(part.strip().partition("=")[::2] for part in (value or "").replace(";", ",").split(","))
+    if value is None:
+        return _NO_PREFERENCE
+    parts = dict(part.strip().partition("=")[::2] for part in value.replace(";", ",").split(","))
     returns = parts.get("return")
     handling = parts.get("handling")
     return Preference(

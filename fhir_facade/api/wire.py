@@ -5,6 +5,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 import zlib
@@ -23,6 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 COMPRESS_FROM = 1400  # bytes: below one packet compression gains nothing
 COMPRESS_LEVEL = 5
+LONGEST_PAUSE_S = 30.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Headers = dict[bytes, bytes]
@@ -57,15 +59,16 @@ def _http_date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 
 
-async def read_body(receive: Receive, headers: Headers, *, limit: int) -> bytes:
-    """The whole body, unpacked when it came as gzip; TooLarge beyond `limit` bytes packed or unpacked."""
+async def read_body(receive: Receive, headers: Headers, *, limit: int, pause_s: float = LONGEST_PAUSE_S) -> bytes:
+    """The whole body, unpacked when it came as gzip; TooLarge beyond `limit` bytes packed or unpacked. BadRequest for
+    one that is broken, or that stops coming for `pause_s` seconds."""
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        message = await _next(receive, pause_s)
         if message["type"] == "http.disconnect":
             raise BadRequest("the connection ended before the body did")
         chunk = message.get("body", b"")
@@ -76,6 +79,14 @@ async def read_body(receive: Receive, headers: Headers, *, limit: int) -> bytes:
         if not message.get("more_body", False):
             break
     return _unpacked(b"".join(chunks), headers.get(b"content-encoding", b"identity"), limit)
+
+
+async def _next(receive: Receive, pause_s: float) -> MutableMapping[str, Any]:
+    try:
+        async with asyncio.timeout(pause_s):
+            return await receive()
+    except TimeoutError as error:
+        raise BadRequest(f"nothing of the body came for {pause_s:g} s: send it again") from error
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -94,8 +105,8 @@ def _unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
         raise BadRequest("the body says it is gzip, but cannot be unpacked") from error
     if len(data) > limit:
         raise _too_large(limit)
-    if not unpacker.eof:
-        raise BadRequest("the gzip body ends too early")
+    if not unpacker.eof or unpacker.unused_data:
+        raise BadRequest("the gzip body ends too early, or goes on after its end")
     return data
 
 

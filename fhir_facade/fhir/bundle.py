@@ -68,8 +68,10 @@ def parse_bundle(body: bytes, *, max_entries: int) -> ParsedBundle:
     """A batch or transaction as sent. BadRequest names the entry that is wrong; TooLarge the limit."""
     try:
         bundle = _DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"this is no Bundle: {error}") from error
+    except RecursionError as error:
+        raise BadRequest("this is no Bundle: it is nested too deep") from error
     if bundle.resource_type != "Bundle":
         raise BadRequest("a Bundle of type batch or transaction is expected here", expression="Bundle.resourceType")
     if len(bundle.entry) > max_entries:

@@ -61,7 +61,8 @@ _WORDS = frozenset(("metadata", "_history", "_search"))
 def route(method: str, path: str) -> Route:
     """The interaction of `METHOD path` below the FHIR base; HEAD is a GET. NotFound for a path that means nothing,
     MethodNotAllowed for a method that the path does not take."""
-    segments = [segment for segment in path.split("/") if segment]
+    plain = path.removeprefix("/").removesuffix("/")
+    segments = plain.split("/") if plain else []
     methods = _SHAPES.get(tuple(_shape(i, segment) for i, segment in enumerate(segments)))
     if methods is None:
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")

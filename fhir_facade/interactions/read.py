@@ -61,4 +61,4 @@ def _not_modified(call: Call, stored: StoredResource) -> bool:
     if call.request.if_none_match is not None:
         return call.request.if_none_match in (stored.version, "*")
     since = call.request.if_modified_since
-    return since is not None and stored.last_updated < since + timedelta(seconds=1)
+    return since is not None and stored.last_updated - timedelta(seconds=1) < since

@@ -1,0 +1,173 @@
+"""Attacks with what no honest client sends: each is told what is wrong, and nothing breaks.
+
+https://cheatsheetseries.owasp.org/cheatsheets/Denial_of_Service_Cheat_Sheet.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from fhir_facade.api.wire import read_body
+from fhir_facade.errors import BadRequest
+from fhir_facade.rows.audit import AuditLine
+from tests.attacks.conftest import Ward, observation
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+GZIP = {"Content-Encoding": "gzip"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status"),
+    [
+        pytest.param(
+            "POST", "/fhir", b'{"resourceType":"Bundle","type":"batch","x":' + DEEP + b"}", {}, 400, id="deep Bundle"
+        ),
+        pytest.param(
+            "POST",
+            "/fhir",
+            b'{"resourceType":"Bundle","type":"batch","entry":[{"resource":' + DEEP + b"}]}",
+            {},
+            400,
+            id="deep resource in a Bundle",
+        ),
+        pytest.param(
+            "POST", "/fhir", b'{"resourceType":"Bundle","type":"b\xff"}', {}, 400, id="type of a Bundle not in UTF-8"
+        ),
+        pytest.param(
+            "POST",
+            "/fhir",
+            b'{"resourceType":"Bundle","type":"batch","entry":[{"fullUrl":"\xff"}]}',
+            {},
+            400,
+            id="address in a Bundle not in UTF-8",
+        ),
+        pytest.param(
+            "POST",
+            "/fhir/Observation",
+            b'{"resourceType":"Observation","x":' + DEEP + b"}",
+            {},
+            400,
+            id="deep resource",
+        ),
+        pytest.param("POST", "/fhir/Observation", gzip.compress(b" " * 50_000_000), GZIP, 413, id="gzip bomb"),
+        pytest.param("POST", "/fhir/Observation", gzip.compress(b"{}")[:-4], GZIP, 400, id="gzip that ends early"),
+        pytest.param(
+            "POST",
+            "/fhir/Observation",
+            gzip.compress(b"{}") + gzip.compress(b"{}"),
+            GZIP,
+            400,
+            id="gzip with something behind it",
+        ),
+        pytest.param(
+            "POST", "/fhir/Observation/_search", b"code=1&" * 500_000, FORM, 400, id="form of half a million fields"
+        ),
+        pytest.param("POST", "/fhir/Observation/_search", b"code=\xff", FORM, 400, id="form not in UTF-8"),
+        pytest.param("GET", "/fhir/Observation?value-quantity=1e999999999", b"", {}, 400, id="number without measure"),
+        pytest.param("GET", "/fhir/Observation?date=99999999999", b"", {}, 400, id="date without measure"),
+        pytest.param("GET", "/fhir/Patient/%2e%2e", b"", {}, 404, id="path that climbs"),
+        pytest.param("GET", "/fhir/Patient/anna%00", b"", {}, 404, id="NUL in a path"),
+        pytest.param("GET", "/fhir/%2550atient/anna", b"", {}, 404, id="path that is encoded twice"),
+        pytest.param("GET", "/fhir//Patient/anna", b"", {}, 404, id="empty segment in front"),
+        pytest.param("GET", "/fhir/Patient//anna", b"", {}, 404, id="empty segment inside"),
+        pytest.param("GET", "/fhir/Patient;v=1/anna", b"", {}, 404, id="path parameter"),
+        pytest.param("GET", "/fhir/patient/anna", b"", {}, 404, id="type in lower case"),
+        pytest.param(
+            "POST", "/fhir/Observation/own", b"", {"X-HTTP-Method-Override": "DELETE"}, 405, id="method override"
+        ),
+        pytest.param("TRACE", "/fhir/Observation/own", b"", {}, 405, id="TRACE"),
+        pytest.param("GET", "/fhir/Patient/anna?access_token=ffa_x", b"", {}, 400, id="token in the address"),
+    ],
+)
+async def test_nonsense_is_refused(
+    ward: Ward, method: str, path: str, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    answer = await ward.anna.request(method, path, content=body, headers=headers)
+
+    assert answer.status_code == status, answer.text
+    assert answer.json()["issue"][0]["severity"] == "error"
+
+
+async def test_a_form_of_half_a_million_fields_is_not_taken_apart(ward: Ward) -> None:
+    answer = await ward.anna.post("/fhir/Observation/_search", content=b"code=1&" * 500_000, headers=FORM)
+
+    assert answer.status_code == 400
+    assert "more than 200 fields" in answer.text
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Mon, 01 Jan 0001 00:00:00 +2359",
+        "yesterday",
+    ],
+)
+async def test_a_moment_beyond_all_times_is_ignored(ward: Ward, since: str) -> None:
+    answer = await ward.anna.get("/fhir/Observation/own", headers={"If-Modified-Since": since})
+
+    assert answer.status_code in (200, 304)
+
+
+@pytest.mark.parametrize(
+    "member", [b'"subject":{"reference":"Patient/bert"}', b'"s\\u0075bject":{"reference":"Patient/bert"}']
+)
+async def test_a_member_named_twice_is_not_read_in_two_ways(ward: Ward, member: bytes) -> None:
+    body = json.dumps(observation("anna")).encode()[:-1] + b"," + member + b"}"
+
+    answer = await ward.anna.post("/fhir/Observation", content=body)
+
+    assert answer.status_code == 400
+    assert "appears twice" in answer.text
+
+
+async def test_a_second_authorization_header_is_not_read_past(ward: Ward) -> None:
+    own = ward.anna.headers["Authorization"]
+    async with ward.facade.anonymous as nobody:
+        for pair in ((own, "Bearer other"), ("Bearer other", own), (own, own)):
+            answer = await nobody.get("/fhir/Patient/anna", headers=[("Authorization", value) for value in pair])
+            assert answer.status_code == 401
+
+
+async def test_a_stranger_is_refused_before_anything_of_the_body_is_read_and_audited(ward: Ward) -> None:
+    asked: list[bool] = []
+
+    async def receive() -> dict[str, Any]:
+        asked.append(True)
+        return {"type": "http.request", "body": b"{}", "more_body": True}
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/fhir/Observation",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 1),
+    }
+    await ward.facade.app(scope, receive, send)
+
+    lines = await ward.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("actor", "=", "anonymous")))
+    assert sent[0]["status"] == 401
+    assert not asked
+    assert [(line.outcome, line.address) for line in lines] == [("refused", "192.0.2.1")]
+
+
+async def test_a_body_that_stops_coming_is_not_waited_for_without_end() -> None:
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    with pytest.raises(BadRequest, match="nothing of the body came"):
+        await read_body(receive, {}, limit=1000, pause_s=0.01)
