@@ -41,6 +41,8 @@ ZONE: Final = "Europe/Berlin"
 FACADE_PORT, SIMULATOR_PORT = 8000, 8082
 TOKEN_MINUTES: Final = 8 * 60
 LOOK_EVERY_S: Final = 0.5
+UNEXPECTED: Final = (NotAsPromised, httpx.HTTPError, LookupError, TypeError, ValueError)
+"""A server that does not answer, answers something else, or in another shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,15 @@ def demo(
                 app = SmartApp(stage.facade, CLIENT_ID, REDIRECT_URI)
                 asyncio.run(tell_story(app, stage.patient, stage.doctor, WEARABLE_ACCOUNT, tell))
                 curl = _curl(stage)
-        except (NotAsPromised, httpx.HTTPError) as error:
-            raise SystemExit(f"fhir-facade: step {tell.number} failed: {error or type(error).__name__}") from error
+        except UNEXPECTED as error:
+            reason = str(error) if isinstance(error, NotAsPromised) else f"{type(error).__name__} {error}"
+            raise SystemExit(f"fhir-facade: step {tell.number} failed: {reason}") from error
         typer.echo(f"\nAll {tell.number} steps did what they say, in {tell.seconds:.0f} s.\n")
         _tell_how_to_go_on(stage, curl, kept=data_dir is not None)
-        if not once:
-            _serve_on(stage)
+        if once:
+            typer.echo("Both servers end now; without --once (ONCE=1) they serve on.")
+            return
+        _serve_on(stage)
 
 
 @contextmanager

@@ -18,9 +18,9 @@ def expect(true: object, otherwise: str) -> None:
 
 def answer(response: httpx.Response, *statuses: int) -> httpx.Response:
     """The response, when its status is one of `statuses`."""
-    request = response.request
-    asked = f"{request.method} {request.url.copy_with(query=None)}"
-    expect(response.status_code in statuses, f"{asked} answered {response.status_code}: {response.text[:300]}")
+    if response.status_code not in statuses:
+        asked = f"{response.request.method} {response.request.url.copy_with(query=None)}"
+        raise NotAsPromised(f"{asked} answered {response.status_code}: {response.text[:300]}")
     return response
 
 

@@ -44,6 +44,7 @@ class Story:
     listener: Listener = field(default_factory=Listener)
     connection: str = ""
     synced_at: float = 0.0
+    written: int = 0
 
     @property
     def fhir(self) -> str:
@@ -121,6 +122,7 @@ async def wearable_is_read(story: Story) -> None:
     for name, metric in sorted(report["metrics"].items()):
         expect(metric["error"] is None, f"{name} was expected to be read: {metric['error']}")
         written = metric["created"] + metric["updated"] + metric["unchanged"]
+        story.written += written
         story.tell.line(f"{metric['read']:>6} records of {name:<30} {written:>5} Observations")
     story.tell.line(f"in {time.monotonic() - story.synced_at:.1f} s, told by {report['provenance']}")
 
@@ -139,23 +141,39 @@ async def record_is_shown(story: Story) -> None:
     counts: Counter[str] = Counter()
     query = f"Observation?patient={story.patient_id}&_elements=code&_count=500"
     async for observation in story.found(query, story.patient):
-        for coding in observation["code"]["coding"][:1]:
-            if coding.get("system") == LOINC:
-                counts[coding["code"]] += 1
-                names[coding["code"]] = coding["display"]
-    expect(counts, "the record was expected to hold Observations")
+        coding = observation["code"]["coding"][0]
+        code = coding["code"] if coding["system"] == LOINC else f"- {coding['code']}"
+        counts[code] += 1
+        names[code] = coding["display"]
+    expect(counts.total() >= story.written, f"{story.written} Observations were expected, not {counts.total()}")
     for code, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
-        story.tell.line(f"{count:>6}  {code:<8}  {names[code]}")
-    story.tell.line(f"{sum(counts.values()):>6}  Observations with a LOINC code")
+        if not code.startswith("-"):
+            story.tell.line(f"{count:>6}  {code:<8}  {names[code]}")
+    others = sorted(code for code in counts if code.startswith("-"))
+    story.tell.line(
+        f"{sum(counts[code] for code in others):>6}  with other codes: {', '.join(names[code] for code in others)}"
+    )
+    story.tell.line(f"{counts.total():>6}  Observations")
 
 
 async def alert_was_raised(story: Story) -> None:
     event = await story.listener.wait_for_one(timeout_s=EVENT_S)
-    story.tell.line(f"event {event.id} '{event.name}', {event.heard_at - story.synced_at:.1f} s after the sync began")
-    alerts = content(await story.http.get(f"{story.api}/alerts", headers=story.headers(story.doctor)), 200)
-    expect(alerts["alerts"], "the doctor was expected to see the alert")
-    for alert in alerts["alerts"]:
-        story.tell.line(str(alert))
+    after = event.heard_at - story.synced_at
+    story.tell.line(f"live event {event.id}: {event.data['kind']}, {after:.1f} s after the reading began")
+    url = f"{story.api}/alerts?patient={story.patient_id}"
+    alerts = content(await story.http.get(url, headers=story.headers(story.doctor)), 200)["alerts"]
+    expect(alerts, "the doctor was expected to see the alert")
+    for alert in alerts:
+        limit = f"{alert['comparator']} {alert['threshold']:g} {alert['unit']}"
+        story.tell.line(f"{alert['title']}: {alert['observed']:g} {alert['unit']} (rule: {limit}), {alert['state']}")
+        for reference in (alert["issue"], f"Task/{alert['id']}", alert["evidence"][0]):
+            await _exists(story, reference)
+        story.tell.line(f"   {alert['issue']} because of {alert['evidence'][0]}")
+
+
+async def _exists(story: Story, reference: str) -> None:
+    """As FHIR, for the doctor."""
+    content(await story.http.get(f"{story.fhir}/{reference}", headers=story.headers(story.doctor)), 200)
 
 
 async def patient_adds_readings(story: Story) -> None:
