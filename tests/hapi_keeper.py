@@ -92,7 +92,8 @@ def start_hapi(folder: Path, java_opts: str = QUICK_START) -> tuple[dict[str, st
         "JAVA_OPTS": java_opts,
         "FHIR_FACADE_HAPI_DATABASE_URL": database,
         "HAPI_FHIR_IMPLEMENTATION_DESCRIPTION": canary,
-        "HAPI_FHIR_EXPUNGE_ENABLED": "true",  # so that tests can begin with an empty store
+        "HAPI_FHIR_EXPUNGE_ENABLED": "true",  # both together: tests can begin with an empty store
+        "HAPI_FHIR_ALLOW_MULTIPLE_DELETE": "true",
     }
     server = subprocess.Popen(
         [sys.executable, str(ROOT / "hapi" / "start"), "--port", "0"], env=env, stdout=subprocess.PIPE, text=True

@@ -52,6 +52,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_run_lock] = lock
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all tests of the one HAPI: some of them empty it."""
+    for item in items:
+        if item.get_closest_marker("hapi") is not None:
+            item.add_marker(pytest.mark.xdist_group("hapi"))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     lock = config.stash.get(_run_lock, None)
     if lock is None:
@@ -84,6 +92,17 @@ def hapi_server(postgres_server: str) -> HapiServer:
 @pytest.fixture(scope="session")
 def hapi_url(hapi_server: HapiServer) -> str:
     return hapi_server.url
+
+
+@pytest.fixture
+def empty_hapi_url(hapi_url: str) -> str:
+    """HAPI without any resource."""
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
+    headers = {"Content-Type": "application/fhir+json"}
+    request = urllib.request.Request(f"{hapi_url}/$expunge", json.dumps(asked).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+    return hapi_url
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fhir_facade.errors import Conflict, FacadeError, Gone, NotFound, PreconditionFailed
+from fhir_facade.errors import BadRequest, Conflict, FacadeError, Gone, NotFound, PreconditionFailed
 from fhir_facade.values import Absent, ExpectVersion, Precondition, Ref, Write
 from tests.contract.case import Case
 
@@ -265,3 +265,15 @@ async def test_what_is_referred_to_cannot_be_deleted(case: Case) -> None:
         await case.delete(patient.ref)
 
     assert (await case.store.read(Ref("Patient", patient.id))).version == patient.version
+
+
+async def test_a_reference_to_nothing_refuses_the_whole_transaction(case: Case) -> None:
+    dangling = case.resource("Observation", "o", subject={"reference": str(case.ref("Patient", "nobody"))})
+
+    for others in ((), ("a", "z")):
+        with pytest.raises(BadRequest, match="nobody"):
+            await case.store.write(
+                [case.put_of(case.resource("Patient", label)) for label in others] + [case.put_of(dangling)]
+            )
+
+    assert await case.labels("Observation") == await case.labels("Patient") == []

@@ -1,8 +1,7 @@
-"""The FHIR API as a client meets it, on the embedded store: errors first, then the ordinary way."""
+"""The FHIR API as a client meets it: errors first, then the ordinary way."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,7 @@ FHIR = "application/fhir+json"
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Tester"}], "gender": "female", "birthDate": "1980-02-03"}
 
 
-@pytest.fixture
-async def facade(tmp_path: Path) -> AsyncIterator[Facade]:
-    async with embedded_facade(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def client(facade: Facade) -> AsyncIterator[httpx.AsyncClient]:
-    async with await facade.client() as opened:
-        yield opened
+pytestmark = pytest.mark.both_stores
 
 
 async def patient(client: httpx.AsyncClient) -> str:

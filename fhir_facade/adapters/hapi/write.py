@@ -27,7 +27,7 @@ from fhir_facade.adapters.hapi.content import (
 )
 from fhir_facade.adapters.hapi.read import current, currents, deletion, path_of
 from fhir_facade.adapters.hapi.session import Answer, HapiSession
-from fhir_facade.errors import Conflict, InvalidResource, PreconditionFailed, UpstreamError
+from fhir_facade.errors import Conflict, DanglingReference, InvalidResource, PreconditionFailed, UpstreamError
 from fhir_facade.fhir.document import members_of
 from fhir_facade.values import Absent, Change, ExpectVersion, Ref, StoredResource, Write
 
@@ -36,6 +36,7 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
 REFERENCED = "HAPI-0515"  # a delete would leave a reference behind: no use in trying again
+DANGLING = "HAPI-1094"  # a reference to what is not there
 NOTHING = "0"  # the version that no resource has
 
 # without it HAPI adds the tags and labels of the earlier version to the new one
@@ -131,6 +132,8 @@ def _identified(write: Write) -> bytes:
 def _accepted(answer: Answer) -> Answer:
     if answer.status in (200, 201):
         return answer
+    if DANGLING in answer.diagnostics:
+        raise DanglingReference(f"{answer.refusal('a write')}: create it first or correct the reference")
     if answer.status == 400:  # our request is sound, so it is what the resource says, a reference above all
         raise InvalidResource(str(answer.refusal("a write")))
     raise answer.refusal("a write")

@@ -101,10 +101,10 @@ async def test_a_transaction_answered_with_other_entries_is_an_error() -> None:
 
 
 async def test_a_refused_resource_is_told_without_codes_of_hapi() -> None:
-    outcome = '{"resourceType":"OperationOutcome","issue":[{"diagnostics":"HAPI-1094: Resource Patient/x not found"}]}'
+    outcome = '{"resourceType":"OperationOutcome","issue":[{"diagnostics":"HAPI-0450: Failed to parse"}]}'
 
     async with answering(always(400, outcome)) as url, open_store(url) as store:
-        with pytest.raises(InvalidResource, match=r"^Resource Patient/x not found$"):
+        with pytest.raises(InvalidResource, match=r"^Failed to parse$"):
             await store.write([Write("put", PATIENT, b'{"resourceType":"Patient","id":"p"}')])
 
 
