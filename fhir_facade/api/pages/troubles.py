@@ -23,10 +23,14 @@ _KEYS: Final = {
     410: "absent",
     412: "conflict",
     428: "conflict",
+    422: "refused",
     429: "busy",
+    501: "refused",
     502: "unavailable",
     503: "unavailable",
 }
+_SAID: Final = frozenset(("absent", "conflict", "form", "session"))
+"""Texts that say all there is to say."""
 
 
 def wants_page(request: Request) -> bool:
@@ -36,5 +40,7 @@ def wants_page(request: Request) -> bool:
 
 
 def problem_page(request: Request, status: int, *, key: str | None = None, detail: str = "") -> Response:
-    """The page for a status; `key` names another text of the catalogue, `detail` is for those who help."""
-    return page(request, "portal/problem.html", status=status, key=key or _KEYS.get(status, "defect"), detail=detail)
+    """The page for a status; `key` names another text of the catalogue. `detail` is shown where it says more."""
+    key = key or _KEYS.get(status, "defect")
+    shown = "" if key in _SAID else detail
+    return page(request, "portal/problem.html", status=status, key=key, detail=shown)

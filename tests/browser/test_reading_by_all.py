@@ -1,0 +1,130 @@
+"""Every page for every reader: axe-core, light and dark, 320 px, no complaint of the browser.
+
+https://www.w3.org/TR/WCAG22/
+"""
+
+import base64
+import hashlib
+from urllib.parse import urlencode
+
+import pytest
+
+REDIRECT = "http://127.0.0.1:9/callback"
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.rs"
+
+PAGES = {
+    "landing": (None, "/"),
+    "sign-in": (None, "/login"),
+    "nothing-here": (None, "/nowhere"),
+    "record": ("dora", "/"),
+    "record-90-days": ("dora", "/?days=90"),
+    "record-empty": ("ann", "/"),
+    "worklist": ("bo", "/"),
+    "patient": ("bo", "/patients/dora"),
+    "administration": ("root", "/"),
+    "returned-stale": (None, "/api/v1/connections/callback?state=unknown&code=x"),
+}
+
+
+@pytest.fixture(scope="session")
+def app(world):
+    """The address at which an app begins to ask for access."""
+    options = ("--type", "public", "--redirect-uri", REDIRECT, "--scope", SCOPE)
+    world.server.command("client", "add", "--client-id", "app", *options)
+    asked = {
+        "response_type": "code",
+        "client_id": "app",
+        "redirect_uri": REDIRECT,
+        "scope": SCOPE,
+        "state": "a state",
+        "aud": f"{world.url}/fhir",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return f"/oauth/authorize?{urlencode(asked)}"
+
+
+def check(someone):
+    """Nothing grave for axe-core, nothing to scroll sideways, nothing in the console but an error page's own status."""
+    assert someone.violations() == []
+    assert someone.too_wide() <= 0
+    assert [text for text in someone.complaints if "the server responded with a status of 4" not in text] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everybody(visitor, dora, name, width, scheme):
+    who, path = PAGES[name]
+    someone = visitor(width=width, scheme=scheme)
+    if who is not None:
+        someone.sign_in(who)
+    someone.open(path)
+    for closed in someone.page.locator("details:not([open]) > summary").all():
+        closed.click()
+    check(someone)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_pages_of_a_connection_are_for_everybody(visitor, dora, width, scheme):
+    someone = visitor(width=width, scheme=scheme)
+    someone.sign_in(dora)
+    someone.page.get_by_role("link", name="Details").click()
+    someone.page.get_by_role("heading", name="Google Health").wait_for()
+    check(someone)
+    someone.page.get_by_role("link", name="Disconnect").click()
+    someone.page.get_by_role("heading", name="Disconnect Google Health?").wait_for()
+    check(someone)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_choosing_a_patient_and_consenting_is_for_everybody(visitor, dora, app, width, scheme):
+    someone = visitor(width=width, scheme=scheme)
+    someone.sign_in("bo")
+    someone.open(app)
+    someone.page.get_by_role("heading", name="Choose a patient").wait_for()
+    check(someone)
+    someone.page.get_by_label("Dora Example").check()
+    someone.page.get_by_role("button", name="Continue").click()
+    someone.page.get_by_role("heading", name="Allow app?").wait_for()
+    check(someone)
+
+
+@pytest.mark.parametrize("name", ["record", "worklist", "sign-in", "landing"])
+def test_a_page_stays_whole_when_text_is_twice_as_large(visitor, dora, name):
+    who, path = PAGES[name]
+    someone = visitor(width=640)
+    if who is not None:
+        someone.sign_in(who)
+    someone.open(path)
+    someone.page.add_style_tag(url="/static/facade.css")
+    someone.page.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert someone.too_wide() <= 0
+
+
+def test_the_language_of_the_browser_is_spoken(visitor, dora):
+    someone = visitor(locale="de-DE")
+    someone.sign_in(dora)
+    page = someone.page
+    assert page.locator("html").get_attribute("lang") == "de"
+    assert page.get_by_role("heading", name="Guten Tag, Dora Example").is_visible()
+    assert page.get_by_role("heading", name="Ruhepuls").is_visible()
+    assert page.get_by_text("Sauerstoffsättigung niedrig").is_visible()
+    assert page.get_by_text("88 %").first.is_visible()
+    check(someone)
+
+
+def test_another_language_can_be_chosen_and_stays(visitor):
+    someone = visitor()
+    someone.open("/login?next=/")
+    someone.page.get_by_role("link", name="Deutsch").click()
+    assert someone.page.url.endswith("/login?next=/")
+    assert someone.page.get_by_label("Benutzername").is_visible()
+    someone.open("/")
+    assert someone.page.get_by_role("heading", name="Ihr Wearable").is_visible()
+    someone.page.get_by_role("link", name="English").click()
+    assert someone.page.get_by_role("heading", name="Your wearable").is_visible()

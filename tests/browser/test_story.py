@@ -1,0 +1,193 @@
+"""The story of the product by hand: sign in, connect, consent, see readings, score and alert, disconnect."""
+
+import re
+
+import pytest
+
+from tests.browser.conftest import ALEX, OXYGEN, PASSWORD, SYNC_MS, connect, disconnect
+
+
+def see_what_it_means(page):
+    """Readings, score and the alert that a threshold raised, on the page of the patient."""
+    assert page.get_by_role("img", name=re.compile("Steps: .* from 2[0-9] readings")).is_visible()
+    assert page.get_by_role("img", name=re.compile("Score: [0-9]+ of 100")).is_visible()
+    assert page.get_by_text("Preliminary: 2 of 8 parts are known").is_visible()
+    alert = page.get_by_role("listitem").filter(has_text="Oxygen saturation low").first
+    assert alert.get_by_text("89.6 %").is_visible()
+    assert alert.get_by_text("New").is_visible()
+    assert page.get_by_role("button", name="Acknowledge").count() == 0
+
+
+def test_a_patient_connects_a_wearable_sees_what_it_means_and_disconnects(visitor):
+    ann = visitor()
+    page = ann.page
+    ann.open("/")
+    page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    page.get_by_label("User name").fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Hello, Ann Example").wait_for()
+
+    connect(ann, ALEX)
+    page.wait_for_url(f"{ann.url}/", timeout=SYNC_MS)
+    see_what_it_means(page)
+
+    table = page.locator("#steps details")
+    table.get_by_text("Show as a table").click()
+    assert table.get_by_role("row").count() > 20
+
+    page.get_by_role("link", name="90 days").click()
+    assert page.get_by_role("img", name=re.compile("Steps: .* from 8[0-9] readings")).is_visible()
+
+    disconnect(ann)
+    assert page.get_by_text("Everything that was read stays in your record").is_visible()
+    assert page.get_by_role("button", name="Connect Google Health").is_visible()
+    assert page.get_by_role("img", name=re.compile("^Steps")).is_visible()
+
+    page.get_by_role("button", name="Sign out").click()
+    assert page.get_by_role("heading", name="Your wearable").is_visible()
+    ann.open("/connections/any")
+    assert page.url.startswith(f"{ann.url}/login?next=")
+    assert ann.complaints == []
+
+
+def test_the_whole_story_needs_no_script(visitor):
+    carl = visitor(java_script_enabled=False)
+    page = carl.page
+    carl.sign_in("carl")
+    connect(carl, ALEX)
+    while not page.get_by_role("link", name="See my readings").is_visible():
+        button = page.get_by_role("button", name="Read my data now").or_(page.get_by_role("link", name="Look again"))
+        button.click(timeout=SYNC_MS)
+        if re.search(r"\?done=read$", page.url):
+            break
+    carl.open("/")
+    see_what_it_means(page)
+    disconnect(carl)
+
+
+def test_the_whole_story_by_the_keyboard_alone(visitor):
+    ann = visitor()
+    page, press = ann.page, ann.page.keyboard.press
+    ann.open("/")
+    press("Tab")
+    assert page.get_by_role("link", name="Skip to the content").is_visible()
+    ann.tab_to("Sign in")
+    press("Enter")
+    page.wait_for_url(re.compile("/login"))
+    page.keyboard.type("ann")
+    ann.tab_to("Password")
+    page.keyboard.type(PASSWORD)
+    press("Enter")
+    page.wait_for_url(f"{ann.url}/")
+
+    ann.tab_to("Connect Google Health")
+    press("Enter")
+    page.wait_for_url(re.compile("/o/oauth2/"))
+    ann.tab_to("Alex Winter")
+    press("Enter")
+    page.get_by_role("heading", name="Allow access").wait_for()
+    ann.tab_to("Continue")
+    press("Enter")
+    page.wait_for_url(f"{ann.url}/", timeout=SYNC_MS)
+
+    ann.tab_to("How this was calculated")
+    press("Enter")
+    assert page.get_by_text("Calculated from 2 of 8 parts").is_visible()
+    ann.tab_to("Steps")
+    press("Enter")
+    assert page.url.endswith("#steps")
+    ann.tab_to("Show as a table")
+    press("Enter")
+    assert page.locator("#steps").get_by_role("table").is_visible()
+
+    ann.open("/")
+    ann.tab_to("Disconnect")
+    press("Enter")
+    page.wait_for_url(re.compile("/disconnect$"))
+    ann.tab_to("Disconnect")
+    press("Enter")
+    page.wait_for_url(f"{ann.url}/?done=disconnected")
+    assert ann.complaints == []
+
+
+def test_a_practitioner_is_told_of_an_alert_and_takes_it_over(visitor, world, dora):
+    bo, patient = visitor(), visitor()
+    bo.sign_in("bo")
+    with bo.page.expect_response(re.compile("/alerts/stream$")):
+        bo.page.reload()
+    world.reading(dora, "8867-4", 140, "/min")
+    news = bo.page.get_by_role("status").get_by_role("link", name="Show it")
+    news.click()
+
+    alert = bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").filter(has_text="Dora Example")
+    assert alert.get_by_text("140 per min").is_visible()
+    alert.get_by_role("button", name="Acknowledge").click()
+    assert bo.page.get_by_text("The alert is acknowledged.").is_visible()
+    assert alert.get_by_text("seen by Dr. Bo Berg").is_visible()
+    assert alert.get_by_role("button", name="Acknowledge").count() == 0
+
+    patient.sign_in(dora)
+    seen = patient.page.get_by_role("listitem").filter(has_text="Heart rate very high")
+    assert seen.get_by_text("Acknowledged").is_visible()
+    assert seen.get_by_text("seen by Dr. Bo Berg").is_visible()
+    assert seen.get_by_role("button").count() == 0
+
+    alert.get_by_role("link", name="Dora Example").click()
+    bo.page.get_by_role("heading", name="Dora Example", level=1).wait_for()
+    assert bo.page.get_by_role("button", name="Sync now").count() == 0
+    bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").get_by_role(
+        "button", name="Resolve"
+    ).click()
+    bo.page.get_by_text("The alert is resolved.").wait_for()
+    assert bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").count() == 0
+    assert bo.complaints == []
+
+
+def test_nobody_overrules_a_faster_colleague(visitor, world, dora):
+    world.reading(dora, "9279-1", 30, "/min")
+    bo, colleague = visitor(), visitor()
+    for each in (bo, colleague):
+        each.sign_in("bo")
+    for each in (colleague, bo):
+        alert = each.page.get_by_role("listitem").filter(has_text="Respiratory rate high").filter(has_text="Dora")
+        alert.get_by_role("button", name="False alarm" if each is colleague else "Acknowledge").click()
+
+    assert bo.page.get_by_role("heading", name="Somebody was faster").is_visible()
+    bo.page.get_by_role("link", name="To the start page").click()
+    assert bo.page.get_by_text("Respiratory rate high").count() == 0
+
+
+@pytest.mark.parametrize(("name", "path"), [("bo", "/patients/stranger"), ("ann", "/patients/dora")])
+def test_a_record_that_is_not_yours_is_a_page_that_is_not_here(visitor, world, name, path):
+    world.put({"resourceType": "Patient", "id": "stranger", "name": [{"text": "Nadia Nobody"}]})
+    someone = visitor()
+    someone.sign_in(name)
+    someone.open(path)
+    assert someone.page.get_by_role("heading", name="This page is not here").is_visible()
+    assert someone.page.get_by_text("Nadia Nobody").count() == 0
+
+
+def test_a_form_of_a_page_from_before_the_sign_in_tells_the_way_out(visitor):
+    ann = visitor()
+    ann.sign_in("ann")
+    ann.page.evaluate("document.querySelectorAll('[name=csrf]').forEach((field) => (field.value = 'other'))")
+    ann.page.get_by_role("button", name="Connect Google Health").click()
+    assert ann.page.get_by_role("heading", name="Please try that again").is_visible()
+
+
+def test_after_the_session_has_ended_a_form_leads_to_the_sign_in(visitor):
+    ann = visitor()
+    ann.sign_in("ann")
+    ann.page.context.clear_cookies()
+    ann.page.get_by_role("button", name="Connect Google Health").click()
+    assert ann.page.get_by_role("heading", name="Your session has ended").is_visible()
+    ann.page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    assert ann.page.get_by_label("User name").is_visible()
+
+
+def test_a_reading_that_came_by_itself_raises_an_alert_on_the_page(visitor, world):
+    world.reading("carl", OXYGEN, 85, "%")
+    carl = visitor()
+    carl.sign_in("carl")
+    assert carl.page.get_by_role("listitem").filter(has_text="85 %").first.is_visible()
