@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_facade.adapters.keys import open_key_file
+from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.settings import Settings
@@ -30,10 +32,17 @@ VITAL_SIGN = [
 @asynccontextmanager
 async def facade_over_hapi(folder: Path, hapi_url: str, postgres_url: str) -> AsyncIterator[Facade]:
     """A facade whose resources are in HAPI and whose rows are in PostgreSQL."""
+    keys = folder / "keys.json"
+    if not keys.exists():
+        open_key_file(keys, SystemClock(), create=True)
     chosen = Settings(
-        store="hapi", hapi_url=hapi_url, database_url=postgres_url, data_dir=folder, keys_file=folder / "keys.json",
+        store="hapi",
+        hapi_url=hapi_url,
+        database_url=postgres_url,
+        data_dir=folder,
+        keys_file=keys,
         public_url=PUBLIC,
-    )  # fmt: skip
+    )
     async with open_ports(chosen) as ports:
         yield Facade(chosen, ports, create_app(chosen, ports))
 

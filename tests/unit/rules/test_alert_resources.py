@@ -15,6 +15,7 @@ from fhir.resources.R4B.task import Task
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_facade.fhir.validation import validate
 from fhir_facade.rules.alerts import (
     Clear,
     GuardState,
@@ -53,6 +54,7 @@ MODELS: dict[str, Any] = {"DetectedIssue": DetectedIssue, "Task": Task, "Flag": 
 def valid(resource: dict[str, Any]) -> dict[str, Any]:
     encoded = json.loads(msgspec.json.Encoder(decimal_format="number").encode(resource))
     assert MODELS[resource["resourceType"]].model_validate(encoded)
+    assert [issue for issue in validate(encoded, type=resource["resourceType"]) if issue.severity != "warning"] == []
     return resource
 
 
