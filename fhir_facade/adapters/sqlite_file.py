@@ -36,6 +36,7 @@ BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
 MAX_BATCH = 512
 ROWS_AT_ONCE = 64
+FEW_ROWS = 8
 
 
 @dataclass(slots=True)
@@ -298,6 +299,16 @@ def _insert_together(connection: sqlite3.Connection, statement: str, jobs: list[
         else:
             return [(job, None, None) for job in jobs]
     return [_savepoint(connection, job, lambda c, job=job: _insert(c, job)) for job in jobs]  # type: ignore[misc]
+
+
+def insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert all rows with few executions; the numbers of rows at once are few too, so that all stay prepared."""
+    at = 0
+    while at < len(rows):
+        left = len(rows) - at
+        size = left if left <= FEW_ROWS else min(1 << (left.bit_length() - 1), ROWS_AT_ONCE)
+        connection.execute(many_rows(statement, size), list(chain.from_iterable(rows[at : at + size])))
+        at += size
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 parse_reference(text, *, base_url=None) -> Reference
 references_in(resource) -> Iterator[(path, reference string)]
+reference_texts(resource) -> list[reference string]
 relative_to(base_url, text) -> str
 """
 
@@ -21,6 +22,9 @@ _LITERAL = re.compile(
     re.ASCII,
 )
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<query>.+)", re.ASCII | re.DOTALL)
+
+_CONTAINERS = (dict, list)
+_Trail = tuple["_Trail | None", str | int]
 
 ReferenceKind = Literal["relative", "absolute", "urn", "contained", "conditional", "canonical", "unknown"]
 
@@ -73,19 +77,44 @@ def relative_to(base_url: str, text: str) -> str:
     return text[len(base) :] if text.startswith(base) and len(text) > len(base) else text
 
 
+def reference_texts(resource: Any) -> list[str]:
+    """What `references_in` finds, in no order and without the paths: several times as fast."""
+    found: list[str] = []
+    stack = [resource]
+    while stack:
+        value = stack.pop()
+        if type(value) is dict:
+            text = value.get("reference")
+            if type(text) is str:
+                found.append(text)
+            value = value.values()
+        stack.extend([item for item in value if type(item) in _CONTAINERS])
+    return found
+
+
 def references_in(resource: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every string member named `reference` of any object, also in contained resources and extensions.
 
     Paths look like `Observation.performer[0].reference`, rooted at the resource type unless `path` is given.
     """
     start = path or (str(resource.get("resourceType", "")) if isinstance(resource, dict) else "")
-    stack: list[tuple[str, Any]] = [(start, resource)]
+    stack: list[tuple[_Trail, Any]] = [((None, start), resource)]
     while stack:
         here, value = stack.pop()
         if isinstance(value, dict):
             found = value.get("reference")
             if isinstance(found, str):
-                yield f"{here}.reference" if here else "reference", found
-            stack.extend((f"{here}.{key}" if here else key, item) for key, item in reversed(value.items()))
-        elif isinstance(value, list):
-            stack.extend((f"{here}[{place}]", value[place]) for place in range(len(value) - 1, -1, -1))
+                yield _path((here, "reference")), found
+            below = [((here, key), item) for key, item in value.items() if isinstance(item, _CONTAINERS)]
+        else:
+            below = [((here, place), item) for place, item in enumerate(value) if isinstance(item, _CONTAINERS)]
+        stack.extend(reversed(below))
+
+
+def _path(trail: _Trail | None) -> str:
+    """Written only for what is found: most elements are no references."""
+    steps: list[str] = []
+    while trail is not None:
+        trail, step = trail
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}" if step else "")
+    return "".join(reversed(steps)).removeprefix(".")

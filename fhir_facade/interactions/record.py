@@ -22,7 +22,7 @@ from fhir_facade.errors import (
     PreconditionFailed,
 )
 from fhir_facade.fhir.document import parse, with_references
-from fhir_facade.fhir.references import parse_reference, references_in, relative_to
+from fhir_facade.fhir.references import parse_reference, reference_texts, relative_to
 from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.audit import audit_line, patient_of
 from fhir_facade.interactions.call import Call, sees_all
@@ -57,7 +57,7 @@ def draft_resource(call: Call, body: bytes, type: str) -> tuple[bytes, JsonObjec
         raise BadRequest(f"the body is a {resource['resourceType']}, the address says {type}: make them agree")
     base = call.ports.deployment.fhir_url
     if base.encode() in body:
-        own = {text: relative_to(base, text) for _, text in references_in(resource) if text.startswith(base)}
+        own = {text: relative_to(base, text) for text in reference_texts(resource) if text.startswith(base)}
         body = with_references(body, own)
         resource = parse(body)
     return body, resource
@@ -107,7 +107,7 @@ async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
     for draft in drafts:
         if sees_all(draft.allow.check):
             continue
-        for _, text in references_in(draft.resource or {}):
+        for text in reference_texts(draft.resource or {}):
             if text not in own and not await _reachable(call, draft, text):
                 raise DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
 

@@ -11,7 +11,7 @@ import base64
 import binascii
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fhir_facade.access.check import Deny
@@ -20,7 +20,7 @@ from fhir_facade.errors import BadRequest, Conflict, FacadeError, MethodNotAllow
 from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_bundle, response_bundle
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.patch import apply_patch
-from fhir_facade.fhir.references import parse_reference, references_in
+from fhir_facade.fhir.references import parse_reference, reference_texts, references_in
 from fhir_facade.fhir.routes import Route
 from fhir_facade.interactions.answers import answer, entry_request, refused
 from fhir_facade.interactions.call import Call
@@ -29,7 +29,7 @@ from fhir_facade.interactions.create import found_instead
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.interactions.update import check_id, expectation
-from fhir_facade.values import ExpectVersion, FhirResponse, Interaction, Ref, StoredResource
+from fhir_facade.values import ExpectVersion, FhirResponse, Interaction, JsonObject, Ref, StoredResource
 
 BREATHE_EVERY = 25  # entries prepared before other requests get their turn
 
@@ -139,7 +139,7 @@ async def _draft(item: _Planned, known: Mapping[str, str], conditional: dict[str
     body, resource = draft_resource(item.call, raw, ref.type)
     if request.interaction is not Interaction.CREATE:
         check_id(ref, resource)
-    replace = await _references(item, references_in(resource), known, conditional)
+    replace = await _references(item, resource, known, conditional)
     if replace:
         body = with_references(body, replace)
         resource = parse(body)
@@ -168,13 +168,14 @@ async def _current(item: _Planned, ref: Ref) -> StoredResource | None:
 
 
 async def _references(
-    item: _Planned, references: Iterable[tuple[str, str]], known: Mapping[str, str], conditional: dict[str, str]
+    item: _Planned, resource: JsonObject, known: Mapping[str, str], conditional: dict[str, str]
 ) -> dict[str, str]:
     replace: dict[str, str] = {}
-    for path, text in references:
+    for text in reference_texts(resource):
         if text in known:
             replace[text] = known[text]
         elif text.startswith("urn:"):
+            path = next(path for path, found in references_in(resource) if found == text)
             raise BadRequest(f"entry {item.position}: no entry has the fullUrl {text}", expression=path)
         elif "?" in text:
             if text not in conditional:

@@ -21,9 +21,11 @@ from fhir_facade.fhir.extract import (
 )
 from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
 from fhir_facade.fhir.extract.rows import IndexRows
+from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import JsonObject
 
 NO_SYSTEM = ""
+_WITH_SYSTEM = (TokenRow, QuantityRow)
 MOST_PARTS = 3
 PART_COLUMNS = 5
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
@@ -40,15 +42,17 @@ class Indexed:
 
 def index_values(resource: JsonObject) -> Indexed:
     """Everything that can be computed before the writer is asked. Id and time of writing are columns, not rows."""
-    values = extract(dict(resource), canonical=in_canonical_units, texts=False)
+    document = dict(resource)
+    values = extract(document, canonical=in_canonical_units, texts=False)
     values.tokens = [row for row in values.tokens if row.param != "_id"]
     values.dates = [row for row in values.dates if row.param != "_lastUpdated"]
-    _add_canonical(values)
+    if values.quantities:
+        _add_canonical(values)
     systems = {token.system or NO_SYSTEM for token in values.tokens}
-    systems.update(quantity.system or NO_SYSTEM for quantity in values.quantities)
-    parts = (part for row in values.composites for part in row.parts if isinstance(part, TokenRow | QuantityRow))
-    systems.update(part.system or NO_SYSTEM for part in parts)
-    return Indexed(values, frozenset(systems), frozenset(local_targets(resource)))
+    systems.update([quantity.system or NO_SYSTEM for quantity in values.quantities])
+    for row in values.composites:
+        systems.update([part.system or NO_SYSTEM for part in row.parts if isinstance(part, _WITH_SYSTEM)])
+    return Indexed(values, frozenset(systems), local_targets(document))
 
 
 def _add_canonical(values: IndexRows) -> None:
@@ -144,15 +148,7 @@ def _subject_codes(catalogue: Catalogue, values: IndexRows) -> Iterable[tuple[An
             yield subject, code, catalogue.system(system), low, high
 
 
-def local_targets(resource: JsonObject) -> Iterator[str]:
+def local_targets(resource: JsonObject) -> frozenset[str]:
     """`Type/id` of every literal relative reference at any depth."""
-    stack: list[Any] = [resource]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            reference = node.get("reference")
-            if isinstance(reference, str) and (found := _LOCAL.fullmatch(reference)):
-                yield found[1]
-            stack.extend(value for value in node.values() if isinstance(value, dict | list))
-        else:
-            stack.extend(value for value in node if isinstance(value, dict | list))
+    found = (_LOCAL.fullmatch(text) for text in reference_texts(resource))
+    return frozenset(match[1] for match in found if match is not None)

@@ -16,7 +16,7 @@ import msgspec
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.index import bind, index_values
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, meta, number_params, set_meta
-from fhir_facade.adapters.embedded.write import index
+from fhir_facade.adapters.embedded.write import Rows, add_index, insert_index
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.extract import VERSION
 
@@ -75,11 +75,13 @@ def _index_all(connection: sqlite3.Connection, catalogue: Catalogue, progress: P
     done = 0
     progress(done, total)
     for chunk in _chunks(connection):
+        rows: Rows = {}
         for pk, kind, id_, body in chunk:
             indexed = index_values(msgspec.json.decode(body))
             missing = catalogue.missing_systems(indexed.systems)
             catalogue.adopt_systems(insert_systems(connection, missing))
-            index(connection, bind(catalogue, kind, indexed), id_, pk)
+            add_index(rows, bind(catalogue, kind, indexed), id_, pk)
+        insert_index(connection, rows)
         done += len(chunk)
         progress(done, total)
 

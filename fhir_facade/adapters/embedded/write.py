@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, INSERTS
+from fhir_facade.adapters.sqlite_file import insert_rows
 from fhir_facade.errors import Conflict, DanglingReference, PreconditionFailed
 from fhir_facade.fhir.document import equal_values, splice
 from fhir_facade.values import Absent, ExpectVersion, Ref, StoredResource, Write
 
 IndexRows = Mapping[str, Sequence[tuple[Any, ...]]]
+Rows = dict[str, list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def apply_writes(
     current = {item.write.ref: _current(connection, item.write.ref) for item in prepared}
     for item in prepared:
         _check_precondition(item.write, current[item.write.ref])
-    stored = [_apply(connection, item, current[item.write.ref], now_ms) for item in prepared]
+    rows: Rows = {}
+    stored = [_apply(connection, item, current[item.write.ref], now_ms, rows) for item in prepared]
+    insert_index(connection, rows)
     if integrity:
         _check_integrity(connection, prepared, stored)
     return stored
@@ -73,13 +77,17 @@ def _check_precondition(write: Write, current: _Current | None) -> None:
             )
 
 
-def _apply(connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int) -> StoredResource:
+def _apply(
+    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, rows: Rows
+) -> StoredResource:
     if item.write.kind == "delete":
         return _delete(connection, item.write.ref, current, now_ms)
-    return _put(connection, item, current, now_ms)
+    return _put(connection, item, current, now_ms, rows)
 
 
-def _put(connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int) -> StoredResource:
+def _put(
+    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, rows: Rows
+) -> StoredResource:
     ref = item.write.ref
     if current is not None and not current.deleted and equal_values(item.write.body, current.body):
         return stored_resource(ref.type, ref.id, current.version, current.updated, current.body, change="unchanged")
@@ -101,7 +109,7 @@ def _put(connection: sqlite3.Connection, item: Prepared, current: _Current | Non
             "UPDATE fhir_resource SET version = ?, updated = ?, deleted = 0, body = ? WHERE pk = ?",
             (version, updated, body, pk),
         )
-    index(connection, item.rows, ref.id, pk)
+    add_index(rows, item.rows, ref.id, pk)
     change = "created" if current is None or current.deleted else "updated"
     return stored_resource(ref.type, ref.id, version, updated, body, change=change)
 
@@ -136,11 +144,16 @@ def _unindex(connection: sqlite3.Connection, pk: int) -> None:
         connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
 
 
-def index(connection: sqlite3.Connection, rows: IndexRows, id: str, pk: int) -> None:
-    """Insert the index rows of one resource; `subject_code` rows carry its id too."""
-    for kind, values in rows.items():
+def add_index(rows: Rows, more: IndexRows, id: str, pk: int) -> None:
+    """Add the index rows of one resource; those of `subject_code` carry its id too."""
+    for kind, values in more.items():
         tail = (id, pk) if kind == "subject_code" else (pk,)
-        connection.executemany(INSERTS[kind], [value + tail for value in values])
+        rows.setdefault(kind, []).extend([value + tail for value in values])
+
+
+def insert_index(connection: sqlite3.Connection, rows: Rows) -> None:
+    for kind, values in rows.items():
+        insert_rows(connection, INSERTS[kind], values)
 
 
 def _check_integrity(

@@ -11,15 +11,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import groupby
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.sqlite_file import SqliteFile, insert_rows
 from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import (
+    INSERTS,
     Step,
     Verb,
     names_of,
@@ -72,8 +74,12 @@ class SqliteState:
 
     def apply_changes(self, connection: sqlite3.Connection, changes: Iterable[RowChange]) -> None:
         """For a job of `SqliteFile.write` that joins FHIR writes and rows: the changes in the job's transaction."""
-        for step in steps(self._tables, changes):
-            step.refuse_nothing_inserted(_execute(connection, step))
+        for (table, verb), alike in groupby(steps(self._tables, changes), lambda step: (step.table, step.verb)):
+            if verb in INSERTS:
+                _insert(connection, table, verb, [step.values for step in alike])
+            else:
+                for step in alike:
+                    _execute(connection, step)
 
     def _batches(self, rows: Sequence[Row]) -> list[_Batch]:
         batches: dict[str, list[tuple[Any, ...]]] = {}
@@ -149,6 +155,13 @@ def _execute(connection: sqlite3.Connection, step: Step) -> int:
         return connection.execute(_change_text(step.table, step.verb), step.values).rowcount
     except sqlite3.IntegrityError as error:
         raise row_exists(step.table) from error
+
+
+def _insert(connection: sqlite3.Connection, table: RowTable[Any], verb: Verb, rows: list[tuple[Any, ...]]) -> None:
+    try:
+        insert_rows(connection, _append_text(table, verb), rows)
+    except sqlite3.IntegrityError as error:
+        raise row_exists(table) from error
 
 
 @cache

@@ -273,11 +273,12 @@ def _composite(code: str, parts: list[_Part]) -> Emit:
         for part in parts:
             if part.members.isdisjoint(resource if part.of_resource else value):
                 return
+        scratch = rows.scratch()
         found = []
         for part in parts:
-            scratch = IndexRows(resource, rows.canonical)
             part.walk(resource if part.of_resource else value, scratch)
             found.append(getattr(scratch, part.rows))
+            setattr(scratch, part.rows, [])
         rows.composites.extend([CompositeRow(code, combination) for combination in product(*found)])
 
     return emit

@@ -97,6 +97,7 @@ class IndexRows:
     """All rows of one resource by kind. `texts` are what `:text` of token parameters searches."""
 
     __slots__ = (
+        "_scratch",
         "canonical",
         "composites",
         "dates",
@@ -122,6 +123,13 @@ class IndexRows:
         self.references: list[ReferenceRow] = []
         self.uris: list[UriRow] = []
         self.composites: list[CompositeRow] = []
+        self._scratch: IndexRows | None = None
+
+    def scratch(self) -> IndexRows:
+        """Empty rows of the same resource, for the parts of composites; who fills a list puts an empty one there."""
+        if self._scratch is None:
+            self._scratch = IndexRows(self.resource, self.canonical)
+        return self._scratch
 
     def lists(self) -> tuple[list[Any], ...]:
         """The nine lists, in the order of the row classes above (`texts` after `strings`)."""
@@ -140,8 +148,10 @@ class IndexRows:
     def make_distinct(self) -> None:
         """Drop rows that are there already; order stays."""
         for rows in self.lists():
-            if len(rows) > 1 and len(set(rows)) < len(rows):
-                rows[:] = dict.fromkeys(rows)
+            if len(rows) > 1:
+                distinct = dict.fromkeys(rows)
+                if len(distinct) < len(rows):
+                    rows[:] = distinct
 
     def __iter__(self) -> Iterator[Any]:
         """All rows except `texts`."""

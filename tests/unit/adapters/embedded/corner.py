@@ -14,7 +14,7 @@ from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.index import bind, index_values
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, migrate
 from fhir_facade.adapters.embedded.search import search
-from fhir_facade.adapters.embedded.write import index
+from fhir_facade.adapters.embedded.write import Rows, add_index, insert_index
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.values import SearchQuery
 
@@ -41,7 +41,9 @@ class Corner:
         indexed = index_values(resource)
         missing = self.catalogue.missing_systems(indexed.systems)
         self.catalogue.adopt_systems(insert_systems(self.connection, missing))
-        index(self.connection, bind(self.catalogue, kind, indexed), id, pk)
+        rows: Rows = {}
+        add_index(rows, bind(self.catalogue, kind, indexed), id, pk)
+        insert_index(self.connection, rows)
 
     def find(self, query: SearchQuery) -> list[str]:
         return [entry.id for entry in search(self.connection, self.catalogue, query).entries]
