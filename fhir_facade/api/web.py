@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 
-from fhir_facade.api import health, problems
+from fhir_facade.api import docs, health, problems
 from fhir_facade.api.cross_origin import CrossOrigin
 from fhir_facade.api.dependencies import WebDeps
 from fhir_facade.api.oauth.routes import oauth_routes
 from fhir_facade.api.observe import Observer
+from fhir_facade.api.openapi import describe
 from fhir_facade.api.pages.render import assets
 from fhir_facade.api.portal import portal_routes
 from fhir_facade.api.v1 import alerts, callback, connections, scores, vitals
@@ -26,12 +27,13 @@ def web_app(deps: WebDeps) -> FastAPI:
     app = FastAPI(
         title="fhir-facade",
         version=deps.ports.deployment.software_version,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
+    app.openapi = describe(app, deps.oauth.issuer, deps.oauth.cookies.name)  # type: ignore[method-assign]  # the way FastAPI documents
     app.state.deps = deps
     problems.install(app)
-    for part in (health, alerts, callback, connections, scores, vitals):
+    for part in (health, docs, alerts, callback, connections, scores, vitals):
         app.include_router(part.router)
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))

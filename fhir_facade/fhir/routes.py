@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#summary
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -55,6 +56,7 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     ("Type", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
 }
 
+_PARTS = {"Type": "{type}", "id": "{id}", "$": "${operation}"}
 _WORDS = frozenset(("metadata", "_history", "_search"))
 
 
@@ -70,6 +72,16 @@ def route(method: str, path: str) -> Route:
     if interaction is None:
         raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
     return _route(interaction, segments)
+
+
+def addresses() -> Iterator[tuple[str, str, Interaction]]:
+    """(method, path below the base, interaction) of the whole table, parts in braces: `/{type}/{id}`."""
+    for shape, methods in _SHAPES.items():
+        parts = [_PARTS.get(part, part) for part in shape]
+        if parts.count("{id}") > 1:
+            parts[-1] = "{version}"
+        for method, interaction in methods.items():
+            yield method, "".join(f"/{part}" for part in parts), interaction
 
 
 def _shape(position: int, segment: str) -> str:

@@ -23,14 +23,17 @@ Endpoint = Callable[[SignIn, Pairs, str | None, Caller], Awaitable[Answer]]
 
 
 async def token(deps: OAuthDeps, request: Request) -> Response:
+    """POST /oauth/token: a code, a refresh token or a client assertion becomes an access token."""
     return await _answer(deps, request, token_endpoint)
 
 
 async def introspect(deps: OAuthDeps, request: Request) -> Response:
+    """POST /oauth/introspect: what a token is worth now."""
     return await _answer(deps, request, introspection_endpoint)
 
 
 async def revoke(deps: OAuthDeps, request: Request) -> Response:
+    """POST /oauth/revoke: give a token back, and with it everything of the same consent."""
     return await _answer(deps, request, revocation_endpoint)
 
 

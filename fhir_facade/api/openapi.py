@@ -1,0 +1,197 @@
+"""The description of the whole server: FastAPI's own routes, and those of FHIR and OAuth out of the tables that route them.
+
+https://spec.openapis.org/oas/v3.1.0
+"""  # noqa: E501  one sentence
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from fhir_facade.api.oauth.routes import DOCUMENTS_AND_TOKENS, PAGES
+from fhir_facade.api.openapi_fhir import fhir_paths, resource_schemas
+from fhir_facade.api.problems import MEDIA_TYPE as PROBLEM
+from fhir_facade.api.v1.callback import CALLBACK
+from fhir_facade.flows.launch.issuer import SCOPES_SUPPORTED, Issuer
+
+FORM: Final = "application/x-www-form-urlencoded"
+CONVENIENCE: Final = "/api/v1/"
+
+_CLIENT: Final = ("client_id", "client_secret", "client_assertion_type", "client_assertion")
+_OAUTH: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "/fhir/.well-known/smart-configuration": ("SMART discovery", ()),
+    "/.well-known/openid-configuration": ("OpenID Connect discovery", ()),
+    "/oauth/jwks": ("The public keys that check an id_token", ()),
+    "/oauth/token": (
+        "A code, a refresh token or a client assertion becomes an access token",
+        ("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", *_CLIENT),
+    ),
+    "/oauth/introspect": ("What a token is worth now", ("token", "token_type_hint", *_CLIENT)),
+    "/oauth/revoke": (
+        "Give a token back, and with it everything of the same consent",
+        ("token", "token_type_hint", *_CLIENT),
+    ),
+    "/oauth/authorize": (
+        "Begin: an app sends the browser here",
+        (
+            *("response_type", "client_id", "redirect_uri", "scope", "state", "aud", "launch", "nonce", "prompt"),
+            *("max_age", "code_challenge", "code_challenge_method"),
+        ),
+    ),
+    "/oauth/continue": ("The page of the next step", ("request",)),
+    "/oauth/patient": ("Choose the patient the app works with", ("csrf", "request", "patient")),
+    "/oauth/consent": ("Allow the app what was ticked, or nothing", ("csrf", "request", "decision", "scope")),
+    "/login": ("Sign in with user name and password", ("csrf", "next", "username", "password")),
+    "/logout": ("Sign out", ("csrf", "next")),
+}
+"""What each address is for, and what its query or form carries, in the words of the specifications."""
+
+_PROBLEMS: Final = {
+    400: "The request is not understood; `detail` says what to do",
+    401: "No token or session, or one that is no longer good",
+    403: "The token or the person may not do this",
+    404: "Absent, or not yours: the same answer",
+}
+
+
+def describe(app: FastAPI, issuer: Issuer, cookie: str) -> Callable[[], dict[str, Any]]:
+    """What `app.openapi` answers (`cookie` names the portal's session): made on the first question, the same dictionary afterwards."""
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            app.openapi_schema = _document(app, issuer, cookie)
+        return app.openapi_schema
+
+    return openapi
+
+
+def _document(app: FastAPI, issuer: Issuer, cookie: str) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=_ABOUT, routes=app.routes)
+    document["servers"] = [{"url": issuer.base}]
+    document["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            _convene(path, operation)
+    document["paths"] |= fhir_paths() | _oauth_paths()
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = _security(issuer, cookie)
+    own = {name: schema for name, schema in components.get("schemas", {}).items() if name not in _VALIDATION}
+    components["schemas"] = {**own, **resource_schemas(), **_SCHEMAS}
+    return document
+
+
+# --- the convenience API --------------------------------------------------------------------------------------
+
+
+def _convene(path: str, operation: dict[str, Any]) -> None:
+    """What FastAPI cannot know: who may call, and how errors look here."""
+    answers = operation["responses"]
+    if "HTTPValidationError" in str(answers.get("422", "")):
+        del answers["422"]
+    if not path.startswith(CONVENIENCE):
+        return
+    operation["security"] = [] if path == CALLBACK else [{"bearer": []}, {"session": [], "csrf": []}]
+    if path == CALLBACK:
+        return
+    for status, text in _PROBLEMS.items():
+        answers.setdefault(str(status), {"description": text})
+    for status, answer in answers.items():
+        if status >= "400":
+            answer["content"] = {PROBLEM: {"schema": _ref("Problem")}}
+
+
+# --- signing in -----------------------------------------------------------------------------------------------
+
+
+def _oauth_paths() -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for table, media_type in ((DOCUMENTS_AND_TOKENS, "application/json"), (PAGES, "text/html")):
+        for method, path, _ in table:
+            if method != "OPTIONS":
+                paths.setdefault(path, {})[method.lower()] = _oauth(method, path, media_type)
+    return paths
+
+
+def _oauth(method: str, path: str, media_type: str) -> dict[str, Any]:
+    summary, fields = _OAUTH[path]
+    operation: dict[str, Any] = {
+        "tags": ["sign-in"],
+        "summary": summary,
+        "operationId": f"{method.lower()}{path.replace('/', '_').replace('.', '').replace('-', '_')}",
+        "security": [],
+        "responses": {"200": {"description": "The answer", "content": {media_type: {"schema": _ANSWERS[media_type]}}}},
+    }
+    if method == "POST":
+        form = {"type": "object", "properties": {name: {"type": "string"} for name in fields}}
+        operation["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
+    elif fields:
+        operation["parameters"] = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in fields]
+    if media_type == "text/html":
+        operation["responses"]["303"] = {"description": "On to the next page, or back to the app"}
+        operation["responses"]["400"] = {"description": "A page that says the way out", "content": {media_type: {}}}
+    elif method == "POST":
+        error = {"application/json": {"schema": _ref("OAuthError")}}
+        operation["responses"] |= {
+            "400": {"description": "Refused; `error` is a word of RFC 6749", "content": error},
+            "401": {"description": "The client is not who it says", "content": error},
+        }
+    return operation
+
+
+def _security(issuer: Issuer, cookie: str) -> dict[str, Any]:
+    flow = {
+        "tokenUrl": f"{issuer.base}/oauth/token",
+        "refreshUrl": f"{issuer.base}/oauth/token",
+        "scopes": dict.fromkeys(SCOPES_SUPPORTED, "SMART scope"),
+    }
+    return {
+        "smart": {
+            "type": "oauth2",
+            "description": "SMART App Launch 2.2 with PKCE",
+            "flows": {
+                "authorizationCode": {"authorizationUrl": f"{issuer.base}/oauth/authorize", **flow},
+                "clientCredentials": flow,
+            },
+        },
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An access token"},
+        "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "The portal's session"},
+        "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": "For requests that change"},
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_ABOUT: Final = "FHIR R4 with SMART sign-in, and a convenience API for wearables, scores, vitals and alerts."
+_TAGS: Final = {
+    "FHIR": "The RESTful API of FHIR R4 for all resource types: https://hl7.org/fhir/R4/http.html",
+    "sign-in": "SMART App Launch, OAuth 2.0 and OpenID Connect",
+    "wearables": "Connect a wearable, read it, disconnect it",
+    "score": "Life's Essential 8",
+    "vitals": "Readings a person types in",
+    "alerts": "Alerts and their live stream",
+    "operation": "For those who run the server",
+}
+_VALIDATION: Final = frozenset({"HTTPValidationError", "ValidationError"})
+_ANSWERS: Final[Mapping[str, Any]] = {"application/json": {"type": "object"}, "text/html": {"type": "string"}}
+_TEXT: Final = {"type": "string"}
+_SCHEMAS: Final[Mapping[str, Any]] = {
+    "Problem": {
+        "type": "object",
+        "description": "https://www.rfc-editor.org/rfc/rfc9457",
+        "required": ["type", "title", "status", "detail", "request_id"],
+        "properties": {
+            **dict.fromkeys(("type", "title", "detail", "request_id", "field", "reason"), _TEXT),
+            "status": {"type": "integer"},
+        },
+    },
+    "OAuthError": {
+        "type": "object",
+        "required": ["error"],
+        "properties": {"error": _TEXT, "error_description": _TEXT},
+    },
+}

@@ -1,0 +1,152 @@
+"""The description of the whole server: it names every route, refers only to what it defines, and has a page."""
+
+import json
+import re
+
+import jsonschema_rs
+import pytest
+
+from fhir_facade.api.oauth.routes import DOCUMENTS_AND_TOKENS, PAGES
+from fhir_facade.fhir.capability import INTERACTIONS
+from fhir_facade.fhir.routes import addresses
+from tests.facade import embedded_facade
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
+OPERATION = {
+    "type": "object",
+    "required": ["operationId", "responses", "summary"],
+    "properties": {
+        "tags": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        "summary": {"type": "string", "minLength": 3},
+        "operationId": {"type": "string", "pattern": "^[A-Za-z0-9_]+$"},
+        "parameters": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "in", "schema"],
+                "properties": {"in": {"enum": ["path", "query", "header", "cookie"]}},
+                "if": {"properties": {"in": {"const": "path"}}},
+                "then": {"required": ["required"], "properties": {"required": {"const": True}}},
+            },
+        },
+        "requestBody": {
+            "type": "object",
+            "required": ["content"],
+            "properties": {"content": {"type": "object", "minProperties": 1}},
+        },
+        "responses": {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": "^([1-5][0-9][0-9]|default)$"},
+            "additionalProperties": {"type": "object", "required": ["description"]},
+        },
+        "security": {"type": "array", "items": {"type": "object"}},
+    },
+}
+DOCUMENT = {
+    "type": "object",
+    "required": ["openapi", "info", "paths", "components"],
+    "properties": {
+        "openapi": {"type": "string", "pattern": "^3\\.1\\."},
+        "info": {"type": "object", "required": ["title", "version"]},
+        "paths": {
+            "type": "object",
+            "propertyNames": {"pattern": "^/"},
+            "additionalProperties": {
+                "type": "object",
+                "propertyNames": {"enum": sorted(METHODS)},
+                "additionalProperties": OPERATION,
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+async def facade(tmp_path):
+    async with embedded_facade(tmp_path) as facade:
+        yield facade
+
+
+@pytest.fixture
+async def document(facade):
+    answer = await facade.anonymous.get("/openapi.json")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def _operations(document):
+    return [
+        (method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()
+    ]
+
+
+def test_it_has_the_shape_of_openapi(document):
+    errors = [f"{error.instance_path}: {error.message}" for error in jsonschema_rs.iter_errors(DOCUMENT, document)]
+
+    assert errors == []
+
+
+def test_every_reference_leads_somewhere(document):
+    for reference in set(re.findall(r'"\$ref": ?"#/([^"]+)"', json.dumps(document))):
+        place = document
+        for part in reference.split("/"):
+            place = place[part]
+        assert place
+
+
+def test_every_security_scheme_is_defined(document):
+    named = {name for *_, operation in _operations(document) for way in operation.get("security", ()) for name in way}
+
+    assert named == {"smart", "bearer", "session", "csrf"} == set(document["components"]["securitySchemes"])
+
+
+def test_operation_ids_are_unique(document):
+    ids = [operation["operationId"] for *_, operation in _operations(document)]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_every_part_of_a_path_is_a_parameter(document):
+    for _, path, operation in _operations(document):
+        named = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"}
+        assert named == set(re.findall(r"\{(\w+)\}", path)), path
+
+
+def test_it_names_every_interaction_that_is_answered(document):
+    answered = {(method.lower(), f"/fhir{path}") for method, path, each in addresses() if each in INTERACTIONS}
+
+    assert answered <= {(method, path) for method, path, _ in _operations(document)}
+    assert {("get", "/fhir/{type}/{id}"), ("post", "/fhir"), ("post", "/fhir/{type}/_search")} <= answered
+    assert {("get", "/fhir/metadata"), ("get", "/fhir/{type}/{id}/_history/{version}")} <= answered
+
+
+def test_fhir_errors_are_operation_outcomes(document):
+    read = document["paths"]["/fhir/{type}/{id}"]["get"]
+
+    assert read["responses"]["404"]["content"]["application/fhir+json"]["schema"]["$ref"].endswith("/OperationOutcome")
+    assert len(document["components"]["schemas"]["ResourceType"]["enum"]) == 146
+
+
+def test_it_names_every_route_of_signing_in(document):
+    routed = {(method.lower(), path) for table in (DOCUMENTS_AND_TOKENS, PAGES) for method, path, _ in table}
+
+    assert {each for each in routed if each[0] != "options"} <= {each[:2] for each in _operations(document)}
+
+
+def test_the_convenience_api_says_who_may_call_and_how_errors_look(document):
+    for _, path, operation in _operations(document):
+        if path.startswith("/api/v1/") and not path.endswith("/callback"):
+            assert operation["security"][0] == {"bearer": []}, path
+            assert "application/problem+json" in operation["responses"]["404"]["content"], path
+    assert "HTTPValidationError" not in json.dumps(document)
+
+
+async def test_the_page_names_every_operation_and_loads_nothing_from_elsewhere(facade, document):
+    answer = await facade.anonymous.get("/docs")
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert all(f'id="{operation["operationId"]}"' in answer.text for *_, operation in _operations(document))
+    assert re.findall(r'(?:src|href)="(?:https?:)?//', answer.text) == []
+    assert "<script" not in answer.text
