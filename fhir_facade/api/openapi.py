@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fhir_facade.api.oauth.routes import DOCUMENTS_AND_TOKENS, PAGES
 from fhir_facade.api.openapi_fhir import fhir_paths, resource_schemas
 from fhir_facade.api.problems import MEDIA_TYPE as PROBLEM
-from fhir_facade.api.v1.callback import CALLBACK
+from fhir_facade.api.v1.connections import CALLBACK
 from fhir_facade.flows.launch.issuer import SCOPES_SUPPORTED, Issuer
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -58,7 +58,8 @@ _PROBLEMS: Final = {
 
 
 def describe(app: FastAPI, issuer: Issuer, cookie: str) -> Callable[[], dict[str, Any]]:
-    """What `app.openapi` answers (`cookie` names the portal's session): made on the first question, the same dictionary afterwards."""
+    """What `app.openapi` answers: made on the first question, the same dictionary afterwards. `cookie` is the name of
+    the portal's session."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:

@@ -149,8 +149,11 @@ async def _sync_leased(ports: Ports, syncs: RunningSyncs, connection: Connection
     try:
         async with alongside(_keep_lease(ports, connection.id)):
             await syncs.run(connection.id)
-    except Exception:  # noqa: BLE001 - logged where the sync ended; it must not be met again at once
+    except FacadeError:  # logged where the sync ended
         await _push_back(ports, connection)
+    except Exception:
+        await _push_back(ports, connection)
+        raise
 
 
 async def _keep_lease(ports: Ports, connection_id: str) -> None:
