@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock test check hapi demo
+.PHONY: help install lock test check hapi demo bench
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ check: install ## formatting, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+BENCH ?=
+bench: install ## measure against HAPI and the bare framework, 15 minutes; BENCH="--seconds 1 --rounds 1" for a quick one
+	$(BIN)/python -m tests.bench.run $(BENCH)
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --all-extras --python-version 3.11 --no-header -q -o requirements.lock

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.bench.data import Request
+from tests.bench.report import BARE, HAPI, OVER
 from tests.facade import facade_env, free_port, run_command, served
 from tests.hapi_keeper import publish, start_hapi, start_postgres
 from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool
@@ -119,7 +120,7 @@ def bare(answers: Mapping[str, bytes], folder: Path) -> Iterator[Server]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.bench.bare", str(port), str(folder)], cwd=ROOT)
     try:
-        server = Server("bare", f"http://127.0.0.1:{port}", pids=(process.pid,))
+        server = Server(BARE, f"http://127.0.0.1:{port}", pids=(process.pid,))
         _wait(server, f"/{next(iter(answers))}")
         yield server
     finally:
@@ -156,7 +157,7 @@ def facade_over(hapi: Server, folder: Path) -> Iterator[Server]:
     keys = folder / "keys.json"
     run_command(facade_env(folder), "keys", "new", str(keys))
     settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys)}
-    with facade("facade over HAPI", folder / "data", **settings) as server:
+    with facade(OVER, folder / "data", **settings) as server:
         yield Server(server.name, server.base_url, server.headers, server.pids + hapi.pids, hapi.families)
 
 
@@ -172,7 +173,7 @@ def hapi(folder: Path) -> Iterator[Server]:
         publish(folder / "hapi.json", said)
         try:
             postmaster = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-            yield Server("HAPI alone", said["url"], pids=(int(said["pid"]),), families=(postmaster,))
+            yield Server(HAPI, said["url"], pids=(int(said["pid"]),), families=(postmaster,))
         finally:
             stop_hapi()
     finally:

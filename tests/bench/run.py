@@ -1,0 +1,184 @@
+"""`make bench`: one table of ratios from one run, as Markdown and JSON.
+
+Rounds alternate between the servers, so that whatever else the machine does hits all of them alike; the table holds
+medians over the rounds. Needs Java 17, Maven and PostgreSQL for the comparison with HAPI and says so without them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from tests.bench import data, report, servers
+from tests.bench.load import Plan, measure
+from tests.bench.report import BARE, EMBEDDED, HAPI, Cell, Run, Sample
+from tests.bench.servers import Server
+
+WARM_UP_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    size: data.Size
+    seconds: float
+    rounds: int
+    concurrencies: tuple[int, ...]
+    warm_up_s: float
+    operations: tuple[str, ...]
+    hapi: bool
+
+
+@dataclass
+class Workload:
+    """Requests per operation. Each use of a list begins where the one before ended; updates never repeat a value."""
+
+    size: data.Size
+    _runs: Iterator[int] = field(default_factory=lambda: count(1))
+    _kept: dict[tuple[str, bool], list[data.Request]] = field(default_factory=dict)
+
+    def requests(self, operation: str, *, hapi: bool) -> list[data.Request]:
+        if operation == "update":
+            return data.updates(self.size, next(self._runs))
+        offset = operation == "search" and hapi
+        if (operation, offset) not in self._kept:
+            self._kept[operation, offset] = _FIXED[operation](self.size, offset)
+        return self._kept[operation, offset]
+
+
+_FIXED: dict[str, Callable[[data.Size, bool], list[data.Request]]] = {
+    "read": lambda size, _: data.reads(size),
+    "create": lambda size, _: data.creates(size),
+    "search": lambda size, offset: data.searches(size, offset=offset),
+    "import": lambda size, _: data.imports(size),
+}
+OPERATIONS = ("read", "create", "update", "search", "import")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = _arguments(words)
+    missing = servers.missing()
+    options = Options(
+        size=data.Size(arguments.patients, arguments.readings),
+        seconds=arguments.seconds,
+        rounds=arguments.rounds,
+        concurrencies=tuple(arguments.concurrency),
+        warm_up_s=arguments.warm_up,
+        operations=tuple(arguments.operations),
+        hapi=not missing and not arguments.without_hapi,
+    )
+    left_out = f"HAPI is left out: {', '.join(missing)} not found" if missing else "HAPI is left out as asked"
+    if not options.hapi:
+        _say(left_out)
+    run = execute(options)
+    run.command = shlex.join(["python", "-m", "tests.bench.run", *(sys.argv[1:] if words is None else words)])
+    run.left_out = "" if options.hapi else left_out
+    text = report.markdown(run)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "table.md").write_text(text)
+    (arguments.out / "table.json").write_bytes(report.encoded(run))
+    print(text)
+    _say(f"written to {arguments.out}/table.md and table.json")
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--patients", type=int, default=100)
+    parser.add_argument("--readings", type=int, default=30, help="per patient and each of the four vital signs")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds of mixed load on HAPI beforehand")
+    parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=OPERATIONS)
+    parser.add_argument("--without-hapi", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    return parser.parse_args(words)
+
+
+def execute(options: Options) -> Run:
+    """Start everything, load the data, warm up, measure."""
+    workload = Workload(options.size)
+    run = Run(report.machine(), options.size.patients, options.size.observations, options.seconds, options.rounds)
+    with tempfile.TemporaryDirectory(prefix="fhir-facade-bench-") as folder, ExitStack() as stack:
+        Path(folder).chmod(0o755)
+        started = _start(options, Path(folder), stack)
+        run.versions |= {server.name: servers.version_of(server) for server in started if server.name != BARE}
+        warm = options.warm_up_s if options.hapi else min(options.warm_up_s, 5.0)
+        _warm_up(started, workload, options, warm)
+        for concurrency in options.concurrencies:
+            for operation in options.operations:
+                _measure(run, started, workload, options, operation, concurrency)
+    return run
+
+
+def _start(options: Options, folder: Path, stack: ExitStack) -> list[Server]:
+    started = [stack.enter_context(servers.facade(EMBEDDED, folder / "embedded"))]
+    if options.hapi:
+        _say("HAPI and PostgreSQL start, up to a minute")
+        alone = stack.enter_context(servers.hapi(folder / "hapi"))
+        started += [alone, stack.enter_context(servers.facade_over(alone, folder / "over"))]
+    for server in started[:2]:
+        began, bundles = time.monotonic(), list(data.stored_bundles(options.size))
+        for bundle in bundles:
+            server.ask(("POST", "", bundle))
+        _say(f"{server.name}: {options.size.observations} Observations loaded in {time.monotonic() - began:.0f} s")
+    answers = {operation: _answer(started[0], operation, options.size) for operation in options.operations}
+    return [stack.enter_context(servers.bare(answers, folder / "bare")), *started]
+
+
+def _answer(server: Server, operation: str, size: data.Size) -> bytes:
+    """What the facade answers to the first request of an operation: the bytes of the ceiling."""
+    return server.ask(Workload(size).requests(operation, hapi=False)[0])
+
+
+def _warm_up(started: Sequence[Server], workload: Workload, options: Options, seconds: float) -> None:
+    """HAPI gets most of it: its compiler needs the time."""
+    _say(f"warming up for {seconds:g} s")
+    share = seconds / len(options.operations)
+    for operation in options.operations:
+        for server in started:
+            part = share if server.name == HAPI else min(share, 1.0)
+            measure(_plan(server, workload, operation, 8, part))
+
+
+def _measure(
+    run: Run, started: Sequence[Server], workload: Workload, options: Options, operation: str, concurrency: int
+) -> None:
+    cells = {server.name: Cell(operation, concurrency, server.name) for server in started}
+    for _ in range(options.rounds):
+        for server in started:
+            cells[server.name].samples.append(_sample(server, workload, operation, concurrency, options.seconds))
+    run.cells += cells.values()
+    _say(f"{operation} at {concurrency}: " + ", ".join(f"{c.server} {c.per_second:,.0f}/s" for c in cells.values()))
+
+
+def _sample(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Sample:
+    plan = _plan(server, workload, operation, concurrency, seconds)
+    before = server.cpu_s()
+    measured = measure(plan)
+    after = server.cpu_s()
+    cpu = None if before is None or after is None else (after - before) * 1000 / max(measured.answers, 1)
+    return Sample(measured.per_second, measured.p50_ms, measured.p99_ms, cpu, measured.client_share)
+
+
+def _plan(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Plan:
+    requests = workload.requests(operation, hapi=server.name == HAPI)
+    if server.name == BARE:
+        requests = [(method, f"/{operation}", body) for method, _, body in requests]
+    messages = [server.message(request) for request in requests]
+    return Plan(server.host, server.port, messages, concurrency, seconds)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

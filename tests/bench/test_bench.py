@@ -1,0 +1,59 @@
+"""The benchmark runs; how fast is no test."""
+
+import msgspec
+import pytest
+
+from tests.bench import data, report, run
+from tests.bench.report import BARE, EMBEDDED, HAPI, OVER, Cell, Run, Sample
+
+
+def sampled(operation, concurrency, server, *speeds):
+    return Cell(operation, concurrency, server, [Sample(speed, 1000 / speed, 5.0, 0.1, 0.2) for speed in speeds])
+
+
+def a_run(*cells):
+    return Run("two cores", 1, 4, 1.0, 2, cells=list(cells))
+
+
+def test_a_tiny_run_measures_every_operation_and_writes_both_files(tmp_path, capsys):
+    tiny = "--patients 2 --readings 3 --seconds 0.2 --rounds 1 --concurrency 2 --warm-up 0.1 --without-hapi"
+
+    run.main([*tiny.split(), "--out", str(tmp_path)])
+
+    made = msgspec.json.decode((tmp_path / "table.json").read_bytes(), type=Run)
+    measured = {(cell.operation, cell.server) for cell in made.cells if cell.per_second > 0}
+    assert measured == {(operation, server) for operation in run.OPERATIONS for server in (BARE, EMBEDDED)}
+    assert (tmp_path / "table.md").read_text() in capsys.readouterr().out
+    assert "HAPI is left out as asked" in (tmp_path / "table.md").read_text()
+
+
+def test_a_ratio_is_taken_within_each_round():
+    made = a_run(sampled("read", 32, EMBEDDED, 400, 40), sampled("read", 32, HAPI, 100, 10))
+
+    assert made.ratio("read", 32, EMBEDDED, HAPI) == 4
+
+
+def test_a_target_that_is_missed_says_so():
+    made = a_run(sampled("read", 32, EMBEDDED, 300), sampled("read", 32, HAPI, 100), sampled("read", 32, OVER, 71))
+
+    assert "| read at 32: embedded / HAPI alone | ≥ 4 | 3.00 | **missed** |" in report.markdown(made)
+    assert "| read at 32: facade over HAPI / HAPI alone | ≥ 0.7 | 0.71 | holds |" in report.markdown(made)
+
+
+def test_what_was_not_measured_is_no_target_that_holds():
+    assert all(target.holds is None for target in report.targets(a_run()))
+
+
+def test_the_same_numbers_make_the_same_bytes():
+    size = data.Size(2, 3)
+
+    assert list(data.stored_bundles(size)) == list(data.stored_bundles(size))
+
+
+@pytest.mark.parametrize("run_number", [1, 2])
+def test_updates_never_send_a_value_twice(run_number):
+    sent = data.updates(data.Size(2, 3), run_number, amount=10) + data.updates(
+        data.Size(2, 3), run_number + 1, amount=10
+    )
+
+    assert len({body for _, _, body in sent}) == len(sent)
