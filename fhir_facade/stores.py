@@ -6,11 +6,8 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
-from fhir_facade.adapters.hapi.store import open_store
-from fhir_facade.adapters.intents import IntentUnit
 from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.adapters.state.postgres import PostgresState
 from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.flows.background import again_and_again, alongside
 from fhir_facade.ports import Clock, FhirStore, Ids, Locks, StateStore, UnitOfWork
@@ -30,6 +27,15 @@ async def open_stores(
         store = EmbeddedStore(file, clock, integrity=settings.referential_integrity)
         store.start(guest=guest)
         return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
+    return await _over_hapi(settings, stack, clock, ids, guest=guest)
+
+
+async def _over_hapi(
+    settings: Settings, stack: AsyncExitStack, clock: Clock, ids: Ids, *, guest: bool
+) -> tuple[FhirStore, StateStore, UnitOfWork, Locks]:
+    from fhir_facade.adapters.hapi.store import open_store  # an embedded deployment does not load it
+    from fhir_facade.adapters.intents import IntentUnit
+
     hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
     rows, locks = await _state(settings, stack, guest=guest)
     unit = IntentUnit(hapi, hapi, rows, clock, ids)
@@ -44,6 +50,8 @@ async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> t
         sqlite = SqliteState(_data_file(settings, stack, guest=guest))
         await sqlite.migrate()
         return sqlite, ProcessLocks()
+    from fhir_facade.adapters.state.postgres import PostgresState  # nor this; a second of its start goes there
+
     postgres, locks = PostgresState(settings.database_url), PostgresLocks(settings.database_url)
     stack.push_async_callback(postgres.close)
     stack.push_async_callback(locks.close)

@@ -104,7 +104,7 @@ def _set(folder: Path, stack: ExitStack, tell: Teller) -> Stage:
     """Start both servers and make the accounts, which need no running server."""
     tell.step("A vendor simulator and a facade start, each a server of its own")
     secret = secrets.token_urlsafe(24)
-    words = ["simulator", "--port", str(port_or_any(SIMULATOR_PORT)), "--client-secret", secret]
+    words = ["fhir_facade.simulator", "--port", str(port_or_any(SIMULATOR_PORT)), "--client-secret", secret]
     vendor = stack.enter_context(program("simulator", words, environment_with({}), folder / "simulator.log"))
     patient = Person("alex", secrets.token_urlsafe(12), PATIENT_SCOPE)
     doctor = Person("dr-hale", secrets.token_urlsafe(12), DOCTOR_SCOPE)
@@ -113,7 +113,7 @@ def _set(folder: Path, stack: ExitStack, tell: Teller) -> Stage:
     vendor_url = vendor.wait_for(simulator_address)
     tell.line(f"vendor simulator: {vendor_url}")
     environment = environment_with(_facade_settings(folder, vendor_url, secret))
-    facade = stack.enter_context(program("facade", ["serve"], environment, folder / "facade.log"))
+    facade = stack.enter_context(program("facade", ["fhir_facade", "serve"], environment, folder / "facade.log"))
     url = facade.wait_for(facade_address)
     health = answer(httpx.get(f"{url}/health"), 200).json()
     tell.line(f"facade {health['version']} is {health['status']}: {url}")

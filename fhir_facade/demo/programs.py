@@ -59,10 +59,10 @@ class Program:
 
 @contextmanager
 def program(name: str, words: list[str], environment: Mapping[str, str], log: Path) -> Iterator[Program]:
-    """`fhir-facade …` for the life of the block, in a session of its own: Ctrl-C reaches us first, and we end it."""
+    """`python -m …` for the life of the block, in a session of its own: Ctrl-C reaches us first, and we end it."""
     with log.open("wb") as stream:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [sys.executable, "-m", "fhir_facade", *words],
+            [sys.executable, "-m", *words],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=stream,
