@@ -80,8 +80,13 @@ class RunningSyncs:
         return await asyncio.shield(self._begin(connection_id, full=False))
 
     def stop(self) -> None:
-        """Whoever waits gets an answer now: the process is about to end."""
+        """Whoever waits or listens gets an answer now: the process is about to end."""
         self._stopping.set()
+        self._ports.streams.announce("event")
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
 
     async def close(self) -> None:
         """Give what runs a moment, then end it: the next sync ends in the same state."""

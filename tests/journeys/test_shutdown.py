@@ -68,3 +68,24 @@ async def test_who_waits_for_a_sync_is_answered_before_the_process_ends(tmp_path
     assert answer.status_code == 202
     assert code == 0
     assert log.read_text() == ""
+
+
+async def test_who_listens_to_alerts_sees_a_stream_that_ends(tmp_path):
+    log = tmp_path / "log"
+    with served(facade_env(tmp_path / "data"), log) as facade:
+        token = await asyncio.to_thread(facade.token)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            httpx.AsyncClient(base_url=facade.url, headers=headers, timeout=60) as app,
+            app.stream("GET", "/api/v1/alerts/stream") as stream,
+        ):
+            lines = stream.aiter_lines()
+            first = await anext(lines)
+            facade.process.send_signal(signal.SIGTERM)
+            rest = [line async for line in lines]
+        code = await asyncio.to_thread(facade.process.wait, 20)
+
+    assert first == ": listening"
+    assert not any(line.startswith("data") for line in rest)
+    assert code == 0
+    assert log.read_text() == ""

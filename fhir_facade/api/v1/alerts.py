@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, caller_again
+from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, caller_again, deps_of
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
@@ -29,6 +29,9 @@ from fhir_facade.values import Principal
 PREFIX: Final = "/api/v1/alerts"
 KEEP_ALIVE_S: Final = 15
 RECONNECT_MS: Final = 3000
+GRACE_S: Final = 3
+"""How long a stream may take to end by itself when the process does."""
+
 LONGEST_NOTE: Final = 4000
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -141,13 +144,15 @@ async def stream(
     stream ends within seconds when the token or session does."""
     await admit_listener(ports, caller.principal, patient)
     events = _events(request, ports, caller, after=last_event_id, patient=patient)
-    return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n")
+    return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
 
 
 async def _events(
     request: Request, ports: Ports, caller: Caller, *, after: int | None, patient: str | None
 ) -> AsyncIterator[ServerSentEvent]:
     async def who() -> Principal | None:
+        if deps_of(request).syncs.stopping:
+            return None
         try:
             return (await caller_again(request)).principal
         except Unauthenticated:
