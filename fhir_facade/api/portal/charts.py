@@ -137,7 +137,7 @@ def _summary(kind: Kind, readings: Sequence[Reading], words: Wording) -> str:
     """What the picture shows, in a sentence for those who do not see it."""
     values = [reading.value for reading in readings]
     return words.t(
-        "chart.summary",
+        "chart.summary" if len(values) > 1 else "chart.summary.one",
         count=len(values),
         low=words.number(min(values), kind.digits),
         high=words.number(max(values), kind.digits),
