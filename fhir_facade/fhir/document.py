@@ -40,6 +40,7 @@ MAX_DEPTH = 64
 
 _CONTAINERS = (dict, list)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _BYTE_OFFSET = re.compile(r" \(byte (\d+)\)$")
 
 
@@ -257,11 +258,21 @@ def _number(text: str) -> tuple[str]:
 
 
 def decimal_loads(body: bytes) -> Any:
-    """JSON with every decimal as a `Lexeme`, for the rare rewrites; only the integer -0 loses its sign."""
+    """JSON with every decimal as a `Lexeme`, and so the integer -0, whose sign no int keeps; for the rare rewrites."""
     try:
+        if _MINUS_ZERO.search(body):
+            return json.loads(body, parse_float=Lexeme, parse_int=_signed, parse_constant=_refuse_constant)
         return _DECIMAL_DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BadRequest(_syntax_message(body, str(error))) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _signed(text: str) -> int | Lexeme:
+    return Lexeme(text) if text == "-0" else int(text)
 
 
 def decimal_dumps(value: Any) -> bytes:

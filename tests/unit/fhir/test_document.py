@@ -253,11 +253,17 @@ def test_a_copied_decimal_keeps_its_digits() -> None:
     assert decimal_dumps(copy.deepcopy(decimal_loads(b'{"a":1e2}'))) == b'{"a":1e2}'
 
 
+def test_an_integer_keeps_its_sign_beside_others() -> None:
+    body = b'{"a":-0,"b":7,"c":1.50,"d":"x-0","e":12345678901234567890123,"f":-0.0}'
+
+    assert decimal_dumps(decimal_loads(body)) == body
+
+
 def test_decimals_made_by_us_are_written_as_numbers() -> None:
     assert decimal_dumps({"a": Decimal("72.50")}) == b'{"a":72.50}'
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"a":"\xff"}', b"[" * 9000])
+@pytest.mark.parametrize("body", [b"{", b'{"a":"\xff"}', b"[" * 9000, b"[-0,NaN]", b"[-0", b'[-0,"\xff"]'])
 def test_decimal_loads_refuses_what_is_no_json(body: bytes) -> None:
     with pytest.raises(BadRequest, match="not valid JSON"):
         decimal_loads(body)
