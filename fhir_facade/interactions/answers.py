@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
-from fhir_facade.errors import BadRequest, FacadeError
+from fhir_facade.errors import BadRequest, FacadeError, TooLarge
 from fhir_facade.fhir.bundle import Answered, BundleEntry
 from fhir_facade.fhir.outcome import outcome_of
 from fhir_facade.fhir.routes import Route, route_url
@@ -61,6 +62,28 @@ def answer(call: Call, entry: BundleEntry, response: FhirResponse) -> Answered:
 def refused(error: FacadeError) -> Answered:
     """The response entry of a failed entry of a batch."""
     return Answered(status=status_line(error.status), outcome=outcome_of(error))
+
+
+@dataclass(slots=True)
+class Room:
+    """How much a response Bundle may still hold: a short request could otherwise ask for more than fits into memory."""
+
+    left: int
+
+    def take(self, answered: Answered) -> Answered:
+        self.left -= len(answered.resource)
+        return answered
+
+    def refusal(self, interaction: Interaction) -> Answered | None:
+        """What a read is answered with once the Bundle is full; writes are done all the same, they ask for little."""
+        if self.left > 0 or interaction not in _READS:
+            return None
+        return refused(TooLarge("the answer is full: ask for the rest in another Bundle"))
+
+
+_READS = frozenset(
+    (Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE, Interaction.SEARCH_TYPE, Interaction.OPERATION)
+)
 
 
 def status_line(status: int) -> str:

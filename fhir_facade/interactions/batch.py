@@ -6,7 +6,7 @@ import asyncio
 
 from fhir_facade.errors import BadRequest, FacadeError
 from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_bundle, response_bundle
-from fhir_facade.interactions.answers import answer, entry_request, refused
+from fhir_facade.interactions.answers import Room, answer, entry_request, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.record import with_request
 from fhir_facade.values import FhirResponse
@@ -18,21 +18,25 @@ async def batch(call: Call) -> FhirResponse:
     """200 with a batch-response in the order of the entries, whatever became of them."""
     bundle = parse_bundle(call.request.body, max_entries=call.ports.deployment.max_batch_entries)
     answers: list[Answered] = []
+    room = Room(call.ports.deployment.max_batch_bytes)
     for start in range(0, len(bundle.entries), IN_PARALLEL):
         chunk = enumerate(bundle.entries[start : start + IN_PARALLEL], start)
-        answers += await asyncio.gather(*(_one(call, position, entry) for position, entry in chunk))
+        answers += await asyncio.gather(*(_one(call, position, entry, room) for position, entry in chunk))
     return FhirResponse(200, response_bundle("batch-response", answers, id=call.ports.ids.new()))
 
 
-async def _one(call: Call, position: int, entry: BundleEntry) -> Answered:
+async def _one(call: Call, position: int, entry: BundleEntry, room: Room) -> Answered:
     from fhir_facade.interactions.dispatch import dispatch
 
     try:
         request, _ = entry_request(call, entry, position)
+        full = room.refusal(request.interaction)
+        if full is not None:
+            return full
         response = await dispatch(call.ports, call.principal, request)
     except FacadeError as error:
         return refused(error)
-    return answer(with_request(call, request), entry, response)
+    return room.take(answer(with_request(call, request), entry, response))
 
 
 def bundle_kind(type: str) -> str:

@@ -107,7 +107,7 @@ async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
     for draft in drafts:
         if sees_all(draft.allow.check):
             continue
-        for text in reference_texts(draft.resource or {}):
+        for text in dict.fromkeys(reference_texts(draft.resource or {})):
             if text not in own and not await _reachable(call, draft, text):
                 raise DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
 

@@ -22,7 +22,7 @@ from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.fhir.references import parse_reference, reference_texts, references_in
 from fhir_facade.fhir.routes import Route
-from fhir_facade.interactions.answers import answer, entry_request, refused
+from fhir_facade.interactions.answers import Room, answer, entry_request, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import lock_name, matching
 from fhir_facade.interactions.create import found_instead
@@ -57,7 +57,8 @@ async def transaction(call: Call) -> FhirResponse:
         drafts = await _drafts(call, planned)
         stored = await record(call, [draft for _, draft in drafts]) if drafts else []
     written = {position: result for (position, _), result in zip(drafts, stored, strict=True)}
-    answers = [await _answer(p, written.get(p.position)) for p in planned]
+    room = Room(call.ports.deployment.max_batch_bytes)
+    answers = [room.take(await _answer(p, written.get(p.position), room)) for p in planned]
     return FhirResponse(200, response_bundle("transaction-response", answers, id=call.ports.ids.new()))
 
 
@@ -194,10 +195,10 @@ async def _resolve(item: _Planned, text: str) -> str:
     return str(found.ref)
 
 
-async def _answer(item: _Planned, stored: StoredResource | None) -> Answered:
+async def _answer(item: _Planned, stored: StoredResource | None, room: Room) -> Answered:
     if item.call.request.interaction in _WRITES:
         return answer(item.call, item.entry, await _respond(item, stored))
-    return await _read(item)
+    return room.refusal(item.call.request.interaction) or await _read(item)
 
 
 async def _read(item: _Planned) -> Answered:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ import pytest
 from fhir_facade.api.wire import read_body
 from fhir_facade.errors import BadRequest
 from fhir_facade.rows.audit import AuditLine
-from tests.attacks.conftest import Ward, observation
+from tests.attacks.conftest import Ward, entry, observation
+from tests.facade import embedded_facade
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
 GZIP = {"Content-Encoding": "gzip"}
@@ -171,3 +173,22 @@ async def test_a_body_that_stops_coming_is_not_waited_for_without_end() -> None:
 
     with pytest.raises(BadRequest, match="nothing of the body came"):
         await read_body(receive, {}, limit=1000, pause_s=0.01)
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_short_bundle_does_not_get_an_answer_without_end(tmp_path: Path, kind: str) -> None:
+    ask = entry("GET", "Patient?_count=1000")
+    async with embedded_facade(tmp_path, max_batch_bytes=10_000) as facade, await facade.client() as client:
+        await client.put(
+            "/fhir/Patient/large", json={"resourceType": "Patient", "id": "large", "name": [{"text": "x" * 9000}]}
+        )
+        write = entry("POST", "Patient", {"resourceType": "Patient"})
+
+        answer = await client.post(
+            "/fhir", json={"resourceType": "Bundle", "type": kind, "entry": [ask] * 20 + [write]}
+        )
+
+    statuses = [each["response"]["status"] for each in answer.json()["entry"]]
+    assert statuses[0] == "200 OK"
+    assert (statuses[-2][:3], statuses[-1]) == ("413", "201 Created")
+    assert len(answer.content) < 200_000
