@@ -18,9 +18,11 @@ import msgspec
 
 from fhir_facade.errors import BadRequest, Conflict, Gone, MissingScope, NotFound, NotLinked, VendorError
 from fhir_facade.fhir.document import decimal_loads
+from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.flows.wearables.acting import SYNC, acting_patient, may_see, reachable
 from fhir_facade.flows.wearables.records import consent, consent_id, device, device_id, transaction, withdrawn
 from fhir_facade.flows.wearables.tokens import keep_tokens, token_to_revoke
+from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import DeviceVendor, Ports, StateTransaction, VendorSettings, VendorTokens
 from fhir_facade.rows import Append, Remove, RowChange
@@ -297,17 +299,32 @@ def _audit(
 # --- look and disconnect --------------------------------------------------------------------------------------
 
 
-async def look(ports: Ports, principal: Principal, connection_id: str) -> ConnectionView:
+async def look(ports: Ports, principal: Principal, connection_id: str, *, origin: Origin = UNKNOWN) -> ConnectionView:
     """One connection. NotFound when it is absent or foreign."""
-    return view(ports, await reachable(ports, principal, connection_id, Interaction.READ))
+    found = await reachable(ports, principal, connection_id, Interaction.READ)
+    await _seen(ports, principal, found.patient, [found], origin)
+    return view(ports, found)
 
 
-async def connections_of(ports: Ports, principal: Principal, patient: str) -> Sequence[ConnectionView]:
+async def connections_of(
+    ports: Ports, principal: Principal, patient: str, *, origin: Origin = UNKNOWN
+) -> Sequence[ConnectionView]:
     """All connections of a patient, by vendor; none of a patient one may not see."""
     if not await may_see(ports, principal, patient):
         return ()
     found = await ports.state.read(lambda tx: tx.find(Connection, ("patient", "=", patient), order=("vendor",)))
+    await _seen(ports, principal, patient, found, origin)
     return [view(ports, each) for each in found]
+
+
+async def _seen(
+    ports: Ports, principal: Principal, patient: str, connections: Sequence[Connection], origin: Origin
+) -> None:
+    """A connection tells what a person agreed to: who looks at it is in the audit like who reads the Consent."""
+    consents = [f"Consent/{each.consent}" for each in connections if each.consent]
+    request = FhirRequest(Interaction.READ, "Consent", request_id=origin.request_id, address=origin.address)
+    entity = consents[0] if len(consents) == 1 else None
+    await record_lines(ports, [audit_line(ports, principal, request, entity=entity, patient=patient)])
 
 
 async def disconnect(ports: Ports, principal: Principal, connection_id: str) -> Disconnected:

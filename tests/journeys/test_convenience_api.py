@@ -78,7 +78,9 @@ async def api(world, tmp_path: Path):
         pytest.param({"vendor": "wristwatch"}, 400, "google-health", id="unknown vendor"),
         pytest.param({}, 400, "vendor", id="no vendor"),
         pytest.param({"vendor": "google-health", "colour": "red"}, 400, "colour", id="unknown member"),
-        pytest.param({"vendor": "google-health", "patient": "p2"}, 404, "Patient/p2 is not there", id="foreign patient"),
+        pytest.param(
+            {"vendor": "google-health", "patient": "p2"}, 404, "Patient/p2 is not there", id="foreign patient"
+        ),
         pytest.param({"vendor": "google-health", "patient": "p9"}, 404, "Patient/p9 is not there", id="absent patient"),
     ],
 )
@@ -109,7 +111,10 @@ async def test_a_token_that_may_only_read_is_refused(api, path):
     connection = await api.connected(full)
     reader = await api.app_of("p1", "patient/*.rs")
 
-    answer = await reader.post(f"{CONNECTIONS}/{connection}{path}" if path else CONNECTIONS, json={"vendor": "google-health"} if not path else {})
+    answer = await reader.post(
+        f"{CONNECTIONS}/{connection}{path}" if path else CONNECTIONS,
+        json={"vendor": "google-health"} if not path else {},
+    )
 
     assert answer.status_code == 403
 
@@ -348,7 +353,9 @@ async def test_the_score_needs_a_scope_that_reads_observations(api, method):
 )
 async def test_who_cannot_be_scored_is_told_why(api, born, reason):
     system = await api.app_of(None, "system/*.cruds")
-    await system.put("/fhir/Patient/p1", json={"resourceType": "Patient", "id": "p1"} | ({"birthDate": born} if born else {}))
+    await system.put(
+        "/fhir/Patient/p1", json={"resourceType": "Patient", "id": "p1"} | ({"birthDate": born} if born else {})
+    )
 
     answer = await (await api.app_of()).post("/api/v1/patients/p1/score")
 
@@ -474,3 +481,16 @@ async def test_readings_keep_their_digits_and_come_back_as_observations(api):
     weight, pressure = written.json()["observations"]
     assert '"value":80.50' in (await app.get(f"/fhir/{weight}")).text
     assert (await app.get(f"/fhir/{pressure}")).json()["component"][0]["valueQuantity"]["value"] == 120
+
+
+async def test_who_looked_at_a_connection_is_in_the_record(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+
+    one = await app.get(f"{CONNECTIONS}/{connection}")
+    all_of_them = await app.get(CONNECTIONS)
+
+    for answer in (one, all_of_them):
+        lines = await api.rows(AuditLine, ("request_id", "=", answer.headers["x-request-id"]))
+        assert [(line.action, line.outcome, line.patient) for line in lines] == [("read", "success", "p1")]
+        assert lines[0].entity.startswith("Consent/")

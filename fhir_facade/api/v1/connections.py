@@ -121,14 +121,14 @@ async def connections(
 ) -> Any:
     """The connections of a patient: the one of the token, or the named one."""
     wanted = await acting_patient(ports, caller.principal, patient, Interaction.READ)
-    found = await connect.connections_of(ports, caller.principal, wanted)
+    found = await connect.connections_of(ports, caller.principal, wanted, origin=caller.origin)
     return {"connections": [_shown(each) for each in found]}
 
 
 @router.get("/{connection_id}", response_model=ConnectionAnswer)
 async def look(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) -> Any:
     """One connection: its state, what was granted, when it was last read and what went wrong then."""
-    return _shown(await connect.look(ports, caller.principal, connection_id))
+    return _shown(await connect.look(ports, caller.principal, connection_id, origin=caller.origin))
 
 
 @router.post(
