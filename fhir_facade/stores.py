@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
-from fhir_facade.adapters.locks import PostgresLocks, ProcessLocks
+from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.flows.background import again_and_again, alongside
@@ -26,7 +26,7 @@ async def open_stores(
         await state.migrate()
         store = EmbeddedStore(file, clock, integrity=settings.referential_integrity)
         store.start(guest=guest)
-        return store, state, EmbeddedUnit(store, state.apply_changes), ProcessLocks()
+        return store, state, EmbeddedUnit(store, state.apply_changes), _file_locks(settings, stack)
     return await _over_hapi(settings, stack, clock, ids, guest=guest)
 
 
@@ -49,7 +49,8 @@ async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> t
     if not settings.rows_elsewhere:
         sqlite = SqliteState(_data_file(settings, stack, guest=guest))
         await sqlite.migrate()
-        return sqlite, ProcessLocks()
+        return sqlite, _file_locks(settings, stack)
+    from fhir_facade.adapters.postgres_locks import PostgresLocks
     from fhir_facade.adapters.state.postgres import PostgresState  # nor this; a second of its start goes there
 
     postgres, locks = PostgresState(settings.database_url), PostgresLocks(settings.database_url)
@@ -64,3 +65,10 @@ def _data_file(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> Sql
     file.open(guest=guest)
     stack.callback(file.close)
     return file
+
+
+def _file_locks(settings: Settings, stack: AsyncExitStack) -> FileLocks:
+    """Commands beside a server share them."""
+    locks = FileLocks(settings.data_file.with_name("facade.locks"))
+    stack.callback(locks.close)
+    return locks

@@ -1,43 +1,35 @@
-"""Named locks: inside one process, and between the processes of a deployment on PostgreSQL.
+"""Named locks: inside one process, and between a server and the commands that run beside it on its data folder.
 
-Between processes a lock is a session-level advisory lock: PostgreSQL frees it the moment its holder's connection ends,
-so a crashed process blocks nobody and neither a clock nor a lease decides.
-https://www.postgresql.org/docs/15/explicit-locking.html#ADVISORY-LOCKS
+Between processes a name is one byte of a file that stays empty: the kernel locks bytes that are not there, and frees
+them the moment their holder ends, however it ends.
+https://man7.org/linux/man-pages/man2/fcntl_locking.2.html (open file description locks)
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
+import os
 import random
+import struct
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
-
-import asyncpg
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from fhir_facade.errors import Unavailable
 
 WAIT_S = 30.0
-CONNECT_TIMEOUT_S = 5.0
-ANSWER_TIMEOUT_S = 3.0
-HEARTBEAT_S = 2.0
 SHORTEST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.1
-FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-# A host that vanished is noticed here after HEARTBEAT_S + ANSWER_TIMEOUT_S, by the server only after 5 + 3 * 2 s.
-SERVER_SETTINGS = {
-    "application_name": "fhir-facade locks",
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-}
+_OWN = getattr(fcntl, "F_OFD_SETLK", None)  # Linux: owned by the open file, so two in one process exclude each other
+_OFFSETS = 1 << 63  # file offsets have no sign
 
 _chance = random.SystemRandom()
 
 
 class ProcessLocks:
-    """`Locks` of a deployment that is one process. First come, first served; not re-entrant."""
+    """Locks inside one process. First come, first served; not re-entrant."""
 
     def __init__(self, *, wait_s: float = WAIT_S) -> None:
         self._wait_s = wait_s
@@ -51,7 +43,7 @@ class ProcessLocks:
                     for name in sorted(set(names)):
                         await held.enter_async_context(self._one(name))
             except TimeoutError as error:
-                raise _busy(self._wait_s) from error
+                raise busy(self._wait_s) from error
             yield
 
     @asynccontextmanager
@@ -67,25 +59,17 @@ class ProcessLocks:
                 self._locks[name] = (lock, users - 1)
 
 
-class PostgresLocks:
-    """`Locks` of a deployment with several processes. One connection carries all locks of this process.
+class FileLocks:
+    """`Locks` of a deployment whose rows are in SQLite. Inside the process first come, first served."""
 
-    When it breaks, PostgreSQL gives the locks away: blocks that hold one are interrupted at their next await and end
-    with Unavailable.
-    """
-
-    def __init__(self, url: str, *, wait_s: float = WAIT_S) -> None:
-        """`url`: postgresql://user:password@host:port/name."""
-        self._url = url
-        self._wait_s = wait_s
+    def __init__(self, path: Path, *, wait_s: float = WAIT_S) -> None:
         self._process = ProcessLocks(wait_s=wait_s)
-        self._session: _Session | None = None
-        self._connecting = asyncio.Lock()
+        self._wait_s = wait_s
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Give up all locks of this process."""
-        if self._session is not None:
-            await self._session.close()
+        os.close(self._file)
 
     @asynccontextmanager
     async def hold(self, *names: str) -> AsyncIterator[None]:
@@ -93,109 +77,41 @@ class PostgresLocks:
             try:
                 async with asyncio.timeout(self._wait_s):
                     await held.enter_async_context(self._process.hold(*names))
-                    session = await self._connected()
-                    for key in sorted({_key(name) for name in names}):
-                        await held.enter_async_context(session.hold(key))
+                    for place in sorted({key_of(name) % _OFFSETS for name in names}):
+                        await held.enter_async_context(self._byte(place))
             except TimeoutError as error:
-                raise _busy(self._wait_s) from error
-            async with session.while_connected():
-                yield
-
-    async def _connected(self) -> _Session:
-        async with self._connecting:
-            if self._session is None or self._session.lost:
-                self._session = await _connect(self._url)
-            return self._session
-
-
-class _Session:
-    """One connection and the blocks that rely on it."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._turn = asyncio.Lock()
-        self._blocks: set[asyncio.Timeout] = set()
-        self.lost = False
-        connection.add_termination_listener(self._interrupt)
-        self._heart = asyncio.create_task(self._beat(), name="lock heartbeat")
-
-    async def close(self) -> None:
-        self._heart.cancel()
-        with suppress(*FAILURES):
-            await self._connection.close(timeout=ANSWER_TIMEOUT_S)
+                raise busy(self._wait_s) from error
+            yield
 
     @asynccontextmanager
-    async def hold(self, key: int) -> AsyncIterator[None]:
-        """The caller is the only one of this process that asks for this key."""
+    async def _byte(self, place: int) -> AsyncIterator[None]:
         pause = SHORTEST_PAUSE_S
+        while not _change(self._file, fcntl.F_WRLCK, fcntl.LOCK_EX | fcntl.LOCK_NB, place):
+            await asyncio.sleep(_chance.uniform(pause / 2, pause))
+            pause = min(2 * pause, LONGEST_PAUSE_S)
         try:
-            while not await self._ask("SELECT pg_try_advisory_lock($1)", key):
-                await asyncio.sleep(_chance.uniform(pause / 2, pause))
-                pause = min(2 * pause, LONGEST_PAUSE_S)
             yield
         finally:
-            # Also after an interrupted question, whose answer may have been yes; one that was not held is no error.
-            with suppress(Unavailable):
-                await self._ask("SELECT pg_advisory_unlock($1)", key)
-
-    @asynccontextmanager
-    async def while_connected(self) -> AsyncIterator[None]:
-        scope = asyncio.timeout(None)
-        try:
-            async with scope:
-                self._blocks.add(scope)
-                if self.lost:
-                    scope.reschedule(0)
-                yield
-        except TimeoutError as error:
-            if scope.expired():
-                raise Unavailable("the connection that held the lock broke; try again") from error
-            raise
-        finally:
-            self._blocks.discard(scope)
-
-    async def _ask(self, question: str, *values: Any) -> Any:
-        """One question at a time, each to its end even when the caller is cancelled."""
-        return await asyncio.shield(self._ask_in_turn(question, values))
-
-    async def _ask_in_turn(self, question: str, values: tuple[Any, ...]) -> Any:
-        async with self._turn:
-            try:
-                return await self._connection.fetchval(question, *values)
-            except FAILURES as error:
-                self._connection.terminate()
-                raise Unavailable(f"the locks of the database cannot be reached: {type(error).__name__}") from error
-
-    async def _beat(self) -> None:
-        with suppress(Unavailable):
-            while True:
-                await asyncio.sleep(HEARTBEAT_S)
-                await self._ask("SELECT 1")
-
-    def _interrupt(self, _connection: Any) -> None:
-        self.lost = True
-        self._heart.cancel()
-        for scope in self._blocks:
-            scope.reschedule(0)
+            _change(self._file, fcntl.F_UNLCK, fcntl.LOCK_UN, place)
 
 
-async def _connect(url: str) -> _Session:
+def _change(file: int, kind: int, portable: int, place: int) -> bool:
+    """Lock or unlock one byte; False when another holds it."""
     try:
-        connection = await asyncpg.connect(
-            url.replace("postgresql+asyncpg:", "postgresql:", 1),
-            timeout=CONNECT_TIMEOUT_S,
-            command_timeout=ANSWER_TIMEOUT_S,
-            server_settings=SERVER_SETTINGS,
-        )
-    except FAILURES as error:
-        raise Unavailable(f"the locks of the database cannot be reached: {type(error).__name__}") from error
-    return _Session(connection)
+        if _OWN is None:
+            fcntl.lockf(file, portable, 1, place)
+        else:
+            fcntl.fcntl(file, _OWN, struct.pack("hhqqi", kind, os.SEEK_SET, place, 1, 0))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
-def _key(name: str) -> int:
-    """A name as the 64-bit number that PostgreSQL locks."""
+def key_of(name: str) -> int:
+    """A name as a signed 64-bit number, which PostgreSQL can lock."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=b"facade").digest(), signed=True)
 
 
-def _busy(wait_s: float) -> Unavailable:
+def busy(wait_s: float) -> Unavailable:
+    """What a caller is told who waited in vain."""
     return Unavailable(f"another request has held the same lock for {wait_s:g} s; try again")

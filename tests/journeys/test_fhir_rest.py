@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from fhir_facade.app import open_ports
+from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import FhirRequest, Interaction
 from tests.facade import Facade, embedded_facade
+from tests.wearables import IMPORT
 
 FHIR = "application/fhir+json"
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Tester"}], "gender": "female", "birthDate": "1980-02-03"}
@@ -201,8 +207,6 @@ async def test_a_transaction_resolves_its_references_and_happens_whole_or_not_at
 
 
 async def test_a_conditional_create_happens_once_also_in_a_race(client: httpx.AsyncClient) -> None:
-    import asyncio
-
     body = PATIENT | {"identifier": [{"system": "urn:test", "value": "1"}]}
 
     async def create() -> int:
@@ -212,6 +216,19 @@ async def test_a_conditional_create_happens_once_also_in_a_race(client: httpx.As
     statuses = await asyncio.gather(*(create() for _ in range(6)))
 
     assert sorted(statuses) == [200] * 5 + [201]
+
+
+async def test_a_command_beside_the_server_and_the_server_create_once_between_them(tmp_path: Path) -> None:
+    marked = PATIENT | {"identifier": [{"system": "urn:test", "value": "1"}]}
+    asked = FhirRequest(
+        Interaction.CREATE, "Patient", body=json.dumps(marked).encode(), if_none_exist="identifier=urn:test|1"
+    )
+
+    async with embedded_facade(tmp_path) as server, open_ports(server.settings, guest=True) as command:
+        both = (server.ports, command) * 4
+        answers = await asyncio.gather(*(dispatch(ports, IMPORT, asked) for ports in both))
+
+    assert sorted(answer.status for answer in answers) == [200] * 7 + [201]
 
 
 async def test_a_batch_answers_each_entry(client: httpx.AsyncClient) -> None:
