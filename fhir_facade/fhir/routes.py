@@ -65,13 +65,14 @@ def route(method: str, path: str) -> Route:
     MethodNotAllowed for a method that the path does not take."""
     plain = path.removeprefix("/").removesuffix("/")
     segments = plain.split("/") if plain else []
-    methods = _SHAPES.get(tuple(_shape(i, segment) for i, segment in enumerate(segments)))
+    shape = tuple([_shape(i, segment) for i, segment in enumerate(segments)])
+    methods = _SHAPES.get(shape)
     if methods is None:
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
     interaction = methods.get("GET" if method == "HEAD" else method)
     if interaction is None:
         raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
-    return _route(interaction, segments)
+    return _route(interaction, shape, segments)
 
 
 def addresses() -> Iterator[tuple[str, str, Interaction]]:
@@ -94,12 +95,14 @@ def _shape(position: int, segment: str) -> str:
     return "id" if _ID.fullmatch(segment) and segment not in (".", "..") else "?"
 
 
-def _route(interaction: Interaction, segments: list[str]) -> Route:
-    operation = next((s for s in segments if s.startswith("$")), None)
-    type_ = segments[0] if segments and is_resource_type(segments[0]) else None
-    id_ = segments[1] if len(segments) > 1 and segments[1] not in _WORDS and not segments[1].startswith("$") else None
-    version = segments[3] if len(segments) == 4 else None
-    return Route(interaction, type_, id_, version, operation)
+def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]) -> Route:
+    return Route(
+        interaction,
+        type=segments[0] if shape[:1] == ("Type",) else None,
+        id=segments[1] if shape[1:2] == ("id",) else None,
+        version=segments[3] if len(shape) == 4 else None,
+        operation=segments[-1] if shape[-1:] == ("$",) else None,
+    )
 
 
 def route_url(method: str, url: str, *, base_url: str) -> tuple[Route, tuple[tuple[str, str], ...]]:

@@ -5,14 +5,14 @@ https://profiles.ihe.net/ITI/BALP/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from urllib.parse import urlencode
 
-from fhir_facade.access.owners import owners
+from fhir_facade.access.owners import PatientReference, owners, stored_owners
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import FhirRequest, JsonObject, Principal
+from fhir_facade.values import FhirRequest, JsonObject, Principal, StoredResource
 
 
 def audit_line(
@@ -51,12 +51,15 @@ def _entity(request: FhirRequest) -> str | None:
 
 def patient_of(resource: JsonObject) -> str | None:
     """The one patient a resource is about; None for none or several."""
-    return patient_of_all((resource,))
+    return _only(owners(resource))
 
 
-def patient_of_all(resources: Iterable[JsonObject]) -> str | None:
-    """The one patient that all resources are about."""
-    about = {owner for resource in resources for owner in owners(resource)}
+def patient_of_stored(stored: Iterable[StoredResource]) -> str | None:
+    """The one patient that all of these are about, without reading more of them than that takes."""
+    return _only({owner for each in stored for owner in stored_owners(each.type, each.body)})
+
+
+def _only(about: Set[PatientReference]) -> str | None:
     only = next(iter(about)) if len(about) == 1 else None
     return only if isinstance(only, str) else None
 

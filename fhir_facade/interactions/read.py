@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from fhir_facade.errors import Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
+from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.values import FhirResponse, Ref, StoredResource
 
@@ -21,8 +21,7 @@ async def read(call: Call) -> FhirResponse:
     stored = await visible(call, ref)
     if request.version is not None and not call.sees_all:
         await _refuse_foreign_now(call, ref)
-    patient = patient_of(parse_stored(stored.body))
-    line = audit_line(call.ports, call.principal, request, version=stored.version, patient=patient)
+    line = audit_line(call.ports, call.principal, request, version=stored.version, patient=patient_of_stored((stored,)))
     await record_lines(call.ports, [line])
     if _not_modified(call, stored):
         return FhirResponse(NOT_MODIFIED, b"", stored)

@@ -14,7 +14,7 @@ from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.fhir.summary import elements, summarise
-from fhir_facade.interactions.audit import audit_line, patient_of_all, record_lines
+from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.pages import open_page, page_links
@@ -41,9 +41,8 @@ async def search(call: Call) -> FhirResponse:
     )
     query = _query(call, parsed, asked.cursor)
     page = await call.ports.store.search(query)
-    matches = _leaving(call, [(stored, parse_stored(stored.body)) for stored in page.entries])
-    extra = await included(call, parsed.includes, matches)
-    patient = patient_of_all(resource for _, resource in [*matches, *extra])
+    matches, extra = await _shown(call, parsed, page.entries)
+    patient = patient_of_stored([*matches, *extra])
     await record_lines(call.ports, [audit_line(call.ports, call.principal, call.request, patient=patient)])
     found = [*_found(call, parsed, matches, "match"), *_found(call, parsed, extra, "include")]
     total = await _total(call, query, page, len(matches))
@@ -60,6 +59,17 @@ def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
     return dataclasses.replace(query, cursor=cursor, total=total)
 
 
+async def _shown(
+    call: Call, parsed: ParsedSearch, entries: Sequence[StoredResource]
+) -> tuple[Sequence[StoredResource], Sequence[StoredResource]]:
+    """The matches that may leave and what the includes add; looked into only where that can make a difference."""
+    if call.sees_all and not parsed.includes:
+        return entries, ()
+    matches = _leaving(call, [(stored, parse_stored(stored.body)) for stored in entries])
+    extra = await included(call, parsed.includes, matches)
+    return [stored for stored, _ in matches], [stored for stored, _ in extra]
+
+
 def _leaving(call: Call, matches: Sequence[Entry]) -> Sequence[Entry]:
     """The matches that may leave. Where the query says all of the limit, any other one means that nothing is right."""
     if call.sees_all:
@@ -70,13 +80,11 @@ def _leaving(call: Call, matches: Sequence[Entry]) -> Sequence[Entry]:
     return leaving
 
 
-def _found(
-    call: Call, parsed: ParsedSearch, entries: Iterable[tuple[StoredResource, JsonObject]], mode: str
-) -> list[Found]:
+def _found(call: Call, parsed: ParsedSearch, entries: Iterable[StoredResource], mode: str) -> list[Found]:
     base = call.ports.deployment.fhir_url
     return [
         Found(_shaped(stored.body, parsed), mode, f"{base}/{stored.type}/{stored.id}")  # type: ignore[arg-type]
-        for stored, _ in entries
+        for stored in entries
     ]
 
 

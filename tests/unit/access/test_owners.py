@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from fhir_facade.access.owners import Foreign, owners, patient_references
+from fhir_facade.access.owners import Foreign, owners, patient_references, stored_owners
 from fhir_facade.values import PatientId
 
 A, B = PatientId("a"), PatientId("b")
@@ -140,3 +141,19 @@ def test_a_contained_patient_is_foreign() -> None:
 )
 def test_what_is_no_reference_to_a_patient_is_not_taken_for_one(resource: dict[str, Any]) -> None:
     assert patient_references(resource) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("resource", "expected"),
+    [
+        pytest.param(about("Observation", subject=patient("a"), performer=[patient("b")]), {A}, id="subject"),
+        pytest.param({"resourceType": "Patient", "id": "a", "name": [{"family": "A"}]}, {A}, id="a patient"),
+        pytest.param(about("Appointment", participant=[{"actor": patient("a")}]), {A}, id="below an element"),
+        pytest.param(about("Organization", name="a"), set(), id="shared"),
+        pytest.param(about("Unicorn", subject=patient("a")), set(), id="a type R4 does not have"),
+    ],
+)
+def test_the_owners_of_a_stored_resource_are_read_out_of_its_bytes(
+    resource: dict[str, Any], expected: set[Any]
+) -> None:
+    assert stored_owners(resource["resourceType"], msgspec.json.encode(resource)) == expected == owners(resource)
