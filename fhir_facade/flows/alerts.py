@@ -76,7 +76,7 @@ async def list_alerts(
         Interaction.SEARCH_TYPE, "Task", params=params, request_id=origin.request_id, address=origin.address
     )
     bundle = msgspec.json.decode((await dispatch(ports, principal, request)).body, type=_Bundle)
-    resources = [decimal_loads(entry.resource) for entry in bundle.entry]
+    resources = [decimal_loads(bytes(entry.resource)) for entry in bundle.entry]
     return Alerts(tuple(views(resources, may_act=may_act)), _next(bundle))
 
 

@@ -18,6 +18,7 @@ from fhir_facade.interactions.alerts.concerns import (
     Changed,
     Concern,
     Handled,
+    alert_key,
     concerns_of,
     handled_of,
 )
@@ -60,23 +61,26 @@ class Consequences:
 
 
 async def concerned(ports: Ports, changes: Sequence[Changed]) -> Concerned | None:
-    """None for almost every write; only a deletion makes this ask the store, for what is deleted."""
+    """None for almost every write; only a deletion, or the Task of an alert, makes this ask the store what it was."""
     if not changes:
         return None
-    known = await _with_deleted(ports, changes)
+    known = await _with_before(ports, changes)
     concerns, handled = concerns_of(known), handled_of(known)
     return Concerned(tuple(concerns), tuple(handled)) if concerns or handled else None
 
 
-async def _with_deleted(ports: Ports, changes: Sequence[Changed]) -> Sequence[Changed]:
-    refs = [each.ref for each in changes if each.after is None and each.before is None]
+async def _with_before(ports: Ports, changes: Sequence[Changed]) -> Sequence[Changed]:
+    refs = {each.ref for each in changes if each.before is None and _depends_on_before(each)}
     if not refs:
         return changes
-    stored = await currents(ports, refs)
-    return [
-        replace(each, before=parse(stored[each.ref].body)) if each.ref in stored and each.after is None else each
-        for each in changes
-    ]
+    before = {ref: parse(stored.body) for ref, stored in (await currents(ports, refs)).items()}
+    return [replace(each, before=before[each.ref]) if each.ref in before else each for each in changes]
+
+
+def _depends_on_before(change: Changed) -> bool:
+    if change.after is None:
+        return change.ref.type == "Observation"
+    return change.ref.type == "Task" and alert_key(change.after) is not None
 
 
 async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, own: frozenset[Ref]) -> Consequences:

@@ -391,6 +391,11 @@ async def test_closing_the_task_over_fhir_is_the_same(ward):
     await ward.put({**task, "status": "completed", "businessStatus": state})
 
     assert (await ward.states(), await ward.flags()) == (["resolved"], ["inactive"])
+    await ward.put({**task, "status": "completed", "businessStatus": state, "note": [{"text": "seen"}]})
+    events = await ward.facade.ports.state.read(
+        lambda tx: tx.find(Event, ("patient", "=", ward.patient), order=("id",))
+    )
+    assert [event.kind for event in events] == ["raised", "resolved"]
     await ward.post(ward.reading(141, 4))
     assert await ward.states() == ["resolved", "new"]
 

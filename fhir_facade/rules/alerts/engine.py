@@ -69,11 +69,11 @@ class Raise:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The open episode goes on, with more evidence."""
+    """The open episode goes on, with more evidence. `observed` is None when a newer value is known."""
 
     state: GuardState
     evidence: tuple[Reading, ...]
-    observed: Decimal
+    observed: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def _looking_back(rule: Rule, past: Sequence[_Point], state: GuardState, known: 
     episode, _ = _episode(rule, unknown, None)
     bad = [point for point in past if rule.violated_by(point.observed)]
     if state.open:
-        return Update(state, bad[-1].samples, bad[-1].observed) if bad else Nothing(state)
+        return Update(state, bad[-1].samples, None) if bad else Nothing(state)
     if episode is None:
         return Nothing(state)
     return _opened(state, episode, known if episode.ended is None else episode.ended.at)

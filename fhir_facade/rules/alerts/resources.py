@@ -188,13 +188,12 @@ def issue_updated(issue: Mapping[str, Any], update: Update, rule: Rule, language
     """The finding with more evidence and the newest value; the limit that fired stays."""
     known = {row["reference"] for row in issue["implicated"]}
     more = [row for row in _references(update.evidence) if row["reference"] not in known]
+    after = {**issue, "implicated": _bounded([*issue["implicated"], *more])}
+    if update.observed is None:
+        return after
     kept = [row for row in issue["extension"] if row["url"] != _OBSERVED]
-    return {
-        **issue,
-        "extension": [*kept, _observed(rule, update.observed)],
-        "implicated": _bounded([*issue["implicated"], *more]),
-        "detail": describe(rule, update.observed, language),
-    }
+    newest = {"extension": [*kept, _observed(rule, update.observed)]}
+    return {**after, **newest, "detail": describe(rule, update.observed, language)}
 
 
 def _bounded(implicated: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -133,6 +133,15 @@ def test_more_evidence_is_added_once_and_the_limit_that_fired_stays() -> None:
     assert issue["implicated"] == [{"reference": "Observation/o1"}]
 
 
+def test_a_late_reading_is_evidence_and_the_newest_value_stays() -> None:
+    late = evaluate(LOW, [reading("80", 7, "o0")], raised().state, NOW, NOW)
+    assert isinstance(late, Update)
+    issue = detected_issue(LOW, "p1", raised())
+    after = valid(issue_updated(issue, late, LOW))
+    assert [row["reference"] for row in after["implicated"]] == ["Observation/o1", "Observation/o0"]
+    assert (after["detail"], after["extension"]) == (issue["detail"], issue["extension"])
+
+
 def test_a_finding_that_goes_on_for_long_names_its_first_and_its_newest_readings() -> None:
     issue = detected_issue(LOW, "p1", raised())
     for number in range(2, 150):
