@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from fhir_facade.fhir.document import decimal_loads
+from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.flows.alerts import Alert, list_alerts
 from fhir_facade.flows.connect import ConnectionView, connections_of
 from fhir_facade.flows.people import staff_names
@@ -40,17 +41,20 @@ class Overview:
     staff: Mapping[str, str]
 
 
-async def overview(ports: Ports, principal: Principal, patient: str, *, zone: str, days: int) -> Overview:
+async def overview(
+    ports: Ports, principal: Principal, patient: str, *, zone: str, days: int, origin: Origin = UNKNOWN
+) -> Overview:
     """The last `days` days of a patient. NotFound when the patient is absent or not the principal's to see."""
-    found = await dispatch(ports, principal, FhirRequest(Interaction.READ, "Patient", patient))
+    request = FhirRequest(Interaction.READ, "Patient", patient, request_id=origin.request_id, address=origin.address)
+    found = await dispatch(ports, principal, request)
     connections = await connections_of(ports, principal, patient)
     own = next((each.zone for each in connections if each.zone is not None), zone)
     last = ports.clock.now().astimezone(zone_of(own)).date()
     first = last - timedelta(days=days - 1)
     readings, score, open_alerts = await asyncio.gather(
-        readings_of(ports, principal, patient, zone=zone_of(own), first=first),
-        latest_score(ports, principal, patient),
-        list_alerts(ports, principal, patient=patient),
+        readings_of(ports, principal, patient, zone=zone_of(own), first=first, origin=origin),
+        latest_score(ports, principal, patient, origin=origin),
+        list_alerts(ports, principal, patient=patient, origin=origin),
     )
     return Overview(
         patient=decimal_loads(found.body),
@@ -61,5 +65,5 @@ async def overview(ports: Ports, principal: Principal, patient: str, *, zone: st
         readings=readings,
         score=None if score is None else decimal_loads(score),
         alerts=open_alerts.alerts,
-        staff=await staff_names(ports, principal, [alert.owner for alert in open_alerts.alerts]),
+        staff=await staff_names(ports, principal, [alert.owner for alert in open_alerts.alerts], origin),
     )

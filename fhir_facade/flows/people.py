@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.interactions.circle import circle
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
@@ -28,7 +29,9 @@ async def patients_of(ports: Ports, practitioner: str) -> list[tuple[str, str]]:
     return sorted(found, key=lambda entry: entry[1].casefold())
 
 
-async def staff_names(ports: Ports, principal: Principal, references: Iterable[str | None]) -> Mapping[str, str]:
+async def staff_names(
+    ports: Ports, principal: Principal, references: Iterable[str | None], origin: Origin = UNKNOWN
+) -> Mapping[str, str]:
     """The names behind references such as `Practitioner/1`, found with one search; what is not there is left out."""
     ids = sorted(
         {text.removeprefix("Practitioner/") for text in references if text and text.startswith("Practitioner/")}
@@ -36,7 +39,14 @@ async def staff_names(ports: Ports, principal: Principal, references: Iterable[s
     if not ids:
         return {}
     params = (("_id", ",".join(ids[:AT_ONCE])), ("_count", str(AT_ONCE)))
-    response = await dispatch(ports, principal, FhirRequest(Interaction.SEARCH_TYPE, "Practitioner", params=params))
+    request = FhirRequest(
+        Interaction.SEARCH_TYPE,
+        "Practitioner",
+        params=params,
+        request_id=origin.request_id,
+        address=origin.address,
+    )
+    response = await dispatch(ports, principal, request)
     return {f"Practitioner/{each['id']}": display_name(each) for each in _resources(response.body)}
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from fhir_facade.fhir.document import decimal_loads
+from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.rules.observations import FINAL, Code, effective, has_code, own_day, quantity
@@ -90,14 +91,16 @@ class Series:
 
 
 async def readings_of(
-    ports: Ports, principal: Principal, patient: str, *, zone: tzinfo, first: date
+    ports: Ports, principal: Principal, patient: str, *, zone: tzinfo, first: date, origin: Origin = UNKNOWN
 ) -> Sequence[Series]:
     """One series per kind that has readings since the day `first`: one search per kind, at the same time."""
-    found = await asyncio.gather(*(_series(ports, principal, patient, kind, zone, first) for kind in kinds()))
+    found = await asyncio.gather(
+        *(_series(ports, principal, _asked(patient, kind, first, origin), kind, zone) for kind in kinds())
+    )
     return [series for series in found if series.readings]
 
 
-async def _series(ports: Ports, principal: Principal, patient: str, kind: Kind, zone: tzinfo, first: date) -> Series:
+def _asked(patient: str, kind: Kind, first: date, origin: Origin) -> FhirRequest:
     params = (
         ("patient", patient),
         ("code", kind.token),
@@ -105,7 +108,17 @@ async def _series(ports: Ports, principal: Principal, patient: str, kind: Kind, 
         ("_sort", "-date"),
         ("_count", str(MOST)),
     )
-    response = await dispatch(ports, principal, FhirRequest(Interaction.SEARCH_TYPE, "Observation", params=params))
+    return FhirRequest(
+        Interaction.SEARCH_TYPE,
+        "Observation",
+        params=params,
+        request_id=origin.request_id,
+        address=origin.address,
+    )
+
+
+async def _series(ports: Ports, principal: Principal, request: FhirRequest, kind: Kind, zone: tzinfo) -> Series:
+    response = await dispatch(ports, principal, request)
     bundle = decimal_loads(response.body)
     observations = [entry["resource"] for entry in bundle.get("entry", ())]
     more = any(link["relation"] == "next" for link in bundle.get("link", ()))

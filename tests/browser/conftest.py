@@ -36,6 +36,7 @@ FLAGS = [
 ]
 OXYGEN = "59408-5"
 GRAVE = {"serious", "critical"}
+PATIENCE_MS = 30_000
 MOST_TABS = 200
 FOCUSED = """() => {
   const element = document.activeElement;
@@ -214,7 +215,7 @@ class Visitors:
         context = self._chrome.new_context(viewport=window, color_scheme=scheme, **options)
         self._opened.append(context)
         visitor = Visitor(context.new_page(), self._url)
-        visitor.page.set_default_timeout(15_000)
+        visitor.page.set_default_timeout(PATIENCE_MS)
         visitor.page.on("console", lambda message: _note(visitor, message))
         visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
         return visitor

@@ -39,7 +39,7 @@ def wants_page(request: Request) -> bool:
     return html and not request.url.path.startswith(_FOR_PROGRAMS)
 
 
-def problem_page(request: Request, status: int, *, key: str | None = None, detail: str = "") -> Response:
+def problem_page(request: Request, status: int, detail: str = "", *, key: str | None = None) -> Response:
     """The page for a status; `key` names another text of the catalogue. `detail` is shown where it says more."""
     key = key or _KEYS.get(status, "defect")
     shown = "" if key in _SAID else detail

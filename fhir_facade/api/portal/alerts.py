@@ -90,5 +90,6 @@ def _amount(value: Decimal | None, alert: Alert, words: Wording) -> str:
 async def act(visit: Visit, form: Form) -> Response:
     """POST /alerts/{id}/{action}: with the version that was on the page: nobody overrules a faster colleague."""
     action = visit.part("action")
-    await act_on(visit.ports, visit.principal, visit.part("alert"), action, version=form.fields.get("version"))
+    alert, version = visit.part("alert"), form.fields.get("version")
+    await act_on(visit.ports, visit.principal, alert, action, version=version, origin=visit.origin)
     return visit.go(local_path(form.fields.get("next")), action)

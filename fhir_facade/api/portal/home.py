@@ -15,7 +15,7 @@ from fhir_facade.api.portal.alerts import lines
 from fhir_facade.api.portal.charts import chart_of
 from fhir_facade.api.portal.connections import connectable, vendor_origins, wearable
 from fhir_facade.api.portal.score_view import score_view
-from fhir_facade.api.portal.visit import Portal, Visit
+from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.api.portal.wording import Wording
 from fhir_facade.flows.alerts import MOST, list_alerts
 from fhir_facade.flows.overview import Overview, overview
@@ -30,7 +30,7 @@ async def start(portal: Portal, request: Request) -> Response:
     browser = await browser_of(portal.oauth, request)
     if browser.signed_in is None:
         return page(request, "portal/landing.html")
-    visit = Visit(portal, request, browser, browser.signed_in)
+    visit = enter(portal, request, browser, browser.signed_in)
     match browser.signed_in.account.role:
         case "patient":
             return await _own_record(visit)
@@ -55,7 +55,8 @@ async def _own_record(visit: Visit) -> Response:
 
 async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
     days = _days(visit)
-    found = await overview(visit.ports, visit.principal, wanted, zone=visit.signed_in.account.zone, days=days)
+    zone = visit.signed_in.account.zone
+    found = await overview(visit.ports, visit.principal, wanted, zone=zone, days=days, origin=visit.origin)
     return visit.show(
         "portal/patient.html",
         form_targets=vendor_origins(visit.ports) if own else (),
@@ -97,8 +98,8 @@ async def _worklist(visit: Visit) -> Response:
     """A practitioner's open alerts, and the patients with how many each has."""
     practitioner = visit.principal.practitioner
     patients = [] if practitioner is None else await patients_of(visit.ports, practitioner)
-    found = await list_alerts(visit.ports, visit.principal, limit=MOST)
-    staff = await staff_names(visit.ports, visit.principal, [alert.owner for alert in found.alerts])
+    found = await list_alerts(visit.ports, visit.principal, limit=MOST, origin=visit.origin)
+    staff = await staff_names(visit.ports, visit.principal, [alert.owner for alert in found.alerts], visit.origin)
     return visit.show(
         "portal/practitioner.html",
         alerts=lines(found.alerts, visit.words(), visit.language, staff, dict(patients)),

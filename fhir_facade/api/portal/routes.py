@@ -11,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fhir_facade.api.dependencies import record_refusal
 from fhir_facade.api.oauth.browser import Form, browser_of, local_path, posted
 from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
 from fhir_facade.api.pages.texts import LANGUAGES
 from fhir_facade.api.pages.troubles import problem_page
 from fhir_facade.api.portal import alerts, connections, home, scores
-from fhir_facade.api.portal.visit import Portal, Visit
-from fhir_facade.errors import FacadeError
+from fhir_facade.api.portal.visit import Portal, Visit, enter
+from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.flows.background import RunningSyncs
 
 Look = Callable[[Visit], Awaitable[Response]]
@@ -65,7 +66,16 @@ async def _guarded(handler: Handler, portal: Portal, request: Request) -> Respon
     try:
         return await handler(portal, request)
     except FacadeError as error:
-        return problem_page(request, error.status, detail=str(error))
+        return problem_page(request, *await _told(request, error))
+
+
+async def _told(request: Request, error: FacadeError) -> tuple[int, str]:
+    """Status and detail of an error; a refusal is in the audit before anybody is told."""
+    try:
+        await record_refusal(request, error)
+    except Unavailable as unrecorded:
+        error = unrecorded
+    return error.status, str(error)
 
 
 async def _look(handler: Look, portal: Portal, request: Request) -> Response:
@@ -73,7 +83,7 @@ async def _look(handler: Look, portal: Portal, request: Request) -> Response:
     browser = await browser_of(portal.oauth, request)
     if browser.signed_in is None:
         return see_other(f"/login?{urlencode({'next': request.url.path})}")
-    return await handler(Visit(portal, request, browser, browser.signed_in))
+    return await handler(enter(portal, request, browser, browser.signed_in))
 
 
 async def _act(handler: Act, portal: Portal, request: Request) -> Response:
@@ -84,4 +94,4 @@ async def _act(handler: Act, portal: Portal, request: Request) -> Response:
     form = await posted(request, browser)
     if form is None:
         return problem_page(request, 403, key="form")
-    return await handler(Visit(portal, request, browser, browser.signed_in), form)
+    return await handler(enter(portal, request, browser, browser.signed_in), form)

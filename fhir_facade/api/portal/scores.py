@@ -16,7 +16,7 @@ async def compute(visit: Visit, form: Form) -> Response:
     own = patient == visit.principal.patient
     back = "/" if own else f"/patients/{patient}"
     try:
-        await compute_score(visit.ports, visit.principal, patient)
+        await compute_score(visit.ports, visit.principal, patient, origin=visit.origin)
     except NotScorable as error:
         return visit.go(back, error.reason)
     return visit.go(back, "score")

@@ -13,11 +13,13 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_facade.api.dependencies import Caller, origin_of
 from fhir_facade.api.oauth.browser import Browser, remembered
 from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import page, reader_language, see_other
 from fhir_facade.api.pages.texts import Text, texts
 from fhir_facade.api.portal.wording import Wording
+from fhir_facade.flows.admission import Origin
 from fhir_facade.flows.background import RunningSyncs
 from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.sessions import SignedIn
@@ -65,6 +67,10 @@ class Visit:
         return principal_of_account(self.signed_in.account, expires_at=self.signed_in.session.expires_at)
 
     @property
+    def origin(self) -> Origin:
+        return origin_of(self.request)
+
+    @property
     def language(self) -> str:
         return reader_language(self.request)
 
@@ -95,3 +101,11 @@ class Visit:
     def go(self, path: str, done: str = "") -> Response:
         """303 to a page of ours, which then says what was done."""
         return see_other(f"{path}?{urlencode({'done': done})}" if done else path)
+
+
+def enter(portal: Portal, request: Request, browser: Browser, signed_in: SignedIn) -> Visit:
+    """The visit of somebody signed in, remembered with the request, so that a refusal can say whom it refused."""
+    visit = Visit(portal, request, browser, signed_in)
+    origin = visit.origin
+    request.state.caller = Caller(visit.principal, origin.request_id, origin.address, signed_in.session.hash)
+    return visit
