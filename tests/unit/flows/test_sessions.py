@@ -168,6 +168,14 @@ async def test_a_session_in_use_lives_half_a_day_and_no_longer(world):
     assert await load_session(world.ports, cookie) is None
 
 
+async def test_a_page_that_only_listens_does_not_keep_its_session_alive(world):
+    cookie = await attempt(world, password=PASSWORD)
+    for _ in range(2):
+        assert await principal_of_session(world.ports, cookie, touch=False) is not None
+        world.clock.move(minutes=30)
+    assert await principal_of_session(world.ports, cookie, touch=False) is None
+
+
 async def test_signing_out_ends_the_session_on_the_server(world):
     cookie = await attempt(world, password=PASSWORD)
     await end_session(world.ports, cookie, HERE)
