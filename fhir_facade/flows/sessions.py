@@ -152,12 +152,13 @@ def _admit(tx: StateTransaction, now: datetime, key: str, subjects: dict[str, Sl
     if blocked > now:
         seconds = int((blocked - now).total_seconds()) + 1
         raise TooManyRequests(f"Too many attempts. Try again in {seconds} seconds.", retry_after_s=seconds)
-    tx.apply(*(Put(_count(subject, slow, known.get(subject), now)) for subject, slow in subjects.items()))
+    tx.apply(*(Put(counted(subject, slow, known.get(subject), now)) for subject, slow in subjects.items()))
     rows = tx.find(Account, ("username_key", "=", key))
     return rows[0] if rows else None
 
 
-def _count(subject: str, slow: Slowdown, row: LoginThrottle | None, now: datetime) -> LoginThrottle:
+def counted(subject: str, slow: Slowdown, row: LoginThrottle | None, now: datetime) -> LoginThrottle:
+    """The row after one more attempt; what is older than `FORGET` counts no more."""
     failures = 1 if row is None or now - row.last_at > FORGET else row.failures + 1
     return LoginThrottle(subject=subject, failures=failures, last_at=now, blocked_until=now + slow.wait(failures))
 

@@ -11,6 +11,7 @@ from typing import Final
 from fhir_facade.flows.launch.assertion import claimed_client, claimed_key
 from fhir_facade.flows.launch.client_keys import ClientKeys, fetch_key_set, parse_key_set
 from fhir_facade.flows.launch.grants import BackendGrant, CodeGrant, RequiredChallenge, RotatingRefresh, SmartParameters
+from fhir_facade.flows.launch.guesses import guess, judge, too_early
 from fhir_facade.flows.launch.identity import SmartIdentity
 from fhir_facade.flows.launch.keys import current_signer
 from fhir_facade.flows.launch.request import (
@@ -75,11 +76,14 @@ async def _answer(
         return _refusal(str(error))
     if credential_count(parameters, header) > 1:
         return _refusal("Use one way of client authentication, not several.")
-    moment = await _gather(sign_in, parameters)
+    moment, subject = await _gather(sign_in, parameters), guess(parameters, header, caller)
 
     def work(tx: StateTransaction) -> Answer:
         server, request = build_server(tx, moment), LaunchRequest("POST", parameters, header)
-        answer = endpoint(server, request)
+        early = too_early(tx, subject, moment.now) if subject else None
+        answer = early or endpoint(server, request)
+        if subject and not early:
+            judge(tx, subject, answer, moment.now)
         tx.apply(Append(_audit(server, request, answer, caller)))
         return answer
 

@@ -144,7 +144,8 @@ class LaunchServer(AuthorizationServer):
         location = dict(headers).get("Location")
         if location is not None:
             return Answer(303, "", NO_STORE, add_params_to_uri(location, [("iss", self.moment.issuer.base)]))
-        kept = tuple((name, value) for name, value in headers if name == "WWW-Authenticate")
+        challenge = ("WWW-Authenticate", f'Basic realm="{self.moment.issuer.base}"')
+        kept = tuple(challenge for name, _ in headers if name == challenge[0])
         return Answer(status, dict(body), NO_STORE + kept)
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
