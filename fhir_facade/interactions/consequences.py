@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from zlib import crc32
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Ask, decide
@@ -35,6 +36,9 @@ __all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concern
 ENGINE: Final = Principal("engine", name="alert-engine")
 """Who writes alerts."""
 
+LOCKS: Final = 1024
+"""Patients share so many locks: PostgreSQL has room for some thousands, and an import may be about more people."""
+
 
 @dataclass(frozen=True, slots=True)
 class Concerned:
@@ -47,7 +51,7 @@ class Concerned:
     @property
     def locks(self) -> tuple[str, ...]:
         patients = {each.patient for each in self.concerns} | {each.patient for each in self.handled}
-        return tuple(f"alerts|{patient}" for patient in sorted(patients))
+        return tuple({f"alerts|{crc32(patient.encode()) % LOCKS}" for patient in patients})
 
 
 @dataclass(frozen=True, slots=True)
