@@ -87,8 +87,14 @@ async def _by_vitals(ward, _folder):
     assert answer.status_code == 201, answer.text
 
 
+async def _by_the_patient_with_an_app(ward, _folder):
+    answer = await (await ward.person()).post("/fhir/Observation", json=ward.reading(140))
+    assert answer.status_code == 201, answer.text
+
+
 WAYS = [
     _by_post, _by_put, _by_patch, _by_batch, _by_transaction, _by_ndjson, _by_imported_bundle, _by_vitals,
+    _by_the_patient_with_an_app,
 ]  # fmt: skip
 
 
