@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from fhir_facade.rows.audit import AuditLine
 from tests.attacks.conftest import Ward, entry, observation, transaction
 
@@ -62,3 +66,31 @@ async def test_a_read_that_fails_inside_a_transaction_does_not_hide_that_the_res
     statuses = [entry["response"]["status"] for entry in answer.json()["entry"]]
     assert statuses == ["201 Created", "404 Not Found", "400 Bad Request"]
     assert (await ward.anna.get("/fhir/Observation?code:text=written&_summary=count")).json()["total"] == 1
+
+
+@pytest.mark.parametrize("spelt", ["Observation?code=secret", "Observation\\u003fcode=secret"])
+async def test_a_conditional_reference_is_never_left_for_the_store_to_resolve(ward: Ward, spelt: str) -> None:
+    body = json.dumps(observation("anna", id="own", derivedFrom=[{"reference": "…"}]), ensure_ascii=False)
+    changed = body.replace("…", spelt)
+    operation = '[{"op":"add","path":"/derivedFrom","value":[{"reference":"…"}]}]'.replace("…", spelt)
+
+    answers = [
+        await ward.anna.post("/fhir/Observation", content=changed.encode()),
+        await ward.anna.put("/fhir/Observation/own", content=changed.encode()),
+        await ward.anna.patch("/fhir/Observation/own", content=operation.encode(), headers=JSON_PATCH),
+        await ward.service.post("/fhir/Observation", content=changed.encode()),
+    ]
+
+    assert [answer.status_code for answer in answers] == [400] * 4
+    assert all("send it in a transaction" in answer.text for answer in answers)
+
+
+async def test_a_conditional_reference_in_a_transaction_does_not_find_foreign_records(ward: Ward) -> None:
+    named = [{"system": "urn:example", "value": "secret"}]
+    await ward.put(observation("bert", id="named", identifier=named))
+    refers = observation("anna", derivedFrom=[{"reference": "Observation?identifier=urn:example|secret"}])
+
+    answer = await ward.anna.post("/fhir", json=transaction(entry("POST", "Observation", refers)))
+
+    assert answer.status_code == 404
+    assert "nothing matches the reference" in answer.text
