@@ -11,10 +11,10 @@ from fhir_facade.errors import FacadeError
 
 def main() -> None:
     """Run the command. What a person can mend is said in a sentence; the exit code is then 1."""
-    from fhir_facade.cli.root import app
+    from fhir_facade.cli.root import command_line
 
     try:
-        app()
+        command_line(next(iter(sys.argv[1:]), ""))()
     except FacadeError as error:
         sys.exit(f"fhir-facade: {error}")
     except ValidationError as error:

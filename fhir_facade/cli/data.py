@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fhir_facade.app import open_ports
 from fhir_facade.cli.session import CONSOLE
 from fhir_facade.flows.load import Loaded, load_files
+from fhir_facade.opening import open_ports
 from fhir_facade.settings import Settings
 
 SHOWN = 20

@@ -19,7 +19,6 @@ from typing import Annotated, Final
 import httpx
 import typer
 
-from fhir_facade.app import open_ports
 from fhir_facade.demo.checks import NotAsPromised, answer, expect
 from fhir_facade.demo.programs import Program, facade_address, port_or_any, program, simulator_address
 from fhir_facade.demo.smart_app import Person, SmartApp
@@ -30,6 +29,7 @@ from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.flows.launch.tokens import mint_token
 from fhir_facade.flows.load import load_files
+from fhir_facade.opening import open_ports
 from fhir_facade.settings import Settings, environment_with
 
 PATIENT_ID, DOCTOR_ID, CLIENT_ID = "demo-patient", "demo-doctor", "demo-app"

@@ -1,26 +1,55 @@
-"""The command and its groups; each command is a function of one file."""
+"""The command and its groups; each command is a function of one module, which is loaded when it is asked for."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any, Final
+
 import typer
 
-from fhir_facade.cli import archive, clients, data, demo, keys, serve, settings, simulator, tokens, users
+HELP: Final = "A FHIR R4 facade server with SMART on FHIR sign-in, wearable sync, health scores and alerts."
+COMMANDS: Final = {
+    "serve": ("serve", "serve"),
+    "demo": ("demo", "demo"),
+    "token": ("tokens", "token"),
+    "import": ("data", "import_files"),
+    "backup": ("archive", "backup_command"),
+    "restore": ("archive", "restore_command"),
+    "settings": ("settings", "show"),
+    "simulator": ("simulator", "simulator"),
+}
+"""Name: module of this room, function."""
+GROUPS: Final = {
+    "user": ("users", "Accounts that can sign in."),
+    "client": ("clients", "Apps that may ask for access."),
+    "keys": ("keys", "Keys that seal vendor tokens, page links and signing keys."),
+}
+"""Name: module of this room, whose `app` holds the commands; sentence."""
 
-app = typer.Typer(
-    name="fhir-facade",
-    help="A FHIR R4 facade server with SMART on FHIR sign-in, wearable sync, health scores and alerts.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("serve")(serve.serve)
-app.command("demo")(demo.demo)
-app.command("token")(tokens.token)
-app.command("import")(data.import_files)
-app.command("backup")(archive.backup_command)
-app.command("restore")(archive.restore_command)
-app.command("settings")(settings.show)
-app.command("simulator")(simulator.simulator)
-app.add_typer(users.app, name="user", help="Accounts that can sign in.")
-app.add_typer(clients.app, name="client", help="Apps that may ask for access.")
-app.add_typer(keys.app, name="keys", help="Keys that seal vendor tokens, page links and signing keys.")
+
+def command_line(word: str = "") -> typer.Typer:
+    """All commands; only the one that `word` names, when it names one: `token` need not load the web server."""
+    app = typer.Typer(
+        name="fhir-facade",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        callback=_group,
+    )
+    only = {word} if word in COMMANDS or word in GROUPS else COMMANDS.keys() | GROUPS.keys()
+    for name, (module, function) in COMMANDS.items():
+        if name in only:
+            app.command(name)(_of(module, function))
+    for name, (module, sentence) in GROUPS.items():
+        if name in only:
+            app.add_typer(_of(module, "app"), name=name, help=sentence)
+    return app
+
+
+def _group() -> None:
+    """Makes typer keep the name of a command that is alone."""
+
+
+def _of(module: str, name: str) -> Any:
+    return getattr(import_module(f"fhir_facade.cli.{module}"), name)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from fhir_facade.app import open_ports
+from fhir_facade.opening import open_ports
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 

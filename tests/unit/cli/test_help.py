@@ -4,8 +4,9 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from fhir_facade.cli.root import app
+from fhir_facade.cli.root import command_line
 
+APP = command_line()
 CONTRACT = {
     "serve", "demo", "token", "import", "backup", "restore", "settings", "simulator",
     "user add", "user list", "user disable", "client add", "client list", "client disable", "keys new", "keys rotate",
@@ -13,7 +14,7 @@ CONTRACT = {
 
 
 def commands(group=None, words=()):
-    group = group or typer.main.get_command(app)
+    group = group or typer.main.get_command(APP)
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*words, name))
@@ -30,7 +31,7 @@ def test_the_commands_of_the_contract_are_there():
 
 @pytest.mark.parametrize("words", sorted(COMMANDS))
 def test_help_explains_the_command(words):
-    told = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "200"})
+    told = CliRunner().invoke(APP, [*words.split(), "--help"], env={"COLUMNS": "200"})
 
     assert told.exit_code == 0
     assert COMMANDS[words].help.splitlines()[0] in told.output
@@ -46,7 +47,7 @@ def test_every_option_has_a_sentence(words):
 
 
 def test_without_a_command_the_help_is_shown():
-    told = CliRunner().invoke(app, [])
+    told = CliRunner().invoke(APP, [])
 
     assert "serve" in told.output
     assert told.exit_code != 0
