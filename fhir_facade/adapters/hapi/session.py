@@ -107,6 +107,10 @@ class HapiSession:
             timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
         )
 
+    @property
+    def base(self) -> str:
+        return self._base
+
     async def send(
         self,
         method: Literal["GET", "POST", "PUT", "DELETE"],
