@@ -103,8 +103,8 @@ def _digits(step: Decimal) -> int:
 def chart_of(series: Series, words: Wording, first: date, last: date) -> Chart:
     """The chart of a series from the day `first` to the day `last`; readings outside are in the table only."""
     kind, newest = series.kind, series.readings[-1]
-    inside = [reading for reading in series.readings if first <= reading.day <= last] or [newest]
-    scale = scale_of(_all_values(inside), from_zero=kind.shape == "bars", digits=kind.digits)
+    inside = [reading for reading in series.readings if first <= reading.day <= last]
+    scale = scale_of(_all_values(inside or [newest]), from_zero=kind.shape == "bars", digits=kind.digits)
     lines = kind.shape == "line"
     return Chart(
         id=kind.id,
@@ -112,7 +112,7 @@ def chart_of(series: Series, words: Wording, first: date, last: date) -> Chart:
         unit=words.t(f"unit.{kind.id}"),
         latest=value_text(kind, newest, words),
         latest_when=_when(newest, words),
-        summary=_summary(kind, inside, words),
+        summary=_summary(kind, inside or [newest], words),
         ticks=tuple(words.number(tick, scale.digits) for tick in scale.ticks),
         days=tuple(words.date(day) for day in (first, first + (last - first) / 2, last)),
         bars=() if lines else tuple(_bars(kind, inside, scale, words, first, last)),

@@ -90,4 +90,6 @@ def _part(component: Mapping[str, Any], names: Mapping[str, str]) -> Part:
 
 
 def _level(points: Decimal) -> str:
-    return next(category.code for category in le8().categories if points >= category.lower)
+    """The category its points would be; the lowest for what no score says."""
+    categories = le8().categories
+    return next((category.code for category in categories if points >= category.lower), categories[-1].code)

@@ -90,6 +90,12 @@ def test_readings_before_the_period_are_in_the_table_only():
     assert shown.summary == "one reading: 80.0 kg"
 
 
+def test_a_reading_of_tomorrow_is_not_drawn_beside_the_chart():
+    shown = chart("weight", reading(-1, 80))
+    assert shown.dots == ()
+    assert shown.latest == "80.0"
+
+
 def test_it_says_in_words_what_it_shows_and_what_it_leaves_out():
     shown = chart("steps", reading(1, 6000), reading(0, 8001), more=True)
     assert shown.summary == "6,000 to 8,001 per day, on average 7,001, from 2 readings"
