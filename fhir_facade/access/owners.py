@@ -77,14 +77,12 @@ def _type_of(resource: JsonObject) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _at(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
+def _at(node: Any, path: tuple[str, ...]) -> list[Any]:
     if isinstance(node, list):
-        for item in node:
-            yield from _at(item, path)
-    elif not path:
-        yield node
-    elif isinstance(node, dict) and path[0] in node:
-        yield from _at(node[path[0]], path[1:])
+        return [found for item in node for found in _at(item, path)]
+    if not path:
+        return [node]
+    return _at(node[path[0]], path[1:]) if isinstance(node, dict) and path[0] in node else []
 
 
 def _walk(node: Any, *, top: bool = False) -> Iterator[PatientReference]:
@@ -109,19 +107,20 @@ def _patient_of(node: Any) -> PatientReference | None:
     text = node.get("reference")
     said = node.get("type")
     if isinstance(text, str):
-        return _named(text, said)
+        return _named(text, said if isinstance(said, str) else None)
     return Foreign("identifier-only Patient") if said == "Patient" and "identifier" in node else None
 
 
-def _named(text: str, said: Any) -> PatientReference | None:
+@lru_cache(maxsize=16384)
+def _named(text: str, said: str | None) -> PatientReference | None:
     local = _LOCAL.fullmatch(text)
     if local is not None:
         return PatientId(local["id"]) if local["type"] == "Patient" else _contradiction(said)
     if text.startswith("#"):
         return _contradiction(said)
-    unknown = text.startswith("urn:") and not isinstance(said, str)
+    unknown = text.startswith("urn:") and said is None
     return Foreign(text) if unknown or said == "Patient" or _PATIENT_INSIDE.search(text) else None
 
 
-def _contradiction(said: Any) -> PatientReference | None:
+def _contradiction(said: str | None) -> PatientReference | None:
     return Foreign("reference that only says to be a Patient") if said == "Patient" else None

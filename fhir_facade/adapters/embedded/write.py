@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, INSERTS
@@ -14,8 +14,15 @@ from fhir_facade.errors import Conflict, DanglingReference, PreconditionFailed
 from fhir_facade.fhir.document import equal_values, splice
 from fhir_facade.values import Absent, ExpectVersion, Ref, StoredResource, Write
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 IndexRows = Mapping[str, Sequence[tuple[Any, ...]]]
 Rows = dict[str, list[tuple[Any, ...]]]
+
+IDS_AT_ONCE = 64
+_INSERT_RESOURCE = (
+    "INSERT INTO fhir_resource (pk, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +54,57 @@ def apply_writes(
     refs = [item.write.ref for item in prepared]
     if len(set(refs)) != len(refs):
         raise Conflict("a resource may appear only once in a transaction")
-    current = {item.write.ref: _current(connection, item.write.ref) for item in prepared}
+    current = _currents(connection, refs)
     for item in prepared:
-        _check_precondition(item.write, current[item.write.ref])
-    rows: Rows = {}
-    stored = [_apply(connection, item, current[item.write.ref], now_ms, rows) for item in prepared]
-    insert_index(connection, rows)
+        _check_precondition(item.write, current.get(item.write.ref))
+    fresh = _Fresh(connection)
+    stored = [_apply(connection, item, current.get(item.write.ref), now_ms, fresh) for item in prepared]
+    insert_rows(connection, _INSERT_RESOURCE, fresh.resources)
+    insert_index(connection, fresh.rows)
     if integrity:
         _check_integrity(connection, prepared, stored)
     return stored
 
 
-def _current(connection: sqlite3.Connection, ref: Ref) -> _Current | None:
-    row = connection.execute(
-        "SELECT pk, version, updated, deleted, body FROM fhir_resource WHERE type = ? AND id = ?", (ref.type, ref.id)
-    ).fetchone()
-    return None if row is None else _Current(row[0], row[1], row[2], bool(row[3]), row[4])
+class _Fresh:
+    """New rows of one call, inserted together: a statement per row would cost more than the row."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._last = 0
+        self.resources: list[tuple[Any, ...]] = []
+        self.rows: Rows = {}
+
+    def pk(self) -> int:
+        """The next number of a resource, as SQLite would give it."""
+        if not self._last:
+            self._last = self._connection.execute("SELECT coalesce(max(pk), 0) FROM fhir_resource").fetchone()[0]
+        self._last += 1
+        return self._last
+
+
+def _currents(connection: sqlite3.Connection, refs: Sequence[Ref]) -> dict[Ref, _Current]:
+    """What is stored now, tombstones included."""
+    ids: dict[str, list[str]] = {}
+    for ref in refs:
+        ids.setdefault(ref.type, []).append(ref.id)
+    return {
+        Ref(type_, id_): _Current(pk, version, updated, bool(deleted), body)
+        for type_, wanted in ids.items()
+        for id_, pk, version, updated, deleted, body in _found(
+            connection, "id, pk, version, updated, deleted, body", type_, wanted
+        )
+    }
+
+
+def _found(connection: sqlite3.Connection, columns: str, type: str, ids: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Rows of these ids. The last id is repeated up to the next power of two, so that few statements are prepared."""
+    for at in range(0, len(ids), IDS_AT_ONCE):
+        chunk = ids[at : at + IDS_AT_ONCE]
+        size = 1 << (len(chunk) - 1).bit_length()
+        marks = ", ".join("?" * size)
+        statement = f"SELECT {columns} FROM fhir_resource WHERE type = ? AND id IN ({marks})"
+        yield from connection.execute(statement, (type, *chunk, *chunk[-1:] * (size - len(chunk))))
 
 
 def _check_precondition(write: Write, current: _Current | None) -> None:
@@ -78,15 +120,15 @@ def _check_precondition(write: Write, current: _Current | None) -> None:
 
 
 def _apply(
-    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, rows: Rows
+    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, fresh: _Fresh
 ) -> StoredResource:
     if item.write.kind == "delete":
         return _delete(connection, item.write.ref, current, now_ms)
-    return _put(connection, item, current, now_ms, rows)
+    return _put(connection, item, current, now_ms, fresh)
 
 
 def _put(
-    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, rows: Rows
+    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, fresh: _Fresh
 ) -> StoredResource:
     ref = item.write.ref
     if current is not None and not current.deleted and equal_values(item.write.body, current.body):
@@ -95,11 +137,8 @@ def _put(
     updated = now_ms if current is None else max(now_ms, current.updated + 1)
     body = splice(item.write.body, id=ref.id, version=str(version), last_updated=instant(updated))
     if current is None:
-        pk = connection.execute(
-            "INSERT INTO fhir_resource (type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, 0, ?)",
-            (ref.type, ref.id, version, updated, body),
-        ).lastrowid
-        assert pk is not None
+        pk = fresh.pk()
+        fresh.resources.append((pk, ref.type, ref.id, version, updated, 0, body))
     else:
         pk = current.pk
         _archive(connection, pk)
@@ -109,7 +148,7 @@ def _put(
             "UPDATE fhir_resource SET version = ?, updated = ?, deleted = 0, body = ? WHERE pk = ?",
             (version, updated, body, pk),
         )
-    add_index(rows, item.rows, ref.id, pk)
+    add_index(fresh.rows, item.rows, ref.id, pk)
     change = "created" if current is None or current.deleted else "updated"
     return stored_resource(ref.type, ref.id, version, updated, body, change=change)
 
@@ -160,23 +199,25 @@ def _check_integrity(
     connection: sqlite3.Connection, prepared: Sequence[Prepared], stored: Sequence[StoredResource]
 ) -> None:
     """After the writes, so that resources of one transaction may refer to each other in any order."""
+    live = _live(connection, {target for item in prepared for target in item.targets})
     for item in prepared:
-        for target in sorted(item.targets):
-            if not _is_live(connection, target):
-                raise DanglingReference(
-                    f"{item.write.ref} refers to {target}, which is not there: create it first or correct the reference"
-                )
+        if absent := sorted(item.targets - live):
+            raise DanglingReference(
+                f"{item.write.ref} refers to {absent[0]}, which is not there: create it first or correct the reference"
+            )
     for resource in stored:
         if resource.change == "deleted":
             _refuse_referenced(connection, resource.ref)
 
 
-def _is_live(connection: sqlite3.Connection, target: str) -> bool:
-    type_, _, id_ = target.partition("/")
-    row = connection.execute(
-        "SELECT 1 FROM fhir_resource WHERE type = ? AND id = ? AND deleted = 0", (type_, id_)
-    ).fetchone()
-    return row is not None
+def _live(connection: sqlite3.Connection, targets: Iterable[str]) -> frozenset[str]:
+    """Those of `Type/id` that are there and not deleted."""
+    ids: dict[str, list[str]] = {}
+    for target in targets:
+        type_, _, id_ = target.partition("/")
+        ids.setdefault(type_, []).append(id_)
+    rows = ((type_, row) for type_, wanted in ids.items() for row in _found(connection, "id, deleted", type_, wanted))
+    return frozenset(f"{type_}/{id_}" for type_, (id_, deleted) in rows if not deleted)
 
 
 def _refuse_referenced(connection: sqlite3.Connection, ref: Ref) -> None:
@@ -190,7 +231,7 @@ def _refuse_referenced(connection: sqlite3.Connection, ref: Ref) -> None:
 
 def instant(milliseconds: int) -> datetime:
     """Milliseconds since 1970 as an aware UTC datetime."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def stored_resource(
