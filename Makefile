@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock test check hapi demo bench
+.PHONY: help install lock test coverage check hapi demo bench
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,8 +26,17 @@ $(STAMP): pyproject.toml requirements.lock
 demo: install ## the main job in front of your eyes, then it serves on; ONCE=1 ends after the last step
 	@$(BIN)/fhir-facade demo $(if $(ONCE),--once)
 
-test: install check ## all checks and tests; says what it left out
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+# The rooms that decide; each of their branches is walked by their own tests.
+DECIDING  := access rules fhir mappers
+DECIDED   := $(addprefix tests/unit/,$(DECIDING) profiles terminology)
+MEASURED  := --cov=fhir_facade/access --cov=fhir_facade/rules --cov=fhir_facade/fhir --cov=mappers
+PYTEST    := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test: install check coverage ## all checks and tests; says what it left out
+	$(PYTEST) $(addprefix --ignore=,$(DECIDED))
+
+coverage: install ## the tests of the rooms that decide; every branch of them or it fails
+	$(PYTEST) $(DECIDED) $(MEASURED) --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered
 
 check: install ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -108,7 +108,11 @@ def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]
 def route_url(method: str, url: str, *, base_url: str) -> tuple[Route, tuple[tuple[str, str], ...]]:
     """The route and the parameters of a bundle entry's url: relative, or absolute below our base. BadRequest for a
     url of another server."""
-    parts = urlsplit(relative_to(base_url, url))
+    foreign = BadRequest(f"'{url}' is not an address of this server: use one relative to its base")
+    try:
+        parts = urlsplit(relative_to(base_url, url))
+    except ValueError as error:  # brackets that hold no IPv6 address
+        raise foreign from error
     if parts.scheme or parts.netloc:
-        raise BadRequest(f"'{url}' is not an address of this server: use one relative to its base")
+        raise foreign
     return route(method, unquote(parts.path)), tuple(parse_qsl(parts.query, keep_blank_values=True))

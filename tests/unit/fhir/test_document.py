@@ -19,6 +19,7 @@ from fhir_facade.fhir.document import (
     known_types,
     members_of,
     parse,
+    parse_stored,
     splice,
     strip_members,
 )
@@ -237,6 +238,10 @@ def test_a_document_equals_itself_after_a_splice(resource: dict) -> None:
     body = json.dumps({"resourceType": "Basic", **resource}, ensure_ascii=False).encode()
 
     assert equal_values(body, spliced(body))
+
+
+def test_what_a_store_gives_back_is_read_without_being_checked_again() -> None:
+    assert parse_stored(b'{"resourceType":"Heart","a":1,"a":2}') == {"resourceType": "Heart", "a": 2}
 
 
 # --- decimals ----------------------------------------------------------------------------------------------------

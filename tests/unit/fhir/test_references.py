@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_facade.fhir.references import Reference, parse_reference, references_in, relative_to
+from fhir_facade.fhir.references import Reference, parse_reference, reference_texts, references_in, relative_to
 
 BASE = "https://facade.example/fhir"
 
@@ -87,3 +87,15 @@ def test_paths_start_where_the_caller_says():
     assert list(references_in({"a": [{"reference": "A/1"}]})) == [("a[0].reference", "A/1")]
     assert list(references_in([{"reference": "A/1"}])) == [("[0].reference", "A/1")]
     assert list(references_in("Patient/1")) == []
+
+
+def test_references_are_found_quickly_without_their_places():
+    resource = {
+        "resourceType": "Observation",
+        "contained": [{"resourceType": "Patient", "managingOrganization": {"reference": "Organization/o"}}],
+        "performer": [{"display": "nobody"}, {"reference": "Practitioner/2"}],
+        "note": [{"reference": 3}, "text"],
+    }
+
+    assert sorted(reference_texts(resource)) == sorted(text for _, text in references_in(resource))
+    assert reference_texts({}) == []
