@@ -5,7 +5,7 @@ from __future__ import annotations
 from fhir_facade.errors import Gone, NotFound
 from fhir_facade.fhir.bundle import history_bundle
 from fhir_facade.fhir.document import parse
-from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.pages import Asked, history_query, open_page, page_links
 from fhir_facade.values import FhirResponse, Page, StoredResource
@@ -24,7 +24,8 @@ async def history(call: Call) -> FhirResponse:
     if not call.sees_all:
         await _refuse_foreign(call, absent)
     versions = [version for version in page.entries if _may_leave(call, version)]
-    await record_lines(call.ports, [audit_line(call.ports, call.principal, request)])
+    patient = patient_of_stored(version for version in versions if not version.deleted)
+    await record_lines(call.ports, [audit_line(call.ports, call.principal, request, patient=patient)])
     return FhirResponse(200, _bundle(call, asked, page, versions))
 
 

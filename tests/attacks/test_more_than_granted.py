@@ -94,3 +94,10 @@ async def test_a_conditional_reference_in_a_transaction_does_not_find_foreign_re
 
     assert answer.status_code == 404
     assert "nothing matches the reference" in answer.text
+
+
+async def test_reading_all_versions_is_in_the_audit_of_the_patient(ward: Ward) -> None:
+    await ward.doctor.get("/fhir/Observation/own/_history")
+
+    lines = await ward.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "history-instance")))
+    assert [(line.patient, line.outcome) for line in lines] == [("anna", "success")]
