@@ -210,7 +210,7 @@ class Visitors:
         self._opened: list[BrowserContext] = []
 
     def __call__(self, *, width: int = 1280, height: int = 900, scheme: Any = "light", **options: Any) -> Visitor:
-        options.setdefault("locale", "en-GB")
+        options = {"locale": "en-GB", "reduced_motion": "reduce"} | options
         window: Any = {"width": width, "height": height}
         context = self._chrome.new_context(viewport=window, color_scheme=scheme, **options)
         self._opened.append(context)
