@@ -24,6 +24,7 @@ _LITERAL = re.compile(
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<query>.+)", re.ASCII | re.DOTALL)
 
 _CONTAINERS = (dict, list)
+_WRITTEN = re.compile(rb'"reference"\s*:\s*"([^"]*)"')
 _Trail = tuple["_Trail | None", str | int]
 
 ReferenceKind = Literal["relative", "absolute", "urn", "contained", "conditional", "canonical", "unknown"]
@@ -77,8 +78,14 @@ def relative_to(base_url: str, text: str) -> str:
     return text[len(base) :] if text.startswith(base) and len(text) > len(base) else text
 
 
-def reference_texts(resource: Any) -> list[str]:
-    """What `references_in` finds, in no order and without the paths: several times as fast."""
+def reference_texts(resource: Any, body: bytes = b"") -> list[str]:
+    """What `references_in` finds, in no order and without the paths: several times as fast.
+
+    `body` is the same resource as it was written. Where nothing in it is escaped, a quoted name before a colon is a
+    member and nothing else, so that the bytes tell without a walk.
+    """
+    if body and b"\\" not in body:
+        return [text.decode() for text in _WRITTEN.findall(body)]
     found: list[str] = []
     stack = [resource]
     while stack:

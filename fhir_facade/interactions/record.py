@@ -57,7 +57,7 @@ def draft_resource(call: Call, body: bytes, type: str) -> tuple[bytes, JsonObjec
         raise BadRequest(f"the body is a {resource['resourceType']}, the address says {type}: make them agree")
     base = call.ports.deployment.fhir_url
     if base.encode() in body:
-        own = {text: relative_to(base, text) for text in reference_texts(resource) if text.startswith(base)}
+        own = {text: relative_to(base, text) for text in reference_texts(resource, body) if text.startswith(base)}
         body = with_references(body, own)
         resource = parse(body)
     return body, resource

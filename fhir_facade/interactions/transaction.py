@@ -140,7 +140,7 @@ async def _draft(item: _Planned, known: Mapping[str, str], conditional: dict[str
     body, resource = draft_resource(item.call, raw, ref.type)
     if request.interaction is not Interaction.CREATE:
         check_id(ref, resource)
-    replace = await _references(item, resource, known, conditional)
+    replace = await _references(item, body, resource, known, conditional)
     if replace:
         body = with_references(body, replace)
         resource = parse(body)
@@ -169,10 +169,10 @@ async def _current(item: _Planned, ref: Ref) -> StoredResource | None:
 
 
 async def _references(
-    item: _Planned, resource: JsonObject, known: Mapping[str, str], conditional: dict[str, str]
+    item: _Planned, body: bytes, resource: JsonObject, known: Mapping[str, str], conditional: dict[str, str]
 ) -> dict[str, str]:
     replace: dict[str, str] = {}
-    for text in reference_texts(resource):
+    for text in reference_texts(resource, body):
         if text in known:
             replace[text] = known[text]
         elif text.startswith("urn:"):

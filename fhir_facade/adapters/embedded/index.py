@@ -40,7 +40,7 @@ class Indexed:
     targets: frozenset[str] = field(default_factory=frozenset)
 
 
-def index_values(resource: JsonObject) -> Indexed:
+def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
     """Everything that can be computed before the writer is asked. Id and time of writing are columns, not rows."""
     document = dict(resource)
     values = extract(document, canonical=in_canonical_units, texts=False)
@@ -52,7 +52,7 @@ def index_values(resource: JsonObject) -> Indexed:
     systems.update([quantity.system or NO_SYSTEM for quantity in values.quantities])
     for row in values.composites:
         systems.update([part.system or NO_SYSTEM for part in row.parts if isinstance(part, _WITH_SYSTEM)])
-    return Indexed(values, frozenset(systems), local_targets(document))
+    return Indexed(values, frozenset(systems), local_targets(document, body))
 
 
 def _add_canonical(values: IndexRows) -> None:
@@ -148,7 +148,7 @@ def _subject_codes(catalogue: Catalogue, values: IndexRows) -> Iterable[tuple[An
             yield subject, code, catalogue.system(system), low, high
 
 
-def local_targets(resource: JsonObject) -> frozenset[str]:
+def local_targets(resource: JsonObject, body: bytes = b"") -> frozenset[str]:
     """`Type/id` of every literal relative reference at any depth."""
-    found = (_LOCAL.fullmatch(text) for text in reference_texts(resource))
+    found = (_LOCAL.fullmatch(text) for text in reference_texts(resource, body))
     return frozenset(match[1] for match in found if match is not None)

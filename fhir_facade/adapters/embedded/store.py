@@ -128,7 +128,7 @@ class EmbeddedStore:
 
 
 def _indexed(write: Write) -> Indexed:
-    return Indexed() if write.kind == "delete" else index_values(write.resource)
+    return Indexed() if write.kind == "delete" else index_values(write.resource, write.body)
 
 
 class EmbeddedUnit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +101,17 @@ def test_references_are_found_quickly_without_their_places():
 
     assert sorted(reference_texts(resource)) == sorted(text for _, text in references_in(resource))
     assert reference_texts({}) == []
+
+
+_names = st.sampled_from(["reference", "text", 'a"reference', "reference\\", "subject"])
+_documents = st.recursive(
+    st.one_of(st.none(), st.integers(), st.sampled_from(["Patient/1", "reference", '"reference":"x"', "é\\", ""])),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_names, inner, max_size=3)),
+)
+
+
+@given(st.dictionaries(_names, _documents, max_size=3), st.booleans())
+def test_the_bytes_of_a_resource_tell_the_same_references_as_a_walk_through_it(resource, pretty):
+    body = json.dumps(resource, indent=2 if pretty else None, ensure_ascii=False).encode()
+
+    assert sorted(reference_texts(resource, body)) == sorted(text for _, text in references_in(resource))
