@@ -97,11 +97,7 @@ def hapi_url(hapi_server: HapiServer) -> str:
 @pytest.fixture
 def empty_hapi_url(hapi_url: str) -> str:
     """HAPI without any resource."""
-    asked = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
-    headers = {"Content-Type": "application/fhir+json"}
-    request = urllib.request.Request(f"{hapi_url}/$expunge", json.dumps(asked).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.status == 200
+    empty_hapi(hapi_url)
     return hapi_url
 
 
@@ -112,6 +108,14 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     psql(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
     yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
     psql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def empty_hapi(url: str) -> None:
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
+    headers = {"Content-Type": "application/fhir+json"}
+    request = urllib.request.Request(f"{url}/$expunge", json.dumps(asked).encode(), headers)
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        assert answer.status == 200
 
 
 def leave_out(reason: str) -> NoReturn:

@@ -83,13 +83,7 @@ class World:
     async def click(
         self, url: str, account: str, scopes: tuple[str, ...] = tuple(SCOPES), decision: str = "allow"
     ) -> dict[str, str]:
-        """What the vendor's redirect carries after the person decided."""
-        page = await self.vendor.get(url, params={**_query(url), "login_hint": account})
-        handle = re.search(r'name="request" value="([^"]+)"', page.text)
-        assert handle is not None, page.text
-        form = {"request": handle[1], "account": account, "scope": list(scopes), "decision": decision}
-        answer = await self.vendor.post("/o/oauth2/v2/consent", data=form)
-        return _query(answer.headers["location"])
+        return await click(self.vendor, url, account, scopes, decision)
 
     async def connect(self, patient: str = "p1", account: str = ALEX, scopes: tuple[str, ...] = tuple(SCOPES)) -> Any:
         begun = await begin(self.ports, person(patient), vendor="google-health", redirect_uri=CALLBACK)
@@ -129,6 +123,22 @@ class World:
 
 def _query(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+async def click(
+    vendor: httpx.AsyncClient,
+    url: str,
+    account: str,
+    scopes: tuple[str, ...] = tuple(SCOPES),
+    decision: str = "allow",
+) -> dict[str, str]:
+    """What the vendor's redirect carries after the person decided."""
+    page = await vendor.get(url, params={**_query(url), "login_hint": account})
+    handle = re.search(r'name="request" value="([^"]+)"', page.text)
+    assert handle is not None, page.text
+    form = {"request": handle[1], "account": account, "scope": list(scopes), "decision": decision}
+    answer = await vendor.post("/o/oauth2/v2/consent", data=form)
+    return _query(answer.headers["location"])
 
 
 @asynccontextmanager

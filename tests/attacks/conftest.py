@@ -35,8 +35,8 @@ class Ward:
 
 
 @pytest.fixture
-async def ward(tmp_path: Path) -> AsyncIterator[Ward]:
-    async with embedded_facade(tmp_path) as facade:
+async def ward(tmp_path: Path, deployment: dict[str, Any]) -> AsyncIterator[Ward]:
+    async with embedded_facade(tmp_path, **deployment) as facade:
         ports = facade.ports
         await add_account(ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
         await add_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))

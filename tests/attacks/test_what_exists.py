@@ -13,6 +13,8 @@ import pytest
 
 from tests.attacks.conftest import Ward, entry, observation, transaction
 
+pytestmark = pytest.mark.both_stores
+
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 BROKEN = {"resourceType": "Observation", "status": "finished", "code": {"text": "x"}}
 

@@ -242,6 +242,11 @@ async def test_what_vanished_is_entered_in_error_and_comes_back(world, data_type
         pytest.param({"kind": "empty", "times": -1}, id="nothing"),
         pytest.param({"kind": "server-error", "times": -1, "page": 2}, id="second page fails"),
         pytest.param({"kind": "empty-page"}, id="empty page with a link"),
+        pytest.param({"kind": "garbage", "times": -1}, id="garbage"),
+        pytest.param({"kind": "forbidden", "times": -1}, id="403"),
+        pytest.param({"kind": "throttled", "times": -1}, id="429"),
+        pytest.param({"kind": "unauthorized", "times": -1}, id="401"),
+        pytest.param({"kind": "slow", "times": -1, "seconds": 5}, id="slowly"),
     ],
 )
 async def test_nothing_vanishes_because_a_page_was_not_read(world, fault):
@@ -285,6 +290,38 @@ async def test_a_fault_of_one_call_is_overcome(world, kind):
 
     assert (report.error, report.connection.state) == (None, "active")
     assert report.metrics["weight"].created > 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        pytest.param("unauthorized", "access token", id="401"),
+        pytest.param("forbidden", "403", id="403"),
+        pytest.param("throttled", "slow", id="429"),
+        pytest.param("server-error", "500", id="500"),
+        pytest.param("garbage", "no JSON", id="garbage"),
+        pytest.param("empty", "no JSON", id="nothing"),
+        pytest.param("slow", "answer", id="slowly"),
+    ],
+)
+async def test_a_vendor_that_answers_badly_is_named_leaves_no_trace_and_is_caught_up(world, kind, word):
+    connection = await world.connect()
+    await world.fault(kind=kind, times=-1, seconds=5)
+    failed = await world.sync(connection)
+    looked_at = await look(world.ports, person("p1"), connection.id)
+    left = (await world.observations(), await world.search("Provenance", patient="p1"))
+    rows = await world.ports.state.read(lambda tx: (tx.find(Cursor), tx.find(SyncRun)))
+    await world.calm()
+
+    repaired = await world.sync(connection)
+
+    assert word in failed.error
+    assert "Google" in failed.error
+    assert {metric.error for metric in failed.metrics.values()} == {failed.error}
+    assert (looked_at.state, looked_at.last_error, looked_at.last_sync_at) == ("error", failed.error, None)
+    assert (left, rows) == (({}, []), ([], []))
+    assert (repaired.connection.state, repaired.connection.last_error) == ("active", None)
+    assert _sums(repaired)["created"] == len(await world.observations())
 
 
 async def test_a_vendor_that_is_down_ends_the_sync_soon_and_the_next_one_works(world):

@@ -1,0 +1,65 @@
+"""The stores a journey runs on, as settings of a facade.
+
+A test marked `both_stores` runs on the embedded store and on HAPI with the facade's own rows in PostgreSQL; the others
+run on the embedded store alone, because the store makes no difference to them. `both_stores(days=14)`: on HAPI a first
+sync looks back so many days instead of 90, which would take half a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from fhir_facade.adapters.state.postgres import PostgresState
+from tests.hapi_server import psql
+
+HAPI = pytest.param("hapi", marks=(pytest.mark.hapi, pytest.mark.postgres))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "deployment" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_stores") is not None
+        metafunc.parametrize("deployment", ["embedded", HAPI] if both else ["embedded"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: str) -> str:
+    """The name of a database with empty tables, to be copied."""
+    name = f"t{uuid.uuid4().hex}"
+    psql(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+    asyncio.run(_migrate(urlsplit(postgres_server)._replace(path=f"/{name}").geturl()))
+    return name
+
+
+async def _migrate(url: str) -> None:
+    state = PostgresState(url)
+    await state.migrate()
+    await state.close()
+
+
+@pytest.fixture
+def database_url(postgres_server: str, migrated_database: str) -> Iterator[str]:
+    """A database of the test's own for the facade's rows."""
+    name = f"t{uuid.uuid4().hex}"
+    psql(postgres_server, f"CREATE DATABASE {name} TEMPLATE {migrated_database}")
+    yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
+    psql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def deployment(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The settings that choose the store."""
+    if request.param == "embedded":
+        return {"store": "embedded"}
+    mark = request.node.get_closest_marker("both_stores")
+    return {
+        "store": "hapi",
+        "sync_lookback_days": mark.kwargs.get("days", 90),
+        "hapi_url": request.getfixturevalue("empty_hapi_url"),
+        "database_url": request.getfixturevalue("database_url"),
+    }
