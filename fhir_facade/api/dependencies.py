@@ -79,9 +79,14 @@ async def caller_again(request: Request) -> Caller:
     return await _identified(request, touch=False)
 
 
+def authorization_of(request: Request) -> str:
+    """The Authorization header; two of them are one that means nothing, so that nobody reads past the other."""
+    return ", ".join(request.headers.getlist("authorization"))
+
+
 async def _identified(request: Request, *, touch: bool) -> Caller:
     deps, origin = deps_of(request), origin_of(request)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = authorization_of(request).partition(" ")
     if scheme.lower() == "bearer":
         principal = await deps.tokens.verify(token.strip())
         if principal is None:

@@ -130,12 +130,20 @@ async def test_a_member_named_twice_is_not_read_in_two_ways(ward: Ward, member: 
     assert "appears twice" in answer.text
 
 
-async def test_a_second_authorization_header_is_not_read_past(ward: Ward) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/fhir/Patient/anna", 401), ("GET", "/api/v1/alerts", 401), ("POST", "/oauth/introspect", 401)],
+)
+async def test_a_second_authorization_header_is_not_read_past(ward: Ward, method: str, path: str, status: int) -> None:
     own = ward.anna.headers["Authorization"]
+    form = {"token": own.removeprefix("Bearer ")} if method == "POST" else None
     async with ward.facade.anonymous as nobody:
+        single = await nobody.request(method, path, data=form, headers=[("Authorization", own)])
+        assert single.status_code == 200
         for pair in ((own, "Bearer other"), ("Bearer other", own), (own, own)):
-            answer = await nobody.get("/fhir/Patient/anna", headers=[("Authorization", value) for value in pair])
-            assert answer.status_code == 401
+            headers = [("Authorization", value) for value in pair]
+            answer = await nobody.request(method, path, data=form, headers=headers)
+            assert answer.status_code == status
 
 
 async def test_a_stranger_is_refused_before_anything_of_the_body_is_read_and_audited(ward: Ward) -> None:

@@ -57,7 +57,7 @@ async def _answer(deps: OAuthDeps, request: Request, endpoint: Endpoint) -> Resp
         pairs = await form_pairs(request)
     except UnreadableForm as error:
         return _json(Answer(400, {"error": "invalid_request", "error_description": str(error)}), cors)
-    authorization = request.headers.get("authorization")
+    authorization = ", ".join(request.headers.getlist("authorization")) or None
     return _json(await endpoint(deps.sign_in, pairs, authorization, deps.caller(request)), cors)
 
 
