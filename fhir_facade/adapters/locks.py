@@ -13,8 +13,9 @@ import hashlib
 import os
 import random
 import struct
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fhir_facade.errors import Unavailable
@@ -29,34 +30,57 @@ _chance = random.SystemRandom()
 
 
 class ProcessLocks:
-    """Locks inside one process. First come, first served; not re-entrant."""
+    """Locks inside one process. First come, first served; not re-entrant. What is free is taken without a timer."""
 
     def __init__(self, *, wait_s: float = WAIT_S) -> None:
         self._wait_s = wait_s
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     @asynccontextmanager
     async def hold(self, *names: str) -> AsyncIterator[None]:
-        async with AsyncExitStack() as held:
-            try:
-                async with asyncio.timeout(self._wait_s):
-                    for name in sorted(set(names)):
-                        await held.enter_async_context(self._one(name))
-            except TimeoutError as error:
-                raise busy(self._wait_s) from error
-            yield
-
-    @asynccontextmanager
-    async def _one(self, name: str) -> AsyncIterator[None]:
-        lock, users = self._locks.get(name, (asyncio.Lock(), 0))
-        self._locks[name] = (lock, users + 1)
+        taken: list[str] = []
         try:
-            async with lock:
-                yield
+            await self._take_all(sorted(set(names)), taken)
+            yield
         finally:
-            lock, users = self._locks.pop(name)
-            if users > 1:
-                self._locks[name] = (lock, users - 1)
+            for name in reversed(taken):
+                self._give(name)
+
+    async def _take_all(self, names: Sequence[str], taken: list[str]) -> None:
+        if not any(name in self._waiting for name in names):
+            self._waiting.update((name, deque()) for name in names)
+            taken += names
+            return
+        try:
+            async with asyncio.timeout(self._wait_s):
+                for name in names:
+                    await self._take(name)
+                    taken.append(name)
+        except TimeoutError as error:
+            raise busy(self._wait_s) from error
+
+    async def _take(self, name: str) -> None:
+        if name not in self._waiting:
+            self._waiting[name] = deque()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting[name].append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it became ours while we were told to stop
+                self._give(name)
+            raise
+
+    def _give(self, name: str) -> None:
+        """To the next who still waits."""
+        waiting = self._waiting[name]
+        while waiting:
+            turn = waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        del self._waiting[name]
 
 
 class FileLocks:
@@ -73,26 +97,27 @@ class FileLocks:
 
     @asynccontextmanager
     async def hold(self, *names: str) -> AsyncIterator[None]:
-        async with AsyncExitStack() as held:
+        places = sorted({key_of(name) % _OFFSETS for name in names})
+        taken: list[int] = []
+        async with self._process.hold(*names):
             try:
-                async with asyncio.timeout(self._wait_s):
-                    await held.enter_async_context(self._process.hold(*names))
-                    for place in sorted({key_of(name) % _OFFSETS for name in names}):
-                        await held.enter_async_context(self._byte(place))
-            except TimeoutError as error:
-                raise busy(self._wait_s) from error
-            yield
+                await self._take_all(places, taken)
+                yield
+            finally:
+                for place in reversed(taken):
+                    _change(self._file, fcntl.F_UNLCK, fcntl.LOCK_UN, place)
 
-    @asynccontextmanager
-    async def _byte(self, place: int) -> AsyncIterator[None]:
-        pause = SHORTEST_PAUSE_S
-        while not _change(self._file, fcntl.F_WRLCK, fcntl.LOCK_EX | fcntl.LOCK_NB, place):
-            await asyncio.sleep(_chance.uniform(pause / 2, pause))
-            pause = min(2 * pause, LONGEST_PAUSE_S)
-        try:
-            yield
-        finally:
-            _change(self._file, fcntl.F_UNLCK, fcntl.LOCK_UN, place)
+    async def _take_all(self, places: Sequence[int], taken: list[int]) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._wait_s
+        for place in places:
+            pause = SHORTEST_PAUSE_S
+            while not _change(self._file, fcntl.F_WRLCK, fcntl.LOCK_EX | fcntl.LOCK_NB, place):
+                if loop.time() > until:
+                    raise busy(self._wait_s)
+                await asyncio.sleep(_chance.uniform(pause / 2, pause))
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+            taken.append(place)
 
 
 def _change(file: int, kind: int, portable: int, place: int) -> bool:
