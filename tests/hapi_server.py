@@ -18,6 +18,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, NoReturn
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ import pytest
 RUN_FOLDER = "FHIR_FACADE_TEST_RUN"
 ROOT = Path(__file__).resolve().parent.parent
 POSTGRES_TOOLS = ("initdb", "postgres", "pg_ctl", "psql")
+HAPI_TOOLS = {"java": "-version", "mvn": "--version"}
+"""What has to be there, and how it is asked whether it works."""
 
 _run_lock = pytest.StashKey[IO[str]]()
 
@@ -81,7 +84,7 @@ def postgres_server() -> str:
 @pytest.fixture(scope="session")
 def hapi_server(postgres_server: str) -> HapiServer:
     """A real HAPI on PostgreSQL, shared by the whole run, proven to be the one that this run started."""
-    if missing := [tool for tool in ("java", "mvn") if shutil.which(tool) is None]:
+    if missing := [tool for tool, asked in HAPI_TOOLS.items() if not answers(shutil.which(tool), asked)]:
         leave_out(f"HAPI needs Java 17 and Maven ({', '.join(missing)} not found)")
     state = kept("hapi")
     server = HapiServer(state["url"], state["postgres_url"], state["canary"])
@@ -172,7 +175,11 @@ def psql(url: str, statement: str) -> None:
 
 def postgres_tool(name: str) -> str | None:
     """Debian keeps the server's programs out of the path."""
-    if found := shutil.which(name):
-        return found
-    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
-    return str(installed[-1]) if installed else None
+    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: -int(path.parts[-3]))
+    return next((tool for tool in (shutil.which(name), *map(str, installed)) if answers(tool)), None)
+
+
+@cache
+def answers(tool: str | None, asked: str = "--version") -> bool:
+    """Whether a program is there and works."""
+    return tool is not None and subprocess.run([tool, asked], capture_output=True, check=False).returncode == 0

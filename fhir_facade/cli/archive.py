@@ -19,7 +19,7 @@ from fhir_facade.settings import Settings
 
 _COUNTED = {
     "fhir_resource": "resources",
-    "fhir_version": "versions of resources",
+    "fhir_version": "earlier versions of resources",
     "account": "accounts",
     "client": "apps",
     "connection": "connections",
