@@ -14,6 +14,7 @@ import uvicorn
 from fhir_facade.adapters import logs
 from fhir_facade.api.root import Root
 from fhir_facade.app import open_ports, running
+from fhir_facade.cli.heads import BoundedHeads
 from fhir_facade.errors import FacadeError
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
@@ -57,6 +58,7 @@ async def _serve(settings: Settings, listening: socket.socket) -> None:
             lifespan="off",
             timeout_graceful_shutdown=SHUTDOWN_S,
             proxy_headers=False,
+            http=BoundedHeads,
         )
         await _tell_what_is_down(ports)
         _collect_less()

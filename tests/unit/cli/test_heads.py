@@ -1,0 +1,91 @@
+"""Connections whose head never ends, against the real protocol on loopback."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from fhir_facade.cli.heads import LARGEST, BoundedHeads
+
+
+class Hasty(BoundedHeads):
+    within_s = 0.1
+
+
+async def echo(scope, receive, send):
+    """Answers with the number of bytes of the body."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+    await send({"type": "http.response.body", "body": b"%08d" % size})
+
+
+@asynccontextmanager
+async def connected(protocol):
+    config = uvicorn.Config(echo, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+
+    def connection():
+        return protocol(config=config, server_state=state, app_state={})
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        server.close()
+
+
+async def until_closed(reader):
+    async with asyncio.timeout(20):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX: "])
+async def test_a_head_that_does_not_come_is_not_waited_for(begun):
+    async with connected(Hasty) as (reader, writer):
+        writer.write(begun)
+
+        assert await until_closed(reader) == b""
+
+
+async def test_a_second_head_that_does_not_come_is_not_waited_for_either():
+    async with connected(Hasty) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"00000000")).startswith(b"HTTP/1.1 200")
+        writer.write(b"GET / HTTP/1.1\r\nX: ")
+
+        assert await until_closed(reader) == b""
+
+
+@pytest.mark.parametrize(
+    "begun", [b"GET /?", b"GET / HTTP/1.1\r\nX: ", b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;x="]
+)
+async def test_a_head_without_end_is_not_kept(begun):
+    async with connected(BoundedHeads) as (reader, writer):
+        writer.write(begun)
+        for _ in range(3 * LARGEST // 1024):
+            writer.write(b"a" * 1024)
+
+        assert b"HTTP/1.1 200" not in await until_closed(reader)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+async def test_a_large_body_is_no_large_head_and_the_connection_serves_on(chunked):
+    body = b"b" * (5 * LARGEST)
+    head = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    async with connected(Hasty) as (reader, writer):
+        for _ in range(2):
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + sent)
+
+            assert (await reader.readuntil(b"%08d" % len(body))).startswith(b"HTTP/1.1 200")
