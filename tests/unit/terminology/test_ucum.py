@@ -32,6 +32,18 @@ def test_an_unknown_unit_compares_with_nothing_and_has_no_canonical_form() -> No
     assert ucum.printed("lbs") == "lbs"
 
 
+@pytest.mark.parametrize("value", ["5e300", "-5e-300", "1" + "0" * 70])
+def test_a_number_of_any_size_converts(value: str) -> None:
+    assert ucum.convert(ucum.convert(Decimal(value), "kg", "mg"), "mg", "kg") == Decimal(value)
+
+
+def test_comparable_units_have_one_canonical_code() -> None:
+    assert {ucum.canonical_code(code) for code in ("kg", "g", "mg", "[lb_av]")} == {"kg"}
+    assert ucum.canonical_code("lbs") is None
+    for code in ucum.table():
+        assert ucum.comparable(code, str(ucum.canonical_code(code)))
+
+
 @pytest.mark.parametrize(
     ("value", "source", "target", "expected"),
     [
