@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from fhir_facade.api.problems import defect
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.rows.audit import AuditLine
@@ -173,3 +174,19 @@ async def test_a_language_that_is_not_spoken_is_not_remembered(facade):
     async with browser(facade) as client:
         answer = await client.get("/language", params={"to": "tlh", "next": "/"})
     assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "content_type"),
+    [
+        ("/", b"text/html", "text/html; charset=utf-8"),
+        ("/", b"*/*", "application/problem+json"),
+        ("/api/v1/alerts", b"text/html", "application/problem+json"),
+    ],
+)
+def test_a_mistake_of_ours_is_told_with_its_id_to_people_and_to_programs(path, accept, content_type):
+    asked = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": [(b"accept", accept)]}
+    answer = defect(asked, "the-request-id")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == content_type
+    assert b"the-request-id" in answer.body
