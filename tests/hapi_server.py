@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ import pytest
 
 RUN_FOLDER = "FHIR_FACADE_TEST_RUN"
 ROOT = Path(__file__).resolve().parent.parent
+EMPTYING_ATTEMPTS = 5
 POSTGRES_TOOLS = ("initdb", "postgres", "pg_ctl", "psql")
 HAPI_TOOLS = {"java": "-version", "mvn": "--version"}
 """What has to be there, and how it is asked whether it works."""
@@ -114,11 +117,19 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 def empty_hapi(url: str) -> None:
+    """Remove everything, also while HAPI still works on what a test before this one had asked for."""
     asked = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
     headers = {"Content-Type": "application/fhir+json"}
     request = urllib.request.Request(f"{url}/$expunge", json.dumps(asked).encode(), headers)
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        assert answer.status == 200
+    for attempt in range(EMPTYING_ATTEMPTS):
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                assert answer.status == 200
+                return
+        except urllib.error.HTTPError as error:
+            if error.code != 409 or attempt == EMPTYING_ATTEMPTS - 1:
+                raise
+            time.sleep(0.5)
 
 
 def leave_out(reason: str) -> NoReturn:
