@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_facade.adapters.embedded.hot import hot_source
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract.dates import interval
-from fhir_facade.fhir.match import matches
+from fhir_facade.fhir.match import matches, matches_query
 from fhir_facade.fhir.query import parse_query
 from terminology import ucum
 from tests.unit.adapters.embedded.corner import NOW, Corner, empty_corner
@@ -86,6 +87,24 @@ def test_periods_compare_alike(emptied: Corner, prefix: str, asked: str, stored:
     emptied.add(reading)
 
     assert_same(emptied, reading, "date", prefix + asked)
+
+
+@given(PREFIXES, MOMENTS, PERIODS, st.sampled_from(["c", "|c", "urn:a|c", "urn:b|c", "d"]))
+def test_the_search_with_an_index_of_its_own_means_the_same(
+    emptied: Corner, prefix: str, asked: str, stored: dict[str, str], code: str
+) -> None:
+    """One patient, one code, by date: the most frequent search of all."""
+    emptied.clear()
+    codings = [{"code": "c"}, {"system": "urn:a", "code": "c"}]
+    reading = {"resourceType": "Observation", "subject": {"reference": "Patient/p"}, "code": {"coding": codings}}
+    emptied.add({**reading, "effectivePeriod": stored}, "x")
+    emptied.add({**reading, "subject": {"reference": "Patient/q"}, "effectivePeriod": stored}, "other")
+    asked_for = [("patient", "p"), ("code", code), ("date", prefix + asked), ("_sort", "-date")]
+
+    query = parse_query("Observation", asked_for, now=NOW).query
+
+    assert hot_source(emptied.catalogue, query) is not None
+    assert (emptied.find(query) == ["x"]) is matches_query({**reading, "effectivePeriod": stored}, query)
 
 
 NUMBERS = st.decimals(min_value=-200, max_value=200, places=2) | st.sampled_from(["5", "5.4", "5.40", "1e2", "5400"])
