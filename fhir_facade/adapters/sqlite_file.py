@@ -28,6 +28,7 @@ from typing import Any, Generic, TypeVar
 from fhir_facade.errors import Conflict, Unavailable
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 CACHE_KIB = 65536
 MMAP_BYTES = 1 << 30
@@ -41,13 +42,16 @@ FEW_ROWS = 8
 
 @dataclass(slots=True)
 class _Job(Generic[T]):
-    """One caller's work; `rows` instead of `work` for inserts that many callers share in one statement."""
+    """One caller's work; `rows` instead of `work` for inserts that many callers share in one statement, `shared` for
+    work that can be done for the items of many callers at once."""
 
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[T]
-    work: Callable[[sqlite3.Connection], T] | None
+    work: Callable[[sqlite3.Connection], T] | None = None
     statement: str = ""
     rows: Sequence[tuple[Any, ...]] = ()
+    shared: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]] | None = None
+    item: Any = None
 
 
 _Done = tuple["_Job[Any]", Any, BaseException | None]
@@ -154,10 +158,18 @@ class SqliteFile:
         """
         return await self._submit(_Job(asyncio.get_running_loop(), asyncio.get_running_loop().create_future(), work))
 
+    async def write_shared(self, shared: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """Like `write`; `shared` is called with the items of all callers that wait and answers in their order.
+
+        When it raises, it is called again for each alone, so that a caller fails for its own item only.
+        """
+        loop = asyncio.get_running_loop()
+        return await self._submit(_Job(loop, loop.create_future(), shared=shared, item=item))
+
     async def insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows; neighbours with the same statement share one execution and one commit."""
         loop = asyncio.get_running_loop()
-        await self._submit(_Job(loop, loop.create_future(), None, statement, rows))
+        await self._submit(_Job(loop, loop.create_future(), statement=statement, rows=rows))
 
     async def _submit(self, job: _Job[T]) -> T:
         if self._thread is None:
@@ -210,13 +222,18 @@ class SqliteFile:
 
     def _execute(self, connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done]:
         done: list[_Done] = []
-        shared: dict[str, list[_Job[Any]]] = {}
+        inserts: dict[str, list[_Job[Any]]] = {}
+        shared: dict[Any, list[_Job[Any]]] = {}
         for job in batch:
-            if job.work is None:
-                shared.setdefault(job.statement, []).append(job)
-            else:
+            if job.work is not None:
                 done.append(_savepoint(connection, job, job.work))
-        for statement, jobs in shared.items():
+            elif job.shared is not None:
+                shared.setdefault(job.shared, []).append(job)
+            else:
+                inserts.setdefault(job.statement, []).append(job)
+        for work, jobs in shared.items():
+            done.extend(_shared(connection, work, jobs))
+        for statement, jobs in inserts.items():
             for together in _together(jobs):
                 done.extend(_insert_together(connection, statement, together))
         return done
@@ -258,11 +275,23 @@ def _savepoint(connection: sqlite3.Connection, job: _Job[T], work: Callable[[sql
     return job, result, None
 
 
+def _shared(
+    connection: sqlite3.Connection,
+    work: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]],
+    jobs: list[_Job[Any]],
+) -> list[_Done]:
+    if len(jobs) > 1:
+        all_at_once = _savepoint(connection, jobs[0], lambda c: work(c, [job.item for job in jobs]))
+        if all_at_once[2] is None:
+            return [(job, result, None) for job, result in zip(jobs, all_at_once[1], strict=True)]
+    return [_savepoint(connection, job, lambda c, job=job: work(c, [job.item])[0]) for job in jobs]  # type: ignore[misc]
+
+
 def _inserted(connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done] | None:
     """The usual batch, audit lines alone: one statement is a transaction by itself. None when it is another batch, or
     when a row was refused, which undid all of them."""
     first = batch[0]
-    if any(job.work is not None or job.statement != first.statement for job in batch):
+    if not first.statement or any(job.statement != first.statement for job in batch):
         return None
     rows = [row for job in batch for row in job.rows]
     if len(rows) > ROWS_AT_ONCE:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
@@ -22,6 +24,15 @@ from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResou
 PREPARE_IN_THREAD = 20  # writes; a larger transaction is indexed off the event loop
 
 ApplyRows = Callable[[sqlite3.Connection, Sequence[RowChange]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """What one caller wants to be true afterwards, all or nothing."""
+
+    writes: Sequence[Prepared]
+    rows: Sequence[RowChange] = ()
+    apply_rows: ApplyRows | None = None
 
 
 class EmbeddedStore:
@@ -85,22 +96,26 @@ class EmbeddedStore:
         return await self._file.read(lambda connection: versions.history(connection, query))
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
-        return await self.commit(writes, None)
+        return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes)))
 
     async def commit(
-        self, writes: Sequence[Write], then: Callable[[sqlite3.Connection], None] | None
+        self, writes: Sequence[Write], rows: Sequence[RowChange], apply_rows: ApplyRows
     ) -> Sequence[StoredResource]:
-        """The writes and whatever `then` does on the same connection: one transaction."""
-        prepared = await self._prepare(writes)
+        """The writes and the row changes in one transaction."""
+        return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes), rows, apply_rows))
+
+    def _apply(self, connection: sqlite3.Connection, commits: Sequence[_Commit]) -> list[list[StoredResource]]:
+        """What all callers want who wait at this moment, with the statements of one."""
         now_ms = int(self._clock.now().timestamp() * 1000)
-
-        def work(connection: sqlite3.Connection) -> list[StoredResource]:
-            stored = apply_writes(connection, prepared, now_ms=now_ms, integrity=self._integrity)
-            if then is not None:
-                then(connection)
-            return stored
-
-        return await self._file.write(work)
+        writes = [prepared for commit in commits for prepared in commit.writes]
+        stored = iter(apply_writes(connection, writes, now_ms=now_ms, integrity=self._integrity))
+        rows: dict[ApplyRows, list[RowChange]] = {}
+        for commit in commits:
+            if commit.apply_rows is not None:
+                rows.setdefault(commit.apply_rows, []).extend(commit.rows)
+        for apply_rows, changes in rows.items():
+            apply_rows(connection, changes)
+        return [list(islice(stored, len(commit.writes))) for commit in commits]
 
     async def _prepare(self, writes: Sequence[Write]) -> list[Prepared]:
         if len(writes) > PREPARE_IN_THREAD:
@@ -139,4 +154,4 @@ class EmbeddedUnit:
         self._apply_rows = apply_rows
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
-        return await self._store.commit(writes, lambda connection: self._apply_rows(connection, rows))
+        return await self._store.commit(writes, rows, self._apply_rows)

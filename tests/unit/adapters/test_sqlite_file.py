@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.sqlite_file import SqliteFile, insert_rows
 from fhir_facade.errors import Conflict, Unavailable
 
 
@@ -119,3 +119,49 @@ async def test_a_write_is_there_for_readers_once_it_returned(file):
 
     assert await file.read(lambda c: c.execute("SELECT count(*) FROM t").fetchone()) == (2,)
     assert rows(file) == [("a", 1), ("b", 2)]
+
+
+async def test_shared_work_is_done_once_for_all_who_wait(file):
+    calls = []
+
+    def shared(connection, items):
+        calls.append(len(items))
+        connection.executemany("INSERT INTO t VALUES (?, 1)", [(item,) for item in items])
+        return [item.upper() for item in items]
+
+    results = await asyncio.gather(*(file.write_shared(shared, item) for item in "abc"))
+
+    assert results == ["A", "B", "C"]
+    assert calls == [3]
+    assert rows(file) == [("a", 1), ("b", 1), ("c", 1)]
+
+
+async def test_shared_work_that_fails_is_done_for_each_alone(file):
+    def shared(connection, items):
+        for item in items:
+            connection.execute("INSERT INTO t VALUES (?, 1)", (item,))
+            if item == "bad":
+                raise ValueError(item)
+        return items
+
+    results = await asyncio.gather(
+        *(file.write_shared(shared, item) for item in ("a", "bad", "b")), return_exceptions=True
+    )
+
+    assert [str(result) for result in results] == ["a", "bad", "b"]
+    assert isinstance(results[1], ValueError)
+    assert rows(file) == [("a", 1), ("b", 1)]
+
+
+@pytest.mark.parametrize("number", [1, 8, 9, 63, 64, 65, 200])
+async def test_any_number_of_rows_goes_in_together(file, number):
+    await file.write(lambda c: insert_rows(c, "INSERT INTO t VALUES (?, ?)", [(f"{i:03}", i) for i in range(number)]))
+
+    assert rows(file) == [(f"{i:03}", i) for i in range(number)]
+
+
+@pytest.mark.parametrize("callers", [2, 70])
+async def test_rows_of_many_callers_share_statements(file, callers):
+    await asyncio.gather(*(file.insert("INSERT INTO t VALUES (?, ?)", [(f"{i:03}", i)]) for i in range(callers)))
+
+    assert len(rows(file)) == callers
