@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from types import TracebackType
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+BESIDE_THE_BAR: Final = 36
+"""Characters of a step's title, so that the bar keeps its place in 80 columns."""
 
 _COLUMNS = (
     SpinnerColumn(),
@@ -43,7 +48,7 @@ class Teller:
 
     def step(self, title: str) -> None:
         """The next step begins; the one before is done."""
-        self._progress.update(self._task, completed=self.number, description=title)
+        self._progress.update(self._task, completed=self.number, description=textwrap.shorten(title, BESIDE_THE_BAR))
         self.number += 1
         self.line()
         self._console.print(f"{self.number}. {title}", style="bold", soft_wrap=True)
