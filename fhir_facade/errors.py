@@ -112,6 +112,10 @@ class Unauthenticated(FacadeError):
     code = "login"
 
 
+class InvalidToken(Unauthenticated):
+    """A token was sent and is not good (any more). https://www.rfc-editor.org/rfc/rfc6750#section-3.1"""
+
+
 class Forbidden(FacadeError):
     status = 403
     code = "forbidden"

@@ -11,7 +11,7 @@ from fhir_facade.api.address import Network, client_address
 from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.cookies import csrf_holds
-from fhir_facade.errors import FacadeError, Forbidden, NotFound, Unauthenticated
+from fhir_facade.errors import FacadeError, Forbidden, InvalidToken, NotFound, Unauthenticated
 from fhir_facade.flows.admission import Origin
 from fhir_facade.flows.background import RunningSyncs
 from fhir_facade.flows.launch.opaque import digest
@@ -90,7 +90,7 @@ async def _identified(request: Request, *, touch: bool) -> Caller:
     if scheme.lower() == "bearer":
         principal = await deps.tokens.verify(token.strip())
         if principal is None:
-            raise Unauthenticated("the access token is unknown, expired or withdrawn: sign in again")
+            raise InvalidToken("the access token is unknown, expired or withdrawn: sign in again")
         return _known(request, Caller(principal, origin.request_id, origin.address))
     secret = deps.oauth.cookies.read(request)
     principal = None if secret is None else await principal_of_session(deps.ports, secret, touch=touch)

@@ -30,7 +30,16 @@ from fhir_facade.api.wire import (
     respond,
     text,
 )
-from fhir_facade.errors import BadRequest, FacadeError, Forbidden, Issue, TooManyRequests, Unauthenticated, Unavailable
+from fhir_facade.errors import (
+    BadRequest,
+    FacadeError,
+    Forbidden,
+    InvalidToken,
+    Issue,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
@@ -124,7 +133,7 @@ class FhirApi:
         scheme, _, token = authorization.partition(" ")
         principal = await self._verify(token.strip()) if scheme.lower() == "bearer" else None
         if principal is None and where.interaction is not Interaction.CAPABILITIES:
-            raise Unauthenticated("the access token is unknown, expired or withdrawn: sign in again")
+            raise InvalidToken("the access token is unknown, expired or withdrawn: sign in again")
         return principal or ANONYMOUS
 
     async def _request(
@@ -190,7 +199,8 @@ def refusal(error: FacadeError, fhir_url: str) -> Answer:
     """An OperationOutcome with the status of the error; 401 says how to sign in, 429 how long to wait."""
     headers = [*_SAFE]
     if isinstance(error, Unauthenticated):
-        headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}", error="invalid_token"'.encode()))
+        told = ', error="invalid_token"' if isinstance(error, InvalidToken) else ""
+        headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}"{told}'.encode()))
     if isinstance(error, Forbidden):
         headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}", error="insufficient_scope"'.encode()))
     if isinstance(error, TooManyRequests):

@@ -85,15 +85,20 @@ def types(controls: Controls, raw: str) -> None:
             controls.types.append(name)
 
 
+_POINTING = "Type:parameter, Type:parameter:Target"
+
+
 def include(controls: Controls, raw: str, *, reverse: bool, iterate: bool) -> None:
-    """`Type:parameter[:Target]`, `Type:*` or `*`."""
-    word = "_revinclude" if reverse else "_include"
+    """`Type:parameter[:Target]`; only forwards also `Type:*` and `*`."""
+    word, shapes = ("_revinclude", _POINTING) if reverse else ("_include", f"{_POINTING}, Type:* and *")
     source, *rest = raw.split(":")
+    if reverse and "*" in (source, *rest[:1]):
+        raise BadRequest(f"{word}: {raw!r}; name the parameter that points here, as {word}=Observation:subject")
     if source == "*" and not rest:
         controls.includes.append(Include("*", "*", None, reverse, iterate))
         return
     if len(rest) not in (1, 2) or not is_resource_type(source):
-        raise BadRequest(f"{word}: {raw!r}; allowed are Type:parameter, Type:parameter:Target, Type:* and *")
+        raise BadRequest(f"{word}: {raw!r}; allowed are {shapes}")
     name, target = rest[0], rest[1] if len(rest) > 1 else None
     targets = reference_parameter(source, name).targets if name != "*" else ()
     if target is not None and target not in targets:

@@ -57,6 +57,13 @@ async def test_s10_without_a_token_there_is_nothing(kit):
     answer = await kit.read("Patient/kit-ann")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].lower().startswith("bearer")
+    assert "error" not in answer.headers["www-authenticate"]  # RFC 6750 3.1: nothing was sent that could be wrong
+
+
+async def test_s10_a_token_that_is_no_token_is_called_so(kit):
+    answer = await kit.read("Patient/kit-ann", token="not-a-token")
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 async def test_s11_the_patient_in_context_can_be_read(kit):

@@ -493,11 +493,16 @@ def test_the_total_is_counted_when_asked_for(mode, total):
         ("_include", "*", Include("*", "*")),
         ("_revinclude", "Provenance:target", Include("Provenance", "target", reverse=True)),
         ("_revinclude:iterate", "Encounter:patient", Include("Encounter", "patient", reverse=True, iterate=True)),
-        ("_revinclude", "*", Include("*", "*", reverse=True)),
     ],
 )
 def test_includes_follow_references_both_ways(name, value, expected):
     assert parsed("Observation", (name, value)).includes == (expected,)
+
+
+@pytest.mark.parametrize("value", ["*", "Observation:*", "Provenance:*:Observation"])
+def test_what_points_here_is_asked_for_by_its_parameter(value):
+    with pytest.raises(BadRequest, match="name the parameter that points here"):
+        parsed("Observation", ("_revinclude", value))
 
 
 def test_a_search_of_the_whole_system_knows_the_common_parameters_and_types():
