@@ -100,3 +100,21 @@ async def test_the_time_of_writing_is_searched_like_a_date(case: Case) -> None:
     }
 
     assert list(found.values()) == [["b"], ["a"], ["b"], [], ["a", "b"], ["a", "b"], ["a"], []]
+
+
+@pytest.mark.parametrize(
+    ("asked", "period"),
+    [
+        pytest.param("date=ge2020-06", {"start": "2020-05-20", "end": "2020-06-10"}, id="begins before, ends in it"),
+        pytest.param("date=le2020-06", {"start": "2020-06-20", "end": "2020-07-10"}, id="begins in it, ends after"),
+    ],
+)
+async def test_a_period_across_the_near_edge_is_neither_greater_nor_equal(
+    case: Case, request: pytest.FixtureRequest, asked: str, period: dict[str, str]
+) -> None:
+    """The one place where HAPI reads `ge` and `le` in its own way: docs/decisions/009-what-a-prefix-means.md."""
+    await case.put("Observation", "across", effectivePeriod=period)
+
+    found = await case.labels("Observation", asked)
+
+    assert found == ([] if "embedded" in request.node.name else ["across"])
