@@ -12,7 +12,7 @@ from typing import TypeVar
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Allow
 from fhir_facade.errors import TooLarge
-from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.extract import extract
 from fhir_facade.interactions.call import Call, sees_all, within
 from fhir_facade.values import (
@@ -101,7 +101,7 @@ async def _allowed(call: Call, query: SearchQuery) -> list[Entry]:
         page = await call.ports.store.search(
             SearchQuery(limited.type, limited.criteria, limited.any_of, limited.sort, CHUNK, cursor)
         )
-        entries = ((stored, parse(stored.body)) for stored in page.entries)
+        entries = ((stored, parse_stored(stored.body)) for stored in page.entries)
         found += [e for e in entries if sees_all(decision.check) or decision.check.may_leave(e[1])]
         cursor = page.cursor
         if cursor is None:

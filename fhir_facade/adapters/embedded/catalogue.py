@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 UNKNOWN = -1
+_NONE: Mapping[str, int] = {}
 CANONICAL = ":canonical"
 """Ends the names under which rows in canonical units stand beside those in the units that were written."""
 
@@ -14,13 +15,16 @@ class Catalogue:
     """A number never changes its meaning; the memory holds only numbers that are committed."""
 
     def __init__(self) -> None:
-        self._params: dict[tuple[str, str], int] = {}
+        self._params: dict[str, dict[str, int]] = {}
         self._systems: dict[str, int] = {}
         self._newest = 0
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Read what the file holds."""
-        self._params = {(t, n): i for i, t, n in connection.execute("SELECT id, type, name FROM fhir_param")}
+        params: dict[str, dict[str, int]] = {}
+        for number, type_, name in connection.execute("SELECT id, type, name FROM fhir_param"):
+            params.setdefault(type_, {})[name] = number
+        self._params = params
         self.adopt_systems((url, i) for i, url in connection.execute("SELECT id, url FROM fhir_system"))
 
     def refresh(self, connection: sqlite3.Connection) -> None:
@@ -31,7 +35,11 @@ class Catalogue:
 
     def param(self, type: str, name: str) -> int:
         """The number of a parameter, UNKNOWN for one that is not indexed."""
-        return self._params.get((type, name), UNKNOWN)
+        return self.params(type).get(name, UNKNOWN)
+
+    def params(self, type: str) -> Mapping[str, int]:
+        """The numbers of all parameters of a type."""
+        return self._params.get(type, _NONE)
 
     def system(self, url: str) -> int:
         """The number of a code system, UNKNOWN when no stored token has it."""

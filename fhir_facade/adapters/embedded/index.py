@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.fhir.extract import (
     CompositeRow,
@@ -28,6 +28,7 @@ NO_SYSTEM = ""
 _WITH_SYSTEM = (TokenRow, QuantityRow)
 MOST_PARTS = 3
 PART_COLUMNS = 5
+_NO_PART = (None,) * (MOST_PARTS * PART_COLUMNS)
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
@@ -86,19 +87,19 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
     values = indexed.values
     if values is None:
         return {}
-    number, system = catalogue.param, catalogue.system
+    numbers, system = catalogue.params(type), catalogue.system
     rows: dict[str, list[tuple[Any, ...]]] = {
-        "token": [(number(type, t.param), t.code or "", system(t.system or NO_SYSTEM)) for t in values.tokens],
-        "string": [(number(type, s.param), s.text, s.exact) for s in values.strings],
-        "date": [(number(type, d.param), d.low, d.high) for d in values.dates],
-        "number": [(number(type, n.param), n.low, n.high) for n in values.numbers],
+        "token": [(numbers.get(t.param, UNKNOWN), t.code or "", system(t.system or NO_SYSTEM)) for t in values.tokens],
+        "string": [(numbers.get(s.param, UNKNOWN), s.text, s.exact) for s in values.strings],
+        "date": [(numbers.get(d.param, UNKNOWN), d.low, d.high) for d in values.dates],
+        "number": [(numbers.get(n.param, UNKNOWN), n.low, n.high) for n in values.numbers],
         "quantity": [
-            (number(type, q.param), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
+            (numbers.get(q.param, UNKNOWN), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
             for q in values.quantities
         ],
-        "reference": [(target, number(type, r.param)) for r in values.references for target in _targets(r)],
-        "composite": [(number(type, c.param), *_parts(catalogue, c)) for c in values.composites],
-        "uri": [(number(type, u.param), u.uri) for u in values.uris],
+        "reference": [(target, numbers.get(r.param, UNKNOWN)) for r in values.references for target in _targets(r)],
+        "composite": [(numbers.get(c.param, UNKNOWN), *_parts(catalogue, c)) for c in values.composites],
+        "uri": [(numbers.get(u.param, UNKNOWN), u.uri) for u in values.uris],
     }
     if type == "Observation":
         rows["subject_code"] = list(_subject_codes(catalogue, values))
@@ -115,13 +116,10 @@ def _targets(row: ReferenceRow) -> tuple[str, ...]:
     return (target,) if row.version is None or row.id is not None else (target, f"{target}|{row.version}")
 
 
-def _parts(catalogue: Catalogue, row: CompositeRow) -> Iterator[Any]:
+def _parts(catalogue: Catalogue, row: CompositeRow) -> tuple[Any, ...]:
     """The columns (code, system, low, high, text) of up to three parts."""
-    empty = (None,) * PART_COLUMNS
-    for part in row.parts:
-        yield from _part(catalogue, part)
-    for _ in range(MOST_PARTS - len(row.parts)):
-        yield from empty
+    columns = [column for part in row.parts for column in _part(catalogue, part)]
+    return (*columns, *_NO_PART[len(columns) :])
 
 
 def _part(catalogue: Catalogue, part: Any) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ class _Node:
     emits: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
     below: dict[Field, _Node] = field(default_factory=dict)
     filtered: dict[Refers | Equals, _Node] = field(default_factory=dict)
+    composites: dict[Any, _Composite] = field(default_factory=dict)
     ready: list[Emit] = field(default_factory=list)
 
 
@@ -148,6 +149,7 @@ def _visits(node: _Node) -> Iterator[Emit]:
         yield _filter(step, _all(tuple(_visits(below))))
     if node.below:
         yield _members(_handlers(node))
+    yield from (_composite(tuple(each.codes), each.parts) for each in node.composites.values())
     yield from node.ready
 
 
@@ -236,9 +238,20 @@ def _predicate(start: _Cursor, path: Path, code: str) -> Emit:
 
 
 def _plant_composite(end: _Cursor, parameter: SearchParameter) -> int:
-    parts = [_part(end, component) for component in parameter.components]
-    end.node.ready.append(_composite(parameter.code, parts))
+    """Parameters with the same components share one walk; their rows differ by the parameter alone."""
+    key = tuple((component.expression, component.kind) for component in parameter.components)
+    if key not in end.node.composites:
+        end.node.composites[key] = _Composite([_part(end, component) for component in parameter.components])
+    end.node.composites[key].codes.append(parameter.code)
     return 1
+
+
+@dataclass(slots=True)
+class _Composite:
+    """The components that stand for every parameter of `codes`."""
+
+    parts: list[_Part]
+    codes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +278,7 @@ def _part(end: _Cursor, component: Component) -> _Part:
     return _Part(_all(tuple(_visits(node))), _ROWS_OF[component.kind], members, of_resource)
 
 
-def _composite(code: str, parts: list[_Part]) -> Emit:
+def _composite(codes: tuple[str, ...], parts: list[_Part]) -> Emit:
     def emit(value: Any, rows: IndexRows) -> None:
         if not isinstance(value, dict):
             return
@@ -279,6 +292,6 @@ def _composite(code: str, parts: list[_Part]) -> Emit:
             part.walk(resource if part.of_resource else value, scratch)
             found.append(getattr(scratch, part.rows))
             setattr(scratch, part.rows, [])
-        rows.composites.extend([CompositeRow(code, combination) for combination in product(*found)])
+        rows.composites.extend([CompositeRow(code, parts_) for parts_ in product(*found) for code in codes])
 
     return emit

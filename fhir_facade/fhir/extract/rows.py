@@ -87,7 +87,10 @@ class UriRow(NamedTuple):
 
 
 class CompositeRow(NamedTuple):
-    """One combination of component values that belong together; `parts` are rows in the order of the definition."""
+    """One combination of component values that belong together; `parts` are rows in the order of the definition.
+
+    Parameters with the same components share their parts, whose `param` is that of the first of them.
+    """
 
     param: str
     parts: tuple[Any, ...]

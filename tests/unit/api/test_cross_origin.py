@@ -5,7 +5,10 @@ import pytest
 from tests.facade import embedded_facade
 
 ORIGIN = {"Origin": "https://app.example"}
-PREFLIGHT = ORIGIN | {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization,if-match"}
+PREFLIGHT = ORIGIN | {
+    "Access-Control-Request-Method": "PUT",
+    "Access-Control-Request-Headers": "authorization,if-match",
+}
 
 
 @pytest.fixture

@@ -76,9 +76,7 @@ async def document(facade):
 
 
 def _operations(document):
-    return [
-        (method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()
-    ]
+    return [(method, path, operation) for path, item in document["paths"].items() for method, operation in item.items()]
 
 
 def test_it_has_the_shape_of_openapi(document):

@@ -169,7 +169,7 @@ def test_a_vital_sign_gives_the_rows_that_r4_promises():
         ),
         CompositeRow(
             "combo-code-value-quantity",
-            (TokenRow("combo-code", LOINC, "8867-4"), QuantityRow("combo-value-quantity", *quantity)),
+            (TokenRow("code", LOINC, "8867-4"), QuantityRow("value-quantity", *quantity)),
         ),
     }
     assert (found.strings, found.numbers) == ([], [])
