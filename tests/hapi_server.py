@@ -26,6 +26,7 @@ from typing import IO, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 RUN_FOLDER = "FHIR_FACADE_TEST_RUN"
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +65,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("hapi") is not None:
             item.add_marker(pytest.mark.xdist_group("hapi"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish(session: pytest.Session) -> Iterator[None]:
+    """Groups of tests hold: pytest-xdist 3.8 writes them where pytest 9.2 does not look for the name of a test."""
+    for item in session.items:
+        grouped = getattr(item, "_nodeid", item.nodeid)
+        if grouped != item.nodeid:
+            item._id = coerce_node_id(grouped)
+    yield
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

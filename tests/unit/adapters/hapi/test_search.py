@@ -1,0 +1,99 @@
+"""How many requests a search becomes, and which."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+
+from fhir_facade.adapters.hapi import open_store
+from fhir_facade.adapters.hapi.search import AT_ONCE, MAX_GATHERED_IDS
+from fhir_facade.errors import TooLarge
+from fhir_facade.values import Match, SearchQuery, TokenValue
+from tests.unit.adapters.hapi.test_answers import answering
+
+ELSEWHERE = "http://public.example/fhir"
+
+
+class Patients:
+    """A HAPI with so many patients; it keeps what it was asked, and its links name a host where nobody reaches it."""
+
+    def __init__(self, number: int, largest_page: int = AT_ONCE) -> None:
+        self.number = number
+        self.largest_page = largest_page
+        self.asked: list[tuple[dict[str, str], str]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        form = parse_qs(request.query_string or (await request.read()).decode())
+        values = {name: each[0] for name, each in form.items()}
+        self.asked.append((values, request.headers.get("Cache-Control", "")))
+        start = int(values.get("_getpagesoffset", "0"))
+        end = min(start + min(int(values["_count"]), self.largest_page), self.number)
+        found = values["_id"].split(",") if "_id" in values else [f"p{each}" for each in range(start, end)]
+        bundle = {"resourceType": "Bundle", "entry": [{"resource": patient(name)} for name in found]}
+        if end < self.number and "no-store" not in self.asked[-1][1]:
+            url = f"{ELSEWHERE}?_getpages=x&_getpagesoffset={end}&_count={values['_count']}"
+            bundle["link"] = [{"relation": "next", "url": url}]
+        return web.Response(text=json.dumps(bundle))
+
+
+def patient(name: str) -> dict[str, object]:
+    meta = {"versionId": "1", "lastUpdated": "2026-01-01T00:00:00.000Z"}
+    return {"resourceType": "Patient", "id": name, "meta": meta}
+
+
+def either() -> SearchQuery:
+    """An OR between two parameters, which HAPI cannot do at once."""
+    female = Match("gender", "token", (TokenValue(None, "female"),))
+    active = Match("active", "token", (TokenValue(None, "true"),))
+    return SearchQuery("Patient", any_of=((female,), (active,)), count=2)
+
+
+async def test_more_than_can_be_gathered_is_refused() -> None:
+    async with answering(Patients(MAX_GATHERED_IDS + 1).answer) as url, open_store(url) as store:
+        with pytest.raises(TooLarge, match="narrow it"):
+            await store.search(either())
+
+
+async def test_ids_are_gathered_over_all_pages() -> None:
+    hapi = Patients(2 * AT_ONCE + 500)
+
+    async with answering(hapi.answer) as url, open_store(url) as store:
+        await store.search(either())
+
+    asked = hapi.asked[-1][0]
+    assert len(asked["_id"].split(",")) == 2 * AT_ONCE + 500
+
+
+async def test_few_ids_are_gathered_at_once() -> None:
+    hapi = Patients(3)
+
+    async with answering(hapi.answer) as url, open_store(url) as store:
+        await store.search(either())
+
+    assert ["no-store" in cache for _, cache in hapi.asked] == [True, True, True]
+
+
+async def test_a_first_page_keeps_no_search_in_hapi_and_the_second_begins_one() -> None:
+    hapi = Patients(5)
+
+    async with answering(hapi.answer) as url, open_store(url) as store:
+        pages = [await store.search(SearchQuery("Patient", count=2))]
+        while pages[-1].cursor is not None:
+            pages.append(await store.search(SearchQuery("Patient", count=2, cursor=pages[-1].cursor)))
+
+    assert [[entry.id for entry in page.entries] for page in pages] == [["p0", "p1"], ["p2", "p3"], ["p4"]]
+    assert ["no-store" in cache for _, cache in hapi.asked] == [True, False, False, False]
+
+
+async def test_a_page_as_large_as_hapi_allows_begins_a_stored_search() -> None:
+    hapi = Patients(AT_ONCE + 1)
+
+    async with answering(hapi.answer) as url, open_store(url) as store:
+        page = await store.search(SearchQuery("Patient", count=AT_ONCE))
+        rest = await store.search(SearchQuery("Patient", count=AT_ONCE, cursor=page.cursor))
+
+    assert (len(page.entries), [entry.id for entry in rest.entries], rest.cursor) == (AT_ONCE, [f"p{AT_ONCE}"], None)
+    assert ["no-store" in cache for _, cache in hapi.asked] == [False, False]
