@@ -40,7 +40,13 @@ def test_one_parameter_extracted_alone_gives_the_same_rows_as_all_together(fhir_
             resource, _ = next(samples(parameter))
             names = (code, f"{code}:identifier", f"{code}:of-type")
             together = [row for row in extract(resource) if row.param in names]
-            assert sorted(map(repr, extract_parameter(resource, code))) == sorted(map(repr, together))
+            assert sorted(map(_told, extract_parameter(resource, code))) == sorted(map(_told, together))
+
+
+def _told(row):
+    """The row; the parts of composites without the name of the parameter that shares them."""
+    parts = [part._replace(param="") for part in getattr(row, "parts", ())]
+    return repr((row._replace(parts=()), parts) if parts else row)
 
 
 def test_a_resource_that_holds_nothing_has_no_values():
