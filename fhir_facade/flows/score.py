@@ -75,8 +75,11 @@ async def compute_score(
     NotFound: absent or not the caller's. Forbidden. NotScorable with the reason.
     """
     await admit(ports, principal, Interaction.READ, _probe(patient_id), patient=patient_id, origin=origin)
-    stored = await _computed(ports, patient_id, day)
-    request = FhirRequest(Interaction.READ, "Observation", stored, request_id=origin.request_id, address=origin.address)
+    score = await _computed(ports, patient_id, day)
+    await _store(ports, score)
+    request = FhirRequest(
+        Interaction.READ, "Observation", score["id"], request_id=origin.request_id, address=origin.address
+    )
     return (await dispatch(ports, principal, request)).body
 
 
@@ -99,10 +102,13 @@ async def latest_score(
 
 
 async def rescore(ports: Ports, patient_id: str) -> None:
-    """Compute today's score after the record changed. A person who cannot be scored is no failure; any other one is
-    logged and left to the next time, so that what changed the record stands."""
+    """Compute today's score after the record changed; a first one is written when at least one part is known. A person
+    who cannot be scored is no failure; any other one is logged and left to the next time, so that what changed the
+    record stands."""
     try:
-        await _computed(ports, patient_id, None)
+        score = await _computed(ports, patient_id, None)
+        if "valueQuantity" in score or await _current(ports, score):
+            await _store(ports, score)
     except NotScorable:
         return
     except FacadeError as error:
@@ -163,8 +169,8 @@ def _probe(patient_id: str) -> Resource:
 # --- computing ------------------------------------------------------------------------------------------------
 
 
-async def _computed(ports: Ports, patient_id: str, day: date | None) -> str:
-    """The id of the stored score."""
+async def _computed(ports: Ports, patient_id: str, day: date | None) -> Resource:
+    """The score as an Observation that is not stored yet. NotScorable."""
     patient = decimal_loads((await dispatch(ports, ENGINE, FhirRequest(Interaction.READ, "Patient", patient_id))).body)
     zone = await ports.state.read(lambda tx: _zone(tx, patient_id))
     day = day or own_day(ports.clock.now(), zone)
@@ -179,8 +185,7 @@ async def _computed(ports: Ports, patient_id: str, day: date | None) -> str:
     )
     if isinstance(result, Refused):
         raise NotScorable(result.text, reason=result.reason, expression="Patient.birthDate")
-    await _store(ports, result)
-    return str(result["id"])
+    return result
 
 
 def _zone(tx: StateTransaction, patient_id: str) -> str | None:
@@ -245,10 +250,14 @@ async def _store(ports: Ports, score: Resource) -> None:
 
 
 async def _is_stored(ports: Ports, resource: Resource) -> bool:
+    return any(equal_values(body, decimal_dumps(resource)) for body in await _current(ports, resource))
+
+
+async def _current(ports: Ports, resource: Resource) -> list[bytes]:
+    """What is stored under the id of the resource: its current version, or nothing."""
     params = (("_id", resource["id"]),)
     request = FhirRequest(Interaction.SEARCH_TYPE, resource["resourceType"], params=params)
-    found = _resources((await dispatch(ports, ENGINE, request)).body)
-    return any(equal_values(body, decimal_dumps(resource)) for body in found)
+    return _resources((await dispatch(ports, ENGINE, request)).body)
 
 
 def _event(ports: Ports, score: Resource) -> Event:

@@ -396,6 +396,17 @@ async def test_a_sync_leaves_a_score_that_explains_itself(api):
     assert json.loads(event.data)["observation"] == f"Observation/{stored['id']}"
 
 
+async def test_a_sync_that_read_nothing_leaves_no_score(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+    await api.world.fault(kind="server-error", times=-1)
+
+    await app.post(f"{CONNECTIONS}/{connection}/sync")
+
+    assert await api.world.search("Observation", patient="p1") == []
+    assert await api.rows(Event, ("topic", "=", "score")) == []
+
+
 @pytest.mark.both_stores(days=14)
 async def test_the_same_record_gives_the_same_score_written_once(api):
     app = await api.app_of()
