@@ -19,7 +19,8 @@ import uvicorn
 
 from fhir_facade.adapters.vendors.calls import VendorCalls
 from fhir_facade.adapters.vendors.google_health import GoogleHealth
-from fhir_facade.flows.connect import begin, finish, look
+from fhir_facade.flows.connect import begin, finish
+from fhir_facade.flows.connections import look
 from fhir_facade.flows.score import CODE as SCORE
 from fhir_facade.flows.sync import sync
 from fhir_facade.interactions.dispatch import dispatch

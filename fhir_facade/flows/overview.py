@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from fhir_facade.fhir.document import decimal_loads
 from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.flows.alerts import Alert, list_alerts
-from fhir_facade.flows.connect import ConnectionView, connections_of
+from fhir_facade.flows.connections import ConnectionView, connections_of
 from fhir_facade.flows.people import staff_names
 from fhir_facade.flows.readings import Series, readings_of
 from fhir_facade.flows.score import latest_score

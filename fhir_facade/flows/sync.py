@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from fhir_facade.errors import Conflict, MissingScope, NotFound, VendorError, VendorThrottled
-from fhir_facade.flows.connect import ConnectionView, view
+from fhir_facade.flows.connections import ConnectionView, view
 from fhir_facade.flows.score import rescore
 from fhir_facade.flows.wearables.acting import reachable
 from fhir_facade.flows.wearables.changes import changes, window_of

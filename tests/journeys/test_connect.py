@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from fhir_facade.errors import BadRequest, Forbidden, NotFound
-from fhir_facade.flows.connect import begin, connections_of, disconnect, finish, look
+from fhir_facade.flows.connect import begin, finish
+from fhir_facade.flows.connections import connections_of, disconnect, look
 from fhir_facade.flows.wearables.tokens import access_token
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, ConnectionTokens, Cursor, PendingConnection, SyncRun

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhir_facade.errors import Conflict, NotFound
-from fhir_facade.flows.connect import begin, look
+from fhir_facade.flows.connect import begin
+from fhir_facade.flows.connections import look
 from fhir_facade.flows.sync import sync
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.rows.connections import Connection, Cursor, SyncRun

@@ -33,8 +33,12 @@ def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQu
     if query.count == 0:
         return Page((), None, total)
     rows = _page(connection, source, query)
-    entries = _bodies(connection, query.type, [row[0] for row in rows[: query.count]])
-    cursor = _encode(rows[query.count - 1][1:]) if len(rows) > query.count else None
+    shown, keys = rows[: query.count], slice(1, 1 + len(source.keys))
+    if source.in_order:
+        entries = [stored_resource(query.type, *row[keys.stop :]) for row in shown]
+    else:
+        entries = _bodies(connection, query.type, [row[0] for row in shown])
+    cursor = _encode(shown[-1][keys]) if len(rows) > query.count else None
     return Page(entries, cursor, total)
 
 
@@ -111,8 +115,10 @@ def _sort_expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
 
 
 def _page(connection: sqlite3.Connection, source: Source, query: SearchQuery) -> list[tuple[Any, ...]]:
-    """Rows of (pk, *keys), one more than the page holds."""
+    """Rows of (pk, *keys), one more than the page holds; with the columns of the resource where they come in order."""
     columns = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(source.keys))
+    if source.in_order:
+        columns += ", r.id, r.version, r.updated, r.body"
     where, args = _where(source.filters)
     inner = f"SELECT r.pk AS pk, {columns} FROM {source.tables} WHERE {where}"
     after, after_args = _after(source.keys, _decode(query.cursor, len(source.keys)))

@@ -36,10 +36,12 @@ class Condition:
 class Source:
     """`tables` is a FROM clause that offers `r`, the resource; `filters` are ANDed expressions.
 
-    `keys` are (expression, descending) sort keys; the last one is unique, so the order is total.
+    `keys` are (expression, descending) sort keys; the last one is unique, so the order is total. `in_order`: the rows
+    come nearly in this order, so that sorting does not have to carry more of them than a page.
     """
 
     tables: str
     tables_args: tuple[Any, ...]
     filters: tuple[Sql, ...]
     keys: tuple[tuple[str, bool], ...]
+    in_order: bool = False

@@ -18,8 +18,8 @@ from fhir_facade.api.pages.render import see_other
 from fhir_facade.api.portal.visit import Visit
 from fhir_facade.api.portal.wording import Wording
 from fhir_facade.api.v1.connections import CALLBACK
-from fhir_facade.flows import connect
-from fhir_facade.flows.connect import ConnectionView
+from fhir_facade.flows import connect, connections
+from fhir_facade.flows.connections import ConnectionView
 from fhir_facade.flows.progress import Progress, progress
 from fhir_facade.flows.wearables.acting import reachable
 from fhir_facade.ports import Ports
@@ -98,7 +98,7 @@ async def follow(visit: Visit) -> Response:
 
 
 async def _shown(visit: Visit) -> dict[str, Any]:
-    view = await connect.look(visit.ports, visit.principal, visit.part("connection"))
+    view = await connections.look(visit.ports, visit.principal, visit.part("connection"))
     words, far = visit.words(view.zone), await progress(visit.ports, visit.principal, view.id)
     wanted = wearable(visit.ports, view, words)
     first = wanted.readable and view.last_sync_at is None and view.last_error is None
@@ -127,11 +127,11 @@ async def read_now(visit: Visit, form: Form) -> Response:
 
 async def confirm(visit: Visit) -> Response:
     """GET /connections/{id}/disconnect: what disconnecting means, before it is done."""
-    view = await connect.look(visit.ports, visit.principal, visit.part("connection"))
+    view = await connections.look(visit.ports, visit.principal, visit.part("connection"))
     return visit.show("portal/disconnect.html", view=view, title=vendor_title(visit.ports, view.vendor))
 
 
 async def disconnect(visit: Visit, form: Form) -> Response:
     """POST /connections/{id}/disconnect."""
-    ended = await connect.disconnect(visit.ports, visit.principal, visit.part("connection"))
+    ended = await connections.disconnect(visit.ports, visit.principal, visit.part("connection"))
     return visit.go("/", "disconnected" if ended.revoked else "not-revoked")

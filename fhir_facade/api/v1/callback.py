@@ -15,7 +15,8 @@ from fhir_facade.api.oauth.browser import browser_of
 from fhir_facade.api.pages.render import page, see_other
 from fhir_facade.api.v1.connections import CALLBACK
 from fhir_facade.errors import BadRequest, FacadeError
-from fhir_facade.flows.connect import ConnectionView, finish
+from fhir_facade.flows.connect import finish
+from fhir_facade.flows.connections import ConnectionView
 from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.sessions import SignedIn
 from fhir_facade.flows.wearables.acting import may_see

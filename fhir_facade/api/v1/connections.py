@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep, deps_of
-from fhir_facade.flows import connect
-from fhir_facade.flows.connect import ConnectionView
+from fhir_facade.flows import connect, connections
+from fhir_facade.flows.connections import ConnectionView
 from fhir_facade.flows.sync import SyncReport
 from fhir_facade.flows.wearables.acting import acting_patient, reachable
 from fhir_facade.values import Interaction
@@ -116,19 +116,19 @@ async def begin(asked: BeginRequest, request: Request, ports: PortsDep, caller: 
 
 
 @router.get("", response_model=ConnectionsAnswer)
-async def connections(
+async def list_connections(
     ports: PortsDep, caller: CallerDep, patient: Annotated[str | None, Query(pattern=ID)] = None
 ) -> Any:
     """The connections of a patient: the one of the token, or the named one."""
     wanted = await acting_patient(ports, caller.principal, patient, Interaction.READ)
-    found = await connect.connections_of(ports, caller.principal, wanted, origin=caller.origin)
+    found = await connections.connections_of(ports, caller.principal, wanted, origin=caller.origin)
     return {"connections": [_shown(each) for each in found]}
 
 
 @router.get("/{connection_id}", response_model=ConnectionAnswer)
 async def look(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) -> Any:
     """One connection: its state, what was granted, when it was last read and what went wrong then."""
-    return _shown(await connect.look(ports, caller.principal, connection_id, origin=caller.origin))
+    return _shown(await connections.look(ports, caller.principal, connection_id, origin=caller.origin))
 
 
 @router.post(
@@ -149,14 +149,14 @@ async def sync(
     report = await deps_of(request).syncs.wait_for(connection.id, full=asked.full, wait_s=asked.wait_s)
     if report is not None:
         return _told(report)
-    answer = ConnectionAnswer(**_shown(connect.view(ports, connection))).model_dump(mode="json")
+    answer = ConnectionAnswer(**_shown(connections.view(ports, connection))).model_dump(mode="json")
     return JSONResponse(answer, 202, {"Location": f"{PREFIX}/{connection.id}", "Cache-Control": "no-store"})
 
 
 @router.delete("/{connection_id}", response_model=RevokedAnswer)
 async def disconnect(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) -> Any:
     """Revoke the access at the vendor and forget the tokens. What was measured stays in the record."""
-    ended = await connect.disconnect(ports, caller.principal, connection_id)
+    ended = await connections.disconnect(ports, caller.principal, connection_id)
     return {"revoked": ended.revoked}
 
 

@@ -43,6 +43,9 @@ async def currents(ports: Ports, refs: Collection[Ref]) -> dict[Ref, StoredResou
 
 
 async def _of_type(ports: Ports, type_name: str, ids: Sequence[str]) -> list[StoredResource]:
+    if len(ids) == 1:
+        alone = await _one(ports, Ref(type_name, ids[0]))
+        return [] if alone is None else [alone]
     if len(ids) <= FEW:
         found = await asyncio.gather(*(_one(ports, Ref(type_name, id_)) for id_ in ids))
         return [stored for stored in found if stored is not None]

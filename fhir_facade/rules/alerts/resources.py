@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from fhir_facade.rules.alerts.engine import Clear, GuardState, Raise, Update, describe
@@ -63,6 +64,7 @@ class Ids:
         return Ids(key, issue, task_, flag_)
 
 
+@lru_cache(maxsize=65536)
 def guard_id(rule_id: str, patient_id: str) -> str:
     """The id of the one guard of a rule and patient."""
     return deterministic_id(f"alert|guard|{rule_id}|{patient_id}")
