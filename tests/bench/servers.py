@@ -23,7 +23,7 @@ from tests.facade import facade_env, free_port, run_command, served
 from tests.hapi_keeper import publish, start_hapi, start_postgres
 from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool
 
-JAVA_OPTS = "-Xmx2g"
+JAVA_OPTS = "-Xmx2g -Dspring.datasource.hikari.connection-timeout=30000"  # a request may wait for its connection
 POSTGRES = {
     "fsync": "on",
     "synchronous_commit": "on",
