@@ -2,9 +2,6 @@
 
 Durable (WAL, synchronous=FULL): a write returns after its commit reached the disk. Callers that wait at the same time
 share one commit; each keeps its own savepoint, so one caller's failure never touches another's rows.
-
-Every statement of the writer gives the interpreter's lock away and has to win it back from the event loop, which costs
-far more than the statement: so callers are handed over together, and their rows go into one statement.
 https://sqlite.org/wal.html
 """
 
@@ -16,15 +13,14 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from fhir_facade.adapters.sqlite_jobs import Done, Job, carry_out, deliver
 from fhir_facade.errors import Conflict, Unavailable
 
 T = TypeVar("T")
@@ -36,25 +32,8 @@ WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
 MAX_BATCH = 512
-ROWS_AT_ONCE = 64
-FEW_ROWS = 8
-
-
-@dataclass(slots=True)
-class _Job(Generic[T]):
-    """One caller's work; `rows` instead of `work` for inserts that many callers share in one statement, `shared` for
-    work that can be done for the items of many callers at once."""
-
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[T]
-    work: Callable[[sqlite3.Connection], T] | None = None
-    statement: str = ""
-    rows: Sequence[tuple[Any, ...]] = ()
-    shared: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]] | None = None
-    item: Any = None
-
-
-_Done = tuple["_Job[Any]", Any, BaseException | None]
+GATHER_S = 0.0005
+"""How long a commit waits for callers that are on their way when the one before had more than twice as many."""
 
 
 class SqliteFile:
@@ -62,8 +41,8 @@ class SqliteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._waiting: deque[_Job[Any]] = deque()
-        self._queue: queue.SimpleQueue[list[_Job[Any]] | None] = queue.SimpleQueue()
+        self._waiting: deque[Job[Any]] = deque()
+        self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._writer: sqlite3.Connection | None = None
         self._here: sqlite3.Connection | None = None
@@ -156,7 +135,7 @@ class SqliteFile:
 
         `work` must not BEGIN, COMMIT or ROLLBACK. What it raises undoes only its own changes.
         """
-        return await self._submit(_Job(asyncio.get_running_loop(), asyncio.get_running_loop().create_future(), work))
+        return await self._submit(Job(asyncio.get_running_loop(), asyncio.get_running_loop().create_future(), work))
 
     async def write_shared(self, shared: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]], item: Item) -> T:
         """Like `write`; `shared` is called with the items of all callers that wait and answers in their order.
@@ -164,14 +143,14 @@ class SqliteFile:
         When it raises, it is called again for each alone, so that a caller fails for its own item only.
         """
         loop = asyncio.get_running_loop()
-        return await self._submit(_Job(loop, loop.create_future(), shared=shared, item=item))
+        return await self._submit(Job(loop, loop.create_future(), shared=shared, item=item))
 
     async def insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows; neighbours with the same statement share one execution and one commit."""
         loop = asyncio.get_running_loop()
-        await self._submit(_Job(loop, loop.create_future(), statement=statement, rows=rows))
+        await self._submit(Job(loop, loop.create_future(), statement=statement, rows=rows))
 
-    async def _submit(self, job: _Job[T]) -> T:
+    async def _submit(self, job: Job[T]) -> T:
         if self._thread is None:
             raise Unavailable("the data file is not open")
         if not self._waiting:
@@ -186,57 +165,40 @@ class SqliteFile:
             self._queue.put(jobs)
 
     def _run(self) -> None:
-        stop = False
-        while not stop:
-            batch = self._queue.get()
-            if batch is None:
-                return
-            while len(batch) < MAX_BATCH:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    stop = True
-                    break
-                batch.extend(following)
+        expected = 0
+        while (batch := self._queue.get()) is not None:
+            stop = self._gather(batch)
+            if not stop and 2 * len(batch) < expected:
+                time.sleep(GATHER_S)
+                stop = self._gather(batch)
+            expected = len(batch)
             self._commit(batch)
+            if stop:
+                return
 
-    def _commit(self, batch: list[_Job[Any]]) -> None:
+    def _gather(self, batch: list[Job[Any]]) -> bool:
+        """Add all that wait by now; True when the file is to be closed after them."""
+        while len(batch) < MAX_BATCH:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+            if following is None:
+                return True
+            batch.extend(following)
+        return False
+
+    def _commit(self, batch: list[Job[Any]]) -> None:
         connection = self.writer
-        done: list[_Done]
+        done: list[Done]
         try:
-            done = _inserted(connection, batch) or self._in_transaction(connection, batch)
+            done = carry_out(connection, batch)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = Unavailable(f"the data file could not be written: {error}")
             done = [(job, None, failure) for job in batch]
-        _deliver(done)
-
-    def _in_transaction(self, connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done]:
-        connection.execute("BEGIN IMMEDIATE")
-        done = self._execute(connection, batch)
-        connection.execute("COMMIT")
-        return done
-
-    def _execute(self, connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done]:
-        done: list[_Done] = []
-        inserts: dict[str, list[_Job[Any]]] = {}
-        shared: dict[Any, list[_Job[Any]]] = {}
-        for job in batch:
-            if job.work is not None:
-                done.append(_savepoint(connection, job, job.work))
-            elif job.shared is not None:
-                shared.setdefault(job.shared, []).append(job)
-            else:
-                inserts.setdefault(job.statement, []).append(job)
-        for work, jobs in shared.items():
-            done.extend(_shared(connection, work, jobs))
-        for statement, jobs in inserts.items():
-            for together in _together(jobs):
-                done.extend(_insert_together(connection, statement, together))
-        return done
+        deliver(done)
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -261,115 +223,3 @@ class SqliteFile:
             return work(connection)
         finally:
             connection.execute("COMMIT")
-
-
-def _savepoint(connection: sqlite3.Connection, job: _Job[T], work: Callable[[sqlite3.Connection], T]) -> _Done:
-    connection.execute("SAVEPOINT job")
-    try:
-        result = work(connection)
-    except BaseException as error:  # noqa: BLE001 - delivered to the caller that gave the work
-        connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
-        return job, None, error
-    connection.execute("RELEASE job")
-    return job, result, None
-
-
-def _shared(
-    connection: sqlite3.Connection,
-    work: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]],
-    jobs: list[_Job[Any]],
-) -> list[_Done]:
-    if len(jobs) > 1:
-        all_at_once = _savepoint(connection, jobs[0], lambda c: work(c, [job.item for job in jobs]))
-        if all_at_once[2] is None:
-            return [(job, result, None) for job, result in zip(jobs, all_at_once[1], strict=True)]
-    return [_savepoint(connection, job, lambda c, job=job: work(c, [job.item])[0]) for job in jobs]  # type: ignore[misc]
-
-
-def _inserted(connection: sqlite3.Connection, batch: list[_Job[Any]]) -> list[_Done] | None:
-    """The usual batch, audit lines alone: one statement is a transaction by itself. None when it is another batch, or
-    when a row was refused, which undid all of them."""
-    first = batch[0]
-    if not first.statement or any(job.statement != first.statement for job in batch):
-        return None
-    rows = [row for job in batch for row in job.rows]
-    if len(rows) > ROWS_AT_ONCE:
-        return None
-    try:
-        connection.execute(many_rows(first.statement, len(rows)), list(chain.from_iterable(rows)))
-    except sqlite3.IntegrityError:
-        return None
-    return [(job, None, None) for job in batch]
-
-
-def _together(jobs: list[_Job[Any]]) -> Iterator[list[_Job[Any]]]:
-    """Neighbours with at most ROWS_AT_ONCE rows in all, or one caller with more."""
-    together: list[_Job[Any]] = []
-    size = 0
-    for job in jobs:
-        if together and size + len(job.rows) > ROWS_AT_ONCE:
-            yield together
-            together, size = [], 0
-        together.append(job)
-        size += len(job.rows)
-    if together:
-        yield together
-
-
-def _insert_together(connection: sqlite3.Connection, statement: str, jobs: list[_Job[Any]]) -> list[_Done]:
-    """A statement that fails leaves nothing behind; then each caller gets its own attempt."""
-    rows = [row for job in jobs for row in job.rows]
-    if len(rows) <= ROWS_AT_ONCE:
-        try:
-            connection.execute(many_rows(statement, len(rows)), list(chain.from_iterable(rows)))
-        except sqlite3.IntegrityError:
-            pass
-        else:
-            return [(job, None, None) for job in jobs]
-    return [_savepoint(connection, job, lambda c, job=job: _insert(c, job)) for job in jobs]  # type: ignore[misc]
-
-
-def insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert all rows with few executions; the numbers of rows at once are few too, so that all stay prepared."""
-    at = 0
-    while at < len(rows):
-        left = len(rows) - at
-        size = left if left <= FEW_ROWS else min(1 << (left.bit_length() - 1), ROWS_AT_ONCE)
-        connection.execute(many_rows(statement, size), list(chain.from_iterable(rows[at : at + size])))
-        at += size
-
-
-@lru_cache(maxsize=1024)
-def many_rows(statement: str, count: int) -> str:
-    """`INSERT … VALUES (?, ?)` for `count` rows in one execution; parameters row by row."""
-    head, values, marks = statement.rpartition(" VALUES ")
-    assert head, "an INSERT that ends with the values of one row"
-    return head + values + ", ".join([marks] * count)
-
-
-def _insert(connection: sqlite3.Connection, job: _Job[Any]) -> None:
-    try:
-        connection.executemany(job.statement, job.rows)
-    except sqlite3.IntegrityError as error:
-        raise Conflict(f"a row with this key exists: {error}") from error
-
-
-def _deliver(done: list[_Done]) -> None:
-    """Wake the callers: one hop per event loop and batch."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
-    for entry in done:
-        by_loop.setdefault(entry[0].loop, []).append(entry)
-    for loop, entries in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, entries)
-
-
-def _resolve(entries: list[_Done]) -> None:
-    for job, result, error in entries:
-        if job.future.done():
-            continue
-        if error is None:
-            job.future.set_result(result)
-        else:
-            job.future.set_exception(error)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, INSERTS
-from fhir_facade.adapters.sqlite_file import insert_rows
+from fhir_facade.adapters.sqlite_jobs import insert_rows
 from fhir_facade.errors import Conflict, DanglingReference, PreconditionFailed
 from fhir_facade.fhir.document import equal_values, splice
 from fhir_facade.values import Absent, ExpectVersion, Ref, StoredResource, Write

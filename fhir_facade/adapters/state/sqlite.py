@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from fhir_facade.adapters.sqlite_file import SqliteFile, insert_rows
+from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.sqlite_jobs import insert_rows
 from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import (
     INSERTS,

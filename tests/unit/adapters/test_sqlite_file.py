@@ -5,7 +5,8 @@ import sqlite3
 
 import pytest
 
-from fhir_facade.adapters.sqlite_file import SqliteFile, insert_rows
+from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.sqlite_jobs import insert_rows
 from fhir_facade.errors import Conflict, Unavailable
 
 

@@ -1,0 +1,183 @@
+"""What waits for the writer of a SQLite file, and how all that waits is carried out in one transaction.
+
+Every statement of the writer gives the interpreter's lock away and has to win it back from the event loop, which costs
+far more than the statement: so rows of many callers go into one, and work for many items is done at once.
+https://sqlite.org/lang_savepoint.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Generic, TypeVar
+
+from fhir_facade.errors import Conflict
+
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 64
+FEW_ROWS = 8
+
+
+@dataclass(slots=True)
+class Job(Generic[T]):
+    """One caller's work; `rows` instead of `work` for inserts that many callers share in one statement, `shared` for
+    work that can be done for the items of many callers at once."""
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[T]
+    work: Callable[[sqlite3.Connection], T] | None = None
+    statement: str = ""
+    rows: Sequence[tuple[Any, ...]] = ()
+    shared: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]] | None = None
+    item: Any = None
+
+
+Done = tuple["Job[Any]", Any, BaseException | None]
+
+
+def carry_out(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done]:
+    """One durable transaction for all; each caller with its own result or error. sqlite3.Error when it failed whole."""
+    return _inserted(connection, batch) or _in_transaction(connection, batch)
+
+
+def _in_transaction(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done]:
+    connection.execute("BEGIN IMMEDIATE")
+    done = _execute(connection, batch)
+    connection.execute("COMMIT")
+    return done
+
+
+def _execute(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done]:
+    done: list[Done] = []
+    inserts: dict[str, list[Job[Any]]] = {}
+    shared: dict[Any, list[Job[Any]]] = {}
+    for job in batch:
+        if job.work is not None:
+            done.append(_savepoint(connection, job, job.work))
+        elif job.shared is not None:
+            shared.setdefault(job.shared, []).append(job)
+        else:
+            inserts.setdefault(job.statement, []).append(job)
+    for work, jobs in shared.items():
+        done.extend(_shared(connection, work, jobs))
+    for statement, jobs in inserts.items():
+        for together in _together(jobs):
+            done.extend(_insert_together(connection, statement, together))
+    return done
+
+
+def _savepoint(connection: sqlite3.Connection, job: Job[T], work: Callable[[sqlite3.Connection], T]) -> Done:
+    connection.execute("SAVEPOINT job")
+    try:
+        result = work(connection)
+    except BaseException as error:  # noqa: BLE001 - delivered to the caller that gave the work
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        return job, None, error
+    connection.execute("RELEASE job")
+    return job, result, None
+
+
+def _shared(
+    connection: sqlite3.Connection,
+    work: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]],
+    jobs: list[Job[Any]],
+) -> list[Done]:
+    if len(jobs) > 1:
+        all_at_once = _savepoint(connection, jobs[0], lambda c: work(c, [job.item for job in jobs]))
+        if all_at_once[2] is None:
+            return [(job, result, None) for job, result in zip(jobs, all_at_once[1], strict=True)]
+    return [_savepoint(connection, job, lambda c, job=job: work(c, [job.item])[0]) for job in jobs]  # type: ignore[misc]
+
+
+def _inserted(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done] | None:
+    """The usual batch, audit lines alone: one statement is a transaction by itself. None when it is another batch, or
+    when a row was refused, which undid all of them."""
+    first = batch[0]
+    if not first.statement or any(job.statement != first.statement for job in batch):
+        return None
+    rows = [row for job in batch for row in job.rows]
+    if len(rows) > ROWS_AT_ONCE:
+        return None
+    try:
+        connection.execute(many_rows(first.statement, len(rows)), list(chain.from_iterable(rows)))
+    except sqlite3.IntegrityError:
+        return None
+    return [(job, None, None) for job in batch]
+
+
+def _together(jobs: list[Job[Any]]) -> Iterator[list[Job[Any]]]:
+    """Neighbours with at most ROWS_AT_ONCE rows in all, or one caller with more."""
+    together: list[Job[Any]] = []
+    size = 0
+    for job in jobs:
+        if together and size + len(job.rows) > ROWS_AT_ONCE:
+            yield together
+            together, size = [], 0
+        together.append(job)
+        size += len(job.rows)
+    if together:
+        yield together
+
+
+def _insert_together(connection: sqlite3.Connection, statement: str, jobs: list[Job[Any]]) -> list[Done]:
+    """A statement that fails leaves nothing behind; then each caller gets its own attempt."""
+    rows = [row for job in jobs for row in job.rows]
+    if len(rows) <= ROWS_AT_ONCE:
+        try:
+            connection.execute(many_rows(statement, len(rows)), list(chain.from_iterable(rows)))
+        except sqlite3.IntegrityError:
+            pass
+        else:
+            return [(job, None, None) for job in jobs]
+    return [_savepoint(connection, job, lambda c, job=job: _insert(c, job)) for job in jobs]  # type: ignore[misc]
+
+
+def insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert all rows with few executions; the numbers of rows at once are few too, so that all stay prepared."""
+    at = 0
+    while at < len(rows):
+        left = len(rows) - at
+        size = left if left <= FEW_ROWS else min(1 << (left.bit_length() - 1), ROWS_AT_ONCE)
+        connection.execute(many_rows(statement, size), list(chain.from_iterable(rows[at : at + size])))
+        at += size
+
+
+@lru_cache(maxsize=1024)
+def many_rows(statement: str, count: int) -> str:
+    """`INSERT … VALUES (?, ?)` for `count` rows in one execution; parameters row by row."""
+    head, values, marks = statement.rpartition(" VALUES ")
+    assert head, "an INSERT that ends with the values of one row"
+    return head + values + ", ".join([marks] * count)
+
+
+def _insert(connection: sqlite3.Connection, job: Job[Any]) -> None:
+    try:
+        connection.executemany(job.statement, job.rows)
+    except sqlite3.IntegrityError as error:
+        raise Conflict(f"a row with this key exists: {error}") from error
+
+
+def deliver(done: list[Done]) -> None:
+    """Wake the callers: one hop per event loop and batch."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Done]] = {}
+    for entry in done:
+        by_loop.setdefault(entry[0].loop, []).append(entry)
+    for loop, entries in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, entries)
+
+
+def _resolve(entries: list[Done]) -> None:
+    for job, result, error in entries:
+        if job.future.done():
+            continue
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)
