@@ -68,11 +68,13 @@ def chromium() -> str | None:
 
 @dataclass
 class World:
-    """The server, and HTTP clients for what a test prepares: `fhir` may do everything, `vendor` is the simulator."""
+    """The server, and HTTP clients for what a test prepares: `fhir` may do everything, `vendor` is the simulator;
+    `connected` are the patients whose wearables were read already."""
 
     server: Served
     fhir: httpx.Client
     vendor: httpx.Client
+    connected: set[str] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -156,8 +158,9 @@ def _people(world: World) -> None:
         world.patient(name, title)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
+    """Gone with its module: while it is there, its event loop keeps every other test of this process from having one."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
@@ -257,9 +260,11 @@ def disconnect(visitor: Visitor) -> None:
     visitor.page.wait_for_url(f"{visitor.url}/?done=disconnected")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dora(chrome: Browser, world: World) -> str:
     """The patient Dora has connected a wearable, read it, and has an alert that is open."""
+    if "dora" in world.connected:
+        return "dora"
     visitors = Visitors(chrome, world.url)
     dora = visitors()
     dora.sign_in("dora")
@@ -267,4 +272,5 @@ def dora(chrome: Browser, world: World) -> str:
     dora.page.wait_for_url(f"{world.url}/", timeout=SYNC_MS)
     visitors.close()
     world.reading("dora", OXYGEN, 88, "%")
+    world.connected.add("dora")
     return "dora"
