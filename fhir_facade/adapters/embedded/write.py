@@ -19,9 +19,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 IndexRows = Mapping[str, Sequence[tuple[Any, ...]]]
 Rows = dict[str, list[tuple[Any, ...]]]
 
-IDS_AT_ONCE = 64
-_INSERT_RESOURCE = (
-    "INSERT INTO fhir_resource (pk, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+VALUES_AT_ONCE = 64
+_PUT_RESOURCE = (
+    "INSERT OR REPLACE INTO fhir_resource (pk, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_ARCHIVE = (
+    "INSERT INTO fhir_version (pk, version, type, id, updated, deleted, body) "
+    "SELECT pk, version, type, id, updated, deleted, body FROM fhir_resource WHERE pk IN"
 )
 
 
@@ -57,23 +61,24 @@ def apply_writes(
     current = _currents(connection, refs)
     for item in prepared:
         _check_precondition(item.write, current.get(item.write.ref))
-    fresh = _Fresh(connection)
-    stored = [_apply(connection, item, current.get(item.write.ref), now_ms, fresh) for item in prepared]
-    insert_rows(connection, _INSERT_RESOURCE, fresh.resources)
-    insert_index(connection, fresh.rows)
+    changes = _Changes(connection)
+    stored = [_apply(item, current.get(item.write.ref), now_ms, changes) for item in prepared]
+    changes.write()
     if integrity:
         _check_integrity(connection, prepared, stored)
     return stored
 
 
-class _Fresh:
-    """New rows of one call, inserted together: a statement per row would cost more than the row."""
+class _Changes:
+    """All rows that one call changes, written together: a statement per row would cost more than the row."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._last = 0
-        self.resources: list[tuple[Any, ...]] = []
-        self.rows: Rows = {}
+        self._resources: list[tuple[Any, ...]] = []
+        self._replaced: list[int] = []
+        self._indexed: list[int] = []
+        self._rows: Rows = {}
 
     def pk(self) -> int:
         """The next number of a resource, as SQLite would give it."""
@@ -81,6 +86,35 @@ class _Fresh:
             self._last = self._connection.execute("SELECT coalesce(max(pk), 0) FROM fhir_resource").fetchone()[0]
         self._last += 1
         return self._last
+
+    def put(self, current: _Current | None, ref: Ref, version: int, updated: int, body: bytes, rows: IndexRows) -> None:
+        """A new version; no body means a tombstone."""
+        pk = self.pk() if current is None else current.pk
+        if current is not None:
+            self._replaced.append(pk)
+        if current is not None and not current.deleted:
+            self._indexed.append(pk)
+        self._resources.append((pk, ref.type, ref.id, version, updated, int(not body), body))
+        add_index(self._rows, rows, ref.id, pk)
+
+    def write(self) -> None:
+        self._for_all(_ARCHIVE, self._replaced)
+        for table in INDEX_TABLES:
+            self._for_all(f"DELETE FROM {table} WHERE pk IN", self._indexed)
+        insert_rows(self._connection, _PUT_RESOURCE, self._resources)
+        insert_index(self._connection, self._rows)
+
+    def _for_all(self, statement: str, pks: list[int]) -> None:
+        for some in _padded(pks):
+            self._connection.execute(f"{statement} ({', '.join('?' * len(some))})", some)
+
+
+def _padded(values: list[Any]) -> Iterator[list[Any]]:
+    """At most VALUES_AT_ONCE of the values each time, the last one repeated up to the next power of two, so that few
+    statements are prepared."""
+    for at in range(0, len(values), VALUES_AT_ONCE):
+        some = values[at : at + VALUES_AT_ONCE]
+        yield some + some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some))
 
 
 def _currents(connection: sqlite3.Connection, refs: Sequence[Ref]) -> dict[Ref, _Current]:
@@ -98,13 +132,12 @@ def _currents(connection: sqlite3.Connection, refs: Sequence[Ref]) -> dict[Ref, 
 
 
 def _found(connection: sqlite3.Connection, columns: str, type: str, ids: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Rows of these ids. The last id is repeated up to the next power of two, so that few statements are prepared."""
-    for at in range(0, len(ids), IDS_AT_ONCE):
-        chunk = ids[at : at + IDS_AT_ONCE]
-        size = 1 << (len(chunk) - 1).bit_length()
-        marks = ", ".join("?" * size)
-        statement = f"SELECT {columns} FROM fhir_resource WHERE type = ? AND id IN ({marks})"
-        yield from connection.execute(statement, (type, *chunk, *chunk[-1:] * (size - len(chunk))))
+    """Rows of these ids."""
+    for some in _padded(ids):
+        marks = ", ".join("?" * len(some))
+        yield from connection.execute(
+            f"SELECT {columns} FROM fhir_resource WHERE type = ? AND id IN ({marks})", (type, *some)
+        )
 
 
 def _check_precondition(write: Write, current: _Current | None) -> None:
@@ -119,68 +152,34 @@ def _check_precondition(write: Write, current: _Current | None) -> None:
             )
 
 
-def _apply(
-    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, fresh: _Fresh
-) -> StoredResource:
+def _apply(item: Prepared, current: _Current | None, now_ms: int, changes: _Changes) -> StoredResource:
     if item.write.kind == "delete":
-        return _delete(connection, item.write.ref, current, now_ms)
-    return _put(connection, item, current, now_ms, fresh)
+        return _delete(item.write.ref, current, now_ms, changes)
+    return _put(item, current, now_ms, changes)
 
 
-def _put(
-    connection: sqlite3.Connection, item: Prepared, current: _Current | None, now_ms: int, fresh: _Fresh
-) -> StoredResource:
+def _put(item: Prepared, current: _Current | None, now_ms: int, changes: _Changes) -> StoredResource:
     ref = item.write.ref
     if current is not None and not current.deleted and equal_values(item.write.body, current.body):
         return stored_resource(ref.type, ref.id, current.version, current.updated, current.body, change="unchanged")
     version = 1 if current is None else current.version + 1
     updated = now_ms if current is None else max(now_ms, current.updated + 1)
     body = splice(item.write.body, id=ref.id, version=str(version), last_updated=instant(updated))
-    if current is None:
-        pk = fresh.pk()
-        fresh.resources.append((pk, ref.type, ref.id, version, updated, 0, body))
-    else:
-        pk = current.pk
-        _archive(connection, pk)
-        if not current.deleted:
-            _unindex(connection, pk)
-        connection.execute(
-            "UPDATE fhir_resource SET version = ?, updated = ?, deleted = 0, body = ? WHERE pk = ?",
-            (version, updated, body, pk),
-        )
-    add_index(fresh.rows, item.rows, ref.id, pk)
+    changes.put(current, ref, version, updated, body, item.rows)
     change = "created" if current is None or current.deleted else "updated"
     return stored_resource(ref.type, ref.id, version, updated, body, change=change)
 
 
-def _delete(connection: sqlite3.Connection, ref: Ref, current: _Current | None, now_ms: int) -> StoredResource:
+def _delete(ref: Ref, current: _Current | None, now_ms: int, changes: _Changes) -> StoredResource:
     if current is None:
         return stored_resource(ref.type, ref.id, 0, now_ms, b"", deleted=True, change="unchanged")
     if current.deleted:
         return stored_resource(
             ref.type, ref.id, current.version, current.updated, b"", deleted=True, change="unchanged"
         )
-    updated = max(now_ms, current.updated + 1)
-    _archive(connection, current.pk)
-    _unindex(connection, current.pk)
-    connection.execute(
-        "UPDATE fhir_resource SET version = ?, updated = ?, deleted = 1, body = x'' WHERE pk = ?",
-        (current.version + 1, updated, current.pk),
-    )
-    return stored_resource(ref.type, ref.id, current.version + 1, updated, b"", deleted=True, change="deleted")
-
-
-def _archive(connection: sqlite3.Connection, pk: int) -> None:
-    connection.execute(
-        "INSERT INTO fhir_version (pk, version, type, id, updated, deleted, body) "
-        "SELECT pk, version, type, id, updated, deleted, body FROM fhir_resource WHERE pk = ?",
-        (pk,),
-    )
-
-
-def _unindex(connection: sqlite3.Connection, pk: int) -> None:
-    for table in INDEX_TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE pk = ?", (pk,))
+    version, updated = current.version + 1, max(now_ms, current.updated + 1)
+    changes.put(current, ref, version, updated, b"", {})
+    return stored_resource(ref.type, ref.id, version, updated, b"", deleted=True, change="deleted")
 
 
 def add_index(rows: Rows, more: IndexRows, id: str, pk: int) -> None:
