@@ -20,7 +20,7 @@ INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpreta
 FIRST_DAY = datetime(2026, 1, 1, 6, 30, tzinfo=UTC)
 EVERY = timedelta(hours=36)
 PAGE = 20
-RANGE_DAYS = 60
+RANGE_DAYS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def updates(size: Size, run: int, amount: int = 500) -> list[Request]:
 
 
 def searches(size: Size, *, offset: bool) -> list[Request]:
-    """One patient, one code, sixty days, newest first. `offset` is HAPI's own way to a page without a stored search."""
+    """One patient, one code, forty days, newest first. `offset` is HAPI's own way to a page without a stored search."""
     found = []
     since = FIRST_DAY - timedelta(days=1)
     until = since + timedelta(days=RANGE_DAYS)
