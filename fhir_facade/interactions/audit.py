@@ -51,12 +51,7 @@ def _entity(request: FhirRequest) -> str | None:
 
 def patient_of(resource: JsonObject) -> str | None:
     """The one patient a resource is about; None for none or several."""
-    return patient_of_all((resource,))
-
-
-def patient_of_all(resources: Iterable[JsonObject]) -> str | None:
-    """The one patient that all resources are about."""
-    return _only({owner for resource in resources for owner in owners(resource)})
+    return _only(owners(resource))
 
 
 def patient_of_stored(stored: Iterable[StoredResource]) -> str | None:
