@@ -11,17 +11,14 @@ _LOG = logging.getLogger("fhir_facade.request")
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
+_OF_EVERY_REQUEST = vars(logging.LogRecord(_LOG.name, logging.INFO, __file__, 0, "request.answered", (), None))
+
+
 class _Answered(logging.LogRecord):
     """A record without the search for who logs, which would cost as much as a read: it is always this module."""
 
-    name, levelno, levelname, msg, args = _LOG.name, logging.INFO, "INFO", "request.answered", ()
-    pathname, filename, module, lineno, funcName = __file__, "observe.py", "observe", 0, "request"  # noqa: N815
-    exc_info = exc_text = stack_info = None
-    process = thread = 0
-    processName = threadName = ""  # noqa: N815
-    msecs = relativeCreated = 0.0  # noqa: N815
-
     def __init__(self, room: str, interaction: str, status: int, ms: float, request_id: str) -> None:
+        self.__dict__.update(_OF_EVERY_REQUEST)
         self.created = time.time()
         self.room, self.interaction, self.status = room, interaction, status
         self.ms, self.request_id = ms, request_id
