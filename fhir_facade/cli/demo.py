@@ -9,9 +9,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Final
@@ -20,7 +21,7 @@ import httpx
 import typer
 
 from fhir_facade.demo.checks import NotAsPromised, answer, expect
-from fhir_facade.demo.programs import Program, facade_address, port_or_any, program, simulator_address
+from fhir_facade.demo.programs import Program, facade_address, serve, simulator_address
 from fhir_facade.demo.smart_app import Person, SmartApp
 from fhir_facade.demo.story import STEPS, tell_story
 from fhir_facade.demo.telling import Teller
@@ -104,17 +105,16 @@ def _set(folder: Path, stack: ExitStack, tell: Teller) -> Stage:
     """Start both servers and make the accounts, which need no running server."""
     tell.step("A vendor simulator and a facade start, each a server of its own")
     secret = secrets.token_urlsafe(24)
-    words = ["fhir_facade.simulator", "--port", str(port_or_any(SIMULATOR_PORT)), "--client-secret", secret]
-    vendor = stack.enter_context(program("simulator", words, environment_with({}), folder / "simulator.log"))
+    vendor, vendor_url = serve(
+        stack, "simulator", partial(_simulator, secret), folder / "simulator.log", simulator_address, SIMULATOR_PORT
+    )
+    tell.line(f"vendor simulator: {vendor_url}")
     patient = Person("alex", secrets.token_urlsafe(12), PATIENT_SCOPE)
     doctor = Person("dr-hale", secrets.token_urlsafe(12), DOCTOR_SCOPE)
     asyncio.run(_fill(_settings(folder), patient, doctor))
     tell.line(f"accounts: {patient.username} (patient), {doctor.username} (practitioner); app: {CLIENT_ID}")
-    vendor_url = vendor.wait_for(simulator_address)
-    tell.line(f"vendor simulator: {vendor_url}")
-    environment = environment_with(_facade_settings(folder, vendor_url, secret))
-    facade = stack.enter_context(program("facade", ["fhir_facade", "serve"], environment, folder / "facade.log"))
-    url = facade.wait_for(facade_address)
+    command = partial(_facade, folder, vendor_url, secret)
+    facade, url = serve(stack, "facade", command, folder / "facade.log", facade_address, FACADE_PORT)
     health = answer(httpx.get(f"{url}/health"), 200).json()
     tell.line(f"facade {health['version']} is {health['status']}: {url}")
     return Stage(_settings(folder), url, vendor_url, (vendor, facade), patient, doctor)
@@ -125,10 +125,14 @@ def _settings(folder: Path) -> Settings:
     return Settings(store="embedded", data_dir=folder, keys_file=None, database_url="")
 
 
-def _facade_settings(folder: Path, vendor: str, secret: str) -> dict[str, str]:
-    return {
+def _simulator(secret: str, port: int) -> tuple[list[str], Mapping[str, str]]:
+    return ["fhir_facade.simulator", "--port", str(port), "--client-secret", secret], environment_with({})
+
+
+def _facade(folder: Path, vendor: str, secret: str, port: int) -> tuple[list[str], Mapping[str, str]]:
+    settings = {
         "DATA_DIR": str(folder),
-        "PORT": str(port_or_any(FACADE_PORT)),
+        "PORT": str(port),
         "GOOGLE_AUTHORIZE_URL": f"{vendor}/o/oauth2/v2/auth",
         "GOOGLE_TOKEN_URL": f"{vendor}/token",
         "GOOGLE_REVOKE_URL": f"{vendor}/revoke",
@@ -136,6 +140,7 @@ def _facade_settings(folder: Path, vendor: str, secret: str) -> dict[str, str]:
         "GOOGLE_CLIENT_ID": "fhir-facade",
         "GOOGLE_CLIENT_SECRET": secret,
     }
+    return ["fhir_facade", "serve"], environment_with(settings)
 
 
 async def _fill(settings: Settings, patient: Person, doctor: Person) -> None:

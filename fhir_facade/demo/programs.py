@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fhir_facade.demo.checks import NotAsPromised
@@ -16,6 +15,11 @@ from fhir_facade.demo.checks import NotAsPromised
 START_S = 90.0
 STOP_S = 20.0
 LOOK_EVERY_S = 0.05
+ANY_PORT = 0
+TAKEN = "address already in use"
+
+Command = Callable[[int], tuple[list[str], Mapping[str, str]]]
+"""The words and the environment of a program that is to listen on a port."""
 
 
 class Program:
@@ -76,15 +80,18 @@ def program(name: str, words: list[str], environment: Mapping[str, str], log: Pa
         running.stop()
 
 
-def port_or_any(preferred: int) -> int:
-    """The preferred port when it is free now, else 0: any."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def serve(
+    stack: ExitStack, name: str, command: Command, log: Path, find: Callable[[str], str | None], preferred: int
+) -> tuple[Program, str]:
+    """A program and its address: on the preferred port, or on any when that one is taken."""
+    while True:
+        running = stack.enter_context(program(name, *command(preferred), log))
         try:
-            probe.bind(("127.0.0.1", preferred))
-        except OSError:
-            return 0
-    return preferred
+            return running, running.wait_for(find)
+        except NotAsPromised:
+            if preferred == ANY_PORT or TAKEN not in running.last_lines().lower():
+                raise
+            preferred = ANY_PORT
 
 
 def simulator_address(line: str) -> str | None:

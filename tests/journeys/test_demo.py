@@ -8,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
+from fhir_facade.cli.demo import FACADE_PORT, SIMULATOR_PORT
 from fhir_facade.settings import environment_with
 
 LOINC = "http://loinc.org"
@@ -32,10 +34,29 @@ def started(*words, **settings):
 def told(tmp_path_factory):
     """One demo for all tests: its output and the folder it left. Settings of the person's shell do not reach it."""
     folder = tmp_path_factory.mktemp("demo") / "data"
-    process = started("--once", "--data-dir", str(folder), STORE="hapi", HAPI_URL="http://127.0.0.1:9/fhir")
-    output, problems = process.communicate(timeout=240)
+    with taken(FACADE_PORT), taken(SIMULATOR_PORT):
+        process = started("--once", "--data-dir", str(folder), STORE="hapi", HAPI_URL="http://127.0.0.1:9/fhir")
+        output, problems = process.communicate(timeout=240)
     assert process.returncode == 0, output + problems
     return output, folder
+
+
+@contextmanager
+def taken(port):
+    """Somebody listens there: we, or who was faster."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            other.bind(("127.0.0.1", port))
+            other.listen()
+        yield
+
+
+def test_a_port_that_is_taken_is_no_obstacle(told):
+    output, _ = told
+
+    assert f"127.0.0.1:{FACADE_PORT}/" not in output
+    assert f"127.0.0.1:{SIMULATOR_PORT}/" not in output
 
 
 def resources(folder, type_name):
