@@ -7,10 +7,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
 
+from fhir_facade.flows.launch.verify import TRUST
 from tests.facade import facade_env, run_command, served
 
 PATIENT = {"resourceType": "Patient", "id": "anna", "name": [{"text": "Anna Example"}], "birthDate": "1980-05-17"}
@@ -70,7 +72,7 @@ def test_what_was_made_before_the_first_start_is_there_after_it(env, patients, t
     assert run_command(env, "client", "list").stdout == "app\tpublic\tpatient/*.rs\tenabled\n"
 
 
-def test_what_a_command_does_beside_a_running_server_counts_there_at_once(env, patients, tmp_path):
+def test_what_a_command_does_beside_a_running_server_counts_there_within_a_second(env, patients, tmp_path):
     with served(env, tmp_path / "log") as server:
         server.command("import", patients)
         server.command("user", "add", "--username", "anna", "--role", "patient", "--patient", "anna",
@@ -78,6 +80,9 @@ def test_what_a_command_does_beside_a_running_server_counts_there_at_once(env, p
         token = server.token("patient/*.rs", "--patient", "anna", "--user", "anna")
         before = patient(server.url, token).status_code
         server.command("user", "disable", "anna")
+        believed_until = time.monotonic() + TRUST.total_seconds()
+        while time.monotonic() < believed_until and patient(server.url, token).status_code == 200:
+            pass
         after = patient(server.url, token).status_code
 
     assert (before, after) == (200, 401)

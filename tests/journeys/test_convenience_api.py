@@ -282,7 +282,7 @@ async def test_an_app_connects_reads_looks_and_disconnects(api):
 
     assert (before["state"], before["last_sync"], before["missing_scopes"]) == ("active", None, [])
     assert set(before["granted_scopes"]) >= {SLEEP}
-    assert read.status_code == 200
+    assert read.status_code == 200, read.text
     metrics = read.json()["metrics"]
     assert metrics["steps"]["created"] > 0
     assert set(metrics["steps"]) == {"read", "created", "updated", "unchanged", "removed", "error"}

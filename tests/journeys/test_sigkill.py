@@ -37,7 +37,8 @@ from tests.wearables import ALEX, CALLBACK, IMPORT, click, person
 
 SEED = int(os.environ.get("FHIR_FACADE_TEST_SEED", random.SystemRandom().randrange(1_000_000)))
 STORIES, KILLS, KILLS_OVER_HAPI = 4, 5, 3
-ATTEMPTS = 3  # a sync may be faster than its killer
+ATTEMPTS = 5  # a sync may be faster than its killer, who then comes earlier
+LONGEST_DELAY_S = 0.2
 REQUESTS = 12  # the least for data that a sync makes: one for each kind
 LOOKBACK_DAYS = "14"
 TYPES = (
@@ -212,9 +213,14 @@ def embedded(tmp_path_factory: pytest.TempPathFactory, vendor_url: str) -> Embed
 
 async def kill(story: Story, kills: int, chance: random.Random) -> None:
     """So many kills that met a sync under way."""
-    met = 0
+    met, reach = 0, 1.0
     for _ in range(ATTEMPTS * kills):
-        met += await story.killed_after(chance.randint(1, REQUESTS), chance.uniform(0, 0.2))
+        requests, delay_s = (
+            chance.randint(1, max(1, round(reach * REQUESTS))),
+            chance.uniform(0, reach * LONGEST_DELAY_S),
+        )
+        caught = await story.killed_after(requests, delay_s)
+        met, reach = met + caught, 1.0 if caught else reach / 2
         if met == kills:
             return
     pytest.fail(f"only {met} kills met a sync under way, {kills} were wanted")

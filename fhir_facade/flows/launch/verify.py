@@ -18,7 +18,7 @@ from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.oauth import AccessToken, Grant
 from fhir_facade.values import ClientId, PatientId, Principal, PrincipalKind, Scope
 
-TRUST: Final = timedelta(seconds=3)
+TRUST: Final = timedelta(seconds=1)
 """How long a verified token is believed without looking again: a revocation is effective everywhere after this."""
 MOST_KEPT: Final = 10_000
 

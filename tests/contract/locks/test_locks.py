@@ -192,6 +192,13 @@ async def test_a_killed_process_holds_nothing(place):
         await (each.close() or asyncio.sleep(0))
 
 
+LOSE = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
+"""Of this database only: other tests hold locks in theirs."""
+
+
 @pytest.mark.postgres
 async def test_a_block_whose_lock_was_lost_is_interrupted_and_the_next_one_works(postgres_url):
     locks = PostgresLocks(postgres_url)
@@ -199,7 +206,7 @@ async def test_a_block_whose_lock_was_lost_is_interrupted_and_the_next_one_works
 
     async def hold_and_lose():
         async with locks.hold("a"):
-            await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            await admin.execute(LOSE)
             await asyncio.Event().wait()
 
     with pytest.raises(Unavailable, match="broke"):
