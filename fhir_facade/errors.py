@@ -50,7 +50,7 @@ class Issue:
 class FacadeError(Exception):
     """Something a caller can be told about; `str(error)` says what happened and what to do next.
 
-    `recorded`: the audit has its line already.
+    `recorded`: the audit has its line already. `about`: the patient it concerns, for that line only.
     """
 
     status: ClassVar[int] = 500
@@ -60,6 +60,7 @@ class FacadeError(Exception):
         super().__init__(diagnostics)
         self.issues: tuple[Issue, ...] = tuple(issues) or (Issue(self.code, diagnostics, expression),)
         self.recorded = False
+        self.about: str | None = None
 
 
 class BadRequest(FacadeError):

@@ -250,11 +250,15 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
-    """Versions newest first: of one instance (`id`), one type, or all (`type` None); written at or after `since`."""
+    """Versions newest first: of one instance (`id`), one type, or all (`type` None); written at or after `since`.
+
+    `at` is a half-open interval: the versions written in it and those that were current when it began.
+    """
 
     type: str | None
     id: str | None = None
     since: datetime | None = None
+    at: tuple[datetime, datetime] | None = None
     count: int = 20
     cursor: str | None = None
     total: bool = False
@@ -302,7 +306,7 @@ class Scope:
     params: tuple[tuple[str, str], ...] = ()
 
 
-PrincipalKind = Literal["patient", "practitioner", "admin", "backend", "engine", "anonymous"]
+PrincipalKind = Literal["patient", "proxy", "practitioner", "staff", "admin", "backend", "engine", "anonymous"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +314,7 @@ class Principal:
     """Who asks. `patient` is the patient in context (own, or picked at launch); `token` the row id of the token.
 
     `scopes` are FHIR scopes only. An `engine` principal (alert-engine, sync, score) has its own narrow grants.
+    `related_person` is the RelatedPerson of a proxy, `organization` the institution of its staff.
     """
 
     kind: PrincipalKind
@@ -321,6 +326,8 @@ class Principal:
     token: str | None = None
     name: str | None = None
     expires_at: datetime | None = None
+    related_person: str | None = None
+    organization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
