@@ -10,11 +10,18 @@ from datetime import datetime
 from fhir_facade.rows.table import Row, table
 
 
-@table("account", ("id",), unique=(("username_key",),), indexes=(("patient_id",), ("practitioner_id",)))
+@table(
+    "account",
+    ("id",),
+    unique=(("username_key",),),
+    indexes=(("patient_id",), ("practitioner_id",), ("related_person_id",), ("organization_id",)),
+)
 class Account(Row, frozen=True, kw_only=True):
-    """A person's login. `username_key` is the case-folded name; `role` is `patient`, `practitioner` or `admin`.
+    """A person's login. `username_key` is the case-folded name; `role` is `patient`, `proxy`, `practitioner`, `staff`
+    or `admin`.
 
-    `patient_id` or `practitioner_id` is the FHIR resource of this very person. `zone` is an IANA time zone.
+    `patient_id`, `practitioner_id` or `related_person_id` is the FHIR resource of this very person; `organization_id`
+    the institution whose staff the person belongs to. `zone` is an IANA time zone.
     """
 
     id: str
@@ -27,11 +34,16 @@ class Account(Row, frozen=True, kw_only=True):
     practitioner_id: str | None = None
     zone: str = "UTC"
     disabled: bool = False
+    related_person_id: str | None = None
+    organization_id: str | None = None
 
 
 @table("session", ("hash",), indexes=(("account_id",), ("expires_at",)))
 class Session(Row, frozen=True, kw_only=True):
-    """A browser that signed in. `hash` is the SHA-256 of the cookie; `seen_at` moves about once a minute."""
+    """A browser that signed in. `hash` is the SHA-256 of the cookie; `seen_at` moves about once a minute.
+
+    `id` names it to people and in addresses; `device` is the hash of the device it belongs to.
+    """
 
     hash: str
     account_id: str
@@ -39,6 +51,22 @@ class Session(Row, frozen=True, kw_only=True):
     seen_at: datetime
     expires_at: datetime
     address: str | None = None
+    id: str = ""
+    device: str | None = None
+
+
+@table("known_device", ("account_id", "hash"), indexes=(("last_at",),))
+class KnownDevice(Row, frozen=True, kw_only=True):
+    """A browser from which an account signed in before. `hash` is the SHA-256 of its lasting cookie; `name` is what
+    the browser says it is. `announced` False: the person has not been told of it yet."""
+
+    account_id: str
+    hash: str
+    name: str
+    first_at: datetime
+    last_at: datetime
+    address: str | None = None
+    announced: bool = False
 
 
 @table("login_throttle", ("subject",), indexes=(("last_at",),))
