@@ -14,6 +14,7 @@ from typing import Final
 from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.guards import NO_GUARDS
 from fhir_facade.access.narrow import UNNARROWED, narrowing
 from fhir_facade.access.rights import EVERYONE, Grant, Rights, grants, operations, rights_of
 from fhir_facade.values import Criterion, Interaction, PatientId, Principal
@@ -34,6 +35,8 @@ _LETTERS: Final[Mapping[Interaction, str]] = MappingProxyType(
     }
 )
 _ENVELOPES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
+_WHOLE_TYPE: Final = (UNNARROWED, ((NO_GUARDS,),))
+"""Limits that do not depend on who asks; each version that leaves is checked too."""
 _VERBS: Final = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 
 
@@ -88,7 +91,7 @@ def _decide(rights: Rights, interaction: Interaction, type_name: str | None) -> 
     if type_name is None:
         return _whole_server(rights)
     answer = _typed(rights, type_name, _LETTERS[interaction])
-    if interaction is Interaction.HISTORY_TYPE and isinstance(answer, Allow) and answer.narrow != UNNARROWED:
+    if interaction is Interaction.HISTORY_TYPE and isinstance(answer, Allow) and answer.narrow not in _WHOLE_TYPE:
         return Deny("forbidden", f"The history of all {type_name} cannot be limited to your records: ask for one.")
     return answer
 

@@ -18,7 +18,8 @@ RELEASED: Final = "2026-11-21"
 
 INTERACTIONS: Final = frozenset(
     (
-        *(Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE, Interaction.SEARCH_TYPE),
+        *(Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE),
+        *(Interaction.HISTORY_INSTANCE, Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM),
         *(Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE),
         *(Interaction.BATCH, Interaction.TRANSACTION, Interaction.CAPABILITIES),
     )

@@ -32,6 +32,8 @@ _HANDLERS: dict[Interaction, Handler] = {
     Interaction.READ: read,
     Interaction.VREAD: read,
     Interaction.HISTORY_INSTANCE: history,
+    Interaction.HISTORY_TYPE: history,
+    Interaction.HISTORY_SYSTEM: history,
     Interaction.SEARCH_TYPE: search,
     Interaction.CREATE: create,
     Interaction.UPDATE: update,

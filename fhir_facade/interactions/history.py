@@ -1,48 +1,98 @@
-"""History of an instance. https://hl7.org/fhir/R4/http.html#history"""
+"""History of an instance, of a type and of the whole system. https://hl7.org/fhir/R4/http.html#history"""
 
 from __future__ import annotations
 
-from fhir_facade.errors import Gone, NotFound
+import asyncio
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from fhir_facade.errors import BadRequest, Gone, NotFound
 from fhir_facade.fhir.bundle import history_bundle
-from fhir_facade.fhir.document import parse
-from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
-from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.pages import Asked, history_query, open_page, page_links
-from fhir_facade.values import FhirResponse, Page, StoredResource
+from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, whole_number
+from fhir_facade.fhir.query.dates import parse_date, parse_instant
+from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
+from fhir_facade.interactions.call import Call, may_leave, sees_all
+from fhir_facade.interactions.pages import Asked, open_page, page_links
+from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
+
+Period = tuple[datetime, datetime]
+
+_KNOWN = frozenset(("_count", "_since", "_at", "_total", "_format", "_pretty"))
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 async def history(call: Call) -> FhirResponse:
-    """Versions newest first. Who may not see the current version sees none; each version is judged by itself."""
-    request = call.request
+    """Versions newest first. Who may not see the current version of a resource sees none; each version is judged by
+    itself. A total is given where everything fits on one page, and for one resource that is seen whole."""
     asked = open_page(call)
-    absent = NotFound(f"{call.ref} is not there")
     query = history_query(call, asked)
-    try:
-        page = await call.ports.store.history(query)
-    except NotFound:
-        raise absent from None
-    if not call.sees_all:
-        await _refuse_foreign(call, absent)
-    versions = [version for version in page.entries if _may_leave(call, version)]
-    patient = patient_of_stored(version for version in versions if not version.deleted)
-    await record_lines(call.ports, [audit_line(call.ports, call.principal, request, patient=patient)])
+    if call.request.id is not None and not call.sees_all:
+        await _refuse_foreign(call)
+    page, versions = await _page(call, query)
+    about = patients_of_stored(version for version in versions if not version.deleted)
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     return FhirResponse(200, _bundle(call, asked, page, versions))
 
 
-async def _refuse_foreign(call: Call, absent: NotFound) -> None:
+async def _page(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[StoredResource]]:
+    """The first page from here that shows anything: an empty one with a link would say that there is more. What may
+    not leave is not counted either."""
+    begun = query.cursor is None
+    while True:
+        try:
+            page = await call.ports.store.history(query)
+        except NotFound:
+            raise _absent(call) from None
+        versions = await _leaving(call, page.entries)
+        if versions or page.cursor is None or query.count == 0:
+            whole = begun and page.cursor is None and query.count > 0
+            total = len(versions) if whole else page.total if call.sees_all else None
+            return dataclasses.replace(page, total=total), versions
+        query, begun = dataclasses.replace(query, cursor=page.cursor), False
+
+
+async def _refuse_foreign(call: Call) -> None:
+    if not await _is_yours(call, call.ref):
+        raise _absent(call)
+
+
+def _absent(call: Call) -> NotFound:
+    return NotFound(f"{call.ref} is not there")
+
+
+async def _is_yours(call: Call, ref: Ref) -> bool:
     try:
-        current = await call.ports.store.read(call.ref)
+        current = await call.ports.store.read(ref)
     except (NotFound, Gone):
-        raise absent from None
-    if not _may_leave(call, current):
-        raise absent
+        return False
+    return _may_leave(call, current)
+
+
+async def _leaving(call: Call, versions: Sequence[StoredResource]) -> Sequence[StoredResource]:
+    """The versions that may leave. Of one resource its current version was judged before."""
+    if call.request.id is not None:
+        return [version for version in versions if version.deleted or _may_leave(call, version)]
+    shown = [version for version in versions if _may_leave(call, version)]
+    doubtful = list(dict.fromkeys(version.ref for version in shown if not _is_open(call, version.type)))
+    yours = await asyncio.gather(*(_is_yours(call, ref) for ref in doubtful))
+    foreign = {ref for ref, own in zip(doubtful, yours, strict=True) if not own}
+    return [version for version in shown if version.ref not in foreign]
 
 
 def _may_leave(call: Call, version: StoredResource) -> bool:
-    return version.deleted or call.sees_all or call.allow.check.may_leave(parse(version.body))
+    """A deletion does not say whose the resource was, so it is told where nothing of the type is hidden."""
+    if version.deleted or _is_open(call, version.type):
+        return _is_open(call, version.type)
+    return may_leave(call.allow.check, version)
 
 
-def _bundle(call: Call, asked: Asked, page: Page, versions: list[StoredResource]) -> bytes:
+def _is_open(call: Call, type: str) -> bool:
+    return sees_all(dataclasses.replace(call.allow.check, type=type))
+
+
+def _bundle(call: Call, asked: Asked, page: Page, versions: Sequence[StoredResource]) -> bytes:
     return history_bundle(
         versions,
         base_url=call.ports.deployment.fhir_url,
@@ -51,3 +101,48 @@ def _bundle(call: Call, asked: Asked, page: Page, versions: list[StoredResource]
         id=call.ports.ids.new(),
         now=call.ports.clock.now(),
     )
+
+
+# --- what is asked --------------------------------------------------------------------------------------------
+
+
+def history_query(call: Call, asked: Asked) -> HistoryQuery:
+    """`_count`, `_since` and `_at`. BadRequest for other parameters."""
+    values = dict(asked.params)
+    unknown = set(values) - _KNOWN
+    if unknown:
+        raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: _count, _since and _at are known")
+    return HistoryQuery(
+        call.request.type,
+        call.request.id,
+        since=parse_instant(values["_since"]) if "_since" in values else None,
+        at=_period([value for name, value in asked.params if name == "_at"], call.ports.clock.now()),
+        count=min(whole_number("_count", values.get("_count", str(DEFAULT_COUNT))), MAX_COUNT),
+        cursor=asked.cursor,
+        total=call.request.id is not None,
+    )
+
+
+_PERIODS: Mapping[str, Callable[[DateValue], Period]] = {
+    "eq": lambda date: (date.low, date.high),
+    "gt": lambda date: (date.high, _LATEST),
+    "sa": lambda date: (date.high, _LATEST),
+    "ge": lambda date: (date.low, _LATEST),
+    "lt": lambda date: (_EARLIEST, date.low),
+    "eb": lambda date: (_EARLIEST, date.low),
+    "le": lambda date: (_EARLIEST, date.high),
+}
+
+
+def _period(texts: Sequence[str], now: datetime) -> Period | None:
+    """The time that all `_at` name together. BadRequest when there is none."""
+    if not texts:
+        return None
+    dates = [parse_date("_at", text, now) for text in texts]
+    if not all(date.prefix in _PERIODS for date in dates):
+        raise BadRequest(f"_at takes a date alone or with one of: {', '.join(_PERIODS)}")
+    periods = [_PERIODS[date.prefix](date) for date in dates]
+    low, high = max(low for low, _ in periods), min(high for _, high in periods)
+    if low >= high:
+        raise BadRequest("the dates of _at name no time together")
+    return low, high

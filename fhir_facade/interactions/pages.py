@@ -13,15 +13,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from fhir_facade.errors import BadRequest, FacadeError, Gone
-from fhir_facade.fhir.query import whole_number
-from fhir_facade.fhir.query.dates import parse_instant
 from fhir_facade.interactions.call import Call
-from fhir_facade.values import HistoryQuery, Page, Principal
+from fhir_facade.values import Page, Principal
 
 PAGE = "_page"
 VALID_FOR = timedelta(hours=1)
-DEFAULT_COUNT = 20
-MAX_COUNT = 1000
 _CONTEXT = "page-link"
 _INVALID = "this page link has expired or is not yours: repeat the search"
 
@@ -90,19 +86,3 @@ def _caller(principal: Principal) -> str:
     scopes = sorted(repr((s.context, s.type, sorted(s.letters), s.params)) for s in principal.scopes)
     who = (principal.kind, principal.user, principal.client, principal.patient, principal.practitioner, *scopes)
     return hashlib.sha256(repr(who).encode()).hexdigest()
-
-
-def history_query(call: Call, asked: Asked) -> HistoryQuery:
-    """The parameters of a history interaction: `_count`, `_since`, `_total`. BadRequest for others."""
-    values = dict(asked.params)
-    unknown = set(values) - {"_count", "_since", "_total", "_format", "_pretty"}
-    if unknown:
-        raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: _count, _since and _total are known")
-    return HistoryQuery(
-        call.request.type,
-        call.request.id,
-        since=parse_instant(values["_since"]) if "_since" in values else None,
-        count=min(whole_number("_count", values.get("_count", str(DEFAULT_COUNT))), MAX_COUNT),
-        cursor=asked.cursor,
-        total=True,
-    )

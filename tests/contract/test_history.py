@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -117,15 +118,7 @@ async def test_pages_keep_to_since(case: Case) -> None:
     assert [entry.version for entry in [*first.entries, *second.entries]] == ["5", "4", "3", "2"]
 
 
-@pytest.fixture
-def whole(request: pytest.FixtureRequest, case: Case) -> Case:
-    if request.node.callspec.params["store"] == "hapi-over-mirror":
-        pytest.skip("the facade answers the history of instances only, so its mirror has no other")
-    return case
-
-
-async def test_the_history_of_a_type_holds_its_resources_only(whole: Case) -> None:
-    case = whole
+async def test_the_history_of_a_type_holds_its_resources_only(case: Case) -> None:
     patient = await case.put("Patient", "p")
     practitioner = await case.put("Practitioner", "d")
 
@@ -136,8 +129,7 @@ async def test_the_history_of_a_type_holds_its_resources_only(whole: Case) -> No
     assert practitioner.ref not in refs
 
 
-async def test_the_history_of_all_holds_every_type_and_deletions(whole: Case) -> None:
-    case = whole
+async def test_the_history_of_all_holds_every_type_and_deletions(case: Case) -> None:
     patient = await case.put("Patient", "p")
     practitioner = await case.put("Practitioner", "d")
     deletion = await case.delete(patient.ref)
@@ -150,3 +142,52 @@ async def test_the_history_of_all_holds_every_type_and_deletions(whole: Case) ->
         (practitioner.ref, practitioner.version),
         (patient.ref, patient.version),
     ]
+
+
+async def test_pages_of_all_types_follow_each_other(case: Case) -> None:
+    begun = (await case.put("Patient", "p")).last_updated
+    for label in "abc":
+        await case.put("Practitioner", label)
+        await case.put("Patient", label)
+    query = HistoryQuery(None, since=begun, count=2)
+
+    pages = [await case.store.history(query)]
+    while pages[-1].cursor is not None:
+        pages.append(await case.store.history(replace(query, cursor=pages[-1].cursor)))
+
+    shown = [entry for page in pages for entry in page.entries if entry.id.startswith(case.name)]
+    ours = [f"{entry.type}/{entry.id.removeprefix(case.name)}" for entry in shown]
+    assert ours == [f"{kind}/-{label}" for label in "cba" for kind in ("Patient", "Practitioner")] + ["Patient/-p"]
+
+
+@pytest.mark.parametrize("scope", ["instance", "type", "all"])
+async def test_a_time_shows_what_was_current_in_it(case: Case, scope: str) -> None:
+    """The versions written in it, and those that stood when it began; neither a deletion nor what had been replaced."""
+    gone = await case.put("Patient", "gone")
+    await case.delete(gone.ref)
+    other = await case.put("Patient", "other")
+    written = await versions(case)
+    type_, id_ = (None if scope == "all" else "Patient"), (written[0].id if scope == "instance" else None)
+    between = (written[1].last_updated + timedelta(milliseconds=1), written[3].last_updated)
+
+    page = await case.store.history(HistoryQuery(type_, id_, at=between, count=500))
+    exactly = await case.store.history(
+        HistoryQuery(type_, id_, at=(written[2].last_updated, written[3].last_updated), count=500)
+    )
+
+    def ours(entries: Sequence[StoredResource]) -> list[tuple[str, str]]:
+        return [(entry.id, entry.version) for entry in entries if entry.ref in (gone.ref, other.ref, written[0].ref)]
+
+    others = [] if scope == "instance" else [(other.id, "1")]
+    assert ours(page.entries) == [(written[2].id, "3"), (written[1].id, "2"), *others]
+    assert ours(exactly.entries) == [(written[2].id, "3"), *others]
+
+
+async def test_the_first_version_was_created_and_the_later_ones_are_updates(case: Case) -> None:
+    patient = await case.put("Patient", "p", gender="female")
+    await case.put("Patient", "p", gender="male")
+    await case.delete(patient.ref)
+
+    page = await case.store.history(HistoryQuery("Patient", patient.id))
+
+    assert [entry.change or "deleted" for entry in page.entries] == ["deleted", "updated", "created"]

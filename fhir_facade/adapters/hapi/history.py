@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored, tombstone
 from fhir_facade.adapters.hapi.cursor import InHistory, digests, opened, sealed, those_sent
-from fhir_facade.adapters.hapi.read import deletion, path_of
+from fhir_facade.adapters.hapi.read import deletion, path_of, read
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.fhir.document import instant
 from fhir_facade.values import HistoryQuery, Page, Ref, StoredResource
 
+FIRST = "1"
 THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,18 +23,19 @@ async def history(session: HapiSession, query: HistoryQuery) -> Page:
     """New versions push the later pages of HAPI down, so what was shown already is left out there."""
     cursor = _position(query)
     asked = urlsplit(cursor.link).query if cursor else _parameters(query)
+    total, first = (cursor.total if cursor else None), cursor is None
     while True:
         found = await _ask(session, query, asked)
         versions = list(await asyncio.gather(*(_version(session, entry) for entry in found.entry[: query.count])))
-        total = cursor.total if cursor else _total(query, found, versions)
-        fresh = _unseen(cursor, versions) if cursor else versions
+        fresh = await _current_then(session, query, _unseen(cursor, versions) if cursor else versions)
+        total = _total(query, found, fresh) if first else total
         link = found.linked("next")
         if link is None or query.count == 0:
             return Page(fresh, total=total)
         if fresh:
             following = InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
             return Page(fresh, sealed(following), total)
-        asked = urlsplit(link).query
+        asked, first = urlsplit(link).query, False
 
 
 def _total(query: HistoryQuery, found: Bundle, versions: list[StoredResource]) -> int | None:
@@ -41,7 +44,37 @@ def _total(query: HistoryQuery, found: Bundle, versions: list[StoredResource]) -
         return found.total if query.total else None
     if found.linked("next") is None and query.count:
         return len(versions)
-    return int(versions[0].version) if versions and query.id and query.since is None else None
+    whole = query.id and query.since is None and query.at is None
+    return int(versions[0].version) if versions and whole else None
+
+
+async def _current_then(
+    session: HapiSession, query: HistoryQuery, versions: list[StoredResource]
+) -> list[StoredResource]:
+    """Those of the time that is asked for; HAPI knows its end, and its beginning only for one resource."""
+    if query.at is None:
+        return versions
+    held = await asyncio.gather(*(_held(session, query.at[0], version) for version in versions))
+    return [
+        version
+        for version, was in zip(versions, held, strict=True)
+        if was and (query.since is None or version.last_updated >= query.since)
+    ]
+
+
+async def _held(session: HapiSession, moment: datetime, version: StoredResource) -> bool:
+    """Whether a version is later than the moment, or was current then: no deletion, and replaced later or never."""
+    if version.last_updated >= moment:
+        return True
+    if version.deleted:
+        return False
+    following = Ref(version.type, version.id, str(int(version.version) + 1))
+    try:
+        return (await read(session, following)).last_updated > moment
+    except NotFound:
+        return True
+    except Gone:
+        return (await deletion(session, following)).last_updated > moment
 
 
 def _position(query: HistoryQuery) -> InHistory | None:
@@ -54,8 +87,12 @@ def _position(query: HistoryQuery) -> InHistory | None:
 
 
 def _parameters(query: HistoryQuery) -> str:
-    """Always with `_since`: without it HAPI counts first, keeps the count for a minute, and hides newer versions."""
-    asked = [("_count", str(max(query.count, 1))), ("_since", instant(query.since or THE_BEGINNING))]
+    """Always with a limit: without one HAPI counts first, keeps the count for a minute, and hides newer versions. It
+    takes no two of them."""
+    limit = (
+        ("_since", instant(query.since or THE_BEGINNING)) if query.at is None else ("_at", f"lt{instant(query.at[1])}")
+    )
+    asked = [("_count", str(max(query.count, 1))), limit]
     return urlencode(asked, quote_via=quote, safe=":")
 
 
@@ -86,7 +123,8 @@ def _name(version: StoredResource) -> str:
 
 async def _version(session: HapiSession, entry: Entry) -> StoredResource:
     if entry.resource:
-        return stored(bytes(entry.resource))
+        written = stored(bytes(entry.resource))
+        return replace(written, change="created" if written.version == FIRST else "updated")
     if entry.request is None:
         raise UpstreamError("HAPI answered a history with an entry that says nothing")
     # HAPI tells a deletion's time in no history, only when the version is read
