@@ -4,8 +4,7 @@
     matches_query(resource, query, *, resolve=None, referrers=None) -> bool     all criteria, one group of `any_of`
 
 `resolve(Ref)` fetches what a chain leads to, `referrers(type, parameter, Ref)` what refers to a resource, for `_has`;
-without them such a criterion is NotSupported, never silently false. `:in`, `:not-in`, and `:above`, `:below` of tokens
-need a terminology and have to be expanded before.
+without them such a criterion is NotSupported, never silently false.
 """
 
 from __future__ import annotations
@@ -53,7 +52,6 @@ _ROWS_OF: Final = {
     "uri": "uris",
     "composite": "composites",
 }
-_NEEDS_TERMINOLOGY: Final = frozenset({"in", "not-in", "above", "below"})
 
 
 def matches_query(
@@ -100,8 +98,6 @@ def _referring(resource: JsonObject, has: Has, referrers: Referrers | None) -> I
 
 
 def _match(resource: JsonObject, asked: Match) -> bool:
-    if asked.kind == "token" and asked.modifier in _NEEDS_TERMINOLOGY:
-        raise NotSupported(f"{asked.name}:{asked.modifier} needs a terminology and was not expanded")
     rows = _rows(extract_parameter(resource, asked.name, canonical=in_canonical_units), asked)
     if asked.modifier == "missing":
         return any(value == MissingValue(not rows) for value in asked.values)

@@ -1,16 +1,14 @@
-"""Search parameters of a request as a `SearchQuery`, and back (https://hl7.org/fhir/R4/search.html).
+"""Search parameters of a request as a `SearchQuery` (https://hl7.org/fhir/R4/search.html).
 
     parse_query(type, params, *, now, base_url=None, strict=True) -> ParsedSearch
-    render_query(parsed) -> tuple[(name, value), ...]         the same search again, for self links
-    render_criterion(criterion) -> (name, value)              one criterion, for a store that takes parameters
-    render_criteria(query) -> tuple[(name, value), ...]       criteria and `_sort` of a `SearchQuery`
     whole_number(name, text) -> int                           `_count` and its like
     dates.parse_instant(text) -> datetime                     `_since` and its like
 
 What the values mean for a store:
 * `ap` has its tolerance in `low` and `high` already: everything that overlaps [low, high) matches.
 * `:identifier` and `:of-type` are answered from the token rows named `name:identifier` and `name:of-type` (there the
-  code is `type_code|code`); `:text` of a token from the `texts` rows. `:in`, `:not-in` carry the value set as UriValue.
+  code is `type_code|code`); `:text` of a token from the `texts` rows. `:in`, `:not-in`, `:above` and `:below` of tokens
+  have become the codes they stand for, with the modifier `not` or none.
 * `subject:Patient=1` becomes ReferenceValue("Patient", "1") without modifier; `_list=1` becomes a Has.
 * `_count=0` and `_summary=count`: `query.count` 0 and `query.total`.
 """
@@ -20,7 +18,6 @@ from __future__ import annotations
 from fhir_facade.fhir.query.controls import MAX_COUNT, Summary, TotalMode, whole_number
 from fhir_facade.fhir.query.criterion import MAX_HOPS, MAX_VALUES
 from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query
-from fhir_facade.fhir.query.render import render_criteria, render_criterion, render_query, render_value
 
 __all__ = [
     "DEFAULT_COUNT",
@@ -32,9 +29,5 @@ __all__ = [
     "Summary",
     "TotalMode",
     "parse_query",
-    "render_criteria",
-    "render_criterion",
-    "render_query",
-    "render_value",
     "whole_number",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, cast, get_args
 
 from fhir_facade.errors import BadRequest, UnknownParameter
-from fhir_facade.fhir.definitions.tables import children, is_resource_type
+from fhir_facade.fhir.definitions.tables import children, is_resource_type, search_parameters
 from fhir_facade.fhir.query.criterion import known_parameter, reference_parameter
 from fhir_facade.values import Include, Sort
 
@@ -85,24 +85,29 @@ def types(controls: Controls, raw: str) -> None:
             controls.types.append(name)
 
 
-_POINTING = "Type:parameter, Type:parameter:Target"
+_POINTING = "Type:parameter, Type:parameter:Target, Type:* and *"
 
 
 def include(controls: Controls, raw: str, *, reverse: bool, iterate: bool) -> None:
-    """`Type:parameter[:Target]`; only forwards also `Type:*` and `*`."""
-    word, shapes = ("_revinclude", _POINTING) if reverse else ("_include", f"{_POINTING}, Type:* and *")
+    """`Type:parameter[:Target]`, `Type:*[:Target]` and `*`."""
+    word = "_revinclude" if reverse else "_include"
     source, *rest = raw.split(":")
-    if reverse and "*" in (source, *rest[:1]):
-        raise BadRequest(f"{word}: {raw!r}; name the parameter that points here, as {word}=Observation:subject")
     if source == "*" and not rest:
         controls.includes.append(Include("*", "*", None, reverse, iterate))
         return
     if len(rest) not in (1, 2) or not is_resource_type(source):
-        raise BadRequest(f"{word}: {raw!r}; allowed are {shapes}")
+        raise BadRequest(f"{word}: {raw!r}; allowed are {_POINTING}")
     name, target = rest[0], rest[1] if len(rest) > 1 else None
-    targets = reference_parameter(source, name).targets if name != "*" else ()
+    targets = _targets(source, name)
     if target is not None and target not in targets:
         raise UnknownParameter(f"{word}: {source}:{name} never points to {target!r}; it points to {', '.join(targets)}")
-    if reverse and not iterate and targets and controls.fhir_type not in (*targets, "Resource"):
+    if reverse and not iterate and controls.fhir_type not in (*targets, "Resource"):
         raise UnknownParameter(f"{word}: {source}:{name} never points to {controls.fhir_type}")
     controls.includes.append(Include(source, name, target, reverse, iterate))
+
+
+def _targets(source: str, name: str) -> tuple[str, ...]:
+    """What the parameter, or with `*` any parameter of the type, can point to."""
+    if name != "*":
+        return reference_parameter(source, name).targets
+    return tuple(sorted({target for own in search_parameters(source).values() for target in own.targets}))

@@ -7,10 +7,11 @@ from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type, search_parameters
+from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, members, relatives
 from fhir_facade.fhir.query.escape import split
 from fhir_facade.fhir.query.values import Asked, parse_value
 from fhir_facade.fhir.references import ID
-from fhir_facade.values import Chain, Criterion, Has, Match, TokenValue
+from fhir_facade.values import Chain, Criterion, Has, Match, SearchValue, TokenValue, UriValue
 
 MAX_VALUES: Final = 500
 MAX_HOPS: Final = 10
@@ -70,7 +71,7 @@ class CriterionParser:
             raise BadRequest(f"{parameter.code}: {len(parts)} values, at most {MAX_VALUES} are allowed; ask in parts")
         values = tuple(parse_value(parameter, modifier, part, self.asked) for part in parts)
         typed = modifier is not None and is_resource_type(modifier)
-        return Match(parameter.code, parameter.kind, values, None if typed else modifier)
+        return _in_codes(Match(parameter.code, parameter.kind, values, None if typed else modifier))
 
     def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Chain:
         code, _, wanted = head.partition(":")
@@ -104,6 +105,21 @@ class CriterionParser:
         if fhir_type not in parameter.targets:
             raise UnknownParameter(_no_target(parameter, fhir_type))
         return Has(source, code, self.parse(source, rest, raw, hops + 1))
+
+
+def _in_codes(match: Match) -> Match:
+    """The same question without a modifier that needs a terminology."""
+    if match.kind != "token" or match.modifier is None or match.modifier not in (*OF_TREES, *OF_VALUE_SETS):
+        return match
+    found = [code for value in match.values for code in _codes(match.name, match.modifier, value)]
+    return Match(match.name, "token", tuple(dict.fromkeys(found)), OF_VALUE_SETS.get(match.modifier))
+
+
+def _codes(name: str, modifier: str, value: SearchValue) -> tuple[TokenValue, ...]:
+    if isinstance(value, UriValue):
+        return members(name, value.uri)
+    assert isinstance(value, TokenValue), "above and below take tokens"
+    return relatives(name, modifier, value)
 
 
 def known_parameter(fhir_type: str, code: str) -> SearchParameter:

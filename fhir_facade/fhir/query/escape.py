@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 _ESCAPED = re.compile(r"\\([,$|\\])")
-_SPECIAL = re.compile(r"([,$|\\])")
 
 
 def split(raw: str, separator: str) -> list[str]:
@@ -27,7 +26,3 @@ def split(raw: str, separator: str) -> list[str]:
 def unescape(raw: str) -> str:
     """A backslash before anything else stands for itself."""
     return _ESCAPED.sub(r"\1", raw)
-
-
-def escape(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text)

@@ -53,12 +53,6 @@ def found(resource, name, value, **ways):
 # --- what cannot be judged --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("modifier", ["in", "not-in", "above", "below"])
-def test_what_needs_a_terminology_is_refused_and_not_false(modifier):
-    with pytest.raises(NotSupported, match=f"code:{modifier} needs a terminology"):
-        found(GLUCOSE, f"code:{modifier}", "http://o/vs")
-
-
 def test_a_chain_without_a_way_to_follow_it_is_refused():
     with pytest.raises(NotSupported, match="a chain over subject"):
         found(GLUCOSE, "subject:Patient.name", "x")
