@@ -158,6 +158,15 @@ class UriValue:
 
 
 @dataclass(frozen=True, slots=True)
+class NearValue:
+    """A point in degrees (WGS84) and the distance around it in metres."""
+
+    latitude: float
+    longitude: float
+    metres: float
+
+
+@dataclass(frozen=True, slots=True)
 class MissingValue:
     missing: bool
 
@@ -177,6 +186,7 @@ SearchValue = (
     | QuantityValue
     | ReferenceValue
     | UriValue
+    | NearValue
     | MissingValue
     | CompositeValue
 )
@@ -210,7 +220,21 @@ class Has:
     inner: Criterion
 
 
-Criterion = Match | Chain | Has
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """All criteria of at least one group hold: `_filter`, or the ways into a compartment."""
+
+    groups: tuple[tuple[Criterion, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The resource does not satisfy `inner`, also because it has no such value."""
+
+    inner: Match
+
+
+Criterion = Match | Chain | Has | AnyOf | Not
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +367,8 @@ class FhirRequest:
     """One FHIR interaction, free of HTTP: an HTTP call, a bundle entry, a sync and an engine all become one of these.
 
     `params` are the search or operation parameters in order, decoded. `body` is JSON as received.
-    `if_match` is a version id (no quotes); `if_none_exist` a search query string.
+    `if_match` is a version id (no quotes); `if_none_exist` a search query string. `compartment` limits a search to what
+    belongs to that resource.
     """
 
     interaction: Interaction
@@ -358,6 +383,7 @@ class FhirRequest:
     if_none_match: str | None = None
     if_modified_since: datetime | None = None
     if_none_exist: str | None = None
+    compartment: Ref | None = None
     prefer: Preference = Preference()
     request_id: str = ""
     address: str | None = None
@@ -385,5 +411,6 @@ class Deployment:
     max_batch_entries: int = 20000
     max_batch_bytes: int = 64 * 1024 * 1024
     total_always: bool = False
+    conditional_delete_many: bool = False
     audit_required: bool = True
     sync_lookback_days: int = 90
