@@ -46,28 +46,50 @@ def carry_out(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Don
 
 
 def _in_transaction(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done]:
+    called_once = any(job.work is not None for job in batch)
     connection.execute("BEGIN IMMEDIATE")
-    done = _execute(connection, batch)
+    done = None if called_once else _at_once(connection, batch)
+    if done is None:
+        done = _one_by_one(connection, batch, together=called_once)
     connection.execute("COMMIT")
     return done
 
 
-def _execute(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done]:
+def _at_once(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done] | None:
+    """All without a savepoint, for which SQLite would copy every page before it is changed. None, and nothing done,
+    when somebody was refused."""
     done: list[Done] = []
-    inserts: dict[str, list[Job[Any]]] = {}
-    shared: dict[Any, list[Job[Any]]] = {}
+    try:
+        for work, jobs in _alike(batch, lambda job: job.shared).items():
+            results = work(connection, [job.item for job in jobs])
+            done.extend((job, result, None) for job, result in zip(jobs, results, strict=True))
+        for statement, jobs in _alike(batch, lambda job: job.statement).items():
+            insert_rows(connection, statement, [row for job in jobs for row in job.rows])
+            done.extend((job, None, None) for job in jobs)
+    except Exception:  # noqa: BLE001 - found again, and delivered, when each is tried alone
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN IMMEDIATE")
+        return None
+    return done
+
+
+def _alike(batch: list[Job[Any]], what: Callable[[Job[Any]], Any]) -> dict[Any, list[Job[Any]]]:
+    """The jobs that have it, those with the same together."""
+    found: dict[Any, list[Job[Any]]] = {}
     for job in batch:
-        if job.work is not None:
-            done.append(_savepoint(connection, job, job.work))
-        elif job.shared is not None:
-            shared.setdefault(job.shared, []).append(job)
-        else:
-            inserts.setdefault(job.statement, []).append(job)
-    for work, jobs in shared.items():
-        done.extend(_shared(connection, work, jobs))
-    for statement, jobs in inserts.items():
-        for together in _together(jobs):
-            done.extend(_insert_together(connection, statement, together))
+        if key := what(job):
+            found.setdefault(key, []).append(job)
+    return found
+
+
+def _one_by_one(connection: sqlite3.Connection, batch: list[Job[Any]], *, together: bool) -> list[Done]:
+    """Each in a savepoint of its own; `together`: shared work for all at once, if that can be done."""
+    done = [_savepoint(connection, job, job.work) for job in batch if job.work is not None]
+    for work, jobs in _alike(batch, lambda job: job.shared).items():
+        done.extend(_shared(connection, work, jobs, together=together))
+    for statement, jobs in _alike(batch, lambda job: job.statement).items():
+        for some in _together(jobs):
+            done.extend(_insert_together(connection, statement, some))
     return done
 
 
@@ -87,8 +109,10 @@ def _shared(
     connection: sqlite3.Connection,
     work: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]],
     jobs: list[Job[Any]],
+    *,
+    together: bool,
 ) -> list[Done]:
-    if len(jobs) > 1:
+    if together and len(jobs) > 1:
         all_at_once = _savepoint(connection, jobs[0], lambda c: work(c, [job.item for job in jobs]))
         if all_at_once[2] is None:
             return [(job, result, None) for job, result in zip(jobs, all_at_once[1], strict=True)]
