@@ -26,9 +26,9 @@ from fhir_facade.settings import Settings
 __all__ = ["create_app", "open_ports", "running"]
 
 
-def create_app(settings: Settings, ports: Ports) -> Root:
+def create_app(settings: Settings, ports: Ports, metrics_folder: str | None = None) -> Root:
     """The ASGI application: /fhir on its own fast path, everything else on FastAPI. `close` it."""
-    observer, tokens, syncs, key_sets = Observer(), TokenCache(ports), RunningSyncs(ports), HttpKeySets()
+    observer, tokens, syncs, key_sets = Observer(metrics_folder), TokenCache(ports), RunningSyncs(ports), HttpKeySets()
     trusted = parse_networks(settings.trusted_proxies)
     fhir = FhirApi(ports, tokens.verify, observer, trusted)
     sign_in = SignIn(ports, Issuer(settings.base_url), key_sets, partial(patients_of, ports))
@@ -37,9 +37,10 @@ def create_app(settings: Settings, ports: Ports) -> Root:
 
 
 @asynccontextmanager
-async def running(settings: Settings, ports: Ports) -> AsyncIterator[Root]:
-    """The application and what it does unasked, for the life of the block."""
-    app = create_app(settings, ports)
+async def running(settings: Settings, ports: Ports, metrics_folder: str | None = None) -> AsyncIterator[Root]:
+    """The application and what it does unasked, for the life of the block. Processes of one server share the folder
+    of their metrics."""
+    app = create_app(settings, ports, metrics_folder)
     try:
         async with background(ports, app.web.state.deps.syncs):
             yield app

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from fhir_facade.adapters.keys import KeyFile, open_key_file
-from fhir_facade.adapters.memory import ProcessMemory
+from fhir_facade.adapters.memory import Marks, ProcessMemory
 from fhir_facade.adapters.streams import PolledStreams, ProcessStreams
 from fhir_facade.adapters.system_clock import RandomIds, SystemClock
 from fhir_facade.adapters.vault import KeyFileVault
@@ -25,10 +25,13 @@ _CLOCK, _IDS = SystemClock(), RandomIds()
 
 
 @asynccontextmanager
-async def open_ports(settings: Settings, *, guest: bool = False) -> AsyncIterator[Ports]:
+async def open_ports(
+    settings: Settings, *, guest: bool = False, marks: Marks | None = None
+) -> AsyncIterator[Ports]:
     """Everything the rooms need, opened and closed in the right order.
 
-    `guest` is a command beside a running server: it takes no lock on the data file and runs no background work.
+    `guest` is a command beside a running server, which does no background work. `marks` are shared by the processes
+    of a server.
     """
     async with AsyncExitStack() as stack:
         store, state, unit, locks = await open_stores(settings, stack, _CLOCK, _IDS, guest=guest)
@@ -43,7 +46,7 @@ async def open_ports(settings: Settings, *, guest: bool = False) -> AsyncIterato
             vault=KeyFileVault(keys),
             streams=await _streams(state, stack, guest=guest),
             vendors=_vendors(settings, stack),
-            memory=ProcessMemory(),
+            memory=ProcessMemory(marks=marks),
             deployment=_deployment(settings),
         )
 

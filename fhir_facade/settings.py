@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PREFIX = "FHIR_FACADE_"
+MOST_WORKERS = 4
+"""By default: SQLite has one writer, and each process takes memory of its own."""
 
 
 def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
@@ -33,7 +36,7 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "",
         description="Database of the facade's own tables: empty for SQLite in the data folder, or "
-        "postgresql://user:password@host/name (needed with several processes).",
+        "postgresql://user:password@host/name (needed on several machines).",
     )
     hapi_url: str = Field(
         "http://127.0.0.1:8080/fhir", description="Base URL of the HAPI server, reachable by the facade only."
@@ -48,6 +51,9 @@ class Settings(BaseSettings):
         None,
         description="File of the numbered keys; empty: keys.json in the data folder, made at the first start. "
         "Several processes share one file.",
+    )
+    workers: int = Field(
+        0, ge=0, le=64, description="Processes that answer requests; 0: one per processor, at most 4 (1 beside Linux)."
     )
     trusted_proxies: str = Field(
         "", description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
@@ -92,6 +98,13 @@ class Settings(BaseSettings):
     @property
     def keys_path(self) -> Path:
         return self.keys_file or self.data_dir / "keys.json"
+
+    @property
+    def worker_count(self) -> int:
+        """Processes that answer requests. Without Linux the kernel does not spread connections over them."""
+        if self.workers or sys.platform != "linux":
+            return self.workers or 1
+        return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
 
     @property
     def base_url(self) -> str:

@@ -20,7 +20,7 @@ async def open_stores(
 ) -> tuple[FhirStore, StateStore, UnitOfWork, Locks]:
     """The FHIR store, the facade's own rows, and what writes both; closed with `stack`."""
     if settings.store == "embedded":
-        file = _data_file(settings, stack, guest=guest)
+        file = _data_file(settings, stack)
         state = SqliteState(file)
         await state.migrate()
         store = EmbeddedStore(file, clock, integrity=settings.referential_integrity)
@@ -37,7 +37,7 @@ async def _over_hapi(
     from fhir_facade.flows.background import again_and_again, alongside
 
     hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
-    rows, locks = await _state(settings, stack, guest=guest)
+    rows, locks = await _state(settings, stack)
     unit = IntentUnit(hapi, hapi, rows, clock, ids)
     if not guest:
         await unit.recover()
@@ -45,9 +45,9 @@ async def _over_hapi(
     return hapi, rows, unit, locks
 
 
-async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:
+async def _state(settings: Settings, stack: AsyncExitStack) -> tuple[StateStore, Locks]:
     if not settings.rows_elsewhere:
-        sqlite = SqliteState(_data_file(settings, stack, guest=guest))
+        sqlite = SqliteState(_data_file(settings, stack))
         await sqlite.migrate()
         return sqlite, _file_locks(settings, stack)
     from fhir_facade.adapters.postgres_locks import PostgresLocks
@@ -60,9 +60,9 @@ async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> t
     return postgres, locks
 
 
-def _data_file(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> SqliteFile:
+def _data_file(settings: Settings, stack: AsyncExitStack) -> SqliteFile:
     file = SqliteFile(settings.data_file)
-    file.open(guest=guest)
+    file.open(turns=settings.worker_count > 1)
     stack.callback(file.close)
     return file
 

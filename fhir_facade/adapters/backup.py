@@ -22,7 +22,8 @@ from typing import IO
 
 import msgspec
 
-from fhir_facade.adapters.backup_target import WORKSHOP, place, refuse_used, stopped
+from fhir_facade.adapters.backup_target import WORKSHOP, place, refuse_used
+from fhir_facade.adapters.data_lock import sole_server
 from fhir_facade.errors import BadRequest, Conflict, Unavailable
 from fhir_facade.ports import Clock
 
@@ -89,7 +90,7 @@ def restore(archive: Path, *, data: Path, keys: Path, tell: Tell) -> Manifest:
     Conflict: a server is running on `data`, or its folder is not empty, or `keys` holds other keys. BadRequest: not an
     archive, or a damaged one. Nothing is put in place before everything was checked.
     """
-    with stopped(data), _workshop(data.parent) as folder:
+    with sole_server(data), _workshop(data.parent) as folder:
         tell("unpacking and checking")
         manifest = unpack(archive, folder)
         tell("putting in place")

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from fhir_facade.adapters.data_lock import lock_path
 from fhir_facade.errors import Conflict
 
 WORKSHOP = ".fhir-facade-"
 
 
-@contextmanager
-def stopped(data: Path) -> Iterator[None]:
-    """Holds the lock file of a data file, as a server does. Conflict when one is running."""
-    data.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(data.with_name(data.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict(f"a server is running on {data}; stop it first") from error
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def refuse_used(data: Path, keys: Path, restored_keys: bytes) -> None:
     """Conflict unless the data folder is empty and no other keys are at `keys`. What an interrupted restore left (the
     same keys, its own folder) does not count."""
-    ours = {data.name + ".lock", *({keys.name} if keys.parent.absolute() == data.parent.absolute() else ())}
+    ours = {lock_path(data).name, *({keys.name} if keys.parent.absolute() == data.parent.absolute() else ())}
     others = [entry.name for entry in data.parent.iterdir() if entry.name not in ours]
     others = sorted(name for name in others if not name.startswith(WORKSHOP))
     if others:

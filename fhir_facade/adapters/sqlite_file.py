@@ -8,7 +8,6 @@ https://sqlite.org/wal.html
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import queue
 import sqlite3
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fhir_facade.adapters.sqlite_jobs import Done, Job, carry_out, deliver
-from fhir_facade.errors import Conflict, Unavailable
+from fhir_facade.adapters.turns import FileTurns, NoTurns, Turns
+from fhir_facade.errors import Unavailable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -37,7 +37,7 @@ GATHER_S = 0.0005
 
 
 class SqliteFile:
-    """Open once per process with `open()`; a second process is refused by the lock file beside it."""
+    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,22 +48,21 @@ class SqliteFile:
         self._here: sqlite3.Connection | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
-        self._lock_fd: int | None = None
+        self._turns: Turns = NoTurns()
         self._connections: list[sqlite3.Connection] = []
 
     # --- life ------------------------------------------------------------------------------------------------
 
-    def open(self, *, guest: bool = False) -> None:
-        """Take the lock and start the writer. Conflict when another process owns the file, Unavailable when it cannot
-        be opened.
+    def open(self, *, turns: bool = False) -> None:
+        """Start the writer. Unavailable when the file cannot be opened.
 
-        A guest (a command beside a running server) takes no lock; SQLite keeps the two writers apart.
+        With `turns` the writers of several processes take turns; SQLite keeps all apart, but makes them poll.
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files take its mode
-            if not guest:
-                self._take_lock()
+            if turns:
+                self._turns = FileTurns(self.path.with_name(f"{self.path.name}.turns"))
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._here = self._connect(read_only=True)
@@ -76,7 +75,7 @@ class SqliteFile:
         self._thread.start()
 
     def close(self) -> None:
-        """Commit what waits, stop the writer and give the lock back."""
+        """Commit what waits and stop the writer."""
         if self._thread is not None:
             self._hand_over()
             self._queue.put(None)
@@ -87,18 +86,7 @@ class SqliteFile:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
-            self._lock_fd = None
-
-    def _take_lock(self) -> None:
-        fd = os.open(self.path.with_name(self.path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(fd)
-            raise Conflict(f"another process is using {self.path}; stop it first") from error
-        self._lock_fd = fd
+        self._turns.close()
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -192,7 +180,8 @@ class SqliteFile:
         connection = self.writer
         done: list[Done]
         try:
-            done = carry_out(connection, batch)
+            with self._turns:
+                done = carry_out(connection, batch)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

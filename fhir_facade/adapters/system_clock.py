@@ -24,6 +24,11 @@ class RandomIds:
     """Ids and secrets out of the operating system's random source, which is asked for many ids at once."""
 
     def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Two processes that drew from the same bytes would hand out the same ids."""
         self._bytes: Iterator[bytes] = iter(())
 
     def new(self) -> str:

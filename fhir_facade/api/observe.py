@@ -6,6 +6,7 @@ import logging
 import time
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 _LOG = logging.getLogger("fhir_facade.request")
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
@@ -27,8 +28,10 @@ class _Answered(logging.LogRecord):
 class Observer:
     """Counts and logs requests; one per process, with a registry of its own so that two apps never collide."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_folder: str | None = None) -> None:
+        """`shared_folder` is where the client library puts the metrics of all processes of a server."""
         self.registry = CollectorRegistry()
+        self._shared_folder = shared_folder
         self._requests = Counter(
             "fhir_facade_requests", "Requests answered", ("room", "interaction", "status"), registry=self.registry
         )
@@ -57,4 +60,8 @@ class Observer:
         _LOG.exception("request.defect", extra={"request_id": request_id})
 
     def metrics(self) -> bytes:
-        return generate_latest(self.registry)
+        if self._shared_folder is None:
+            return generate_latest(self.registry)
+        all_processes = CollectorRegistry()
+        MultiProcessCollector(all_processes, self._shared_folder)
+        return generate_latest(all_processes)

@@ -1,114 +1,71 @@
-"""`fhir-facade serve`: one process on uvicorn, started fast, stopped cleanly."""
+"""`fhir-facade serve`: worker processes that share a port, started fast, stopped cleanly.
+
+What must be true once is looked at here, before anything heavy is loaded: settings, the lock on the data, the port.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
-import signal
+import os
 import socket
-from types import FrameType
-
-import uvicorn
+import sys
+from contextlib import ExitStack
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from fhir_facade.adapters import logs
-from fhir_facade.api.root import Root
-from fhir_facade.app import open_ports, running
-from fhir_facade.cli.heads import BoundedHeads
-from fhir_facade.errors import FacadeError
-from fhir_facade.ports import Ports
+from fhir_facade.adapters.data_lock import sole_server
 from fhir_facade.settings import Settings
 
-SHUTDOWN_S = 10
-GC_THRESHOLDS = (50_000, 20, 20)
-_LOG = logging.getLogger("fhir_facade.serve")
+PATIENCE_S: Final = 3.0
+"""Workers of a server that was killed end within this."""
+METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by the client library when it is loaded. https://prometheus.github.io/client_python/multiprocess/"""
 
 
 def serve() -> None:
     """Serve the FHIR API, sign-in, the convenience API and the portal. Settings come from FHIR_FACADE_ variables."""
     settings = Settings()
     logs.configure(settings.log_level)
-    listening = _bind(settings)
-    if settings.port == 0:
-        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listening))
+    with ExitStack() as stack:
+        if not settings.rows_elsewhere:
+            stack.enter_context(sole_server(settings.data_file, patience_s=PATIENCE_S))
+        way = _alone if settings.worker_count == 1 else _together
+        code = way(settings, stack)
+    sys.exit(code)
 
 
-def _bind(settings: Settings) -> socket.socket:
-    """Bind before anything is opened, so that a taken port is found at once."""
+def _alone(settings: Settings, stack: ExitStack) -> int:
+    listening = stack.enter_context(bind(settings))
+    from fhir_facade.cli.serving import serve_alone
+
+    return serve_alone(_on_port_of(listening, settings), listening)
+
+
+def _together(settings: Settings, stack: ExitStack) -> int:
+    """The port stays reserved when a worker ends. Others who share ports are seen by looking without sharing first."""
+    if settings.port:
+        bind(settings).close()
+    reserved = stack.enter_context(bind(settings, shared=True))
+    os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="fhir-facade-metrics-"))
+    from fhir_facade.cli.serving import serve_together
+
+    return serve_together(_on_port_of(reserved, settings), os.environ[METRICS_FOLDER])
+
+
+def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
+    """A socket on the address of the settings, not listening yet. Leaves with a sentence when that is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        bound.bind((settings.host, settings.port))
     except OSError as error:
         raise SystemExit(f"fhir-facade: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
-    return listening
+    return bound
 
 
-async def _serve(settings: Settings, listening: socket.socket) -> None:
-    async with open_ports(settings) as ports, running(settings, ports) as app:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=SHUTDOWN_S,
-            proxy_headers=False,
-            http=BoundedHeads,
-        )
-        await _tell_what_is_down(ports)
-        _collect_less()
-        await _Server(config, settings, app).serve(sockets=[listening])
-
-
-class _Server(uvicorn.Server):
-    """Tells its addresses once it answers there, and the application before it waits for the requests in flight."""
-
-    def __init__(self, config: uvicorn.Config, settings: Settings, app: Root) -> None:
-        super().__init__(config)
-        self._settings = settings
-        self._app = app
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        base = self._settings.base_url
-        addresses = {"portal": f"{base}/", "fhir": self._settings.fhir_url, "docs": f"{base}/docs"}
-        _LOG.info("serve.listening", extra={"url": base, **addresses, "store": self._settings.store})
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Ends in order: the signal is not raised again while stores are open. A second Ctrl+C does not wait."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.stop()
-        await super().shutdown(sockets)
-
-
-def _collect_less() -> None:
-    """What lives as long as the process is not looked through again; of the rest nearly all is freed without the
-    collector, which otherwise takes as long as the requests themselves when Bundles make many objects at once."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
-async def _tell_what_is_down(ports: Ports) -> None:
-    """A store that is down is no reason not to start: /health says 503, and calls are answered once it is back."""
-    try:
-        await ports.store.ping()
-    except FacadeError as error:
-        _LOG.warning("serve.store_down", extra={"error": str(error), "until": "calls answer 503 until it is back"})
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop
+def _on_port_of(bound: socket.socket, settings: Settings) -> Settings:
+    """The port that was found when any would do."""
+    return settings if settings.port else settings.model_copy(update={"port": bound.getsockname()[1]})

@@ -145,10 +145,10 @@ def _wait(server: Server, path: str) -> None:
 def facade(name: str, folder: Path, **settings: str) -> Iterator[Server]:
     """The real serve process with its default settings; every request carries an access token."""
     folder.mkdir()
-    env = facade_env(folder, LOG_LEVEL="info", **settings)
+    env = facade_env(folder, LOG_LEVEL="info", WORKERS="0", **settings)
     with served(env, folder / "log") as running:
         token = run_command(env, "token", "--scope", "system/*.cruds", "--minutes", TOKEN_MINUTES).stdout.strip()
-        yield Server(name, f"{running.url}/fhir", {"Authorization": f"Bearer {token}"}, pids=(running.process.pid,))
+        yield Server(name, f"{running.url}/fhir", {"Authorization": f"Bearer {token}"}, families=(running.process.pid,))
 
 
 @contextmanager
@@ -158,7 +158,7 @@ def facade_over(hapi: Server, folder: Path) -> Iterator[Server]:
     run_command(facade_env(folder), "keys", "new", str(keys))
     settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys)}
     with facade(OVER, folder / "data", **settings) as server:
-        yield Server(server.name, server.base_url, server.headers, server.pids + hapi.pids, hapi.families)
+        yield Server(server.name, server.base_url, server.headers, hapi.pids, server.families + hapi.families)
 
 
 @contextmanager

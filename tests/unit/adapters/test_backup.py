@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fhir_facade.adapters.backup import backup, restore
+from fhir_facade.adapters.data_lock import sole_server
 from fhir_facade.adapters.keys import KeyFile, create_key_file
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState
@@ -117,7 +118,7 @@ def test_what_cannot_be_read_is_named_and_leaves_nothing_behind(live, tmp_path, 
 
 
 def test_under_a_running_server_nothing_is_restored(live, archive):
-    with pytest.raises(Conflict, match="server is running"):
+    with sole_server(live.data), pytest.raises(Conflict, match="server is running"):
         live.restore(archive)
 
 

@@ -1,10 +1,11 @@
 """What a process remembers, and for how long."""
 
 import asyncio
+import os
 
 import pytest
 
-from fhir_facade.adapters.memory import ProcessMemory
+from fhir_facade.adapters.memory import Marks, ProcessMemory
 
 
 class Ticking:
@@ -56,3 +57,24 @@ async def test_an_answer_ends_with_its_time_or_when_forgotten():
     assert await memory.recall(("a", 1), for_s=5, make=make) == 2
     memory.forget("a")
     assert await memory.recall(("a", 1), for_s=5, make=make) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_what_one_process_forgets_is_forgotten_in_all():
+    marks = Marks(2)
+    there, asked = ProcessMemory(marks=marks), []
+
+    async def make():
+        asked.append(1)
+        return len(asked)
+
+    await there.recall(("k",), for_s=10, make=make)
+    child = os.fork()
+    if child == 0:
+        marks.mine(1)
+        ProcessMemory(marks=marks).forget("k")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+    assert await there.recall(("k",), for_s=10, make=make) == 2
+    assert await there.recall(("k",), for_s=10, make=make) == 2

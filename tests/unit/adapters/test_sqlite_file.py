@@ -23,11 +23,6 @@ def rows(file):
     return file.read_here().execute("SELECT k, v FROM t ORDER BY k").fetchall()
 
 
-def test_a_second_owner_is_refused(file):
-    with pytest.raises(Conflict, match="another process"):
-        SqliteFile(file.path).open()
-
-
 def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
     (tmp_path / "data.sqlite").write_text("not a database " * 20)
 

@@ -1,7 +1,10 @@
 """Real time and real chance."""
 
+import os
 import uuid
 from datetime import timedelta
+
+import pytest
 
 from fhir_facade.adapters.system_clock import IDS_AT_ONCE, RandomIds, SystemClock
 
@@ -26,3 +29,21 @@ def test_secrets_never_repeat():
     ids = RandomIds()
 
     assert len({ids.secret() for _ in range(100)}) == 100
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_parts_draws_other_ids():
+    ids = RandomIds()
+    ids.new()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, ids.new().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs = os.read(reading, 100).decode()
+    os.close(reading)
+    os.close(writing)
+
+    assert uuid.UUID(theirs)
+    assert ids.new() != theirs

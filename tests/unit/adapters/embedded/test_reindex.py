@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fhir_facade.adapters.embedded import EmbeddedStore
+from fhir_facade.adapters.embedded import EmbeddedStore, Integrity
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.index import index_values
 from fhir_facade.adapters.embedded.reindex import log_progress, reindex
@@ -34,7 +34,7 @@ async def file(tmp_path: Path) -> SqliteFile:
     """A data file with three live resources and a deleted one."""
     file = SqliteFile(tmp_path / "facade.sqlite")
     file.open()
-    store = EmbeddedStore(file, SystemClock(), integrity=False)
+    store = EmbeddedStore(file, SystemClock(), integrity=Integrity(on_write=False, on_delete=False))
     store.start()
     for id_, resource in (("h", HEART_RATE), ("b", BLOOD_PRESSURE), ("p", PATIENT), ("gone", PATIENT)):
         body = {**resource, "id": id_}
@@ -68,7 +68,7 @@ def age(file: SqliteFile, extractor: str | None) -> list[tuple[object, ...]]:
 
 def start(file: SqliteFile, said: list[tuple[int, int]] | None = None, *, guest: bool = False) -> EmbeddedStore:
     again = SqliteFile(file.path)
-    again.open(guest=guest)
+    again.open()
     try:
         store = EmbeddedStore(again, SystemClock())
         store.start(guest=guest, progress=None if said is None else lambda done, of: said.append((done, of)))

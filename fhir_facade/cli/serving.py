@@ -1,0 +1,140 @@
+"""Answers requests with uvicorn, in one process or in several that were parted before anything was open."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from fhir_facade.adapters.memory import Marks
+from fhir_facade.api.root import Root
+from fhir_facade.app import open_ports, running
+from fhir_facade.cli.heads import BoundedHeads
+from fhir_facade.cli.serve import bind
+from fhir_facade.cli.workers import Worker, Workers
+from fhir_facade.errors import FacadeError
+from fhir_facade.ports import Ports
+from fhir_facade.settings import Settings
+
+SHUTDOWN_S = 10
+GC_THRESHOLDS = (50_000, 20, 20)
+_LOG = logging.getLogger("fhir_facade.serve")
+
+
+def serve_alone(settings: Settings, listening: socket.socket) -> int:
+    """Until a signal ends it; the exit code."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_open_and_serve(settings, listening, lambda: _tell_addresses(settings)))
+    return 0
+
+
+def serve_together(settings: Settings, metrics_folder: str) -> int:
+    """What is done once is done before the processes part: migrations, keys, intents that an earlier server left."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_prepare(settings))
+    marks = Marks(settings.worker_count)
+
+    def work(worker: Worker) -> None:
+        marks.mine(worker.number)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner, bind(settings, shared=True) as listening:
+            runner.get_loop().add_reader(worker.lifeline, _end_at_once)
+            runner.run(_open_and_serve(settings, listening, worker.ready, marks, metrics_folder))
+
+    _collect_less()
+    return Workers(settings.worker_count, work, ready=lambda: _tell_addresses(settings)).run()
+
+
+async def _prepare(settings: Settings) -> None:
+    async with open_ports(settings) as ports:
+        await _tell_what_is_down(ports)
+
+
+def _end_at_once() -> None:
+    """The server was killed: whoever starts it again finds its port and its data free."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _open_and_serve(
+    settings: Settings,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    marks: Marks | None = None,
+    metrics_folder: str | None = None,
+) -> None:
+    async with open_ports(settings, marks=marks) as ports, running(settings, ports, metrics_folder) as app:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            proxy_headers=False,
+            http=BoundedHeads,
+        )
+        if marks is None:
+            await _tell_what_is_down(ports)
+        _collect_less()
+        await _Server(config, app, ready).serve(sockets=[listening])
+
+
+def _tell_addresses(settings: Settings) -> None:
+    base = settings.base_url
+    addresses = {"portal": f"{base}/", "fhir": settings.fhir_url, "docs": f"{base}/docs"}
+    more = {"store": settings.store, "workers": settings.worker_count}
+    _LOG.info("serve.listening", extra={"url": base, **addresses, **more})
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers, and tells the application to end before it waits for the requests in flight."""
+
+    def __init__(self, config: uvicorn.Config, app: Root, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Ends in order: the signal is not raised again while stores are open. A second Ctrl+C does not wait."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.stop()
+        await super().shutdown(sockets)
+
+
+def _collect_less() -> None:
+    """What lives as long as the process is not looked through again; of the rest nearly all is freed without the
+    collector, which otherwise takes as long as the requests themselves when Bundles make many objects at once."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def _tell_what_is_down(ports: Ports) -> None:
+    """A store that is down is no reason not to start: /health says 503, and calls are answered once it is back."""
+    try:
+        await ports.store.ping()
+    except FacadeError as error:
+        _LOG.warning("serve.store_down", extra={"error": str(error), "until": "calls answer 503 until it is back"})
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
