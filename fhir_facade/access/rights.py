@@ -41,12 +41,14 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A row of the table: letters by type (absent: none) and frozen elements by type."""
+    """A row of the table: letters by type (absent: none), frozen elements by type, and the types on which it reaches
+    the records of everybody."""
 
     name: str
     why: str
     letters: Mapping[str, frozenset[str]]
     frozen: Mapping[str, frozenset[str]]
+    everybody: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     classes: dict[str, str]
     types: dict[str, tuple[str, ...]]
     frozen: dict[str, frozenset[str]] = {}
+    everybody: frozenset[str] = frozenset()
 
 
 class _Operation(msgspec.Struct, forbid_unknown_fields=True):
@@ -127,7 +130,7 @@ def operations() -> Mapping[str, OperationRule]:
 def _actor(name: str, row: _Row) -> Actor:
     letters = {rule.type: frozenset(row.classes.get(rule.type_class, "")) for rule in type_rules().values()}
     letters |= {type_name: frozenset(text) for text, types in row.types.items() for type_name in types}
-    return Actor(name, row.why, MappingProxyType(letters), MappingProxyType(row.frozen))
+    return Actor(name, row.why, MappingProxyType(letters), MappingProxyType(row.frozen), row.everybody)
 
 
 @dataclass(slots=True)
@@ -178,7 +181,8 @@ def _granted(rights: Rights, type_name: str, letter: str) -> Iterator[Grant]:
             continue
         actor = people()[name]
         if letter in actor.letters.get(type_name, ()):
-            yield Grant(_reach(rights, scope.context), scope.params, actor.frozen.get(type_name, frozenset()))
+            reach = EVERYONE if type_name in actor.everybody else _reach(rights, scope.context)
+            yield Grant(reach, scope.params, actor.frozen.get(type_name, frozenset()))
 
 
 def _reach(rights: Rights, context: str) -> Reach:

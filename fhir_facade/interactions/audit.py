@@ -6,13 +6,17 @@ https://profiles.ihe.net/ITI/BALP/
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
+from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import PatientReference, owners, stored_owners
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import FhirRequest, JsonObject, Principal, StoredResource
+from fhir_facade.values import Criterion, FhirRequest, JsonObject, Match, Principal, ReferenceValue, StoredResource
 
 
 def audit_line(
@@ -45,23 +49,52 @@ def audit_line(
     )
 
 
+def audit_lines(
+    ports: Ports, principal: Principal, request: FhirRequest, patients: Set[str], **elements: Any
+) -> list[AuditLine]:
+    """A line for each patient whose records it was, one about nobody without any: each can be told who looked.
+
+    https://profiles.ihe.net/ITI/BALP/StructureDefinition-IHE.BasicAudit.PatientQuery.html
+    """
+    line = audit_line(ports, principal, request, **elements)
+    if not patients:
+        return [line]
+    return [msgspec.structs.replace(line, patient=patient) for patient in sorted(patients)]
+
+
 def _entity(request: FhirRequest) -> str | None:
     return f"{request.type}/{request.id}" if request.id else request.type
 
 
 def patient_of(resource: JsonObject) -> str | None:
     """The one patient a resource is about; None for none or several."""
-    return _only(owners(resource))
+    about = patients_of(resource)
+    return next(iter(about)) if len(about) == 1 else None
 
 
-def patient_of_stored(stored: Iterable[StoredResource]) -> str | None:
-    """The one patient that all of these are about, without reading more of them than that takes."""
-    return _only({owner for each in stored for owner in stored_owners(each.type, each.body)})
+def patients_of(resource: JsonObject) -> Set[str]:
+    """The patients of this server that a resource is about."""
+    return _ours(owners(resource))
 
 
-def _only(about: Set[PatientReference]) -> str | None:
-    only = next(iter(about)) if len(about) == 1 else None
-    return only if isinstance(only, str) else None
+def patients_of_stored(stored: Iterable[StoredResource]) -> Set[str]:
+    """The patients these are about, without reading more of them than that takes."""
+    return _ours({owner for each in stored for owner in stored_owners(each.type, each.body)})
+
+
+def patients_asked_about(type: str, criteria: Iterable[Criterion]) -> Set[str]:
+    """The patients that a search is limited to by its own words: it asks about them even when it finds nothing."""
+    owner = type_rules()[type].owner
+    return {id_ for each in criteria if isinstance(each, Match) and each.name == owner for id_ in _named(each)}
+
+
+def _named(match: Match) -> Iterable[str]:
+    references = (value for value in match.values if isinstance(value, ReferenceValue))
+    return (value.id for value in references if value.id is not None and value.type in (None, "Patient"))
+
+
+def _ours(about: Set[PatientReference]) -> Set[str]:
+    return {each for each in about if isinstance(each, str)}
 
 
 async def record_lines(ports: Ports, lines: Sequence[AuditLine]) -> None:

@@ -11,6 +11,8 @@ from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Ask, decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
 from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.audit_events import with_audit_events
+from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.batch import batch
 from fhir_facade.interactions.call import Call, Handler
 from fhir_facade.interactions.circle import circle
@@ -71,6 +73,9 @@ async def dispatch(
         await record_lines(ports, [_refusal(ports, principal, request, error)])
         error.recorded = True
         raise
+    except Exception:
+        await record_lines(ports, [audit_line(ports, principal, request, outcome="failed", detail="500 exception")])
+        raise
 
 
 async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows: Sequence[RowChange]) -> Call:
@@ -78,7 +83,8 @@ async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows:
     decision = decide(principal, _ask(request, patients))
     if isinstance(decision, Deny):
         raise refusal(decision, request)
-    return Call(ports, principal, request, decision, patients, tuple(rows))
+    reach = with_audit_events(ports) if request.type == AUDIT_EVENT else ports
+    return Call(reach, principal, request, decision, patients, tuple(rows))
 
 
 def _ask(request: FhirRequest, patients: frozenset[PatientId]) -> Ask:
@@ -103,5 +109,10 @@ def _handler(request: FhirRequest) -> Handler:
 def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: FacadeError) -> AuditLine:
     refused = isinstance(error, Unauthenticated | Forbidden | NotFound)
     return audit_line(
-        ports, principal, request, outcome="refused" if refused else "failed", detail=f"{error.status} {error.code}"
+        ports,
+        principal,
+        request,
+        outcome="refused" if refused else "failed",
+        patient=error.about,
+        detail=f"{error.status} {error.code}",
     )

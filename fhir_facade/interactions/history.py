@@ -11,7 +11,7 @@ from fhir_facade.errors import BadRequest, Gone, NotFound
 from fhir_facade.fhir.bundle import history_bundle
 from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, whole_number
 from fhir_facade.fhir.query.dates import parse_date, parse_instant
-from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
+from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call, may_leave, sees_all
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
@@ -31,8 +31,8 @@ async def history(call: Call) -> FhirResponse:
     if call.request.id is not None and not call.sees_all:
         await _refuse_foreign(call)
     page, versions = await _page(call, query)
-    patient = patient_of_stored(version for version in versions if not version.deleted)
-    await record_lines(call.ports, [audit_line(call.ports, call.principal, call.request, patient=patient)])
+    about = patients_of_stored(version for version in versions if not version.deleted)
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     return FhirResponse(200, _bundle(call, asked, page, versions))
 
 

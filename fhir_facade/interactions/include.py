@@ -14,6 +14,8 @@ from fhir_facade.access.policy import Allow
 from fhir_facade.errors import TooLarge
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.extract import extract
+from fhir_facade.interactions.audit_events import with_audit_events
+from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
 from fhir_facade.values import (
     Include,
@@ -95,10 +97,11 @@ async def _allowed(call: Call, query: SearchQuery) -> list[Entry]:
     limited = within(call, query)
     if not isinstance(decision, Allow) or isinstance(limited, Deny):
         return []
+    store = with_audit_events(call.ports).store if query.type == AUDIT_EVENT else call.ports.store
     found: list[Entry] = []
     cursor: str | None = None
     while len(found) <= MAX_INCLUDED:
-        page = await call.ports.store.search(
+        page = await store.search(
             SearchQuery(limited.type, limited.criteria, limited.any_of, limited.sort, CHUNK, cursor)
         )
         entries = ((stored, parse_stored(stored.body)) for stored in page.entries)

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from fhir_facade.errors import Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
+from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.values import FhirResponse, Ref, StoredResource
+from fhir_facade.values import FhirResponse, JsonObject, Ref, StoredResource
 
 NOT_MODIFIED = 304
 
@@ -21,8 +21,8 @@ async def read(call: Call) -> FhirResponse:
     stored = await visible(call, ref)
     if request.version is not None and not call.sees_all:
         await _refuse_foreign_now(call, ref)
-    line = audit_line(call.ports, call.principal, request, version=stored.version, patient=patient_of_stored((stored,)))
-    await record_lines(call.ports, [line])
+    about = patients_of_stored((stored,))
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, request, about, version=stored.version))
     if _not_modified(call, stored):
         return FhirResponse(NOT_MODIFIED, b"", stored)
     return FhirResponse(200, stored.body, stored)
@@ -38,21 +38,32 @@ async def visible(call: Call, ref: Ref) -> StoredResource:
         raise _absent(ref) from None
     except NotFound:
         raise _absent(ref) from None
-    if not call.sees_all and not call.allow.check.may_leave(parse_stored(stored.body)):
-        raise _absent(ref)
+    if not call.sees_all:
+        _refuse_foreign(call, ref, parse_stored(stored.body))
     return stored
 
 
+def _refuse_foreign(call: Call, ref: Ref, resource: JsonObject) -> None:
+    if not call.allow.check.may_leave(resource):
+        error = _absent(ref)
+        error.about = patient_of(resource)
+        raise error
+
+
 def _absent(ref: Ref) -> NotFound:
-    return NotFound(f"{ref} is not there")
+    error = NotFound(f"{ref} is not there")
+    error.about = ref.id if ref.type == "Patient" else None
+    return error
 
 
 async def _refuse_foreign_now(call: Call, version: Ref) -> None:
     """The version may have been the caller's; what it became may not be. Says the same as for no such version."""
     try:
         await visible(call, call.ref)
-    except NotFound:
-        raise NotFound(f"{version} is not there") from None
+    except NotFound as refused:
+        error = NotFound(f"{version} is not there")
+        error.about = refused.about
+        raise error from None
 
 
 def _not_modified(call: Call, stored: StoredResource) -> bool:

@@ -24,7 +24,7 @@ from fhir_facade.errors import (
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.references import parse_reference, reference_texts, relative_to
 from fhir_facade.fhir.validation import validate
-from fhir_facade.interactions.audit import audit_line, patient_of
+from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of
 from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
@@ -107,9 +107,9 @@ def _refuse_conditions(draft: Draft) -> None:
 def _refuse(draft: Draft, refusal: Deny | None) -> None:
     if refusal is None:
         return
-    if refusal.kind == "hidden":
-        raise NotFound(f"{draft.ref} is not there")
-    raise Forbidden(refusal.reason)
+    error = NotFound(f"{draft.ref} is not there") if refusal.kind == "hidden" else Forbidden(refusal.reason)
+    error.about = patient_of(draft.before or draft.resource or {})
+    raise error
 
 
 async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
@@ -148,7 +148,7 @@ def _write(draft: Draft) -> Write:
 
 
 async def _commit(call: Call, drafts: Sequence[Draft], writes: Sequence[Write]) -> Sequence[StoredResource]:
-    rows: list[RowChange] = [*call.rows, *(Append(_line(call, draft)) for draft in drafts)]
+    rows: list[RowChange] = [*call.rows, *(Append(line) for draft in drafts for line in _lines(call, draft))]
     concern = await concerned(call.ports, [_changed(draft) for draft in drafts if draft.ref.type in WATCHED])
     if concern is None:
         return await call.ports.unit.commit(writes, rows)
@@ -186,9 +186,9 @@ def _changed(draft: Draft) -> Changed:
     return Changed(draft.ref, draft.before, draft.resource, draft.body)
 
 
-def _line(call: Call, draft: Draft) -> AuditLine:
-    patient = patient_of({**(draft.resource or draft.before or {}), "id": draft.ref.id})
-    return audit_line(call.ports, call.principal, draft.request, entity=str(draft.ref), patient=patient)
+def _lines(call: Call, draft: Draft) -> list[AuditLine]:
+    about = patients_of({**(draft.resource or draft.before or {}), "id": draft.ref.id})
+    return audit_lines(call.ports, call.principal, draft.request, about, entity=str(draft.ref))
 
 
 def with_request(call: Call, request: FhirRequest) -> Call:

@@ -14,7 +14,7 @@ from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.fhir.summary import elements, summarise
-from fhir_facade.interactions.audit import audit_line, patient_of_stored, record_lines
+from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.pages import open_page, page_links
@@ -42,8 +42,8 @@ async def search(call: Call) -> FhirResponse:
     query = _query(call, parsed, asked.cursor)
     page = await call.ports.store.search(query)
     matches, extra = await _shown(call, parsed, page.entries)
-    patient = patient_of_stored([*matches, *extra])
-    await record_lines(call.ports, [audit_line(call.ports, call.principal, call.request, patient=patient)])
+    about = patients_of_stored([*matches, *extra]) or patients_asked_about(call.type, query.criteria)
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     found = [*_found(call, parsed, matches, "match"), *_found(call, parsed, extra, "include")]
     total = await _total(call, query, page, len(matches))
     links = page_links(call, asked, page, parsed.understood)

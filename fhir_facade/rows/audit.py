@@ -10,11 +10,11 @@ from datetime import datetime
 from fhir_facade.rows.table import Row, table
 
 
-@table("audit", ("id",), serial=True, indexes=(("patient", "at"), ("user", "at")))
+@table("audit", ("id",), serial=True, indexes=(("at",), ("patient", "at"), ("user", "at")))
 class AuditLine(Row, frozen=True, kw_only=True):
-    """`action` is an interaction code of FHIR, or one of `login`, `logout`, `token`, `consent`, `connect`, `admin`,
-    `notify`. `outcome`: `success`, `refused`, `failed`. `entity` is what was touched as `Type/id` or a type; `query`
-    the search as asked; `detail` a reason, never a value out of a record.
+    """`action` is an interaction code of FHIR, the name of an operation, or a word of `interactions/audit_codes.json`.
+    `outcome`: `success`, `refused`, `failed`. `entity` is what was touched as `Type/id` or a type; `query` the search
+    as asked; `detail` a reason, never a value out of a record. An interaction about several patients has a line each.
     """
 
     at: datetime
@@ -32,3 +32,47 @@ class AuditLine(Row, frozen=True, kw_only=True):
     detail: str | None = None
     address: str | None = None
     request_id: str = ""
+
+
+@table("audit_seal", ("number",), indexes=(("last",),))
+class AuditSeal(Row, frozen=True, kw_only=True):
+    """A link of the chain: the lines from `first` to `last`, of which there were `count` when it was made.
+
+    `hash` (hex) covers them and the link before. `salts` holds two of 16 bytes for each line in order: for whom it
+    concerns and for who did it. `sealed` is what the vault made of the hash and of whether the lines are `dropped`.
+    """
+
+    number: int
+    first: int
+    last: int
+    count: int
+    salts: bytes
+    hash: str
+    sealed: bytes
+    at: datetime
+    dropped: bool = False
+
+
+@table("audit_erasure", ("line",))
+class AuditErasure(Row, frozen=True, kw_only=True):
+    """What stands for the erased part of a line: its salted hash (hex), made before the salt was thrown away.
+
+    `subject` is for whom the line concerned, `actor` for who did it; None: that part is still there.
+    """
+
+    line: int
+    subject: str | None = None
+    actor: str | None = None
+
+
+@table("emergency_access", ("id",), indexes=(("practitioner", "ends_at"), ("patient", "ends_at")))
+class EmergencyAccess(Row, frozen=True, kw_only=True):
+    """A practitioner opened the record of a patient out of care for a while, and said why."""
+
+    id: str
+    practitioner: str
+    patient: str
+    reason: str
+    begun_at: datetime
+    ends_at: datetime
+    user: str | None = None

@@ -1,0 +1,78 @@
+"""AuditEvents as a store would hold them, read from the rows of the audit: they are nowhere else; nobody writes them.
+
+https://hl7.org/fhir/R4/auditevent.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fhir_facade.errors import MethodNotAllowed, NotFound
+from fhir_facade.interactions.audit_resource import AUDIT_EVENT, VERSION, stored_audit_event
+from fhir_facade.interactions.audit_search import conditions, is_number, lines, newest_first
+from fhir_facade.ports import Ports, StateTransaction
+from fhir_facade.rows.accounts import Account
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+
+
+def with_audit_events(ports: Ports) -> Ports:
+    """The same ports, whose store has AuditEvents too: for those who ask for them."""
+    return replace(ports, store=AuditEvents(ports))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvents:
+    """A `FhirStore` of AuditEvents, each with one version; other types, which an include leads to, are as they were."""
+
+    ports: Ports
+
+    async def read(self, ref: Ref) -> StoredResource:
+        if ref.type != AUDIT_EVENT:
+            return await self.ports.store.read(ref)
+        if not is_number(ref.id) or ref.version not in (None, VERSION):
+            raise NotFound(f"{ref} is not there")
+        found = await self.ports.state.read(lambda tx: self._told(tx, _one(tx, int(ref.id))))
+        if not found:
+            raise NotFound(f"{ref} is not there")
+        return found[0]
+
+    async def search(self, query: SearchQuery) -> Page:
+        if query.type != AUDIT_EVENT:
+            return await self.ports.store.search(query)
+        return await self.ports.state.read(lambda tx: self._search(tx, query))
+
+    async def history(self, query: HistoryQuery) -> Page:
+        """Of one AuditEvent: the version it has, when it is not older than what is asked for."""
+        if query.id is None:
+            raise MethodNotAllowed("the history of all AuditEvents is the search for them: they never change")
+        stored = replace(await self.read(Ref(AUDIT_EVENT, query.id)), change="created")
+        recent = query.since is None or stored.last_updated >= query.since
+        return Page((stored,) if recent else (), total=int(recent))
+
+    async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
+        raise MethodNotAllowed("AuditEvents are written by the server alone")
+
+    async def ping(self) -> None:
+        await self.ports.state.ping()
+
+    def _search(self, tx: StateTransaction, query: SearchQuery) -> Page:
+        where, descending = conditions(tx, query), newest_first(query)
+        total = tx.count(AuditLine, *where) if query.total else None
+        if not query.count:
+            return Page((), total=total)
+        found = lines(tx, where, descending=descending, count=query.count + 1, cursor=query.cursor)
+        shown = found[: query.count]
+        cursor = str(shown[-1].id) if len(found) > len(shown) else None
+        return Page(self._told(tx, shown), cursor, total)
+
+    def _told(self, tx: StateTransaction, found: Sequence[AuditLine]) -> list[StoredResource]:
+        users = sorted({line.user for line in found if line.user is not None})
+        people = {account.id: account for account in tx.find(Account, ("id", "in", users))} if users else {}
+        return [stored_audit_event(line, people, self.ports.deployment.fhir_url) for line in found]
+
+
+def _one(tx: StateTransaction, number: int) -> list[AuditLine]:
+    line = tx.get(AuditLine, number)
+    return [] if line is None else [line]
