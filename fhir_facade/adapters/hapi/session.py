@@ -1,20 +1,20 @@
-"""One pooled HTTP session to HAPI; its refusals become errors of the facade.
+"""What is sent to HAPI and what its answers mean: its refusals become errors of the facade.
 
-https://docs.aiohttp.org/en/stable/client_advanced.html#limiting-connection-pool-size
+https://hl7.org/fhir/R4/http.html
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-import aiohttp
 import msgspec
-from yarl import URL
 
+from fhir_facade.adapters.hapi.connections import Address, Connections
 from fhir_facade.errors import (
     BadRequest,
     Conflict,
@@ -28,21 +28,17 @@ from fhir_facade.errors import (
     UpstreamError,
 )
 
-CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
-KEEP_ALIVE_S = 15.0  # Tomcat closes after 20 s; a connection that it closes under us would fail a request
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id that HAPI keeps of the request that is under way (its first 16 characters, as `meta.source`)."""
 
 _VALID_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
-_HEADERS = {
-    "Accept": "application/fhir+json",
-    "Accept-Encoding": "identity",  # loopback or one rack: packing costs more time than it saves
-    "Cache-Control": "no-cache",
-    "Content-Type": "application/fhir+json",
-}
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+_FHIR_JSON = "application/fhir+json"
+# Packed, because HAPI sends an answer that is not packed member by member, each in a packet of its own.
+_HEADERS = {"Accept": _FHIR_JSON, "Accept-Encoding": "gzip", "Cache-Control": "no-cache"}
 _CODE = re.compile(r"HAPI-\d{4}: ")
 _REFUSALS: dict[int, type[FacadeError]] = {
     400: BadRequest,
@@ -100,12 +96,8 @@ class HapiSession:
 
     def __init__(self, base_url: str, *, pool_size: int) -> None:
         self._base = base_url.rstrip("/")
-        self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=pool_size, keepalive_timeout=KEEP_ALIVE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_HEADERS,
-            timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S),
-        )
+        self._address = Address(self._base)
+        self._connections = Connections(self._address, limit=pool_size)
 
     @property
     def base(self) -> str:
@@ -121,24 +113,34 @@ class HapiSession:
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> Answer:
         """`path` follows the base URL and is encoded already. Unavailable: no answer; everything else is an answer."""
-        given = request_id.get()
-        sent = given if given and _VALID_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        sent = "" if method == "GET" else _request_id()
+        message = self._message(method, path, body, headers or {}, sent)
         try:
-            async with self._client.request(
-                method,
-                URL(f"{self._base}{path}", encoded=True),
-                data=body,
-                headers={"X-Request-ID": sent, **(headers or {})},
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
-                allow_redirects=False,
-            ) as answer:
-                content = await answer.read()
-                location = answer.headers.get("Content-Location") or answer.headers.get("Location") or ""
-                return Answer(answer.status, content, location, sent)
+            async with asyncio.timeout(timeout_s):
+                received = await self._connections.ask(message, repeatable=method == "GET")
         except TimeoutError as error:
             raise Unavailable(f"HAPI did not answer within {timeout_s:g} s") from error
-        except aiohttp.ClientError as error:
+        except OSError as error:
             raise Unavailable(f"HAPI cannot be reached: {type(error).__name__}") from error
+        location = received.headers.get(b"content-location") or received.headers.get(b"location") or b""
+        return Answer(received.status, received.body, location.decode("latin-1"), sent)
+
+    def _message(self, method: str, path: str, body: bytes | None, headers: dict[str, str], sent: str) -> bytes:
+        if _UNSAFE.search(path):
+            raise BadRequest("an address with blanks or control characters cannot be asked for")
+        given = (
+            {**_HEADERS, "Content-Type": _FHIR_JSON, "Content-Length": str(len(body))} if body is not None else _HEADERS
+        )
+        named = {**given, "X-Request-ID": sent, **headers} if sent else {**given, **headers}
+        lines = "".join([f"{name}: {value}\r\n" for name, value in named.items()])
+        head = f"{method} {self._address.path}{path} HTTP/1.1\r\n{self._address.headers}{lines}\r\n"
+        return head.encode("latin-1") + (body or b"")
 
     async def close(self) -> None:
-        await self._client.close()
+        self._connections.close()
+
+
+def _request_id() -> str:
+    """That of the intent under which is written, else a new one."""
+    given = request_id.get()
+    return given if given and _VALID_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from fhir_facade.adapters.hapi import HapiStore, open_store, request_id
+from fhir_facade.adapters.hapi import open_store, request_id
 from fhir_facade.adapters.hapi.content import without_request_id
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import FacadeError, InvalidResource, TooLarge, Unavailable, UpstreamError
@@ -112,7 +112,7 @@ async def test_a_refused_resource_is_told_without_codes_of_hapi() -> None:
     ("given", "kept"),
     [pytest.param("abc-1", True, id="fit for a header"), pytest.param("a b\r\n", False, id="unfit")],
 )
-async def test_the_id_of_the_request_goes_with_it(given: str, kept: bool) -> None:
+async def test_the_id_of_the_request_goes_with_what_is_written(given: str, kept: bool) -> None:
     seen: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -122,7 +122,8 @@ async def test_the_id_of_the_request_goes_with_it(given: str, kept: bool) -> Non
     token = request_id.set(given)
     try:
         async with answering(handler) as url, open_store(url) as store:
-            await HapiStore.ping(store)
+            with pytest.raises(FacadeError):
+                await store.write([Write("put", PATIENT, b'{"resourceType":"Patient","id":"p"}')])
     finally:
         request_id.reset(token)
 
