@@ -174,10 +174,11 @@ def insert_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[t
 
 @lru_cache(maxsize=1024)
 def many_rows(statement: str, count: int) -> str:
-    """`INSERT … VALUES (?, ?)` for `count` rows in one execution; parameters row by row."""
-    head, values, marks = statement.rpartition(" VALUES ")
-    assert head, "an INSERT that ends with the values of one row"
-    return head + values + ", ".join([marks] * count)
+    """`INSERT … VALUES (?, ?)`, perhaps with `ON CONFLICT …`, for `count` rows at once; parameters row by row."""
+    head, values, rest = statement.rpartition(" VALUES ")
+    assert head, "an INSERT with the values of one row"
+    marks, conflict, action = rest.partition(" ON CONFLICT ")
+    return head + values + ", ".join([marks] * count) + conflict + action
 
 
 def _insert(connection: sqlite3.Connection, job: Job[Any]) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
+from fhir_facade.adapters.embedded.changes import Rows, add_index, insert_index
 from fhir_facade.adapters.embedded.index import bind, index_values
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, meta, number_params, set_meta
-from fhir_facade.adapters.embedded.write import Rows, add_index, insert_index
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.extract import VERSION
 

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
+from fhir_facade.adapters.embedded.changes import Rows, add_index, insert_index
 from fhir_facade.adapters.embedded.index import bind, index_values
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, migrate
 from fhir_facade.adapters.embedded.search import search
-from fhir_facade.adapters.embedded.write import Rows, add_index, insert_index
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.values import SearchQuery
 
