@@ -101,5 +101,6 @@ def _deployment(settings: Settings) -> Deployment:
         max_batch_bytes=settings.max_batch_bytes,
         total_always=settings.total_always,
         audit_required=settings.audit_required,
+        audit_kept_days=settings.audit_kept_days,
         sync_lookback_days=settings.sync_lookback_days,
     )

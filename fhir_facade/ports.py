@@ -35,6 +35,10 @@ class FhirStore(Protocol):
         """All or nothing, answers in order. PreconditionFailed, Conflict. A put equal as a JSON value is `unchanged`.
         A resource may appear once."""
 
+    async def erase(self, refs: Sequence[Ref]) -> int:
+        """Every version of these resources, deleted ones too, as if they had never been; how many there were.
+        Conflict: something that stays refers to one of them; then all stay. Repeating it is harmless."""
+
     async def ping(self) -> None:
         """Returns when the store answers; Unavailable otherwise."""
 

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     audit_required: bool = Field(True, description="Refuse to answer when the audit line cannot be written.")
+    audit_kept_days: int = Field(2192, ge=1, description="Days for which audit lines are kept; 2192 are six years.")
     referential_integrity: bool = Field(
         True, description="Refuse references to absent resources, and deletes of referenced ones."
     )

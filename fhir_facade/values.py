@@ -413,4 +413,5 @@ class Deployment:
     total_always: bool = False
     conditional_delete_many: bool = False
     audit_required: bool = True
+    audit_kept_days: int = 2192
     sync_lookback_days: int = 90

@@ -13,8 +13,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fhir_facade.adapters.backup import DATA, Manifest, Tell, backup, restore
 from fhir_facade.adapters.system_clock import SystemClock
-from fhir_facade.cli.session import CONSOLE
+from fhir_facade.cli.session import CONSOLE, with_ports
 from fhir_facade.errors import NotFound
+from fhir_facade.interactions.audit import record_operator
 from fhir_facade.settings import Settings
 
 _COUNTED = {
@@ -32,6 +33,7 @@ def backup_command(file: Annotated[Path, typer.Argument(help="The file to write;
     """Copy the data and the keys into one file, beside a running server or without one, and check it by restoring."""
     settings = Settings()
     _need_data(settings)
+    with_ports(lambda ports: record_operator(ports, "backup", "a copy of all data"))
     with _progress() as tell:
         manifest = backup(
             file,

@@ -22,6 +22,8 @@ COMMANDS: Final = {
 GROUPS: Final = {
     "user": ("users", "Accounts that can sign in."),
     "client": ("clients", "Apps that may ask for access."),
+    "audit": ("audit", "The record of who looked at what."),
+    "erase": ("erase", "Erase what has to be forgotten."),
     "keys": ("keys", "Keys that seal vendor tokens, page links and signing keys."),
 }
 """Name: module of this room, whose `app` holds the commands; sentence."""

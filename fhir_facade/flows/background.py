@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fhir_facade.errors import FacadeError
+from fhir_facade.flows.audit_chain import drop_old, seal
 from fhir_facade.flows.launch.sweep import sweep
 from fhir_facade.flows.sync import SyncReport, pause, synchronise
 from fhir_facade.ports import Ports, StateTransaction
@@ -23,6 +24,7 @@ LEASE: Final = timedelta(minutes=2)
 AT_ONCE: Final = 4
 LOOK_EVERY_S: Final = 5.0
 SWEEP_EVERY_S: Final = 900.0
+SEAL_EVERY_S: Final = 10.0
 GRACE_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -186,5 +188,7 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
     async with alongside(
         again_and_again("sync", LOOK_EVERY_S, lambda: sync_due(ports, syncs)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
+        again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),
+        again_and_again("drop old audit", SWEEP_EVERY_S, lambda: drop_old(ports)),
     ):
         yield

@@ -100,7 +100,7 @@ async def disconnect(ports: Ports, principal: Principal, connection_id: str) -> 
     """
     connection = await reachable(ports, principal, connection_id, Interaction.CREATE)
     revoked = await _revoke(ports, connection)
-    rows = await ports.state.read(lambda tx: _belongings(tx, connection))
+    rows = await ports.state.read(lambda tx: belongings(tx, connection))
     line = connection_line(ports, connection, "disconnect", "success", principal.user, None)
     request = await _withdrawal(ports, connection)
     if request is None:
@@ -123,7 +123,8 @@ async def _revoke(ports: Ports, connection: Connection) -> bool:
     return vendor is not None
 
 
-def _belongings(tx: StateTransaction, connection: Connection) -> list[RowChange]:
+def belongings(tx: StateTransaction, connection: Connection) -> list[RowChange]:
+    """What has to be removed so that nothing is left of a connection."""
     cursors = tx.find(Cursor, ("connection", "=", connection.id))
     pending = tx.find(PendingConnection, ("connection", "=", connection.id))
     return [

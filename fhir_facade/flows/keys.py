@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from fhir_facade.errors import BadRequest, Unavailable
 from fhir_facade.flows.launch.keys import CONTEXT as SIGNING_KEY_CONTEXT
+from fhir_facade.interactions.audit import operator_line
 from fhir_facade.ports import Ports, StateStore
 from fhir_facade.rows import Row, spec_of
 from fhir_facade.rows.connections import ConnectionTokens, PendingConnection
@@ -71,6 +72,7 @@ async def rotate_keys(ports: Ports, key_file: KeyFile) -> Rotation:
                 resealed[name] += await _reseal(ports, column, row)
             except BadRequest:
                 unreadable[name] += 1
+    await ports.state.append([operator_line(ports, "admin", f"keys rotated, the newest is {number}")])
     return Rotation(number, +resealed, +unreadable)
 
 

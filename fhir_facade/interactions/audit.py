@@ -62,6 +62,11 @@ def audit_lines(
     return [msgspec.structs.replace(line, patient=patient) for patient in sorted(patients)]
 
 
+def operator_line(ports: Ports, action: str, detail: str) -> AuditLine:
+    """What an operator did at the command line."""
+    return AuditLine(at=ports.clock.now(), action=action, outcome="success", actor="operator", detail=detail)
+
+
 def _entity(request: FhirRequest) -> str | None:
     return f"{request.type}/{request.id}" if request.id else request.type
 
@@ -104,3 +109,8 @@ async def record_lines(ports: Ports, lines: Sequence[AuditLine]) -> None:
     except FacadeError as error:
         if ports.deployment.audit_required:
             raise Unavailable("the audit record cannot be written, so nothing is answered: try again later") from error
+
+
+async def record_operator(ports: Ports, action: str, detail: str) -> None:
+    """The line of an operator, durable when this returns: before what it speaks of is done."""
+    await ports.state.append([operator_line(ports, action, detail)])

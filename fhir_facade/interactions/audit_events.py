@@ -54,6 +54,9 @@ class AuditEvents:
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
         raise MethodNotAllowed("AuditEvents are written by the server alone")
 
+    async def erase(self, refs: Sequence[Ref]) -> int:
+        raise MethodNotAllowed("AuditEvents are kept as long as the deployment says")
+
     async def ping(self) -> None:
         await self.ports.state.ping()
 

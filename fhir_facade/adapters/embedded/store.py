@@ -10,6 +10,7 @@ from itertools import islice
 
 from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
+from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
 from fhir_facade.adapters.embedded.schema import migrate
@@ -97,6 +98,9 @@ class EmbeddedStore:
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
         return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes)))
+
+    async def erase(self, refs: Sequence[Ref]) -> int:
+        return await self._file.write(lambda connection: erase(connection, refs))
 
     async def commit(
         self, writes: Sequence[Write], rows: Sequence[RowChange], apply_rows: ApplyRows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from fhir_facade.adapters.hapi import evidence, history, read, search, write
+from fhir_facade.adapters.hapi import erase, evidence, history, read, search, write
 from fhir_facade.adapters.hapi.session import PING_TIMEOUT_S, HapiSession
 from fhir_facade.errors import Unavailable
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
@@ -31,6 +31,9 @@ class HapiStore:
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
         return await write.write(self._session, writes)
+
+    async def erase(self, refs: Sequence[Ref]) -> int:
+        return await erase.erase(self._session, refs)
 
     async def happened(self, request: str, refs: Sequence[Ref]) -> bool:
         """Whether the write that was sent under this request id changed one of these resources."""

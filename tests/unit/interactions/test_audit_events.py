@@ -12,8 +12,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.fhir.validation import validate
+from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.rows.audit import AuditLine
 from tests.facade import Facade, embedded_facade
 

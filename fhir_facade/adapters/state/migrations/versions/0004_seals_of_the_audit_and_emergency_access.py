@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from fhir_facade.adapters.state.columns import SERIAL, TEXT
+from fhir_facade.adapters.state.columns import TEXT
 
 revision = "0004"
 down_revision = "0003"

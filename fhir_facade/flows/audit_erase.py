@@ -1,0 +1,99 @@
+"""Taking a person out of the audit: what names her goes, that something happened stays, and the chain still holds.
+
+https://eur-lex.europa.eu/eli/reg/2016/679/oj article 17, docs/audit.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from fhir_facade.flows.audit_chain import LOCK, seal
+from fhir_facade.flows.audit_digest import ACTOR, SUBJECT, Salts, parts_of
+from fhir_facade.ports import Ports, StateTransaction
+from fhir_facade.rows import Put
+from fhir_facade.rows.audit import AuditErasure, AuditLine, AuditSeal
+
+_BLANK: Final = {"actor": "", "request_id": ""}
+"""What stands in fields that cannot be empty; None in the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Whom the lines are to name no more: the patient, her resources as `Type/id`, the accounts she had."""
+
+    patient: str
+    resources: Collection[str]
+    accounts: Collection[str]
+
+    def as_subject(self, line: AuditLine) -> bool:
+        """Whether the line is about her, or its question names her."""
+        named = line.patient == self.patient or line.entity in self.resources
+        return named or (line.query is not None and self.patient in line.query)
+
+    def as_actor(self, line: AuditLine) -> bool:
+        return line.user in self.accounts
+
+
+async def forget(ports: Ports, whom: Forgotten) -> int:
+    """Blank the lines; how many. New lines are sealed first."""
+    await seal(ports)
+    forgotten, last = 0, 0
+    while True:
+        async with ports.locks.hold(LOCK):
+            seals = await ports.state.read(
+                lambda tx: tx.find(AuditSeal, ("number", ">", last), order=("number",), limit=1)  # noqa: B023
+            )
+            made = seals[0] if seals else None
+            forgotten += await ports.state.write(lambda tx: _forget(tx, whom, made))  # noqa: B023
+        if made is None:
+            return forgotten
+        last = made.number
+
+
+def _forget(tx: StateTransaction, whom: Forgotten, made: AuditSeal | None) -> int:
+    if made is None:
+        return _forget_unsealed(tx, whom)
+    lines = tx.find(AuditLine, ("id", ">=", made.first), ("id", "<=", made.last), order=("id",))
+    known = {each.line: each for each in tx.find(AuditErasure, ("line", ">=", made.first), ("line", "<=", made.last))}
+    salts, count = Salts(made.salts), 0
+    for place, line in enumerate(lines):
+        subject, actor = whom.as_subject(line), whom.as_actor(line)
+        if subject or actor:
+            before = known.get(line.id) or AuditErasure(line=line.id)
+            hashes = parts_of(line, salts.of(place), before)
+            tx.apply(Put(_kept(before, hashes, subject=subject, actor=actor)))
+            salts = salts.without(place, subject=subject, actor=actor)
+            _blank(tx, line, subject=subject, actor=actor)
+            count += 1
+    if count:
+        tx.apply(Put(msgspec.structs.replace(made, salts=salts.data)))
+    return count
+
+
+def _kept(before: AuditErasure, hashes: tuple[str | None, str | None], *, subject: bool, actor: bool) -> AuditErasure:
+    return AuditErasure(
+        line=before.line,
+        subject=hashes[0] if subject else before.subject,
+        actor=hashes[1] if actor else before.actor,
+    )
+
+
+def _forget_unsealed(tx: StateTransaction, whom: Forgotten) -> int:
+    """Lines that a gap keeps from being sealed; nothing vouches for them yet."""
+    seals = tx.find(AuditSeal, order=("-number",), limit=1)
+    lines = tx.find(AuditLine, ("id", ">", seals[0].last if seals else 0))
+    named = [(line, whom.as_subject(line), whom.as_actor(line)) for line in lines]
+    for line, subject, actor in named:
+        if subject or actor:
+            _blank(tx, line, subject=subject, actor=actor)
+    return sum(subject or actor for _, subject, actor in named)
+
+
+def _blank(tx: StateTransaction, line: AuditLine, *, subject: bool, actor: bool) -> None:
+    fields = (*(SUBJECT if subject else ()), *(ACTOR if actor else ()))
+    values: dict[str, Any] = {name: _BLANK.get(name) for name in fields}
+    tx.change(AuditLine, [("id", "=", line.id)], **values)
