@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fhir_facade.access.compartment import TypeRule, type_rules
-from fhir_facade.access.rights import Actor, engines, operations, people
+from fhir_facade.access.rights import Actor, OperationRule, engines, operations, people
 from fhir_facade.access.scopes import LETTERS
 
 _MARKED: Final = re.compile(r"(<!-- (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -54,8 +54,12 @@ def _engines() -> str:
 
 
 def _operations() -> str:
-    rows = [(f"${name}", ", ".join(sorted(rule.types)), rule.letters) for name, rule in operations().items()]
+    rows = [(f"${name}", ", ".join(_places(rule)), rule.letters) for name, rule in operations().items()]
     return _table(("Operation", "On", "Needs"), rows)
+
+
+def _places(rule: OperationRule) -> list[str]:
+    return sorted(rule.types) + (["the whole server"] if rule.system else [])
 
 
 def _owners() -> str:

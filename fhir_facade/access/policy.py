@@ -128,6 +128,8 @@ def _missing(type_name: str, letter: str) -> Deny:
 
 def _operation(rights: Rights, type_name: str | None, name: str) -> Allow | Deny:
     rule = operations().get(name)
+    if rule is not None and type_name is None and rule.system:
+        return _whole_server(rights)
     if rule is None or type_name is None or not rule.types & {"*", type_name}:
         return Deny("forbidden", f"The operation ${name} is not open on {type_name or 'the whole server'}.")
     answers = [_typed(rights, type_name, letter) for letter in rule.letters]

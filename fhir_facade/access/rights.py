@@ -64,10 +64,12 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class OperationRule:
-    """The types an operation may be called on and the letters it needs there."""
+    """The types an operation may be called on and the letters it needs there. `system`: for those who may search
+    everything it is open on the whole server too."""
 
     types: frozenset[str]
     letters: str
+    system: bool = False
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,6 +83,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
 class _Operation(msgspec.Struct, forbid_unknown_fields=True):
     types: frozenset[str]
     letters: str
+    system: bool = False
 
 
 class _Table(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,7 +127,8 @@ def engines() -> Mapping[str, Actor]:
 @cache
 def operations() -> Mapping[str, OperationRule]:
     """The operations that are open, by name without `$`; all others are closed."""
-    return MappingProxyType({name: OperationRule(op.types, op.letters) for name, op in _table().operations.items()})
+    rules = {name: OperationRule(op.types, op.letters, op.system) for name, op in _table().operations.items()}
+    return MappingProxyType(rules)
 
 
 def _actor(name: str, row: _Row) -> Actor:

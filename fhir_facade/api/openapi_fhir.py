@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from fhir_facade.api.openapi_operations import operation_places, query_parameters
 from fhir_facade.fhir.capability import INTERACTIONS
 from fhir_facade.fhir.definitions import resource_types
+from fhir_facade.fhir.operations import Operation
 from fhir_facade.fhir.patch import PATCH_FORMATS
 from fhir_facade.fhir.routes import addresses
 from fhir_facade.values import Interaction
@@ -57,7 +59,6 @@ _TOLD: Final[Mapping[Interaction, Told]] = {
         body="Bundle",
         headers=("Prefer",),
     ),
-    Interaction.OPERATION: Told("An operation", body="Resource"),
 }
 _ERRORS: Final = {
     400: "Malformed, or an unknown parameter",
@@ -80,31 +81,52 @@ def fhir_paths() -> dict[str, Any]:
     """Path items of everything the server does; `/fhir` stands for `/fhir/` too."""
     paths: dict[str, Any] = {}
     for method, path, interaction in addresses():
-        if interaction in INTERACTIONS:
-            paths.setdefault(f"/fhir{path}", {})[method.lower()] = _operation(method, path, interaction)
+        if interaction in INTERACTIONS and interaction is not Interaction.OPERATION:
+            paths.setdefault(f"/fhir{path}", {})[method.lower()] = _interaction(method, path, interaction)
+    for method, path, operation in operation_places():
+        paths.setdefault(f"/fhir{path}", {})[method.lower()] = _operation(method, path, operation)
     return paths
 
 
-def _operation(method: str, path: str, interaction: Interaction) -> dict[str, Any]:
+def _interaction(method: str, path: str, interaction: Interaction) -> dict[str, Any]:
     told = _TOLD[interaction]
-    described: dict[str, Any] = {
-        "tags": ["FHIR"],
-        "summary": told.summary,
-        "operationId": "_".join(["fhir", method.lower(), *re.findall(r"\w+", path)]),
-        "parameters": _parameters(method, path, told, interaction),
-        "security": [] if interaction is Interaction.CAPABILITIES else [{"smart": []}, {"bearer": []}],
-        "responses": _responses(told),
-    }
+    described = _described(method, path, told)
+    described["parameters"] = _parameters(method, path, told, interaction)
+    if interaction is Interaction.CAPABILITIES:
+        described["security"] = []
     body = _body(method, told, interaction)
     if body is not None:
         described["requestBody"] = {"required": method != "POST" or interaction not in _SEARCHES, "content": body}
     return described
 
 
+def _described(method: str, path: str, told: Told) -> dict[str, Any]:
+    return {
+        "tags": ["FHIR"],
+        "summary": told.summary,
+        "operationId": "_".join(["fhir", method.lower(), *re.findall(r"\w+", path)]),
+        "parameters": _path_parameters(path),
+        "security": [{"smart": []}, {"bearer": []}],
+        "responses": _responses(told),
+    }
+
+
+def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
+    described = _described(method, path, Told(operation.title, answer="Resource"))
+    described["description"] = f"{operation.definition}; the answer is a resource of type {operation.answer}."
+    if method == "GET":
+        described["parameters"] += query_parameters(operation)
+    else:
+        needed = any(parameter.required for parameter in operation.parameters)
+        described["requestBody"] = {"required": needed, "content": {MEDIA_TYPE: {"schema": _ref("Resource")}}}
+    return described
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "path", "required": True, "schema": _PARTS[name]} for name in _PART.findall(path)]
+
+
 def _parameters(method: str, path: str, told: Told, interaction: Interaction) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _PARTS[name]} for name in _PART.findall(path)
-    ]
     headers = [{"name": name, "in": "header", "schema": {"type": "string"}} for name in told.headers]
     query: list[dict[str, Any]] = []
     if interaction in _SEARCHES and method == "GET":
@@ -118,7 +140,7 @@ def _parameters(method: str, path: str, told: Told, interaction: Interaction) ->
                 "schema": {"type": "object", "additionalProperties": {"type": "string"}},
             }
         ]
-    return [*parts, *query, *headers]
+    return [*_path_parameters(path), *query, *headers]
 
 
 def _body(method: str, told: Told, interaction: Interaction) -> dict[str, Any] | None:
@@ -165,5 +187,4 @@ _PARTS: Final[Mapping[str, Any]] = {
     "type": _ref("ResourceType"),
     "id": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
     "version": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
-    "operation": {"type": "string"},
 }

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from fhir_facade.fhir.definitions import SearchParameter, resource_types, search_parameters
+from fhir_facade.fhir.operations import announced
 from fhir_facade.fhir.patch import PATCH_FORMATS
 from fhir_facade.values import Deployment, Interaction
 
@@ -21,7 +22,7 @@ INTERACTIONS: Final = frozenset(
         *(Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE),
         *(Interaction.HISTORY_INSTANCE, Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM),
         *(Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE),
-        *(Interaction.BATCH, Interaction.TRANSACTION, Interaction.CAPABILITIES),
+        *(Interaction.BATCH, Interaction.TRANSACTION, Interaction.CAPABILITIES, Interaction.OPERATION),
     )
 )
 """What the server does so far; the rest of the specification answers 405."""
@@ -61,9 +62,10 @@ def capability_statement(
     """The statement of one deployment, a new dictionary each time; it is large, so callers keep its bytes.
 
     `endpoints` are named as in the `oauth-uris` extension (authorize, token, introspect, revoke, register, manage);
-    None: those of `oauth_endpoints`. `operations` are given by type, those of the whole system under "".
+    None: those of `oauth_endpoints`. `operations` are given by type, those of the whole system under "";
+    None: all that there are.
     """
-    offered = operations or {}
+    offered = announced() if operations is None else operations
     types = [_resource(kind, interactions, offered.get(kind, ())) for kind in resource_types()]
     rest: dict[str, Any] = {
         "mode": "server",

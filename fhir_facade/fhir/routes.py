@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
 from fhir_facade.fhir.definitions import is_resource_type
+from fhir_facade.fhir.operations import find_operation
 from fhir_facade.fhir.references import relative_to
 from fhir_facade.values import Interaction
 
@@ -62,7 +63,7 @@ _WORDS = frozenset(("metadata", "_history", "_search"))
 
 def route(method: str, path: str) -> Route:
     """The interaction of `METHOD path` below the FHIR base; HEAD is a GET. NotFound for a path that means nothing,
-    MethodNotAllowed for a method that the path does not take."""
+    MethodNotAllowed for a method that the path does not take, BadRequest for an operation that is not there."""
     plain = path.removeprefix("/").removesuffix("/")
     segments = plain.split("/") if plain else []
     shape = tuple([_shape(i, segment) for i, segment in enumerate(segments)])
@@ -72,7 +73,17 @@ def route(method: str, path: str) -> Route:
     interaction = methods.get("GET" if method == "HEAD" else method)
     if interaction is None:
         raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
-    return _route(interaction, shape, segments)
+    found = _route(interaction, shape, segments)
+    if found.operation is not None:
+        _refuse_method(method, path, found)
+    return found
+
+
+def _refuse_method(method: str, path: str, found: Route) -> None:
+    """An operation that changes something is never called by GET. BadRequest for one that is not there."""
+    methods = find_operation(found.operation or "", found.type, found.id).methods
+    if method not in methods and not (method == "HEAD" and "GET" in methods):
+        raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
 
 
 def addresses() -> Iterator[tuple[str, str, Interaction]]:

@@ -20,6 +20,7 @@ from fhir_facade.interactions.create import create
 from fhir_facade.interactions.delete import delete
 from fhir_facade.interactions.history import history
 from fhir_facade.interactions.metadata import capabilities
+from fhir_facade.interactions.operations import operation
 from fhir_facade.interactions.patch import patch
 from fhir_facade.interactions.read import read
 from fhir_facade.interactions.search import search
@@ -44,6 +45,7 @@ _HANDLERS: dict[Interaction, Handler] = {
     Interaction.BATCH: batch,
     Interaction.TRANSACTION: transaction,
     Interaction.CAPABILITIES: capabilities,
+    Interaction.OPERATION: operation,
 }
 
 

@@ -78,7 +78,8 @@ def page_links(
 
 def _target(call: Call) -> str:
     request = call.request
-    parts = [request.type, request.id, "_history" if request.interaction.value.startswith("history") else None]
+    last = "_history" if request.interaction.value.startswith("history") else request.operation
+    parts = [request.type, request.id, last]
     return "/".join(part for part in parts if part)
 
 

@@ -85,9 +85,20 @@ async def test_each_interaction_is_answered_exactly_when_it_is_announced(
     assert answered == announced | {"capabilities"}
 
 
-@pytest.mark.parametrize("path", ["$meta", "Patient/$everything", "Patient/p/$everything", "Observation/$lastn"])
-async def test_operations_that_nobody_announced_are_refused(client: httpx.AsyncClient, path: str) -> None:
-    assert (await client.get(f"/fhir/{path}")).status_code in (403, 405)
+async def test_exactly_the_operations_that_are_announced_are_there(
+    client: httpx.AsyncClient, statement: Statement
+) -> None:
+    announced = {kind: named(of_type(statement, kind)) for kind in ("Patient", "Observation", "CodeSystem")}
+    announced[""] = named(statement)
+    for kind, names in announced.items():
+        for name in {*names, "lastn", "everything", "convert"}:
+            places = [f"{kind}/${name}", f"{kind}/p/${name}"] if kind else [f"${name}"]
+            texts = [(await client.get(f"/fhir/{place}")).text for place in places]
+            assert any("is no operation of" not in text for text in texts) is (name in names), (kind, name)
+
+
+def named(offering: Statement) -> set[str]:
+    return {one["name"] for one in offering["operation"]}
 
 
 ELSEWHERE = {"_has", "_list"}

@@ -64,7 +64,11 @@ def test_the_capability_statement_is_open_to_all() -> None:
         pytest.param(backend("patient/*.rs"), Ask(Do.READ, "Observation"), id="service without patient in context"),
         pytest.param(patient(), Ask(Do.SEARCH_TYPE, "Binary"), id="Binary cannot be narrowed"),
         pytest.param(patient(), Ask(Do.HISTORY_TYPE, "Observation"), id="type history cannot be narrowed"),
-        pytest.param(backend(), Ask(Do.HISTORY_TYPE, "Basic"), id="nor can guards be left out of it"),
+        pytest.param(
+            backend("system/Observation.rs?status=final"),
+            Ask(Do.HISTORY_TYPE, "Observation"),
+            id="nor to a scope's parameters",
+        ),
         pytest.param(patient(), Ask(Do.HISTORY_SYSTEM), id="the whole server for a person"),
         pytest.param(practitioner(), Ask(Do.SEARCH_SYSTEM), id="the whole server for a doctor"),
         pytest.param(backend("system/Observation.cruds"), Ask(Do.SEARCH_SYSTEM), id="the whole server for one type"),
@@ -73,6 +77,9 @@ def test_the_capability_statement_is_open_to_all() -> None:
         pytest.param(backend(), Ask(Do.OPERATION, "Patient"), id="operation without a name"),
         pytest.param(backend(), Ask(Do.OPERATION, None, operation="validate"), id="operation on the whole server"),
         pytest.param(backend(), Ask(Do.OPERATION, "Group", operation="everything"), id="operation on another type"),
+        pytest.param(
+            patient(), Ask(Do.OPERATION, None, operation="meta"), id="operation on the whole server for a person"
+        ),
         pytest.param(
             patient("patient/Patient.r"), Ask(Do.OPERATION, "Patient", operation="everything"), id="letter missing"
         ),
@@ -102,6 +109,7 @@ def test_what_no_row_allows_is_forbidden(principal: Principal, ask: Ask) -> None
         pytest.param(patient(), Ask(Do.TRANSACTION), id="entries of a transaction ask for themselves"),
         pytest.param(patient(""), Ask(Do.BATCH), id="so do those of a batch"),
         pytest.param(patient(), Ask(Do.OPERATION, "Patient", operation="everything"), id="everything"),
+        pytest.param(backend(), Ask(Do.OPERATION, None, operation="meta"), id="meta of the whole server"),
         pytest.param(practitioner(), Ask(Do.SEARCH_TYPE, "Observation"), id="doctor without patients finds nothing"),
         pytest.param(practitioner(), Ask(Do.CREATE, "MedicationRequest"), id="doctors prescribe"),
         pytest.param(admin(), Ask(Do.CREATE, "Organization"), id="admins keep the directory"),
@@ -213,7 +221,7 @@ def test_no_row_opens_what_is_never_stored_and_only_systems_reach_closed_types()
 
 
 def test_open_operations_name_types_of_r4() -> None:
-    assert all(rule.types <= {*type_rules(), "*"} and set(rule.letters) <= set("rs") for rule in operations().values())
+    assert all(rule.types <= {*type_rules(), "*"} and set(rule.letters) <= set("rsu") for rule in operations().values())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from fhir_facade.api.oauth.routes import DOCUMENTS_AND_TOKENS, PAGES
 from fhir_facade.fhir.capability import INTERACTIONS
 from fhir_facade.fhir.routes import addresses
+from fhir_facade.values import Interaction
 from tests.facade import embedded_facade
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
@@ -112,11 +113,24 @@ def test_every_part_of_a_path_is_a_parameter(document):
 
 
 def test_it_names_every_interaction_that_is_answered(document):
-    answered = {(method.lower(), f"/fhir{path}") for method, path, each in addresses() if each in INTERACTIONS}
+    own = INTERACTIONS - {Interaction.OPERATION}
+    answered = {(method.lower(), f"/fhir{path}") for method, path, each in addresses() if each in own}
 
     assert answered <= {(method, path) for method, path, _ in _operations(document)}
     assert {("get", "/fhir/{type}/{id}"), ("post", "/fhir"), ("post", "/fhir/{type}/_search")} <= answered
     assert {("get", "/fhir/metadata"), ("get", "/fhir/{type}/{id}/_history/{version}")} <= answered
+
+
+def test_it_names_every_operation_with_its_parameters_and_methods(document):
+    everything, added = (
+        document["paths"][f"/fhir/{path}"] for path in ("Patient/{id}/$everything", "{type}/{id}/$meta-add")
+    )
+
+    assert (set(everything), set(added)) == ({"get", "post"}, {"post"})
+    assert {"id", "start", "end", "_since", "_type", "_count"} == {
+        each["name"] for each in everything["get"]["parameters"]
+    }
+    assert added["post"]["requestBody"]["required"] is True
 
 
 def test_fhir_errors_are_operation_outcomes(document):

@@ -5,6 +5,7 @@ import pytest
 
 from fhir_facade.fhir.capability import INTERACTIONS, capability_statement, oauth_endpoints
 from fhir_facade.fhir.definitions import resource_types, search_parameters
+from fhir_facade.fhir.operations import announced
 from fhir_facade.fhir.validation import validate
 from fhir_facade.values import Deployment, Interaction
 
@@ -63,14 +64,16 @@ def test_other_endpoints_are_announced_as_given() -> None:
 def test_only_interactions_that_exist_are_announced() -> None:
     codes = {one["code"] for one in described("Patient")["interaction"]}
 
-    assert codes == {"read", "vread", "update", "patch", "delete", "history-instance", "create", "search-type"}
-    assert [one["code"] for one in rest()["interaction"]] == ["transaction", "batch"]
+    assert codes == {
+        *("read", "vread", "update", "patch", "delete", "create", "search-type"),
+        *("history-instance", "history-type"),
+    }
+    assert [one["code"] for one in rest()["interaction"]] == ["transaction", "batch", "history-system"]
 
 
 def test_more_interactions_are_announced_when_they_exist() -> None:
-    more = INTERACTIONS | {Interaction.HISTORY_TYPE, Interaction.SEARCH_SYSTEM}
+    more = INTERACTIONS | {Interaction.SEARCH_SYSTEM}
 
-    assert {"code": "history-type"} in described("Patient", interactions=more)["interaction"]
     assert {"code": "search-system"} in rest(interactions=more)["interaction"]
 
 
@@ -106,4 +109,9 @@ def test_operations_are_announced_where_they_are_offered() -> None:
         {"name": "everything", "definition": everything[1]}
     ]
     assert rest(operations=operations)["operation"] == [{"name": "convert", "definition": convert[1]}]
-    assert "operation" not in rest()
+    assert "operation" not in rest(operations={})
+
+
+def test_the_operations_are_those_of_the_table() -> None:
+    assert [one["name"] for one in rest()["operation"]] == [name for name, _ in announced()[""]]
+    assert {one["name"] for one in described("Observation")["operation"]} >= {"lastn", "stats", "meta"}

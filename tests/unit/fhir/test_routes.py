@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
+from fhir_facade.errors import BadRequest, FacadeError, MethodNotAllowed, NotFound
 from fhir_facade.fhir.routes import Route, addresses, route, route_url
 from fhir_facade.values import Interaction as Do
 
@@ -101,11 +101,31 @@ def test_an_entry_is_relative_or_below_our_base(url: str) -> None:
 
 
 def test_every_address_of_the_table_leads_to_its_interaction() -> None:
-    filled = {"{type}": "Patient", "{id}": "p", "{version}": "2", "{operation}": "$x"}
+    filled = {"{type}": "Patient", "{id}": "p", "{version}": "2", "{operation}": "$meta"}
     for method, path, interaction in addresses():
         for name, value in filled.items():
             path = path.replace(name, value).replace("$$", "$")
         assert route(method, path).interaction is interaction
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "refusal"),
+    [
+        pytest.param("GET", "Patient/$everythin", BadRequest, id="unknown"),
+        pytest.param("GET", "Observation/o/$lastn", BadRequest, id="of the type, not of one"),
+        pytest.param("GET", "$validate", BadRequest, id="not of the whole server"),
+        pytest.param("GET", "Patient/p/$meta-add", MethodNotAllowed, id="a change by GET"),
+        pytest.param("HEAD", "Patient/p/$meta-add", MethodNotAllowed, id="a change by HEAD"),
+        pytest.param("PUT", "Patient/p/$meta", MethodNotAllowed, id="no method of operations"),
+    ],
+)
+def test_an_operation_is_called_where_and_how_it_is_defined(method: str, path: str, refusal: type[FacadeError]) -> None:
+    with pytest.raises(refusal):
+        route(method, path)
+
+
+def test_an_operation_may_be_asked_for_its_head() -> None:
+    assert route("HEAD", "Patient/p/$meta").operation == "$meta"
 
 
 @given(st.sampled_from(["GET", "PUT", "PATCH"]), st.text(max_size=40) | st.sampled_from(["//[", "http://]/", "?", "#"]))

@@ -1,0 +1,124 @@
+"""`$everything`: the record of a patient or of an encounter, page by page.
+
+https://hl7.org/fhir/R4/patient-operation-everything.html, https://hl7.org/fhir/R4/encounter-operation-everything.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from fhir_facade.access.check import Deny
+from fhir_facade.errors import BadRequest, Gone, Issue
+from fhir_facade.fhir.bundle import Found, searchset
+from fhir_facade.fhir.definitions import is_resource_type
+from fhir_facade.fhir.operations import Inputs
+from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.operations.matches import Entry, matches_of_page
+from fhir_facade.interactions.operations.record_parts import Wanted, check_bounds, look, parts
+from fhir_facade.interactions.operations.supporting import supporting
+from fhir_facade.interactions.pages import Asked, open_page, page_links
+from fhir_facade.interactions.read import visible
+from fhir_facade.values import FhirResponse, Page, SearchQuery
+
+DEFAULT_COUNT: Final = 100
+MAX_COUNT: Final = 1000
+AT_ONCE: Final = 10
+"""Records that are walked through together when all patients are asked for."""
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page ends: the records under way, the part of them and the place in it; how to find the next records."""
+
+    ids: tuple[str, ...]
+    part: int = 0
+    cursor: str | None = None
+    more: str | None = None
+
+
+async def everything(call: Call, inputs: Inputs) -> FhirResponse:
+    """A searchset: what is in the compartment as matches, what that refers to outside of it as includes, on the page
+    that refers to it. What the token does not reach is left out. The total is told where one page holds all."""
+    wanted = _wanted(call, inputs)
+    asked = Asked(inputs.said, open_page(call).cursor)
+    place = await _begin(call) if asked.cursor is None else _continue(asked.cursor)
+    found, end = await _page(call, wanted, place, min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT))
+    extra = await supporting(call, wanted, found)
+    shown = [stored for stored, _ in (*found, *extra)]
+    about = patients_of_stored(shown) | ({call.ref.id} if call.request.id and wanted.type == "Patient" else set())
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
+    cursor = None if end is None else msgspec.json.encode(end).decode()
+    return FhirResponse(200, _bundle(call, asked, cursor, found, extra))
+
+
+def _wanted(call: Call, inputs: Inputs) -> Wanted:
+    unknown = [name for name in inputs.texts("_type") if not is_resource_type(name)]
+    if unknown:
+        issues = [Issue("value", f"_type={name} is no resource type of FHIR R4", "_type") for name in unknown]
+        raise BadRequest(issues[0].diagnostics, issues=issues)
+    types = frozenset(inputs.texts("_type"))
+    wanted = Wanted(call.type, types, inputs.text("start"), inputs.text("end"), inputs.text("_since"))
+    check_bounds(wanted)
+    return wanted
+
+
+# --- records, one after another ---------------------------------------------------------------------------------------
+
+
+async def _begin(call: Call) -> _Place | None:
+    if call.request.id is None:
+        return await _next(call, None)
+    stored = await visible(call, call.ref)
+    return _Place((stored.id,))
+
+
+def _continue(cursor: str) -> _Place:
+    try:
+        return msgspec.json.decode(cursor, type=_Place)
+    except msgspec.DecodeError as error:
+        raise Gone("this page link is of another version of the server: repeat the operation") from error
+
+
+async def _next(call: Call, cursor: str | None) -> _Place | None:
+    """The next records that the caller may see; None when there are no more."""
+    while True:
+        page, found = await matches_of_page(call, SearchQuery(call.type, count=AT_ONCE, cursor=cursor))
+        if found:
+            return _Place(tuple(stored.id for stored, _ in found), more=page.cursor)
+        cursor = page.cursor
+        if cursor is None:
+            return None
+
+
+async def _page(call: Call, wanted: Wanted, place: _Place | None, count: int) -> tuple[list[Entry], _Place | None]:
+    """The entries of one page, and where the next one begins: None when everything was seen."""
+    found: list[Entry] = []
+    open_parts = [part for part in parts(wanted) if not isinstance(call.search_rights(part.type), Deny)]
+    while place is not None:
+        if place.part >= len(open_parts):
+            place = None if place.more is None else await _next(call, place.more)
+        else:
+            part, room = open_parts[place.part], count - len(found)
+            cursor, entries = await look(call, wanted, part, place.ids, place.cursor, max(room, 1))
+            if room == 0 and entries:  # so that no link leads to an empty page
+                break
+            found += entries
+            place = structs.replace(place, part=place.part + (cursor is None), cursor=cursor)
+    return found, place
+
+
+def _bundle(call: Call, asked: Asked, cursor: str | None, found: Sequence[Entry], extra: Sequence[Entry]) -> bytes:
+    base = call.ports.deployment.fhir_url
+    shown = [Found(stored.body, "match", f"{base}/{stored.ref}") for stored, _ in found]
+    shown += [Found(stored.body, "include", f"{base}/{stored.ref}") for stored, _ in extra]
+    return searchset(
+        shown,
+        links=page_links(call, asked, Page((), cursor)),
+        total=len(found) if asked.cursor is None and cursor is None else None,
+        id=call.ports.ids.new(),
+        now=call.ports.clock.now(),
+    )

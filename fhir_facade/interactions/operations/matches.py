@@ -1,0 +1,51 @@
+"""All matches of a search that the caller may see, page after page: what operations compute from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Allow
+from fhir_facade.errors import Forbidden
+from fhir_facade.fhir.document import parse_stored
+from fhir_facade.interactions.call import Call, sees_all, within
+from fhir_facade.interactions.search import LeakPrevented
+from fhir_facade.values import JsonObject, Page, SearchQuery, StoredResource
+
+AT_ONCE = 500
+
+Entry = tuple[StoredResource, JsonObject]
+
+
+async def matches(call: Call, query: SearchQuery) -> AsyncIterator[Entry]:
+    """Narrowed in the query and checked on the way out, as a search is. Forbidden when the type may not be searched."""
+    cursor: str | None = None
+    while True:
+        page, entries = await matches_of_page(call, replace(query, count=AT_ONCE, cursor=cursor))
+        for entry in entries:
+            yield entry
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequence[Entry]]:
+    """One page of the store, and those of its matches that may leave."""
+    rights, limited = call.search_rights(query.type), within(call, query)
+    if isinstance(rights, Deny):
+        raise Forbidden(rights.reason)
+    if isinstance(limited, Deny):
+        raise Forbidden(limited.reason)
+    page = await call.ports.store.search(limited)
+    entries = [(stored, parse_stored(stored.body)) for stored in page.entries]
+    return page, _leaving(rights, query.type, entries)
+
+
+def _leaving(rights: Allow, type: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+    if sees_all(rights.check):
+        return entries
+    leaving = [entry for entry in entries if rights.check.may_leave(entry[1])]
+    if rights.exact and len(leaving) < len(entries):
+        raise LeakPrevented(f"the search was answered with {type} records outside of it; this was stopped")
+    return leaving

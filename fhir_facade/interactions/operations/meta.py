@@ -1,0 +1,138 @@
+"""`$meta`, `$meta-add`, `$meta-delete`: profiles, tags and security labels.
+
+https://hl7.org/fhir/R4/resource-operation-meta.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from fhir_facade.access.check import Deny
+from fhir_facade.errors import BadRequest, NotSupported, PreconditionFailed
+from fhir_facade.fhir.definitions import resource_types
+from fhir_facade.fhir.document import decimal_dumps, decimal_loads, parse_stored, splice
+from fhir_facade.fhir.operations import Inputs
+from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.operations.matches import matches
+from fhir_facade.interactions.read import visible
+from fhir_facade.interactions.record import Draft, draft_resource, record
+from fhir_facade.values import ExpectVersion, FhirResponse, JsonObject, SearchQuery, StoredResource
+
+ATTEMPTS: Final = 3
+MOST: Final = 100_000
+"""How many resources are looked through for the tags of a type or of the whole server."""
+_SETS: Final = ("profile", "security", "tag")
+
+Items = list[Any]
+Change = Callable[[Items, Items], Items]
+
+
+async def meta(call: Call, inputs: Inputs) -> FhirResponse:
+    """The meta of a resource; of a type or of the whole server the profiles, labels and tags in use there, as far as
+    the caller sees the resources that have them."""
+    if call.request.id is None:
+        found, patients = await _in_use(call), set[str]()
+    else:
+        stored = await visible(call, call.ref)
+        found, patients = decimal_loads(stored.body)["meta"], {*patients_of_stored((stored,))}
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, patients))
+    return FhirResponse(200, _answer(found))
+
+
+async def meta_add(call: Call, inputs: Inputs) -> FhirResponse:
+    """The new meta. What is there already is not added again; the change is a version like any other."""
+    return await _changed(call, inputs, _added)
+
+
+async def meta_delete(call: Call, inputs: Inputs) -> FhirResponse:
+    """The new meta. What is not there needs no deleting."""
+    return await _changed(call, inputs, _without)
+
+
+def _answer(found: Mapping[str, Any]) -> bytes:
+    value = {"valueMeta": found} if found else {}
+    returned = [{"name": "return", **value}] if value else []
+    return decimal_dumps({"resourceType": "Parameters"} | ({"parameter": returned} if returned else {}))
+
+
+# --- what is in use ---------------------------------------------------------------------------------------------------
+
+
+async def _in_use(call: Call) -> dict[str, Any]:
+    """Each profile, label and tag once, in the order in which they were met."""
+    found: dict[str, Items] = {name: [] for name in _SETS}
+    looked = 0
+    for kind in _searched(call) if call.request.type is None else (call.type,):
+        async for _, resource in matches(call, SearchQuery(kind)):
+            looked += 1
+            if looked > MOST:
+                raise NotSupported(f"there are more than {MOST} resources to look through: ask for $meta of one type")
+            for name, items in found.items():
+                items[:] = _added(items, resource.get("meta", {}).get(name, []))
+    return {name: items for name, items in found.items() if items}
+
+
+def _searched(call: Call) -> Iterator[str]:
+    """All types that are stored and searched here; what was audited is no part of the records."""
+    for kind in resource_types():
+        if kind != "AuditEvent" and not isinstance(call.search_rights(kind), Deny):
+            yield kind
+
+
+# --- changes ----------------------------------------------------------------------------------------------------------
+
+
+async def _changed(call: Call, inputs: Inputs, change: Change) -> FhirResponse:
+    """Written on exactly the version it was computed from; repeated when somebody was faster."""
+    given = inputs.object("meta") or {}
+    unknown = sorted(set(given) - set(_SETS))
+    if unknown:
+        raise BadRequest(f"only profile, security and tag can be changed, not {', '.join(unknown)}", expression="meta")
+    for attempt in range(ATTEMPTS):
+        try:
+            stored = await _write(call, given, change)
+        except PreconditionFailed:
+            if call.request.if_match is not None or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            shown = decimal_loads(stored.body)["meta"] if call.may_read(stored) else {}
+            return FhirResponse(200, _answer(shown))
+    raise AssertionError("unreachable")
+
+
+async def _write(call: Call, given: Mapping[str, Any], change: Change) -> StoredResource:
+    current = await visible(call, call.ref)
+    before = parse_stored(current.body)
+    changes = {name: change(list(before["meta"].get(name, ())), given.get(name, [])) or None for name in _SETS}
+    moved = splice(
+        current.body, id=current.id, version=current.version, last_updated=current.last_updated, meta_changes=changes
+    )
+    body, resource = draft_resource(call, moved, call.type)
+    expected = ExpectVersion(call.request.if_match or current.version)
+    draft = Draft("put", call.ref, call.request, call.allow, body, resource, before, expected)
+    (stored,) = await record(call, [draft])
+    return stored
+
+
+def _added(items: Items, given: Items) -> Items:
+    for item in given:
+        if not any(_same(item, one) for one in items):
+            items.append(item)
+    return items
+
+
+def _without(items: Items, given: Items) -> Items:
+    return [item for item in items if not any(_same(item, one) for one in given)]
+
+
+def _same(item: Any, other: Any) -> bool:
+    """Profiles are URLs; codings are the same by system and code, whatever their display."""
+    if isinstance(item, str) or isinstance(other, str):
+        return bool(item == other)
+    return _code_of(item) == _code_of(other)
+
+
+def _code_of(coding: JsonObject) -> tuple[Any, Any]:
+    return coding.get("system"), coding.get("code")

@@ -1,0 +1,129 @@
+"""The parts of a record: for each type of a compartment and each of its linking parameters one plain search.
+
+One search per parameter, because an OR over several parameters reads a whole table in one store and gathers ids first
+in the other. What an earlier parameter of the type has found already is left out.
+https://hl7.org/fhir/R4/compartmentdefinition-patient.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from fhir_facade.errors import BadRequest
+from fhir_facade.fhir.definitions.tables import compartment
+from fhir_facade.fhir.match import matches
+from fhir_facade.fhir.query import parse_query
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.operations.matches import Entry, matches_of_page
+from fhir_facade.values import Criterion, JsonObject, Match, ReferenceValue, SearchQuery, TokenValue
+
+_ON_DEMAND: Final = frozenset(("AuditEvent",))
+"""Part of the record only when `_type` names it: who looked is no part of what was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a record is asked for: of a Patient or Encounter; no `types`: all. The bounds are as they were sent."""
+
+    type: str
+    types: frozenset[str]
+    start: str | None = None
+    end: str | None = None
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One type, found by one parameter; `before` are the parameters that were asked before."""
+
+    type: str
+    param: str
+    before: tuple[str, ...] = ()
+
+
+def parts(wanted: Wanted) -> Iterator[Part]:
+    """The record itself first, then the types of its compartment by name."""
+    members: Mapping[str, Sequence[str]] = {wanted.type: ("_id",)}
+    others = compartment(wanted.type)
+    for kind, params in (*members.items(), *sorted((name, others[name]) for name in others if name != wanted.type)):
+        if kind in wanted.types or not (wanted.types or kind in _ON_DEMAND):
+            for at, param in enumerate(params):
+                yield Part(kind, param, tuple(params[:at]))
+
+
+async def look(
+    call: Call, wanted: Wanted, part: Part, ids: Sequence[str], cursor: str | None, count: int
+) -> tuple[str | None, list[Entry]]:
+    """At most `count` entries of one part of these records, and the cursor behind them."""
+    now = call.ports.clock.now()
+    criteria = (_link(wanted.type, part.param, ids), *bounds(wanted, part.type, now))
+    page, found = await matches_of_page(call, SearchQuery(part.type, criteria, count=count, cursor=cursor))
+    earlier = [_link(wanted.type, param, ids) for param in part.before]
+    dates = _care_dates(wanted, part.type, now)
+    return page.cursor, [entry for entry in found if _is_new(entry[1], earlier) and _is_within(entry[1], dates)]
+
+
+def _link(focus: str, param: str, ids: Sequence[str]) -> Match:
+    if param == "_id":
+        return Match("_id", "token", tuple(TokenValue(None, id_) for id_ in ids))
+    return Match(param, "reference", tuple(ReferenceValue(focus, id_) for id_ in ids))
+
+
+def _is_new(resource: JsonObject, earlier: Sequence[Criterion]) -> bool:
+    return not any(matches(resource, criterion) for criterion in earlier)
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def care_dates() -> Mapping[str, tuple[str, ...]]:
+    """Per type the parameters of its care date."""
+    table = msgspec.json.decode(files(__package__).joinpath("care_dates.json").read_bytes())
+    return {name: tuple(params) for name, params in table.items() if name != "source"}
+
+
+def bounds(wanted: Wanted, kind: str, now: datetime) -> tuple[Criterion, ...]:
+    """What the store can say of the bounds: `_since`, and the care date where the type has one parameter for it."""
+    params = care_dates().get(kind, ())
+    asked = [("_lastUpdated", f"ge{wanted.since}")] if wanted.since else []
+    if len(params) == 1:
+        asked += _between(wanted, params[0])
+    return parse_query(kind, asked, now=now).query.criteria if asked else ()
+
+
+def _between(wanted: Wanted, param: str) -> list[tuple[str, str]]:
+    limits = (("ge", wanted.start), ("le", wanted.end))
+    return [(param, f"{prefix}{text}") for prefix, text in limits if text is not None]
+
+
+def _care_dates(wanted: Wanted, kind: str, now: datetime) -> list[tuple[Criterion, ...]]:
+    """Per parameter of the care date what has to hold; empty where the store has seen to it."""
+    params = care_dates().get(kind, ())
+    if len(params) < 2 or not (wanted.start or wanted.end):
+        return []
+    return [
+        parse_query(kind, [(f"{param}:missing", "false"), *_between(wanted, param)], now=now).query.criteria
+        for param in params
+    ]
+
+
+def _is_within(resource: JsonObject, dates: Sequence[Sequence[Criterion]]) -> bool:
+    """Whether the first care date that the resource has lies within the bounds."""
+    for has_it, *limits in dates:
+        if matches(resource, has_it):
+            return all(matches(resource, limit) for limit in limits)
+    return not dates
+
+
+def check_bounds(wanted: Wanted) -> None:
+    """BadRequest for an end before its start."""
+    if wanted.start and wanted.end and wanted.start[: len(wanted.end)] > wanted.end[: len(wanted.start)]:
+        raise BadRequest(f"start={wanted.start} lies after end={wanted.end}", expression="start")
