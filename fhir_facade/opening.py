@@ -100,6 +100,8 @@ def _deployment(settings: Settings) -> Deployment:
         max_batch_entries=settings.max_batch_entries,
         max_batch_bytes=settings.max_batch_bytes,
         total_always=settings.total_always,
+        conditional_delete_many=settings.conditional_delete_many,
+        references_enforced=settings.referential_integrity_on_write,
         audit_required=settings.audit_required,
         audit_kept_days=settings.audit_kept_days,
         sync_lookback_days=settings.sync_lookback_days,

@@ -61,11 +61,18 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     audit_required: bool = Field(True, description="Refuse to answer when the audit line cannot be written.")
     audit_kept_days: int = Field(2192, ge=1, description="Days for which audit lines are kept; 2192 are six years.")
-    referential_integrity: bool = Field(
-        True, description="Refuse references to absent resources, and deletes of referenced ones."
+    referential_integrity_on_write: bool = Field(
+        True, description="Refuse references to resources that are not there. Over HAPI its own setting decides."
+    )
+    referential_integrity_on_delete: bool = Field(
+        True, description="Refuse to delete what something refers to. Over HAPI its own setting decides."
     )
     total_always: bool = Field(
         False, description="Put Bundle.total on every search page, not only when it is asked for or known."
+    )
+
+    conditional_delete_many: bool = Field(
+        False, description="Let a conditional delete remove everything that matches, instead of one resource at most."
     )
 
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest single resource accepted, in bytes.")

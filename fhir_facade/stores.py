@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Final
 
-from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit
+from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit, Integrity
 from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState
@@ -23,7 +23,8 @@ async def open_stores(
         file = _data_file(settings, stack)
         state = SqliteState(file)
         await state.migrate()
-        store = EmbeddedStore(file, clock, integrity=settings.referential_integrity)
+        integrity = Integrity(settings.referential_integrity_on_write, settings.referential_integrity_on_delete)
+        store = EmbeddedStore(file, clock, integrity=integrity)
         store.start(guest=guest)
         return store, state, EmbeddedUnit(store, state.apply_changes), _file_locks(settings, stack)
     return await _over_hapi(settings, stack, clock, ids, guest=guest)

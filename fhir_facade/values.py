@@ -412,6 +412,7 @@ class Deployment:
     max_batch_bytes: int = 64 * 1024 * 1024
     total_always: bool = False
     conditional_delete_many: bool = False
+    references_enforced: bool = True
     audit_required: bool = True
     audit_kept_days: int = 2192
     sync_lookback_days: int = 90

@@ -43,7 +43,7 @@ from fhir_facade.errors import (
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
-from fhir_facade.interactions.answers import version_of
+from fhir_facade.interactions.answers import version_of, versions_of
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.batch import bundle_kind
 from fhir_facade.interactions.dispatch import dispatch
@@ -161,7 +161,7 @@ class FhirApi:
             body=body,
             content_type=content_type or None,
             if_match=_etag(text(headers, b"if-match")),
-            if_none_match=version_of(text(headers, b"if-none-match")),
+            if_none_match=versions_of(text(headers, b"if-none-match")),
             if_modified_since=_moment(text(headers, b"if-modified-since")),
             if_none_exist=text(headers, b"if-none-exist"),
             prefer=_preference(text(headers, b"prefer")),

@@ -66,7 +66,7 @@ def capability_statement(
     None: all that there are.
     """
     offered = announced() if operations is None else operations
-    types = [_resource(kind, interactions, offered.get(kind, ())) for kind in resource_types()]
+    types = [_resource(kind, deployment, interactions, offered.get(kind, ())) for kind in resource_types()]
     rest: dict[str, Any] = {
         "mode": "server",
         "security": _security(oauth_endpoints(deployment.fhir_url) if endpoints is None else endpoints),
@@ -115,8 +115,11 @@ def _security(endpoints: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _resource(kind: str, interactions: Collection[Interaction], operations: Sequence[Operation]) -> dict[str, Any]:
+def _resource(
+    kind: str, deployment: Deployment, interactions: Collection[Interaction], operations: Sequence[Operation]
+) -> dict[str, Any]:
     parameters = _searchable(kind)
+    enforced = ["enforced"] if deployment.references_enforced else []
     return _filled(
         {
             "type": kind,
@@ -127,9 +130,9 @@ def _resource(kind: str, interactions: Collection[Interaction], operations: Sequ
             "updateCreate": True,
             "conditionalCreate": True,
             "conditionalRead": "full-support",
-            "conditionalUpdate": False,
-            "conditionalDelete": "not-supported",
-            "referencePolicy": ["literal", "logical", "local"],
+            "conditionalUpdate": True,
+            "conditionalDelete": "multiple" if deployment.conditional_delete_many else "single",
+            "referencePolicy": ["literal", "logical", "local", *enforced],
             "searchInclude": [f"{kind}:{one.code}" for one in parameters if one.kind == "reference"],
             "searchRevInclude": _pointing_at().get(kind, []),
             "searchParam": [{"name": one.code, "type": one.kind} for one in parameters],

@@ -31,7 +31,7 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> tuple[FhirRe
         operation=route.operation,
         content_type="application/fhir+json",
         if_match=version_of(entry.if_match),
-        if_none_match=version_of(entry.if_none_match),
+        if_none_match=versions_of(entry.if_none_match),
         if_none_exist=entry.if_none_exist,
         prefer=call.request.prefer,
         request_id=call.request.request_id,
@@ -43,6 +43,11 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> tuple[FhirRe
 def version_of(etag: str | None) -> str | None:
     """The version id in an ETag: `W/"3"`, `"3"` or `3`."""
     return None if etag is None else etag.strip().removeprefix("W/").strip('"')
+
+
+def versions_of(etags: str | None) -> str | None:
+    """The version ids of a list of ETags, with commas between them; `*` stays."""
+    return None if etags is None else ",".join(str(version_of(etag)) for etag in etags.split(","))
 
 
 def answer(call: Call, entry: BundleEntry, response: FhirResponse) -> Answered:

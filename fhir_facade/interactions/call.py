@@ -12,7 +12,7 @@ from fhir_facade.access.guards import GUARD_TYPE
 from fhir_facade.access.policy import Allow, Ask, decide
 from fhir_facade.access.rights import EVERYONE, Grant, grants
 from fhir_facade.access.searches import search_within
-from fhir_facade.errors import MethodNotAllowed
+from fhir_facade.errors import Forbidden
 from fhir_facade.fhir.document import parse
 from fhir_facade.ports import Ports
 from fhir_facade.rows import RowChange
@@ -42,12 +42,8 @@ class Call:
 
     @property
     def ref(self) -> Ref:
-        """The instance that is asked for. MethodNotAllowed when a search stands in its place."""
-        if self.request.id is None:
-            verb = self.request.interaction.value
-            raise MethodNotAllowed(
-                f"conditional {verb} is not available here: search, then {verb} one resource by its id"
-            )
+        """The instance that is asked for."""
+        assert self.request.id is not None, "an instance interaction"
         return Ref(self.type, self.request.id)
 
     @property
@@ -64,6 +60,13 @@ class Call:
     def search_rights(self, type: str) -> Allow | Deny:
         """What the caller may find among resources of another type."""
         return decide(self.principal, Ask(Interaction.SEARCH_TYPE, type, circle=self.circle))
+
+    def create_rights(self) -> Allow:
+        """The rights of an update that has to create under an id of ours. Forbidden."""
+        rights = decide(self.principal, Ask(Interaction.CREATE, self.type, circle=self.circle))
+        if isinstance(rights, Deny):
+            raise Forbidden(rights.reason)
+        return rights
 
     def may_read(self, stored: StoredResource) -> bool:
         """Whether the caller may see a resource of the asked type, whatever else the caller may do with it."""

@@ -1,58 +1,101 @@
 """Conditional interactions: the condition is resolved here, under a lock, with the caller's own narrowed search.
 
-https://hl7.org/fhir/R4/http.html#ccreate
+https://hl7.org/fhir/R4/http.html#ccreate, https://hl7.org/fhir/R4/http.html#cond-update
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from urllib.parse import parse_qsl
+from zlib import crc32
 
 from fhir_facade.access.check import Check, Deny
-from fhir_facade.errors import BadRequest, Forbidden, PreconditionFailed
+from fhir_facade.errors import BadRequest, Forbidden, PreconditionFailed, TooLarge
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.interactions.call import Call, may_leave, within
-from fhir_facade.values import Criterion, SearchQuery, StoredResource
+from fhir_facade.values import Criterion, Ref, SearchQuery, StoredResource
 
-AT_MOST = 2
+Params = tuple[tuple[str, str], ...]
 
-
-def lock_name(type: str, condition: str) -> str:
-    """The name of the lock that writers with the same condition share."""
-    pairs = sorted(parse_qsl(condition, keep_blank_values=True))
-    return "condition:" + hashlib.sha256(repr((type, pairs)).encode()).hexdigest()
+PAGE = 100
+LOCKS = 1024
+"""Conditions share so many locks: PostgreSQL has room for some thousands, and a transaction may hold many."""
 
 
-async def matching(call: Call, type: str, condition: str) -> StoredResource | None:
-    """The one resource that satisfies the condition, or None. PreconditionFailed for several."""
-    params = tuple(parse_qsl(condition.removeprefix("?"), keep_blank_values=True))
-    criteria = _criteria(call, type, params)
-    rights, query = call.search_rights(type), within(call, SearchQuery(type, criteria, count=AT_MOST))
+def params_of(condition: str) -> Params:
+    """The parameters of `If-None-Exist` or of a conditional reference."""
+    return tuple(parse_qsl(condition.removeprefix("?"), keep_blank_values=True))
+
+
+def lock_names(type: str, params: Params) -> frozenset[str]:
+    """The locks that writers share whose conditions can be about the same resource: those that name the same
+    identifier, with its system or without, whatever else they ask; otherwise those that ask the same."""
+    names = set(_identifiers(params)) or {repr(sorted(params))}
+    return frozenset(f"condition|{crc32(f'{type}|{name}'.encode()) % LOCKS}" for name in names)
+
+
+def _identifiers(params: Params) -> Iterator[str]:
+    for name, text in params:
+        if name == "identifier":
+            yield from (value.rpartition("|")[2] for value in text.split(","))
+
+
+async def matching(
+    call: Call, type: str, params: Params, *, besides: Collection[Ref] = frozenset()
+) -> StoredResource | None:
+    """The one resource that satisfies the condition, or None. PreconditionFailed for several. `besides` are not
+    looked at."""
+    found = await matches(call, type, params, at_most=2, besides=besides)
+    if len(found) > 1:
+        raise several(type)
+    return found[0] if found else None
+
+
+def several(type: str) -> PreconditionFailed:
+    return PreconditionFailed(f"the condition on {type} has several matches: make it more exact")
+
+
+async def all_matching(
+    call: Call, type: str, params: Params, *, at_most: int, besides: Collection[Ref] = frozenset()
+) -> list[StoredResource]:
+    """Every resource that satisfies the condition. TooLarge for more than `at_most`."""
+    found = await matches(call, type, params, at_most=at_most + 1, besides=besides)
+    if len(found) > at_most:
+        raise TooLarge(f"the condition on {type} has more than {at_most} matches: make it more exact")
+    return found
+
+
+async def matches(
+    call: Call, type: str, params: Params, *, at_most: int, besides: Collection[Ref] = frozenset()
+) -> list[StoredResource]:
+    """The first `at_most` resources that satisfy the condition and may leave; the others are as if they were not
+    there."""
+    count = min(at_most + len(besides), PAGE)
+    rights = call.search_rights(type)
+    query = within(call, SearchQuery(type, criteria_of(call, type, params), count=count))
     if isinstance(rights, Deny):
         raise Forbidden(f"a condition on {type} needs the right to search it. {rights.reason}")
     if isinstance(query, Deny):
         raise Forbidden(f"this condition on {type} is not yours to ask. {query.reason}")
-    found = await _found(call, query, rights.check)
-    if len(found) > 1:
-        raise PreconditionFailed(f"{type}?{condition} has several matches: make the condition more exact")
-    return found[0] if found else None
+    return await _found(call, query, rights.check, at_most, besides)
 
 
-def _criteria(call: Call, type: str, params: tuple[tuple[str, str], ...]) -> tuple[Criterion, ...]:
+def criteria_of(call: Call, type: str, params: Params) -> tuple[Criterion, ...]:
+    """What a condition demands. BadRequest for one without a search parameter: it would be about everything."""
     parsed = parse_query(type, params, now=call.ports.clock.now(), base_url=call.ports.deployment.fhir_url)
     if not parsed.query.criteria:
         raise BadRequest("a condition needs at least one search parameter, e.g. identifier=system|value")
     return parsed.query.criteria
 
 
-async def _found(call: Call, query: SearchQuery, check: Check) -> list[StoredResource]:
-    """At least two of the matches that may leave, when there are as many; the others are as if they were not there."""
+async def _found(
+    call: Call, query: SearchQuery, check: Check, at_most: int, besides: Collection[Ref]
+) -> list[StoredResource]:
     found: list[StoredResource] = []
-    cursor: str | None = None
     while True:
-        page = await call.ports.store.search(replace(query, cursor=cursor))
-        found += [stored for stored in page.entries if may_leave(check, stored)]
-        cursor = page.cursor
-        if cursor is None or len(found) >= AT_MOST:
-            return found
+        page = await call.ports.store.search(query)
+        found += [stored for stored in page.entries if stored.ref not in besides and may_leave(check, stored)]
+        if page.cursor is None or len(found) >= at_most:
+            return found[:at_most]
+        query = replace(query, cursor=page.cursor)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from fhir_facade.fhir.document import parse
 from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import lock_name, matching
+from fhir_facade.interactions.conditions import lock_names, matching, params_of
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.values import FhirResponse, Ref, StoredResource
 
 
 async def create(call: Call) -> FhirResponse:
     """201 with the new resource; 200 with the existing one when If-None-Exist has a match."""
-    condition = call.request.if_none_exist
-    if condition is None:
+    if call.request.if_none_exist is None:
         return await _create(call, call.type)
-    async with call.ports.locks.hold(lock_name(call.type, condition)):
+    condition = params_of(call.request.if_none_exist)
+    async with call.ports.locks.hold(*lock_names(call.type, condition)):
         existing = await matching(call, call.type, condition)
         if existing is not None:
             return await found_instead(call, existing)

@@ -1,28 +1,63 @@
-"""Delete. https://hl7.org/fhir/R4/http.html#delete"""
+"""Delete and conditional delete. https://hl7.org/fhir/R4/http.html#delete, https://hl7.org/fhir/R4/http.html#3.1.0.7.1"""
 
 from __future__ import annotations
 
-from fhir_facade.errors import Issue
-from fhir_facade.fhir.document import parse
+from collections.abc import Collection, Sequence
+
+from fhir_facade.errors import Issue, PreconditionFailed
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.outcome import operation_outcome
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.conditions import all_matching, lock_names, matching
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, record
-from fhir_facade.values import ExpectVersion, FhirResponse
+from fhir_facade.values import ExpectVersion, FhirResponse, Ref, StoredResource
 
 
 async def delete(call: Call) -> FhirResponse:
     """200 with an OperationOutcome, also when it was deleted before. People get a 404 for what they cannot see."""
-    request = call.request
-    ref = call.ref
-    expected = None if request.if_match is None else ExpectVersion(request.if_match)
-    draft = Draft("delete", ref, request, call.allow, precondition=expected)
+    if call.request.id is None:
+        return await _conditional(call)
+    expected = None if call.request.if_match is None else ExpectVersion(call.request.if_match)
+    draft = Draft("delete", call.ref, call.request, call.allow, precondition=expected)
     if not call.sees_all:
-        current = await visible(call, ref)
-        seen = expected or ExpectVersion(current.version)
-        draft = Draft("delete", ref, request, call.allow, before=parse(current.body), precondition=seen)
+        draft = deletion(call, await visible(call, call.ref))
     (stored,) = await record(call, [draft])
-    text = f"{ref} was deleted" if stored.change == "deleted" else f"{ref} was not there"
+    return _answer([stored], f"{call.ref} was not there")
+
+
+def deletion(call: Call, found: StoredResource) -> Draft:
+    """The deletion of exactly the version that was looked at."""
+    seen = ExpectVersion(call.request.if_match or found.version)
+    return Draft("delete", found.ref, call.request, call.allow, before=parse_stored(found.body), precondition=seen)
+
+
+async def _conditional(call: Call) -> FhirResponse:
+    """Everything that matches goes in one transaction, where the deployment lets more than one go."""
+    async with call.ports.locks.hold(*lock_names(call.type, call.request.params)):
+        found = await condemned(call)
+        stored = await record(call, [deletion(call, each) for each in found]) if found else []
+    return _answer(stored, f"no {call.type} matches the condition: nothing was deleted")
+
+
+async def condemned(call: Call, *, besides: Collection[Ref] = frozenset()) -> Sequence[StoredResource]:
+    """What a conditional delete is about. PreconditionFailed for several, unless the deployment takes them; those
+    that the caller may find but not delete are refused with the rest."""
+    deployment = call.ports.deployment
+    if not deployment.conditional_delete_many:
+        found = await matching(call, call.type, call.request.params, besides=besides)
+        return [] if found is None else [found]
+    most = deployment.max_transaction_entries
+    several = await all_matching(call, call.type, call.request.params, at_most=most, besides=besides)
+    if len(several) > 1 and call.request.if_match is not None:
+        raise PreconditionFailed("If-Match is about one resource, the condition has several matches")
+    return several
+
+
+def _answer(stored: Sequence[StoredResource], otherwise: str) -> FhirResponse:
+    deleted = [each for each in stored if each.change == "deleted"]
+    only = deleted[0] if len(deleted) == 1 else None
+    many = f"{len(deleted)} resources were deleted" if deleted else otherwise
+    text = many if only is None else f"{only.ref} was deleted"
     outcome = operation_outcome([Issue("informational", text, severity="information")])
-    deleted = stored if stored.change == "deleted" else None
-    return FhirResponse(200, outcome, deleted, deleted.ref if deleted else None)
+    return FhirResponse(200, outcome, only, only.ref if only else None)

@@ -1,18 +1,21 @@
-"""Patch: applied here, written as an update of exactly the version it was applied to.
+"""Patch and conditional patch: applied here, written as an update of exactly the version it was applied to.
 
 https://hl7.org/fhir/R4/http.html#patch
 """
 
 from __future__ import annotations
 
-from fhir_facade.errors import PreconditionFailed
+from collections.abc import Collection
+
+from fhir_facade.errors import NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.conditions import matching
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.interactions.update import check_id
-from fhir_facade.values import ExpectVersion, FhirResponse
+from fhir_facade.values import ExpectVersion, FhirResponse, Ref
 
 ATTEMPTS = 3
 
@@ -31,7 +34,7 @@ async def patch(call: Call) -> FhirResponse:
 
 async def _patch(call: Call) -> FhirResponse:
     request = call.request
-    ref = call.ref
+    ref = call.ref if request.id else await matched(call)
     current = await visible(call, ref)
     patched = apply_patch(current.body, request.body, request.content_type or "")
     body, resource = draft_resource(call, patched, call.type)
@@ -40,3 +43,11 @@ async def _patch(call: Call) -> FhirResponse:
     draft = Draft("put", ref, request, call.allow, body, resource, parse(current.body), expected)
     (stored,) = await record(call, [draft])
     return FhirResponse(200, stored.body if call.may_read(stored) else b"", stored, stored.ref)
+
+
+async def matched(call: Call, *, besides: Collection[Ref] = frozenset()) -> Ref:
+    """What the condition of a patch is about. NotFound for nothing, PreconditionFailed for several."""
+    found = await matching(call, call.type, call.request.params, besides=besides)
+    if found is None:
+        raise NotFound(f"no {call.type} matches the condition: there is nothing to patch")
+    return found.ref

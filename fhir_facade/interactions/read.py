@@ -69,6 +69,6 @@ async def _refuse_foreign_now(call: Call, version: Ref) -> None:
 def _not_modified(call: Call, stored: StoredResource) -> bool:
     """Judged after access; times are compared by the second, as HTTP writes them."""
     if call.request.if_none_match is not None:
-        return call.request.if_none_match in (stored.version, "*")
+        return not {stored.version, "*"}.isdisjoint(call.request.if_none_match.split(","))
     since = call.request.if_modified_since
     return since is not None and stored.last_updated - timedelta(seconds=1) < since

@@ -24,7 +24,7 @@ from fhir_facade.fhir.references import parse_reference, reference_texts, refere
 from fhir_facade.fhir.routes import Route
 from fhir_facade.interactions.answers import Room, answer, entry_request, refused
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import lock_name, matching
+from fhir_facade.interactions.conditions import lock_names, matching, params_of
 from fhir_facade.interactions.create import found_instead
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
@@ -50,8 +50,9 @@ async def transaction(call: Call) -> FhirResponse:
     """200 with a transaction-response. An error names its entry; nothing is written then."""
     bundle = parse_bundle(call.request.body, max_entries=call.ports.deployment.max_transaction_entries)
     entries = [_admit(call, i, entry) for i, entry in enumerate(bundle.entries)]
-    locks = {lock_name(p.route.type or "", p.entry.if_none_exist) for p in entries if p.entry.if_none_exist}
-    async with call.ports.locks.hold(*sorted(locks)):
+    conditions = [(p.route.type or "", params_of(p.entry.if_none_exist)) for p in entries if p.entry.if_none_exist]
+    locks = {name for type_, params in conditions for name in lock_names(type_, params)}
+    async with call.ports.locks.hold(*locks):
         planned = [await _identify(call, item) for item in entries]
         _refuse_repeats(planned)
         drafts = await _drafts(call, planned)
@@ -87,7 +88,7 @@ async def _identify(call: Call, item: _Planned) -> _Planned:
         return item
     assert item.route.type is not None
     if item.entry.if_none_exist:
-        existing = await matching(item.call, item.route.type, item.entry.if_none_exist)
+        existing = await matching(item.call, item.route.type, params_of(item.entry.if_none_exist))
         if existing is not None:
             return dataclasses.replace(item, ref=existing.ref, existing=existing)
     return dataclasses.replace(item, ref=Ref(item.route.type, call.ports.ids.new()))
@@ -189,7 +190,7 @@ async def _resolve(item: _Planned, text: str) -> str:
     reference = parse_reference(text)
     if reference.kind != "conditional" or reference.type is None or reference.query is None:
         raise BadRequest(f"entry {item.position}: '{text}' is no reference")
-    found = await matching(item.call, reference.type, reference.query)
+    found = await matching(item.call, reference.type, params_of(reference.query))
     if found is None:
         raise NotFound(f"entry {item.position}: nothing matches the reference {text}")
     return str(found.ref)

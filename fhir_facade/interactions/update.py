@@ -1,4 +1,7 @@
-"""Update, version-aware update and update-as-create. https://hl7.org/fhir/R4/http.html#update"""
+"""Update, version-aware update, update-as-create and conditional update.
+
+https://hl7.org/fhir/R4/http.html#update, https://hl7.org/fhir/R4/http.html#cond-update
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 from fhir_facade.errors import BadRequest, Gone, NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.conditions import lock_names, matching
 from fhir_facade.interactions.record import LOCAL_ID_CHARACTERS, Draft, draft_resource, record
 from fhir_facade.values import Absent, ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
 
@@ -19,8 +23,10 @@ async def update(call: Call) -> FhirResponse:
     """200, or 201 when the id was free and the caller may choose ids. The rights of people depend on the current
     resource, so theirs is a write on exactly that version, repeated when somebody was faster."""
     request = call.request
-    ref = call.ref
     body, resource = draft_resource(call, request.body, call.type)
+    if request.id is None:
+        return await _conditional(call, body, resource)
+    ref = call.ref
     check_id(ref, resource)
     if call.sees_all:
         expected = expectation(request.if_match)
@@ -44,12 +50,43 @@ def check_id(ref: Ref, resource: JsonObject) -> None:
         raise BadRequest(f"the body has the id {resource.get('id')!r}, the address {ref.id!r}: make them agree")
 
 
+async def _conditional(call: Call, body: bytes, resource: JsonObject) -> FhirResponse:
+    """One match is updated, in exactly the version that matched; no match creates."""
+    params = call.request.params
+    async with call.ports.locks.hold(*lock_names(call.type, params)):
+        for attempt in range(ATTEMPTS):
+            found = await matching(call, call.type, params)
+            try:
+                return await _put(call, conditional_draft(call, body, resource, found))
+            except PreconditionFailed:
+                if call.request.if_match is not None or attempt == ATTEMPTS - 1:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def conditional_draft(call: Call, body: bytes, resource: JsonObject, found: StoredResource | None) -> Draft:
+    """The write that a conditional update comes to. BadRequest: the body has another id than the match. Without a
+    match and without an id it is a create, and needs the right to; with an id of its own it replaces nothing."""
+    request, own = call.request, resource.get("id")
+    if found is not None and own not in (None, found.id):
+        raise BadRequest(f"the body has the id {own!r}, what matches has {found.id!r}: make them agree or leave it out")
+    if found is not None:
+        expected = expectation(request.if_match) or ExpectVersion(found.version)
+        changed = {**resource, "id": found.id}
+        return Draft("put", found.ref, request, call.allow, body, changed, parse_stored(found.body), expected)
+    if request.if_match not in (None, NOTHING):
+        raise PreconditionFailed("nothing matches, so there is no version to match")
+    ref = Ref(call.type, call.ports.ids.new() if own is None else str(own))
+    if own is None:
+        return Draft("put", ref, request, call.create_rights(), body, {**resource, "id": ref.id}, precondition=Absent())
+    check_id(ref, resource)
+    return Draft("put", ref, request, call.allow, body, resource, precondition=Absent())
+
+
 async def _checked(call: Call, ref: Ref, body: bytes, resource: JsonObject) -> FhirResponse:
     for attempt in range(ATTEMPTS):
         current = await _current(call, ref)
-        if current is None:
-            raise NotFound(f"{ref} is not there")
-        before = parse_stored(current.body)
+        before = None if current is None else parse_stored(current.body)
         draft = Draft("put", ref, call.request, call.allow, body, resource, before, _expected(call, current))
         try:
             return await _put(call, draft)
@@ -59,8 +96,9 @@ async def _checked(call: Call, ref: Ref, body: bytes, resource: JsonObject) -> F
     raise AssertionError("unreachable")
 
 
-def _expected(call: Call, current: StoredResource) -> Precondition:
-    return ExpectVersion(call.request.if_match or current.version)
+def _expected(call: Call, current: StoredResource | None) -> Precondition:
+    """Exactly what was looked at: that version, or that nothing is there."""
+    return expectation(call.request.if_match) or (Absent() if current is None else ExpectVersion(current.version))
 
 
 async def _current(call: Call, ref: Ref) -> StoredResource | None:

@@ -201,10 +201,10 @@ async def test_conditional_requests_do_what_is_announced(client: httpx.AsyncClie
     assert patient["conditionalCreate"] is True
     again = await client.post("/fhir/Patient", json=PATIENT, headers={"If-None-Exist": "identifier=urn:i|1"})
     assert (again.status_code, again.json()["id"]) == (200, "p")
-    assert (patient["conditionalUpdate"], patient["conditionalDelete"]) == (False, "not-supported")
-    assert (await client.put("/fhir/Patient?identifier=urn:i|1", json=PATIENT)).status_code == 405
-    assert (await client.delete("/fhir/Patient?identifier=urn:i|1")).status_code == 405
-    assert (await client.get("/fhir/Patient/p")).headers["ETag"] == etag
+    assert (patient["conditionalUpdate"], patient["conditionalDelete"]) == (True, "single")
+    assert (await client.put("/fhir/Patient?identifier=urn:i|1", json=PATIENT)).headers["ETag"] == etag
+    assert (await client.delete("/fhir/Patient?identifier=urn:i|1")).status_code == 200
+    assert (await client.get("/fhir/Patient/p")).status_code == 410
 
 
 async def test_a_resource_may_be_written_under_an_id_of_the_clients_choice(

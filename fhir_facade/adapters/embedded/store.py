@@ -15,7 +15,7 @@ from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
 from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
-from fhir_facade.adapters.embedded.write import Prepared, apply_writes, stored_resource, without_own
+from fhir_facade.adapters.embedded.write import CHECKED, Integrity, Prepared, apply_writes, stored_resource, without_own
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.errors import Conflict, Gone, NotFound, Unavailable
 from fhir_facade.ports import Clock
@@ -39,7 +39,7 @@ class _Commit:
 class EmbeddedStore:
     """`FhirStore` on an open `SqliteFile`; make it with `EmbeddedStore.open`."""
 
-    def __init__(self, file: SqliteFile, clock: Clock, *, integrity: bool = True) -> None:
+    def __init__(self, file: SqliteFile, clock: Clock, *, integrity: Integrity = CHECKED) -> None:
         self._file = file
         self._clock = clock
         self._integrity = integrity

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from fhir_facade.adapters.embedded.changes import Changes, Current, IndexRows, padded
 from fhir_facade.errors import Conflict, DanglingReference, PreconditionFailed
@@ -26,12 +26,23 @@ class Prepared:
     targets: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Integrity:
+    """Which broken references are refused: those that a write would bring, those that a delete would leave behind."""
+
+    on_write: bool = True
+    on_delete: bool = True
+
+
+CHECKED: Final = Integrity()
+
+
 def apply_writes(
-    connection: sqlite3.Connection, prepared: Sequence[Prepared], *, now_ms: int, integrity: bool
+    connection: sqlite3.Connection, prepared: Sequence[Prepared], *, now_ms: int, integrity: Integrity
 ) -> list[StoredResource]:
     """Apply all writes or raise; the caller's savepoint undoes a partial one.
 
-    PreconditionFailed, Conflict, DanglingReference (only with `integrity`).
+    PreconditionFailed, Conflict, DanglingReference (as `integrity` says).
     """
     refs = [item.write.ref for item in prepared]
     if len(set(refs)) != len(refs):
@@ -42,8 +53,10 @@ def apply_writes(
     changes = Changes(connection)
     stored = [_apply(item, current.get(item.write.ref), now_ms, changes) for item in prepared]
     changes.write()
-    if integrity:
-        _check_integrity(connection, prepared, stored)
+    if integrity.on_write:
+        _refuse_dangling(connection, prepared)
+    if integrity.on_delete:
+        _refuse_referenced(connection, [resource.ref for resource in stored if resource.change == "deleted"])
     return stored
 
 
@@ -112,9 +125,7 @@ def _delete(ref: Ref, current: Current | None, now_ms: int, changes: Changes) ->
     return stored_resource(ref.type, ref.id, version, updated, b"", deleted=True, change="deleted")
 
 
-def _check_integrity(
-    connection: sqlite3.Connection, prepared: Sequence[Prepared], stored: Sequence[StoredResource]
-) -> None:
+def _refuse_dangling(connection: sqlite3.Connection, prepared: Sequence[Prepared]) -> None:
     """After the writes, so that resources of one transaction may refer to each other in any order."""
     live = _live(connection, {target for item in prepared for target in item.targets})
     for item in prepared:
@@ -122,9 +133,6 @@ def _check_integrity(
             raise DanglingReference(
                 f"{item.write.ref} refers to {absent[0]}, which is not there: create it first or correct the reference"
             )
-    for resource in stored:
-        if resource.change == "deleted":
-            _refuse_referenced(connection, resource.ref)
 
 
 def _live(connection: sqlite3.Connection, targets: Iterable[str]) -> frozenset[str]:
@@ -137,13 +145,14 @@ def _live(connection: sqlite3.Connection, targets: Iterable[str]) -> frozenset[s
     return frozenset(f"{type_}/{id_}" for type_, (id_, deleted) in rows if not deleted)
 
 
-def _refuse_referenced(connection: sqlite3.Connection, ref: Ref) -> None:
-    row = connection.execute(
-        "SELECT r.type, r.id FROM idx_reference i JOIN fhir_resource r ON r.pk = i.pk WHERE i.target = ? LIMIT 1",
-        (str(ref),),
-    ).fetchone()
-    if row is not None:
-        raise Conflict(f"{ref} cannot be deleted: {row[0]}/{row[1]} refers to it")
+def _refuse_referenced(connection: sqlite3.Connection, deleted: Sequence[Ref]) -> None:
+    for ref in deleted:
+        row = connection.execute(
+            "SELECT r.type, r.id FROM idx_reference i JOIN fhir_resource r ON r.pk = i.pk WHERE i.target = ? LIMIT 1",
+            (str(ref),),
+        ).fetchone()
+        if row is not None:
+            raise Conflict(f"{ref} cannot be deleted: {row[0]}/{row[1]} refers to it")
 
 
 def instant(milliseconds: int) -> datetime:

@@ -1,0 +1,204 @@
+"""Conditional create, update, patch and delete: one match, none, several, and who may ask."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.facade import Facade
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+def patient(mark: str, **elements: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": mark}], **elements}
+
+
+async def stored(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+    answer = await client.post(f"/fhir/{body['resourceType']}", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def found(client: httpx.AsyncClient, mark: str) -> list[dict[str, Any]]:
+    bundle = (await client.get(f"/fhir/Patient?identifier=urn:test|{mark}")).json()
+    return [entry["resource"] for entry in bundle.get("entry", [])]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_a_condition_that_is_about_everything_is_refused(client: httpx.AsyncClient, method: str) -> None:
+    for condition in ("", "?_count=1", "?nonsense=1"):
+        answer = await client.request(method, f"/fhir/Patient{condition}", json={"resourceType": "Patient"})
+        assert answer.status_code == 400, (condition, answer.text)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "POST"])
+async def test_several_matches_are_refused_and_nothing_changes(
+    client: httpx.AsyncClient, mark: str, method: str
+) -> None:
+    for gender in ("female", "male"):
+        await stored(client, patient(mark, gender=gender))
+    condition = f"identifier=urn:test|{mark}"
+    create = method == "POST"
+
+    answer = await client.request(
+        method,
+        "/fhir/Patient" if create else f"/fhir/Patient?{condition}",
+        json=patient(mark),
+        headers={"If-None-Exist": condition} if create else MERGE if method == "PATCH" else {},
+    )
+
+    assert answer.status_code == 412
+    assert sorted(each["gender"] for each in await found(client, mark)) == ["female", "male"]
+
+
+async def test_an_update_changes_the_one_that_matches_or_creates_one(client: httpx.AsyncClient, mark: str) -> None:
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+
+    created = await client.put(path, json=patient(mark))
+    changed = await client.put(path, json=patient(mark, gender="male"))
+    named = await client.put(path, json=patient(mark, gender="other", id=created.json()["id"]))
+    same = await client.put(path, json=patient(mark, gender="other"))
+
+    assert [each.status_code for each in (created, changed, named, same)] == [201, 200, 200, 200]
+    assert {each.json()["id"] for each in (created, changed, named, same)} == {created.json()["id"]}
+    assert [each.headers["ETag"] for each in (changed, named, same)] == ['W/"2"', 'W/"3"', 'W/"3"']
+    assert created.headers["Location"].endswith("/_history/1")
+
+
+async def test_an_update_with_another_id_than_the_match_is_refused(client: httpx.AsyncClient, mark: str) -> None:
+    await stored(client, patient(mark))
+
+    answer = await client.put(f"/fhir/Patient?identifier=urn:test|{mark}", json=patient(mark, id="another"))
+
+    assert answer.status_code == 400
+
+
+async def test_an_update_without_a_match_creates_under_its_own_id_but_replaces_nothing(
+    client: httpx.AsyncClient, mark: str
+) -> None:
+    path = f"/fhir/Patient?identifier=urn:test|{mark}-x"
+
+    created = await client.put(path, json=patient(mark, id=mark))
+    occupied = await client.put(path, json=patient(mark, id=mark, gender="male"))
+
+    assert (created.status_code, created.json()["id"]) == (201, mark)
+    assert occupied.status_code == 409
+    assert "gender" not in (await client.get(f"/fhir/Patient/{mark}")).json()
+
+
+async def test_if_match_is_about_the_match(client: httpx.AsyncClient, mark: str) -> None:
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+    nothing = await client.put(path, json=patient(mark), headers={"If-Match": 'W/"1"'})
+    await stored(client, patient(mark))
+
+    async def answers(version: int) -> list[int]:
+        etag = {"If-Match": f'W/"{version}"'}
+        put = await client.put(path, json=patient(mark, gender="male"), headers=etag)
+        patch = await client.patch(path, json={"gender": "other"}, headers=MERGE | etag)
+        return [put.status_code, patch.status_code]
+
+    assert nothing.status_code == 412
+    assert await answers(7) == [412, 412]
+    assert await answers(1) == [200, 412]
+    assert (await client.delete(path, headers={"If-Match": 'W/"1"'})).status_code == 412
+    assert (await client.delete(path, headers={"If-Match": 'W/"2"'})).status_code == 200
+
+
+async def test_a_patch_changes_the_one_that_matches_and_needs_one(client: httpx.AsyncClient, mark: str) -> None:
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+
+    nothing = await client.patch(path, json={"gender": "male"}, headers=MERGE)
+    await stored(client, patient(mark))
+    patched = await client.patch(path, json={"gender": "male"}, headers=MERGE)
+
+    assert nothing.status_code == 404
+    assert (patched.status_code, patched.json()["gender"]) == (200, "male")
+
+
+async def test_a_delete_removes_the_one_that_matches_and_is_content_with_none(
+    client: httpx.AsyncClient, mark: str
+) -> None:
+    own = await stored(client, patient(mark))
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+
+    removed, again = await client.delete(path), await client.delete(path)
+
+    assert (removed.status_code, again.status_code) == (200, 200)
+    assert removed.headers["Content-Location"].endswith(f"/Patient/{own}/_history/2")
+    assert "nothing was deleted" in again.text
+    assert (await client.get(f"/fhir/Patient/{own}")).status_code == 410
+
+
+@pytest.mark.parametrize("way", ["create", "update"])
+async def test_racers_that_name_the_same_identifier_create_one(client: httpx.AsyncClient, mark: str, way: str) -> None:
+    """Also when their conditions are not the same text: with the system or without, with more, in another order."""
+    conditions = [
+        f"identifier=urn:test|{mark}",
+        f"?identifier=urn:test|{mark}",
+        f"identifier={mark}",
+        f"gender:missing=true&identifier=urn:test|{mark}",
+    ]
+
+    async def write(condition: str) -> int:
+        if way == "create":
+            answer = await client.post("/fhir/Patient", json=patient(mark), headers={"If-None-Exist": condition})
+        else:
+            answer = await client.put(f"/fhir/Patient?{condition.removeprefix('?')}", json=patient(mark))
+        return answer.status_code
+
+    statuses = await asyncio.gather(*(write(condition) for condition in conditions * 2))
+
+    assert sorted(statuses) == [200] * 7 + [201]
+    assert len(await found(client, mark)) == 1
+
+
+async def test_people_change_by_a_condition_what_is_theirs_and_learn_nothing_of_others(
+    facade: Facade, client: httpx.AsyncClient, mark: str
+) -> None:
+    own, other = await stored(client, patient(f"{mark}-own")), await stored(client, patient(f"{mark}-other"))
+
+    def observation(subject: str, **elements: Any) -> dict[str, Any]:
+        code = {"coding": [{"system": "urn:test", "code": mark}]}
+        about = {"code": code, "subject": {"reference": f"Patient/{subject}"}}
+        return {"resourceType": "Observation", "status": "final", **about, **elements}
+
+    theirs, foreign = [await stored(client, observation(each)) for each in (own, other)]
+    path = f"/fhir/Observation?code=urn:test|{mark}"
+    async with await facade.client("patient/*.cruds", patient=own) as person:
+        patched = await person.patch(path, json={"status": "amended"}, headers=MERGE)
+        changed = await person.put(path, json=observation(own, status="corrected"))
+        planted = await person.put(path, json=observation(other))
+        removed = await person.delete(path)
+        nothing = await person.delete(path)
+        named = await person.put(path, json=observation(own, id=foreign))
+        created = await person.put(path, json=observation(own))
+    async with await facade.client("patient/Observation.rus", patient=own) as reader:
+        await client.delete(f"/fhir/Observation/{created.json()['id']}")
+        refused = await reader.put(path, json=observation(own))
+
+    assert [each.status_code for each in (patched, changed, planted, removed, nothing)] == [200, 200, 403, 200, 200]
+    assert {patched.json()["id"], changed.json()["id"]} == {theirs}
+    assert (named.status_code, created.status_code, refused.status_code) == (404, 201, 403)
+    assert (await client.get(f"/fhir/Observation/{foreign}")).json()["status"] == "final"
+
+
+async def test_a_condition_needs_the_right_to_search(facade: Facade, client: httpx.AsyncClient, mark: str) -> None:
+    own = await stored(client, patient(mark))
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+
+    async with await facade.client("system/Patient.crud") as blind:
+        answers = [
+            await blind.put(path, json=patient(mark)),
+            await blind.patch(path, json={"gender": "male"}, headers=MERGE),
+            await blind.delete(path),
+            await blind.post("/fhir/Patient", json=patient(mark), headers={"If-None-Exist": f"identifier={mark}"}),
+        ]
+
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert (await client.get(f"/fhir/Patient/{own}")).headers["ETag"] == 'W/"1"'
