@@ -185,7 +185,7 @@ async def connected(folder: Path, vendor_url: str, **settings: str) -> Story:
         redirect = await click(browser, begun.authorize_url, ALEX)
         await finish(ports, state=redirect["state"], code=redirect["code"])
         token = await mint_token(ports, scope="system/*.cruds", patient="p1")
-    return Story(facade_env(folder, **vendor, **settings), vendor_url, folder, token, begun.connection.id)
+    return Story(facade_env(folder, WORKERS="2", **vendor, **settings), vendor_url, folder, token, begun.connection.id)
 
 
 def copied(story: Story, folder: Path) -> Story:
