@@ -15,15 +15,17 @@ from fhir_facade.access.cardinality import reference_path, single_owner, single_
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import UNNARROWED
-from fhir_facade.access.policy import Allow, Ask, decide
+from fhir_facade.access.policy import Ask, decide
 from fhir_facade.fhir.definitions.tables import reference_targets
 from fhir_facade.values import (
+    AnyOf,
     Chain,
     Criterion,
     Has,
     Include,
     Interaction,
     Match,
+    Not,
     PatientId,
     Principal,
     ReferenceValue,
@@ -35,8 +37,6 @@ Groups = tuple[tuple[Criterion, ...], ...]
 
 MAX_GROUPS: Final = 64
 """Alternatives of one search; scopes and hops multiply."""
-_UNPROVABLE: Final = frozenset({"_filter", "_query"})
-"""Parameters that reach other records in ways the hop check cannot follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,6 @@ class _Asker:
     def narrow(self, type_name: str) -> Groups | Deny:
         answer = decide(self.principal, Ask(Interaction.SEARCH_TYPE, type_name, circle=self.circle))
         return answer if isinstance(answer, Deny) else answer.narrow
-
-    def sees_everything(self) -> bool:
-        return isinstance(decide(self.principal, Ask(Interaction.SEARCH_SYSTEM, circle=self.circle)), Allow)
 
     def may_read(self, type_name: str) -> Deny | None:
         answer = decide(self.principal, Ask(Interaction.READ, type_name, circle=self.circle))
@@ -91,17 +88,30 @@ def _both(one: Groups, other: Groups) -> Groups:
 
 def _hop(asker: _Asker, type_name: str, criterion: Criterion) -> Groups | Deny:
     """The criterion with all its hops narrowed, as groups of which one has to hold."""
-    if isinstance(criterion, Match):
-        return _match(asker, criterion)
-    if isinstance(criterion, Chain):
-        return _chain(asker, type_name, criterion)
+    match criterion:
+        case Match() | Not():  # of the record itself: who may see it may ask for it
+            return ((criterion,),)
+        case Chain():
+            return _chain(asker, type_name, criterion)
+        case AnyOf(groups):
+            return _any_of(asker, type_name, groups)
     return _has(asker, type_name, criterion)
 
 
-def _match(asker: _Asker, criterion: Match) -> Groups | Deny:
-    if criterion.name in _UNPROVABLE and not asker.sees_everything():
-        return Deny("forbidden", f"{criterion.name} is open to whole-server scopes only.")
-    return ((criterion,),)
+def _any_of(asker: _Asker, type_name: str, groups: Groups) -> Groups | Deny:
+    """The groups with each of their hops narrowed. One that may not be asked refuses all: leaving it out would tell."""
+    if all(isinstance(criterion, Match | Not) for group in groups for criterion in group):
+        return ((AnyOf(groups),),)
+    found: list[tuple[Criterion, ...]] = []
+    for group in groups:
+        narrowed: Groups = ()
+        for criterion in group:
+            hop = _hop(asker, type_name, criterion)
+            if isinstance(hop, Deny):
+                return hop
+            narrowed = _both(narrowed, hop)
+        found += narrowed
+    return tuple(found)
 
 
 def _chain(asker: _Asker, type_name: str, chain: Chain) -> Groups | Deny:
@@ -173,6 +183,8 @@ def _includes(asker: _Asker, includes: Iterable[Include]) -> Deny | None:
 
 
 def _included(include: Include) -> tuple[str, ...]:
+    if include.source == "*":
+        return ()
     if include.reverse:
         return (include.source,)
     if include.target is not None:

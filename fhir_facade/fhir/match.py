@@ -17,7 +17,9 @@ from fhir_facade.fhir.extract import IndexRows, QuantityRow, ReferenceRow, Token
 from fhir_facade.fhir.extract.canonical import canonical_quantity, in_canonical_units
 from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.extract.text import normalise
+from fhir_facade.fhir.positions import is_near, position_of
 from fhir_facade.values import (
+    AnyOf,
     Chain,
     CompositeValue,
     Criterion,
@@ -26,6 +28,8 @@ from fhir_facade.values import (
     JsonObject,
     Match,
     MissingValue,
+    NearValue,
+    Not,
     NumberValue,
     QuantityValue,
     Ref,
@@ -71,8 +75,13 @@ def matches(
     resource: JsonObject, criterion: Criterion, *, resolve: Resolve | None = None, referrers: Referrers | None = None
 ) -> bool:
     """Does the resource satisfy the criterion? KeyError when its type has no such parameter."""
-    if isinstance(criterion, Match):
-        return _match(resource, criterion)
+    match criterion:
+        case Match():
+            return _match(resource, criterion)
+        case Not(inner):
+            return not _match(resource, inner)
+        case AnyOf(groups):
+            return any(all(matches(resource, own, resolve=resolve, referrers=referrers) for own in g) for g in groups)
     found = (
         _targets(resource, criterion, resolve)
         if isinstance(criterion, Chain)
@@ -98,11 +107,19 @@ def _referring(resource: JsonObject, has: Has, referrers: Referrers | None) -> I
 
 
 def _match(resource: JsonObject, asked: Match) -> bool:
+    if asked.kind == "special":
+        return _special(resource, asked)
     rows = _rows(extract_parameter(resource, asked.name, canonical=in_canonical_units), asked)
     if asked.modifier == "missing":
         return any(value == MissingValue(not rows) for value in asked.values)
     found = any(holds(row, value, asked.modifier) for row in rows for value in asked.values)
     return not found if asked.modifier == "not" else found
+
+
+def _special(resource: JsonObject, asked: Match) -> bool:
+    """What has no rows: the place of a Location."""
+    point = position_of(resource)
+    return point is not None and any(is_near(point, value) for value in asked.values if isinstance(value, NearValue))
 
 
 def _rows(values: IndexRows, asked: Match) -> list[Any]:
@@ -120,8 +137,8 @@ def holds(row: Any, value: SearchValue, modifier: str | None = None) -> bool:
     return _TESTS[type(value)](row, value, modifier or "")
 
 
-def _never(row: Any, value: MissingValue, modifier: str) -> bool:
-    raise NotSupported(":missing is a question about all rows, not about one")
+def _never(row: Any, value: MissingValue | NearValue, modifier: str) -> bool:
+    raise NotSupported(":missing and near are questions about all rows, not about one")
 
 
 def _composite(row: Any, value: CompositeValue, modifier: str) -> bool:
@@ -140,6 +157,7 @@ _STRING_TESTS: Final[dict[str, Callable[[Any, str], bool]]] = {
     "text": lambda row, text: row.text.startswith(normalise(text)),
     "contains": lambda row, text: normalise(text) in row.text,
     "exact": lambda row, text: row.exact == text,
+    "ends": lambda row, text: row.text.endswith(normalise(text)),
 }
 _URI_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
     "": lambda stored, asked: stored == asked,
@@ -223,4 +241,5 @@ _TESTS: Final[dict[type[SearchValue], Callable[[Any, Any, str], bool]]] = {
     QuantityValue: lambda row, value, _: _quantity(row, value),
     CompositeValue: _composite,
     MissingValue: _never,
+    NearValue: _never,
 }

@@ -10,6 +10,9 @@ _NONE: Mapping[str, int] = {}
 CANONICAL = ":canonical"
 """Ends the names under which rows in canonical units stand beside those in the units that were written."""
 
+NEAR = ("near:latitude", "near:longitude")
+"""The names under which the position of a Location stands among the numbers."""
+
 
 class Catalogue:
     """A number never changes its meaning; the memory holds only numbers that are committed."""

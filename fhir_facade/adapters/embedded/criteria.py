@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, Catalogue
 from fhir_facade.adapters.embedded.compare import interval, microseconds, point
-from fhir_facade.adapters.embedded.source import Condition, Sql
+from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
 from fhir_facade.adapters.embedded.texts import says
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import search_parameters
 from fhir_facade.fhir.extract.canonical import canonical_quantity
 from fhir_facade.fhir.extract.text import normalise
+from fhir_facade.fhir.positions import box_around
 from fhir_facade.values import (
+    AnyOf,
     Chain,
     CompositeValue,
     Criterion,
@@ -22,6 +25,8 @@ from fhir_facade.values import (
     Has,
     Match,
     MissingValue,
+    NearValue,
+    Not,
     NumberValue,
     QuantityValue,
     ReferenceValue,
@@ -34,20 +39,32 @@ from fhir_facade.values import (
 LAST_CHARACTER = "\U0010ffff"
 
 
-def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Condition:
+def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Test:
     """Compile one criterion of a search of `type`. NotSupported names what this store cannot do."""
     match criterion:
+        case Match():
+            return _match(catalogue, type, criterion)
         case Chain():
             return _chain(catalogue, type, criterion)
         case Has():
-            return _has(catalogue, criterion)
-        case Match():
-            return _match(catalogue, type, criterion)
+            return _has(catalogue, type, criterion)
+        case AnyOf(groups):
+            return any_of(catalogue, type, groups)
+        case Not(inner):
+            found = _match(catalogue, type, inner)
+            return replace(found, negated=not found.negated)
+
+
+def any_of(catalogue: Catalogue, type: str, groups: tuple[tuple[Criterion, ...], ...]) -> Either:
+    """Groups of criteria of which one has to hold."""
+    return Either(tuple(tuple(condition(catalogue, type, own) for own in group) for group in groups))
 
 
 def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     if match.name in _OWN_COLUMNS:
-        return _own_column(match)
+        return _own_column(type, match)
+    if match.name == "near":
+        return _near(catalogue, type, match)
     table = _TABLES.get(match.kind)
     if table is None:
         raise NotSupported(f"{type}?{match.name} is not searchable here")
@@ -126,7 +143,7 @@ def _value(catalogue: Catalogue, type: str, match: Match, value: SearchValue) ->
             return _uri(match, value)
         case CompositeValue():
             return _composite(catalogue, type, match, value)
-        case MissingValue():
+        case MissingValue() | NearValue():
             raise NotSupported(f"{type}?{match.name} cannot be combined like this")
 
 
@@ -147,9 +164,9 @@ def _string(match: Match, value: StringValue) -> Sql:
         return "folded = ? AND exact = ?", (normalise(value.text), value.text)
     if match.modifier == "contains":
         return "instr(folded, ?) > 0", (normalise(value.text),)
-    if match.modifier is not None:
-        raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
     folded = normalise(value.text)
+    if match.modifier == "ends":
+        return ("substr(folded, -length(?)) = ?", (folded, folded)) if folded else ("1", ())
     return "folded >= ? AND folded < ?", (folded, folded + LAST_CHARACTER)
 
 
@@ -215,27 +232,48 @@ def _special_token(catalogue: Catalogue, type: str, match: Match) -> Condition:
     return _match(catalogue, type, Match(f"{match.name}:{match.modifier}", "token", tuple(tokens)))
 
 
+def _near(catalogue: Catalogue, type: str, match: Match) -> Condition:
+    """Within a box first, which the index finds, then by the distance itself."""
+    latitude, longitude = (catalogue.param(type, name) for name in NEAR)
+    places = [_place(longitude, value) for value in match.values if isinstance(value, NearValue)]
+    where = " OR ".join(f"({sql})" for sql, _ in places)
+    args = (latitude, *(arg for _, args in places for arg in args))
+    return Condition("idx_number", f"param = ? AND ({where})", args)
+
+
+def _place(longitude: int, asked: NearValue) -> Sql:
+    south, north, west, east = box_around(asked)
+    within = "o.low BETWEEN ? AND ?" if west <= east else "NOT o.low BETWEEN ? AND ?"
+    other = f"""EXISTS (SELECT 1 FROM idx_number o WHERE o.pk = idx_number.pk AND o.param = ? AND {within}
+      AND fhir_metres(idx_number.low, o.low, ?, ?) <= ?)"""
+    ends = (west, east) if west <= east else (east, west)
+    args = (south, north, longitude, *ends, asked.latitude, asked.longitude, asked.metres)
+    return f"low BETWEEN ? AND ? AND {other}", args
+
+
 # --- the resource's own columns -------------------------------------------------------------------------------
 
 
-def _own_column(match: Match) -> Condition:
+def _own_column(type: str, match: Match) -> Condition:
     if match.modifier not in (None, "not", "missing"):
         raise NotSupported(f"{match.name}:{match.modifier} is not available on this store")
     missing = next((value.missing for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
-        return Condition("fhir_resource", "1", (), negated=missing)
-    return _OWN_COLUMNS[match.name](match)
+        return Condition("fhir_resource", "type = ?", (type,), negated=missing)
+    return _OWN_COLUMNS[match.name](type, match)
 
 
-def _id(match: Match) -> Condition:
+def _id(type: str, match: Match) -> Condition:
+    """With the type, because the index of ids begins with it."""
     ids = [v.code for v in match.values if isinstance(v, TokenValue) and not v.system]
     marks = ", ".join("?" * len(ids))
-    return Condition("fhir_resource", f"id IN ({marks})", tuple(ids), negated=match.modifier == "not")
+    where = f"type = ? AND id IN ({marks})"
+    return Condition("fhir_resource", where, (type, *ids), negated=match.modifier == "not")
 
 
-def _last_updated(match: Match) -> Condition:
+def _last_updated(type: str, match: Match) -> Condition:
     clauses: list[str] = []
-    args: list[Any] = []
+    args: list[Any] = [type]
     for value in match.values:
         assert isinstance(value, DateValue)
         low, high = microseconds(value.low), microseconds(value.high)
@@ -243,10 +281,10 @@ def _last_updated(match: Match) -> Condition:
         clauses.append(f"({sql})")
         args.extend(-(-v // 1000) for v in values)
     where = " OR ".join(clauses).replace("high", "updated + 1").replace("low", "updated")
-    return Condition("fhir_resource", f"({where})", tuple(args))
+    return Condition("fhir_resource", f"type = ? AND ({where})", tuple(args))
 
 
-_OWN_COLUMNS: dict[str, Callable[[Match], Condition]] = {"_id": _id, "_lastUpdated": _last_updated}
+_OWN_COLUMNS: dict[str, Callable[[str, Match], Condition]] = {"_id": _id, "_lastUpdated": _last_updated}
 
 
 # --- chains ---------------------------------------------------------------------------------------------------
@@ -265,16 +303,17 @@ def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
     return Condition("idx_reference", where, tuple(args))
 
 
-def _has(catalogue: Catalogue, has: Has) -> Condition:
+def _has(catalogue: Catalogue, type: str, has: Has) -> Condition:
     """Resources that some `has.type` refers to and that satisfies the inner criterion."""
     inner = condition(catalogue, has.type, has.inner)
     sql, values = _pks(inner)
-    args = (catalogue.param(has.type, has.name), *values)
-    select = f"SELECT target FROM idx_reference WHERE param = ? AND {sql}"
-    return Condition("fhir_resource", f"type || '/' || id IN ({select})", args)
+    start = len(type) + 2
+    args = (type, start, catalogue.param(has.type, has.name), f"{type}/", f"{type}0", *values)
+    select = f"SELECT substr(target, ?) FROM idx_reference WHERE param = ? AND target >= ? AND target < ? AND {sql}"
+    return Condition("fhir_resource", f"type = ? AND id IN ({select})", args)
 
 
-def _pks(inner: Condition) -> tuple[str, Sequence[Any]]:
+def _pks(inner: Test) -> tuple[str, Sequence[Any]]:
     """An expression on `pk` of the surrounding select."""
     sql, args = inner.members()
     return (f"pk NOT IN ({sql})" if inner.negated else f"pk IN ({sql})"), args

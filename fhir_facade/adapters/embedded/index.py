@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, UNKNOWN, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.fhir.extract import (
     CompositeRow,
@@ -21,6 +21,7 @@ from fhir_facade.fhir.extract import (
 )
 from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
 from fhir_facade.fhir.extract.rows import IndexRows
+from fhir_facade.fhir.positions import position_of
 from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import JsonObject
 
@@ -49,11 +50,21 @@ def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
     values.dates = [row for row in values.dates if row.param != "_lastUpdated"]
     if values.quantities:
         _add_canonical(values)
+    if "position" in resource:
+        values.numbers += _place(resource)
     systems = {token.system or NO_SYSTEM for token in values.tokens}
     systems.update([quantity.system or NO_SYSTEM for quantity in values.quantities])
     for row in values.composites:
         systems.update([part.system or NO_SYSTEM for part in row.parts if isinstance(part, _WITH_SYSTEM)])
     return Indexed(values, frozenset(systems), local_targets(document, body))
+
+
+def _place(resource: JsonObject) -> list[NumberRow]:
+    """Latitude and longitude of a Location, for `near`."""
+    found = position_of(resource)
+    if found is None or resource.get("resourceType") != "Location":
+        return []
+    return [NumberRow(name, degrees, degrees) for name, degrees in zip(NEAR, found, strict=True)]
 
 
 def _add_canonical(values: IndexRows) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, insert_params
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, insert_params
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract import VERSION
@@ -133,6 +133,7 @@ def number_params(connection: sqlite3.Connection) -> None:
     for type_ in resource_types():
         for own in search_parameters(type_).values():
             insert_params(connection, ((type_, f"{own.code}{tail}") for tail in ("", *_BESIDES.get(own.kind, ()))))
+    insert_params(connection, (("Location", name) for name in NEAR))
     connection.execute("COMMIT")
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
-from fhir_facade.adapters.embedded.criteria import condition
+from fhir_facade.adapters.embedded.criteria import any_of, condition
+from fhir_facade.adapters.embedded.functions import enable
 from fhir_facade.adapters.embedded.hot import hot_source
-from fhir_facade.adapters.embedded.source import Condition, Source, Sql
-from fhir_facade.adapters.embedded.texts import enable
+from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.errors import Gone
 from fhir_facade.values import Page, SearchQuery, Sort, StoredResource
@@ -44,10 +44,10 @@ def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQu
 
 def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Source:
     conditions = [condition(catalogue, query.type, criterion) for criterion in query.criteria]
+    if query.any_of:
+        conditions.append(any_of(catalogue, query.type, query.any_of))
     driver = _rarest(connection, conditions)
     filters = [own.holds_for("r.pk") for own in conditions if own is not driver]
-    if query.any_of:
-        filters.append(_any_of(catalogue, query))
     keys = _sort_keys(catalogue, query)
     if driver is None:
         return Source("fhir_resource r", (), (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
@@ -56,7 +56,7 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
     return Source(tables, args, (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
 
 
-def _rarest(connection: sqlite3.Connection, conditions: Sequence[Condition]) -> Condition | None:
+def _rarest(connection: sqlite3.Connection, conditions: Sequence[Test]) -> Test | None:
     """The positive condition with the fewest rows; counting stops at PROBE_LIMIT, where order of the query decides."""
     positive = [own for own in conditions if not own.negated and not own.slow]
     if len(positive) <= 1:
@@ -68,16 +68,6 @@ def _rarest(connection: sqlite3.Connection, conditions: Sequence[Condition]) -> 
         if found < fewest:
             best, fewest = own, found
     return best
-
-
-def _any_of(catalogue: Catalogue, query: SearchQuery) -> Sql:
-    groups: list[str] = []
-    args: list[Any] = []
-    for group in query.any_of:
-        parts = [condition(catalogue, query.type, criterion).holds_for("r.pk") for criterion in group]
-        groups.append("(" + (" AND ".join(sql for sql, _ in parts) or "1") + ")")
-        args += [value for _, values in parts for value in values]
-    return "(" + " OR ".join(groups) + ")", tuple(args)
 
 
 _SORT_COLUMNS = {

@@ -33,6 +33,51 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Either:
+    """All conditions of at least one group hold."""
+
+    groups: tuple[tuple[Condition | Either, ...], ...]
+    negated: bool = False
+
+    @property
+    def slow(self) -> bool:
+        """Whether a group has nothing to find its resources by."""
+        return any(_base(group) is None for group in self.groups)
+
+    def members(self) -> Sql:
+        """A SELECT of the pks that satisfy a group."""
+        return _joined(" UNION ", [_members(group) for group in self.groups])
+
+    def holds_for(self, pk: str) -> Sql:
+        sql, args = _joined(" OR ", [_all_hold(group, pk) for group in self.groups])
+        return f"({sql})", args
+
+
+Test = Condition | Either
+
+
+def _base(group: tuple[Test, ...]) -> Test | None:
+    """What the members of a group are found by."""
+    return next((own for own in group if not own.negated and not own.slow), None)
+
+
+def _members(group: tuple[Test, ...]) -> Sql:
+    base = _base(group)
+    sql, args = base.members() if base else ("SELECT pk FROM fhir_resource WHERE deleted = 0", ())
+    test, more = _all_hold(tuple(own for own in group if own is not base), "g.pk")
+    return f"SELECT g.pk FROM ({sql}) g WHERE {test}", (*args, *more)
+
+
+def _all_hold(group: tuple[Test, ...], pk: str) -> Sql:
+    sql, args = _joined(" AND ", [own.holds_for(pk) for own in group])
+    return f"({sql})" if sql else "1", args
+
+
+def _joined(word: str, parts: list[Sql]) -> Sql:
+    return word.join(sql for sql, _ in parts), tuple(arg for _, args in parts for arg in args)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """`tables` is a FROM clause that offers `r`, the resource; `filters` are ANDed expressions.
 

@@ -5,15 +5,12 @@ https://hl7.org/fhir/R4/search.html#token
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
-
 import msgspec
 
 from fhir_facade.adapters.embedded.source import Condition
 from fhir_facade.fhir.extract import extract_parameter
 from fhir_facade.fhir.extract.text import normalise
-from fhir_facade.values import Chain, Criterion, Has, Match, SearchQuery, StringValue
+from fhir_facade.values import Match, StringValue
 
 
 def says(type: str, match: Match) -> Condition:
@@ -24,19 +21,7 @@ def says(type: str, match: Match) -> Condition:
     return Condition("fhir_resource", f"type = ? AND deleted = 0 AND ({alternatives})", args, slow=True)
 
 
-def enable(connection: sqlite3.Connection, query: SearchQuery) -> None:
-    """Give the connection the function that `says` uses, when the query will need it."""
-    if _reads_texts([*query.criteria, *(criterion for group in query.any_of for criterion in group)]):
-        connection.create_function("fhir_says", 3, _says, deterministic=True)
-
-
-def _reads_texts(criteria: Iterable[Criterion]) -> bool:
-    return any(
-        _reads_texts([own.inner]) if isinstance(own, Chain | Has) else own.kind == "token" and own.modifier == "text"
-        for own in criteria
-    )
-
-
-def _says(body: bytes, name: str, text: str) -> bool:
+def says_so(body: bytes, name: str, text: str) -> bool:
+    """Whether a text or display of the parameter begins with the normalised text; `fhir_says` in SQL."""
     texts = extract_parameter(msgspec.json.decode(body), name).texts
     return any(row.text.startswith(text) for row in texts)

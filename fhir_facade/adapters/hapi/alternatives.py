@@ -1,7 +1,8 @@
 """What HAPI cannot say in one request: OR between different parameters, dates and implied ranges in a list.
 
 A query becomes groups of criteria of which one must hold. When the groups differ only in one parameter's values they
-become one list; otherwise the ids that each group finds are gathered first and the page is asked for by id.
+become one list; otherwise the ids that each group finds are gathered first and the page is asked for by id. HAPI's own
+`_filter` is no way out: its pages repeat entries, and a reference to what is not there makes it find nothing at all.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from itertools import product
 
 from fhir_facade.errors import NotSupported
 from fhir_facade.values import (
+    AnyOf,
     CompositeValue,
     Criterion,
     DateValue,
     Match,
+    NearValue,
     NumberValue,
     QuantityValue,
     SearchQuery,
@@ -29,15 +32,23 @@ Group = tuple[Criterion, ...]
 
 def groups(query: SearchQuery) -> list[Group]:
     """Criteria sets of which at least one must hold, each fit for one request. NotSupported when there are too many."""
-    listed = _as_list(query.any_of)
-    choices: list[list[Group]] = [[(single,) for single in _split(criterion)] for criterion in query.criteria]
-    if listed is not None:
-        choices.append([(single,) for single in _split(listed)])
-    elif query.any_of:
-        choices.append([part for group in query.any_of for part in _split_group(group)])
+    criteria: list[Criterion] = [*query.criteria]
+    if query.any_of:
+        criteria.append(_as_list(query.any_of) or AnyOf(query.any_of))
+    choices = [_choices(criterion) for criterion in criteria]
     if _product_size(choices) > MAX_GROUPS:
         raise NotSupported(f"The search has more than {MAX_GROUPS} alternatives; ask for them one by one")
     return [tuple(criterion for group in chosen for criterion in group) for chosen in product(*choices)]
+
+
+def _choices(criterion: Criterion) -> list[Group]:
+    """The groups of which one must hold instead of the criterion."""
+    if not isinstance(criterion, AnyOf):
+        return [(single,) for single in _split(criterion)]
+    listed = _as_list(criterion.groups)
+    if listed is not None:
+        return _choices(listed)
+    return [part for group in criterion.groups for part in _split_group(group)]
 
 
 def _product_size(choices: Iterable[list[Group]]) -> int:
@@ -48,7 +59,8 @@ def _product_size(choices: Iterable[list[Group]]) -> int:
 
 
 def _split_group(group: Group) -> list[Group]:
-    return [tuple(chosen) for chosen in product(*(_split(criterion) for criterion in group))]
+    chosen = product(*(_choices(criterion) for criterion in group))
+    return [tuple(criterion for part in parts for criterion in part) for parts in chosen]
 
 
 def _as_list(any_of: tuple[Group, ...]) -> Match | None:
@@ -57,7 +69,9 @@ def _as_list(any_of: tuple[Group, ...]) -> Match | None:
     if not matches or len(matches) != len(any_of):
         return None
     first = matches[0]
-    if first.modifier == "not" or any((m.name, m.modifier) != (first.name, first.modifier) for m in matches):
+    if first.modifier in ("not", "missing") or any(
+        (m.name, m.modifier) != (first.name, first.modifier) for m in matches
+    ):
         return None
     return replace(first, values=tuple(value for match in matches for value in match.values))
 
@@ -86,7 +100,7 @@ def _parts(name: str, value: SearchValue) -> list[SearchValue]:
 def _needs_its_own_request(value: SearchValue) -> bool:
     """HAPI refuses dates in a list, and finds with the first unit only in a list of quantities."""
     match value:
-        case DateValue() | NumberValue() | QuantityValue():
+        case DateValue() | NumberValue() | QuantityValue() | NearValue():
             return True
         case CompositeValue(parts):
             return any(_needs_its_own_request(part) for part in parts)

@@ -1,7 +1,8 @@
 """Criteria for which HAPI finds too much, so that each find has to be looked at.
 
 A composite is met by two different components, both bounds of a range by two different values, and a number is kept
-with two decimals; a system without a code is not looked at. https://hl7.org/fhir/R4/search.html#composite
+with two decimals; a system without a code is not looked at. What HAPI has no index for at all is left out of its
+parameters, and everything else is checked. https://hl7.org/fhir/R4/search.html#composite
 """
 
 from __future__ import annotations
@@ -10,8 +11,20 @@ from collections.abc import Sequence
 
 import msgspec
 
+from fhir_facade.adapters.hapi.query import IGNORED_MISSING, is_identifier, opposite
 from fhir_facade.fhir.match import matches
-from fhir_facade.values import CompositeValue, Criterion, Match, NumberValue, QuantityValue, SearchValue
+from fhir_facade.fhir.query.filters import ENDS
+from fhir_facade.values import (
+    CompositeValue,
+    Criterion,
+    Match,
+    MissingValue,
+    NearValue,
+    Not,
+    NumberValue,
+    QuantityValue,
+    SearchValue,
+)
 
 SEVERAL_VALUES = ("component-", "combo-", "context-")
 """How the names of parameters begin whose values a resource may have several of."""
@@ -20,16 +33,22 @@ SUBSTANCE_QUANTITY = "quantity"  # of each package; ChargeItem, which has the na
 
 
 def is_broad(criterion: Criterion) -> bool:
+    """Whether a find still has to be looked at; alternatives are split before that."""
+    if isinstance(criterion, Not):
+        return opposite(criterion.inner) is None
     if not isinstance(criterion, Match):
         return False
-    return any(_is_broad(criterion.name, value) for value in criterion.values)
+    unindexed = is_identifier(criterion) or criterion.modifier == ENDS
+    return unindexed or any(_is_broad(criterion.name, value) for value in criterion.values)
 
 
 def _is_broad(name: str, value: SearchValue) -> bool:
     several = name.startswith(SEVERAL_VALUES) or name == SUBSTANCE_QUANTITY
     match value:
-        case NumberValue():
+        case NumberValue() | NearValue():
             return True
+        case MissingValue():
+            return name in IGNORED_MISSING
         case QuantityValue(system=str(), code=None):
             return True
         case QuantityValue(prefix="eq" | "ap"):

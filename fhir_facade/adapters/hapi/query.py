@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeGuard
 
-from fhir_facade.errors import NotSupported
+from fhir_facade.errors import NotSupported, UnknownParameter
 from fhir_facade.fhir.document import instant
+from fhir_facade.fhir.positions import box_around
+from fhir_facade.fhir.query.filters import ENDS
 from fhir_facade.values import (
+    AnyOf,
     Chain,
     CompositeValue,
     Criterion,
@@ -21,6 +25,8 @@ from fhir_facade.values import (
     Has,
     Match,
     MissingValue,
+    NearValue,
+    Not,
     NumberValue,
     QuantityValue,
     ReferenceValue,
@@ -41,6 +47,8 @@ STORED_STEP = Decimal("0.01")
 """HAPI keeps numbers (not quantities) with two decimals: bounds are widened by as much, and the finds are checked."""
 
 IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
+
+NEAR_SLACK = 1.01
 
 _SPECIAL = re.compile(r"([\\,$|])")
 
@@ -87,8 +95,31 @@ def rendered(criterion: Criterion, *, alone: bool = False) -> list[Parameter]:
             return [_by_id(criterion)] if _is_id(criterion.inner) else _within(_chained(criterion), criterion.inner)
         case Has():
             return _within(f"_has:{criterion.type}:{criterion.name}:", criterion.inner)
+        case AnyOf():
+            raise NotSupported("HAPI takes alternatives one by one")
+        case Not(inner):
+            return _denied(inner)
         case Match():
             return _match(criterion, alone=alone)
+
+
+def _denied(match: Match) -> list[Parameter]:
+    """Nothing is asked where HAPI has no word for the opposite: the finds are checked."""
+    denied = opposite(match)
+    return [] if denied is None else _match(denied, alone=False)
+
+
+def opposite(match: Match) -> Match | None:
+    """What finds the resources that the match does not; None where only a check of each can tell."""
+    missing = next((value.missing for value in match.values if isinstance(value, MissingValue)), None)
+    if missing is not None:
+        return replace(match, values=(MissingValue(not missing),))
+    if match.kind != "token" or match.modifier not in _DENIED:
+        return None
+    return replace(match, modifier=_DENIED[match.modifier])
+
+
+_DENIED: dict[str | None, str | None] = {None: "not", "not": None}
 
 
 def sort_keys(sort: Sequence[Sort]) -> str:
@@ -103,7 +134,10 @@ def escaped(text: str) -> str:
 
 
 def _within(prefix: str, inner: Criterion) -> list[Parameter]:
-    return [(prefix + name, value) for name, value in rendered(inner, alone=True)]
+    found = rendered(inner, alone=True)
+    if not found or isinstance(inner, AnyOf | Not) or _is_only_near_it(inner):
+        raise UnknownParameter(f"HAPI cannot look for this behind {prefix.rstrip('.:')}: search in two steps")
+    return [(prefix + name, value) for name, value in found]
 
 
 def _is_id(criterion: Criterion) -> bool:
@@ -124,19 +158,24 @@ def _chained(chain: Chain) -> str:
 def _match(match: Match, *, alone: bool) -> list[Parameter]:
     missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
-        return [_missing(match.name, missing)]
-    if match.kind == "reference" and match.modifier == "identifier":
-        raise NotSupported(f"HAPI cannot search by {match.name}:identifier; search by the reference")
+        return _missing(match.name, missing)
+    if is_identifier(match) or _is_around_a_pole(match):
+        return []
+    if match.modifier == ENDS:
+        match = replace(match, modifier="contains")
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
     if len(match.values) == 1 and not alone:
         return [(name, text) for text in bounds(match.values[0])]
     return [(name, ",".join(single(value) for value in match.values))]
 
 
-def _missing(name: str, value: MissingValue) -> Parameter:
-    if name in IGNORED_MISSING:
-        raise NotSupported(f"HAPI cannot search for a missing {name}; leave {name}:missing out")
-    return f"{name}:missing", str(value.missing).lower()
+def is_identifier(match: Match) -> bool:
+    """Whether it asks for a reference by the identifier in it, which HAPI does not index."""
+    return match.kind == "reference" and match.modifier == "identifier"
+
+
+def _missing(name: str, value: MissingValue) -> list[Parameter]:
+    return [] if name in IGNORED_MISSING else [(f"{name}:missing", str(value.missing).lower())]
 
 
 def bounds(value: SearchValue) -> list[str]:
@@ -187,8 +226,26 @@ def single(value: SearchValue) -> str:
             return escaped(value.uri)
         case CompositeValue():
             return "$".join(single(part) for part in value.parts)
+        case NearValue():
+            return _near(value)
         case MissingValue():
             raise NotSupported(":missing cannot be combined with other values")
+
+
+def _is_only_near_it(criterion: Criterion) -> bool:
+    """Whether HAPI is asked for more than is meant, which behind a reference nothing corrects."""
+    return isinstance(criterion, Match) and (criterion.modifier == ENDS or criterion.name == "near")
+
+
+def _is_around_a_pole(match: Match) -> bool:
+    """HAPI's box finds nothing there: all places are asked for, and checked."""
+    boxes = [box_around(value) for value in match.values if isinstance(value, NearValue)]
+    return any((west, east) == (-180.0, 180.0) for _, _, west, east in boxes)
+
+
+def _near(value: NearValue) -> str:
+    """A little further than asked: HAPI looks into a box on a sphere of its own, and the finds are checked."""
+    return f"{value.latitude:.9f}|{value.longitude:.9f}|{value.metres * NEAR_SLACK / 1000:.6f}|km"
 
 
 def _token(value: TokenValue) -> str:

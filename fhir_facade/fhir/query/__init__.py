@@ -9,6 +9,8 @@ What the values mean for a store:
 * `:identifier` and `:of-type` are answered from the token rows named `name:identifier` and `name:of-type` (there the
   code is `type_code|code`); `:text` of a token from the `texts` rows. `:in`, `:not-in`, `:above` and `:below` of tokens
   have become the codes they stand for, with the modifier `not` or none.
+* `_filter` becomes criteria with `AnyOf` and `Not`; its `ew` is the modifier `ends` of a string, `po` a date
+  with `ap`.
 * `subject:Patient=1` becomes ReferenceValue("Patient", "1") without modifier; `_list=1` becomes a Has.
 * `_count=0` and `_summary=count`: `query.count` 0 and `query.total`.
 """

@@ -15,7 +15,8 @@ from fhir_facade.values import Chain, Criterion, Has, Match, SearchValue, TokenV
 
 MAX_VALUES: Final = 500
 MAX_HOPS: Final = 10
-NOT_SEARCHABLE: Final = frozenset({"_text", "_content", "_query", "_filter", "_type", "near"})
+NOT_SEARCHABLE: Final = frozenset({"_text", "_content", "_query", "_filter", "_type"})
+SEARCHABLE_SPECIALS: Final = frozenset({"_list", "near"})
 _MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "string": ("contains", "exact", "missing"),
     "token": ("above", "below", "in", "missing", "not", "not-in", "of-type", "text"),
@@ -126,7 +127,7 @@ def known_parameter(fhir_type: str, code: str) -> SearchParameter:
     """UnknownParameter, naming the valid ones, when the type has no such parameter or it cannot be searched here."""
     parameters = search_parameters(fhir_type)
     found = parameters.get(code)
-    if found is None or code in NOT_SEARCHABLE or (found.kind == "special" and code != "_list"):
+    if found is None or code in NOT_SEARCHABLE or (found.kind == "special" and code not in SEARCHABLE_SPECIALS):
         valid = ", ".join(sorted(set(parameters) - NOT_SEARCHABLE))
         raise UnknownParameter(f"{code!r} is not a search parameter of {fhir_type} here; known are {valid}")
     return found

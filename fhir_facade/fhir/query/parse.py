@@ -12,6 +12,7 @@ from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.query import controls as control
 from fhir_facade.fhir.query.controls import Controls, Summary, TotalMode
 from fhir_facade.fhir.query.criterion import CriterionParser
+from fhir_facade.fhir.query.filters import parse_filter
 from fhir_facade.fhir.query.values import Asked
 from fhir_facade.values import Criterion, Include, SearchQuery
 
@@ -86,7 +87,9 @@ def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion]
     shape = control.types if name == "_type" and controls.fhir_type == SYSTEM else _CONTROLS.get(name)
     if shape is None and name.partition(":")[0] in _CONTROLS:
         raise UnknownParameter(f"{name!r} is not known here; known are {', '.join(_CONTROLS)}")
-    if shape is None:
+    if name == "_filter":
+        criteria.extend(parse_filter(parser, controls.fhir_type, value))
+    elif shape is None:
         criteria.append(parser.parse(controls.fhir_type, name, value))
     elif not value:
         raise BadRequest(f"{name}: an empty value; leave the parameter out")

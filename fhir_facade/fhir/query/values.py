@@ -11,6 +11,7 @@ from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type
 from fhir_facade.fhir.query.dates import parse_date
 from fhir_facade.fhir.query.escape import split, unescape
+from fhir_facade.fhir.query.near import parse_near
 from fhir_facade.fhir.query.numbers import parse_number, parse_quantity
 from fhir_facade.fhir.references import ID, parse_reference
 from fhir_facade.values import (
@@ -110,6 +111,10 @@ def _composite(parameter: SearchParameter, raw: str, asked: Asked) -> CompositeV
     return CompositeValue(tuple(values))
 
 
+def _special(parameter: SearchParameter, raw: str, asked: Asked) -> SearchValue:
+    return parse_near(parameter.code, raw)
+
+
 _BY_KIND: Final[dict[str, Callable[[SearchParameter, str, Asked], SearchValue]]] = {
     "string": _string,
     "date": _date,
@@ -119,6 +124,7 @@ _BY_KIND: Final[dict[str, Callable[[SearchParameter, str, Asked], SearchValue]]]
     "token": _token_of,
     "reference": _reference,
     "composite": _composite,
+    "special": _special,
 }
 
 

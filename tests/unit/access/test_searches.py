@@ -9,7 +9,20 @@ import pytest
 from fhir_facade.access.check import Deny
 from fhir_facade.access.searches import search_within
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.values import Chain, Has, Include, Match, PatientId, Principal, ReferenceValue, SearchQuery, TokenValue
+from fhir_facade.values import (
+    AnyOf,
+    Chain,
+    Criterion,
+    Has,
+    Include,
+    Match,
+    Not,
+    PatientId,
+    Principal,
+    ReferenceValue,
+    SearchQuery,
+    TokenValue,
+)
 from tests.unit.access.people import A, B, admin, anonymous, backend, engine, patient, practitioner
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
@@ -95,13 +108,43 @@ def test_a_search_without_token_is_not_authenticated() -> None:
     assert answer.kind == "unauthenticated"
 
 
-@pytest.mark.parametrize("name", ["_filter", "_query"])
-def test_parameters_that_hide_hops_are_for_whole_server_scopes_only(name: str) -> None:
-    query = SearchQuery("Observation", (Match(name, "special", ()),))
+MINE = Match("subject", "reference", (ReferenceValue("Patient", "a"),))
+DONE = Match("code", "token", (TokenValue(None, "x"),))
+BOOKED = Chain("subject", ("Patient",), Match("gender", "token", (TokenValue(None, "male"),)))
 
-    assert isinstance(search_within(patient(), query), Deny)
-    assert isinstance(search_within(backend("system/Observation.rs"), query), Deny)
-    assert search_within(backend(), query) == query
+
+def alternatives(*groups: tuple[Criterion, ...]) -> SearchQuery:
+    return SearchQuery("Observation", (AnyOf(groups),))
+
+
+def test_alternatives_about_the_record_itself_stay_one_criterion() -> None:
+    asked = alternatives((MINE,), (DONE, Not(DONE)))
+
+    answer = search_within(patient(), asked)
+
+    assert answer == SearchQuery("Observation", (*asked.criteria, OWN))
+    assert search_within(backend(), asked) == asked
+
+
+def test_each_hop_of_an_alternative_is_narrowed() -> None:
+    answer = search_within(patient(), alternatives((DONE,), (BOOKED, DONE)))
+
+    own = Chain("subject", ("Patient",), Match("_id", "token", (TokenValue(None, "a"),)))
+    assert isinstance(answer, SearchQuery)
+    assert answer.any_of == ((DONE, OWN), (BOOKED, own, DONE, OWN))
+
+
+def test_an_alternative_that_may_not_be_asked_refuses_the_search() -> None:
+    closed = Chain("subject", ("Group",), Match("_id", "token", (TokenValue(None, "g"),)))
+
+    assert isinstance(search_within(patient(), alternatives((DONE,), (closed,))), Deny)
+
+
+def test_a_star_of_includes_is_judged_when_something_leaves() -> None:
+    query = SearchQuery("Observation")
+
+    assert isinstance(search_within(patient(), query, [Include("*", "*", reverse=True)]), SearchQuery)
+    assert isinstance(search_within(patient(), query, [Include("*", "*")]), SearchQuery)
 
 
 def test_the_clients_own_patient_criterion_is_joined_not_replaced() -> None:

@@ -13,7 +13,7 @@ from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.extract import QuantityRow, TokenRow
 from fhir_facade.fhir.match import holds, matches, matches_query
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.values import Match, MissingValue, Ref, StringValue, TokenValue
+from fhir_facade.values import AnyOf, Match, MissingValue, Not, Ref, StringValue, TokenValue
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOINC = "http://loinc.org"
@@ -285,3 +285,43 @@ def test_a_query_passes_its_ways_on():
 def test_any_of_several_values_is_enough():
     name = Match("name", "string", (StringValue("x"), StringValue("mul")))
     assert matches(PATIENT, name)
+
+
+# --- what parameters cannot say ---------------------------------------------------------------------------------
+
+FINAL, AMENDED = (Match("status", "token", (TokenValue(None, code),)) for code in ("final", "amended"))
+
+
+def test_one_group_of_alternatives_has_to_hold_and_a_denied_one_must_not():
+    reading = {"resourceType": "Observation", "status": "final", "valueString": "swimming"}
+    code_missing = Match("code", "token", (MissingValue(True),), "missing")
+
+    assert matches(reading, AnyOf(((AMENDED,), (FINAL, code_missing))))
+    assert not matches(reading, AnyOf(((AMENDED,), (FINAL, Not(code_missing)))))
+    assert matches(reading, Not(AMENDED))
+    assert not matches(reading, Not(FINAL))
+
+
+@pytest.mark.parametrize(("text", "holds_"), [("ming", True), ("MING", True), ("swim", False)])
+def test_a_string_ends_with_a_text(text, holds_):
+    reading = {"resourceType": "Observation", "valueString": "Swimming"}
+
+    assert matches(reading, Match("value-string", "string", (StringValue(text),), "ends")) is holds_
+
+
+ULM = {"resourceType": "Location", "position": {"latitude": 48.4, "longitude": 9.99}}
+
+
+@pytest.mark.parametrize(
+    ("place", "near"),
+    [
+        (ULM, True),
+        (ULM | {"position": {"latitude": 48.4, "longitude": 11.5}}, False),
+        ({"resourceType": "Location"}, False),
+        ({"resourceType": "Location", "position": "Ulm"}, False),
+        ({"resourceType": "Location", "position": {"latitude": 48.4}}, False),
+        ({"resourceType": "Location", "position": {"latitude": "x", "longitude": 9.9}}, False),
+    ],
+)
+def test_a_place_is_near_or_not(place, near):
+    assert found(place, "near", "48.4|9.9|10|km") is near

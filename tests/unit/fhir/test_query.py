@@ -29,6 +29,7 @@ from fhir_facade.values import (
     Include,
     Match,
     MissingValue,
+    NearValue,
     NumberValue,
     QuantityValue,
     ReferenceValue,
@@ -70,7 +71,6 @@ def value_of(fhir_type, name, value):
         ("_text", "x", "'_text' is not a search parameter of Observation here"),
         ("_content", "x", "_content"),
         ("_query", "x", "_query"),
-        ("_filter", "x", "_filter"),
         ("_type", "Patient", "_type"),
         ("", "x", "is not a search parameter"),
         ("code:exact", "x", "modifiers of a token are above, below, in, missing, not, not-in, of-type, text"),
@@ -165,11 +165,6 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name, value, says, strict):
     with pytest.raises(BadRequest) as refused:
         parsed("Observation", (name, value), strict=strict)
     assert says in str(refused.value)
-
-
-def test_near_is_not_searchable_here():
-    with pytest.raises(UnknownParameter, match="near"):
-        parsed("Location", ("near", "48.1|11.5|10|km"))
 
 
 def test_an_unknown_type_of_a_system_search_is_refused():
@@ -348,6 +343,42 @@ def test_a_date_is_an_interval_and_approximate_widens_it(value, low, high):
 def test_a_reference_is_an_id_a_relative_reference_or_a_url(name, value, expected):
     found = criterion("Observation", name, value)
     assert found == Match(name.partition(":")[0], "reference", (expected,))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("48.4|9.99|20|km", NearValue(48.4, 9.99, 20_000)),
+        ("48.4|9.99|20", NearValue(48.4, 9.99, 20_000)),
+        ("-48.4|-180|300|m", NearValue(-48.4, -180, 300)),
+        ("0|0|1|[mi_i]", NearValue(0, 0, 1609.344)),
+        ("0|0", NearValue(0, 0, 10_000)),
+        ("0|0||m", NearValue(0, 0, 10)),
+    ],
+)
+def test_near_is_a_point_and_a_distance_of_kilometres_unless_it_says_otherwise(value, expected):
+    assert value_of("Location", "near", value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("48.4", "'48.4' is no place; allowed is latitude|longitude"),
+        ("1|2|3|km|5", "is no place"),
+        ("91|0", "'91' is beyond 90 degrees"),
+        ("0|-181", "'-181' is beyond 180 degrees"),
+        ("ge0|0", "'ge0' takes no prefix"),
+        ("x|0", "takes no prefix"),
+        ("|0", "is not a number"),
+        ("0|0|1|kg", "'kg' is no unit of length known here"),
+        ("0|0|1|parsec", "'parsec' is no unit of length known here"),
+        ("0|0|-1", "the distance '-1' is negative"),
+    ],
+)
+def test_what_is_no_place_is_refused(value, says):
+    with pytest.raises(BadRequest) as refused:
+        parsed("Location", ("near", value))
+    assert says in str(refused.value)
 
 
 def test_a_composite_takes_one_value_per_component():

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from fhir_facade.adapters.hapi.alternatives import groups
+from fhir_facade.adapters.hapi.broad import is_broad
 from fhir_facade.adapters.hapi.query import parameters, sort_keys
-from fhir_facade.errors import NotSupported
+from fhir_facade.errors import NotSupported, UnknownParameter
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.values import SearchQuery, Sort
 
@@ -24,11 +25,64 @@ def query(type: str, *asked: tuple[str, str]) -> SearchQuery:
     [
         pytest.param("Patient", "_profile:missing", "true", id="a missing profile"),
         pytest.param("Observation", "subject:identifier", "urn:x|1", id="a reference by identifier"),
+        pytest.param("Location", "near", "89|0|500|km", id="around a pole"),
+        pytest.param("Observation", "_filter", "not (date ge 2020)", id="the opposite of a date"),
     ],
 )
-def test_what_hapi_would_answer_wrongly_is_not_asked(type: str, name: str, value: str) -> None:
-    with pytest.raises(NotSupported):
+def test_what_hapi_cannot_answer_is_not_asked_and_every_find_is_looked_at(type: str, name: str, value: str) -> None:
+    criteria = query(type, (name, value)).criteria
+
+    assert parameters(criteria) == []
+    assert all(is_broad(criterion) for criterion in criteria)
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "value"),
+    [
+        pytest.param("Observation", "subject:Patient._tag:missing", "true", id="over a reference"),
+        pytest.param("Patient", "_has:Observation:patient:subject:identifier", "x", id="over what refers to it"),
+        pytest.param("Observation", "_filter", "subject:Patient.name ew x", id="the end of a text"),
+    ],
+)
+def test_behind_a_reference_nothing_can_be_looked_at(type: str, name: str, value: str) -> None:
+    with pytest.raises(UnknownParameter, match="HAPI cannot look for this behind"):
         parameters(query(type, (name, value)).criteria)
+
+
+@pytest.mark.parametrize(
+    ("filter_", "sent"),
+    [
+        ("status ne final", [("status:not", "final")]),
+        ("not (status ne final)", [("status", "final")]),
+        ("not (date pr true)", [("date:missing", "true")]),
+        ("value-string ew x", [("value-string:contains", "x")]),
+    ],
+)
+def test_the_words_of_a_filter_are_parameters(filter_: str, sent: list[tuple[str, str]]) -> None:
+    assert parameters(query("Observation", ("_filter", filter_)).criteria) == sent
+
+
+def test_a_place_is_asked_for_a_little_further_and_looked_at() -> None:
+    (criterion,) = query("Location", ("near", "48.4|9.9|10|km")).criteria
+
+    assert parameters([criterion]) == [("near", "48.400000000|9.900000000|10.100000|km")]
+    assert is_broad(criterion)
+
+
+def test_alternatives_inside_alternatives_are_split() -> None:
+    asked = query("Observation", ("_filter", "status eq a or (code eq b and (status eq c or code eq d))"))
+
+    assert [parameters(group) for group in groups(asked)] == [
+        [("status", "a")],
+        [("code", "b"), ("status", "c")],
+        [("code", "b"), ("code", "d")],
+    ]
+
+
+def test_alternatives_of_one_parameter_are_a_list() -> None:
+    asked = query("Observation", ("_filter", "status eq a or status eq b"))
+
+    assert [parameters(group) for group in groups(asked)] == [[("status", "a,b")]]
 
 
 def test_too_many_alternatives_are_refused() -> None:
