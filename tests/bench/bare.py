@@ -1,10 +1,11 @@
 """The ceiling: a Starlette route on uvicorn that takes the whole request and answers with fixed bytes.
 
-`python -m tests.bench.bare PORT FOLDER` serves every file of the folder at `/<name>`.
+`python -m tests.bench.bare PORT FOLDER` serves every file of the folder at `/<name>`; several of them share the port.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -28,7 +29,12 @@ def app(folder: Path) -> Starlette:
 
 def main() -> None:
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
-    uvicorn.run(app(folder), host="127.0.0.1", port=port, log_level="warning", access_log=False, lifespan="off")
+    shared = socket.socket()
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shared.bind(("127.0.0.1", port))
+    config = uvicorn.Config(app(folder), log_level="warning", access_log=False, lifespan="off")
+    uvicorn.Server(config).run(sockets=[shared])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fhir_facade.settings import Settings
 from tests.bench.data import Request
 from tests.bench.report import BARE, HAPI, OVER
 from tests.facade import facade_env, free_port, run_command, served
@@ -113,19 +114,21 @@ def missing() -> list[str]:
 
 @contextmanager
 def bare(answers: Mapping[str, bytes], folder: Path) -> Iterator[Server]:
-    """The ceiling, answering `/name` with these bytes."""
+    """The ceiling, answering `/name` with these bytes from as many processes as the facade has."""
     folder.mkdir()
     for name, content in answers.items():
         (folder / name).write_bytes(content)
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.bare", str(port), str(folder)], cwd=ROOT)
+    command = [sys.executable, "-m", "tests.bench.bare", str(port), str(folder)]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(Settings(workers=0).worker_count)]
     try:
-        server = Server(BARE, f"http://127.0.0.1:{port}", pids=(process.pid,))
+        server = Server(BARE, f"http://127.0.0.1:{port}", pids=tuple(process.pid for process in processes))
         _wait(server, f"/{next(iter(answers))}")
         yield server
     finally:
-        process.terminate()
-        process.wait()
+        for process in processes:
+            process.terminate()
+            process.wait()
 
 
 def _wait(server: Server, path: str) -> None:
