@@ -20,6 +20,7 @@ PAGES = {
     "nothing-here": (None, "/nowhere"),
     "record": ("dora", "/"),
     "record-empty": ("ann", "/"),
+    "access-log": ("dora", "/access-log"),
     "worklist": ("bo", "/"),
     "patient": ("bo", "/patients/dora"),
     "administration": ("root", "/"),

@@ -17,7 +17,7 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
 from fhir_facade.api.pages.texts import LANGUAGES
 from fhir_facade.api.pages.troubles import problem_page
-from fhir_facade.api.portal import alerts, connections, home, scores
+from fhir_facade.api.portal import access_log, alerts, connections, home, scores
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.flows.background import RunningSyncs
@@ -28,6 +28,7 @@ Handler = Callable[[Portal, Request], Awaitable[Response]]
 
 LOOKS: Final[tuple[tuple[str, Look], ...]] = (
     ("/patients/{patient}", home.patient),
+    (access_log.PATH, access_log.look),
     ("/connections/{connection}", connections.look),
     ("/connections/{connection}/progress", connections.follow),
     ("/connections/{connection}/disconnect", connections.confirm),

@@ -66,7 +66,7 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
 
 
 def _by_hand(doctor: str) -> list[AuditLine]:
-    common = {"outcome": "success", "user": doctor, "actor": "doctor"}
+    common: dict[str, Any] = {"outcome": "success", "user": doctor, "actor": "doctor"}
     moments = [NOON + timedelta(minutes=minute) for minute in range(4)]
     return [
         AuditLine(at=moments[0], action="read", entity="Observation/1", version="2", patient="anna", **common),

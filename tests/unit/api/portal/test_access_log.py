@@ -1,0 +1,170 @@
+"""Who looked at my data: over REST and as a page, for the patient and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.launch.clients import NewClient, add_client
+from fhir_facade.rows.accounts import Account
+from fhir_facade.rows.audit import AuditLine
+from tests.facade import Facade, embedded_facade
+from tests.forms import sign_in
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PASSWORD = "correct horse battery"
+PATH = "/api/v1/me/access-log"
+NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
+BERG = {"resourceType": "Practitioner", "id": "berg", "name": [{"text": "Dr. Bo <Berg>"}]}
+
+
+@dataclass
+class Office:
+    facade: Facade
+    anna: httpx.AsyncClient
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
+    """What was done with the record of `anna` is written by hand."""
+    async with embedded_facade(tmp_path_factory.mktemp("office")) as facade:
+        ports = facade.ports
+        service = await facade.client()
+        assert (await service.put("/fhir/Practitioner/berg", json=BERG)).status_code == 201
+        for name, role, person in (
+            ("anna", "patient", {"patient_id": "anna"}),
+            ("empty", "patient", {"patient_id": "empty"}),
+            ("quiet", "patient", {"patient_id": "quiet"}),
+            ("berg", "practitioner", {"practitioner_id": "berg"}),
+            ("root", "admin", {}),
+        ):
+            await add_account(ports, NewAccount(name, role, PASSWORD, **person))
+        client = NewClient("ward-app", "public", "user/*.rs", "Ward App", ("http://127.0.0.1:9/callback",))
+        await add_client(ports, client)
+        accounts = await ports.state.read(lambda tx: {row.username: row.id for row in tx.find(Account)})
+        await ports.state.append(_by_hand(accounts["anna"], accounts["berg"]))
+        yield Office(facade, await facade.client("patient/*.rs", username="anna"))
+
+
+def _by_hand(anna: str, berg: str) -> list[AuditLine]:
+    def line(minute: int, action: str, outcome: str = "success", **elements: Any) -> AuditLine:
+        return AuditLine(
+            at=NOON + timedelta(minutes=minute), action=action, outcome=outcome, patient="anna", **elements
+        )
+
+    return [
+        line(0, "read", user=berg, client="ward-app", entity="Observation/1", version="2"),
+        line(1, "search-type", user=anna, entity="AuditEvent", query="patient=anna"),
+        line(2, "search-type", user=anna, entity="Condition", query="patient=anna"),
+        line(3, "update", actor="alert-engine", entity="Task/1"),
+        line(4, "read", "refused", actor="anonymous", entity="Patient/anna"),
+        line(5, "delete", "failed", actor="importer", client="importer", entity="Basic/1"),
+        line(6, "emergency", user=berg, detail="unconscious"),
+    ]
+
+
+@asynccontextmanager
+async def browser(office: Office, name: str, language: str = "en") -> AsyncIterator[httpx.AsyncClient]:
+    async with office.facade.anonymous as client:
+        client.headers.update({"Accept": "text/html", "Accept-Language": language})
+        await sign_in(client, await client.get("/login"), name, PASSWORD)  # type: ignore[no-untyped-call]
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"), [("berg", "user/*.rs"), ("root", "user/*.rs"), ("anna", "patient/Patient.rs")]
+)
+async def test_who_is_no_patient_or_may_not_read_the_audit_is_refused(office: Office, name: str, scope: str) -> None:
+    client = await office.facade.client(scope, username=name)
+
+    answer = await client.get(PATH)
+
+    assert answer.status_code == 403
+
+
+async def test_a_page_of_somebody_else_is_worth_nothing(office: Office) -> None:
+    other = await office.facade.client("patient/*.rs", username="empty")
+    page = (await office.anna.get(PATH, params={"limit": 1})).json()["next"]
+
+    assert (await other.get(PATH, params={"page": page})).status_code == 410
+    assert (await office.anna.get(PATH, params={"page": "nonsense"})).status_code == 410
+
+
+async def test_the_log_tells_who_did_what_with_which_app(office: Office) -> None:
+    found = (await office.anna.get(PATH, params={"limit": 200})).json()
+
+    old = [each for each in found["entries"] if each["at"].startswith("2024")]
+    told = [(e["action"], e["kind"], e["role"], e["name"], e["app"], e["outcome"]) for e in old]
+    assert told == [
+        ("E", "", "staff", "Dr. Bo <Berg>", "", "success"),
+        ("D", "Basic", "service", "importer", "", "failed"),
+        ("R", "Patient", "nobody", "", "", "refused"),
+        ("U", "Task", "engine", "alert-engine", "", "success"),
+        ("E", "Condition", "you", "", "", "success"),
+        ("R", "Observation", "staff", "Dr. Bo <Berg>", "Ward App", "success"),
+    ]
+    assert (old[0]["emergency"], old[0]["reason"]) == (True, "unconscious")
+
+
+async def test_pages_join_and_the_last_has_no_next(office: Office) -> None:
+    whole = (await office.anna.get(PATH, params={"limit": 200})).json()["entries"]
+    seen: list[str] = []
+    params: dict[str, Any] = {"limit": 3}
+    while True:
+        found = (await office.anna.get(PATH, params=params)).json()
+        seen += [each["id"] for each in found["entries"]]
+        if found["next"] is None:
+            break
+        params = {"page": found["next"]}
+
+    assert [id_ for id_ in seen if id_ in {each["id"] for each in whole}] == [each["id"] for each in whole]
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", ["Who looked at my data", "Dr. Bo &lt;Berg&gt;", "emergency access", "Reason: unconscious", "6 years"]),
+        ("de", ["Wer meine Daten angesehen hat", "Notfallzugriff", "Grund: unconscious", "mit Ward App", "6 Jahre"]),
+    ],
+)
+async def test_the_page_says_it_in_the_words_of_its_reader(office: Office, language: str, expected: list[str]) -> None:
+    async with browser(office, "anna", language) as client:
+        answer = await client.get("/access-log")
+
+    assert answer.status_code == 200
+    assert [text for text in expected if text not in answer.text] == []
+    assert "<Berg>" not in answer.text
+
+
+async def test_the_page_of_who_is_no_patient_is_refused_and_a_stranger_signs_in_first(office: Office) -> None:
+    async with browser(office, "berg") as client:
+        assert (await client.get("/access-log")).status_code == 403
+    async with office.facade.anonymous as stranger:
+        assert (await stranger.get("/access-log")).headers["location"] == "/login?next=%2Faccess-log"
+
+
+async def test_what_happened_first_and_last_is_a_link_away(office: Office) -> None:
+    many = [
+        AuditLine(
+            at=NOON, action="read", outcome="success", actor="anonymous", patient="quiet", entity=f"Observation/{i}"
+        )
+        for i in range(60)
+    ]
+    async with browser(office, "quiet") as client:
+        assert "Nothing yet." in (await client.get("/access-log")).text
+        await office.facade.ports.state.append(many)
+        first = await client.get("/access-log")
+        link = first.text.split('href="/access-log?page=')[1].split('"')[0]
+        second = await client.get(f"/access-log?page={link}")
+
+    assert "Newest" not in first.text
+    assert 'href="/access-log"' in second.text
+    assert "Older" not in second.text
