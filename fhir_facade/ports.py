@@ -5,7 +5,7 @@ A port is earned by network, disk, time, money or chance. Ports raise only error
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -73,6 +73,9 @@ class StateStore(Protocol):
 
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         """Run `work` on a consistent view. It must not write and may run more than once."""
+
+    async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
+        """The rows with these keys, of a class whose key is one text, as they are committed now. The hot path."""
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         """Run `work` in one durable transaction. It may run more than once, so it must be free of other effects.

@@ -18,6 +18,7 @@ from fhir_facade.adapters.keys import open_key_file
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.settings import Settings
 from tests.facade import PUBLIC, Facade, embedded_facade
 
@@ -150,7 +151,8 @@ class Ward:
 
 
 async def admitted(facade: Facade) -> Ward:
-    """A new patient and a new doctor."""
+    """A new patient and a new doctor, on a facade that knows which guards there are, as one that serves does."""
+    await compare(facade.ports)
     mark = uuid.uuid4().hex[:12]
     patient, doctor = f"patient-{mark}", f"doctor-{mark}"
     ward = Ward(facade, patient, doctor, await facade.client())

@@ -17,6 +17,7 @@ from fhir_facade.errors import FacadeError
 from fhir_facade.flows.audit_chain import drop_old, seal
 from fhir_facade.flows.launch.sweep import sweep
 from fhir_facade.flows.sync import SyncReport, pause, synchronise
+from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.connections import Connection
 
@@ -188,6 +189,7 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
     async with alongside(
         again_and_again("sync", LOOK_EVERY_S, lambda: sync_due(ports, syncs)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
+        again_and_again("compare guards", SWEEP_EVERY_S, lambda: compare(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),
         again_and_again("drop old audit", SWEEP_EVERY_S, lambda: drop_old(ports)),
     ):

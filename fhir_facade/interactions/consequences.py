@@ -25,6 +25,7 @@ from fhir_facade.interactions.alerts.concerns import (
 )
 from fhir_facade.interactions.alerts.following import Plan, Put, plan_of
 from fhir_facade.interactions.alerts.judging import Judged, guards_of, judge
+from fhir_facade.interactions.alerts.marks import mark, marks_of
 from fhir_facade.interactions.alerts.stored import currents
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.ports import Ports
@@ -98,6 +99,7 @@ async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, o
     plan = await plan_of(ports, judged, concern.handled, guards)
     puts = {ref: put for ref, put in plan.puts.items() if ref not in own}
     lines = [_audited(ports, request, ref, put) for ref, put in puts.items()]
+    await mark(ports, marks_of(ref for ref, version in plan.seen.items() if version is None))
     return Consequences(
         writes=tuple(_write(ref, put) for ref, put in puts.items()),
         rows=(*lines, *(Append(event) for event in plan.events)),
@@ -137,7 +139,8 @@ def _audited(ports: Ports, request: FhirRequest, ref: Ref, put: Put) -> RowChang
 
 
 async def moved(ports: Ports, following: Consequences) -> bool:
-    """Whether something on which the decision rests is no more as it was seen."""
+    """Whether something on which the decision rests is no more as it was seen. A guard that was not known of is now."""
     seen = following.seen or {}
     stored = await currents(ports, list(seen))
+    await mark(ports, marks_of(ref for ref in stored if seen[ref] is None))
     return any((stored[ref].version if ref in stored else None) != version for ref, version in seen.items())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from fhir_facade.adapters.state.appends import Appends
 from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import Step, insert_step, names_of, plain_insert
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
-from fhir_facade.adapters.state.transaction import Transaction
+from fhir_facade.adapters.state.transaction import RowT, Transaction
 from fhir_facade.errors import Conflict, Unavailable
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Row
@@ -76,6 +76,10 @@ class PostgresState:
 
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         return await _repeated(self._readers, lambda connection: connection.run_sync(self._run, work))
+
+    async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
+        (key,) = self._tables.of(row).spec.key
+        return await self.read(lambda tx: tx.find(row, (key, "in", list(keys)))) if keys else []
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         """Conflict when other writers were faster 14 times in a row."""

@@ -1,14 +1,14 @@
 """What written readings mean for the alerts of their patients, judged on the guards and on what is stored now.
 
-A calm reading, one that neither opens, continues nor ends an alert, costs the look at its guard and writes nothing:
-when an alert is about to open, the readings that the guard did not hear of are looked up.
+A calm reading, one that neither opens, continues nor ends an alert, asks the store for nothing where no alert ever was
+and writes nothing: when an alert is about to open, the readings that the guard did not hear of are looked up.
 https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -16,6 +16,7 @@ from typing import Final
 
 from fhir_facade.fhir.document import equal_values, parse
 from fhir_facade.interactions.alerts.concerns import Concern
+from fhir_facade.interactions.alerts.marks import possible
 from fhir_facade.interactions.alerts.stored import currents, recent_readings, zones_of
 from fhir_facade.ports import Ports
 from fhir_facade.rules.alerts import (
@@ -94,10 +95,18 @@ async def guards_of(ports: Ports, keys: Iterable[tuple[str, str]]) -> dict[tuple
     return found
 
 
+async def _possible_guards(ports: Ports, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], Guard]:
+    """As `guards_of`; the store is asked only for those that may be there."""
+    refs = {key: Ref("Basic", guard_id(*key)) for key in keys}
+    there = await possible(ports, [ref.id for ref in refs.values()])
+    stored = await guards_of(ports, [key for key, ref in refs.items() if ref.id in there])
+    return {key: stored.get(key) or Guard(ref) for key, ref in refs.items()}
+
+
 async def judge(ports: Ports, concerns: Sequence[Concern]) -> list[Judged]:
     """The concerns that change something, with what they change."""
     now = ports.clock.now()
-    guards = await guards_of(ports, ((each.rule.id, each.patient) for each in concerns))
+    guards = await _possible_guards(ports, {(each.rule.id, each.patient) for each in concerns})
     zones = await zones_of(ports, {each.patient for each in concerns if _by_the_day(each)})
     cases = [_case(each, guards[each.rule.id, each.patient], zones.get(each.patient)) for each in concerns]
     cases = await _looking_back(ports, [case for case in cases if _matters(case, now)], now)

@@ -73,6 +73,24 @@ async def test_after_a_conflict_the_same_transaction_goes_on(state, change):
     assert [row.user for row in await everything(state, Named, "user")] == ["ann", "cyd"]
 
 
+async def test_rows_are_looked_up_by_their_keys(state):
+    await put(state, specimen("a"), specimen("b", text="x"), specimen("c"))
+
+    found = await state.look_up(Specimen, ["b", "a", "absent"])
+
+    assert sorted(found, key=lambda row: row.id) == [specimen("a"), specimen("b", text="x")]
+    assert await state.look_up(Specimen, []) == []
+
+
+async def test_more_keys_than_fit_into_a_statement_are_looked_up_too(state):
+    rows = [specimen(f"{number:03}") for number in range(150)]
+    await put(state, *rows)
+
+    found = await state.look_up(Specimen, [row.id for row in rows])
+
+    assert sorted(found, key=lambda row: row.id) == rows
+
+
 async def test_an_exception_undoes_everything_and_reaches_the_caller(state):
     await put(state, specimen("kept"))
 

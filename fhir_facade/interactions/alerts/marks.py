@@ -1,0 +1,66 @@
+"""Which guards there may be, known from the facade's own rows: almost all readings are calm and have none to read.
+
+The mark of a guard is on the disk before the guard is written, in whichever process, and is never taken back: a crash
+in between leaves a mark too many, which costs a look at the store, never one too few. Where rows are missing (older
+than the store after a restore, or from before there were marks) they are added, and the write that met a guard without
+a mark is judged again. docs/decisions/020-the-guard-of-an-alert.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import Final
+
+from fhir_facade.fhir.query import parse_query
+from fhir_facade.ports import Ports
+from fhir_facade.rows import Put
+from fhir_facade.rows.alerts import GuardMark
+from fhir_facade.values import Ref
+from terminology.canonical import BASIC
+
+ALL: Final = "*"
+OVERLAP: Final = timedelta(days=1)  # the clock of the store may be another one
+PAGE: Final = 500
+
+
+async def possible(ports: Ports, ids: Collection[str]) -> frozenset[str]:
+    """Those of the guards' ids that may be in the store; all of them until the store was compared once."""
+    marked = {row.id for row in await ports.state.look_up(GuardMark, (ALL, *ids))}
+    return frozenset(ids) & marked if ALL in marked else frozenset(ids)
+
+
+async def mark(ports: Ports, ids: Iterable[str]) -> None:
+    """Durable when this returns."""
+    now = ports.clock.now()
+    rows = [Put(GuardMark(id=id_, at=now)) for id_ in ids]
+    if rows:
+        await ports.state.write(lambda tx: tx.apply(*rows))
+
+
+async def compare(ports: Ports) -> None:
+    """Mark the guards that were written since the last comparison, a day of overlap included."""
+    began = ports.clock.now()
+    last = await ports.state.look_up(GuardMark, (ALL,))
+    since = (("_lastUpdated", f"ge{(last[0].at - OVERLAP).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),) if last else ()
+    async for ids in _guards(ports, since):
+        marked = {row.id for row in await ports.state.look_up(GuardMark, ids)}
+        await mark(ports, [id_ for id_ in ids if id_ not in marked])
+    await ports.state.write(lambda tx: tx.apply(Put(GuardMark(id=ALL, at=began))))
+
+
+async def _guards(ports: Ports, since: tuple[tuple[str, str], ...]) -> AsyncIterator[list[str]]:
+    asked = (("code", f"{BASIC}|alert-guard"), *since, ("_count", str(PAGE)))
+    query = parse_query("Basic", asked, now=ports.clock.now()).query
+    while True:
+        page = await ports.store.search(query)
+        yield [each.id for each in page.entries]
+        if page.cursor is None:
+            return
+        query = replace(query, cursor=page.cursor)
+
+
+def marks_of(refs: Iterable[Ref]) -> list[str]:
+    """The guards among resources that are about to be written, or were found."""
+    return [ref.id for ref in refs if ref.type == "Basic"]
