@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import httpx
@@ -41,9 +42,7 @@ class HttpKeySets:
         self, monotonic: Callable[[], float] = time.monotonic, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._monotonic = monotonic
-        self._client = httpx.AsyncClient(
-            timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, transport=transport
-        )
+        self._transport = transport
         self._kept: dict[str, _Kept] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
@@ -59,7 +58,13 @@ class HttpKeySets:
             return document
 
     async def close(self) -> None:
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made when an app first has its keys at an address: reading the certificates of all authorities takes long."""
+        return httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, transport=self._transport)
 
     async def _ask(self, url: str) -> tuple[bytes, float]:
         """The document and for how many seconds it may be kept. UpstreamError."""

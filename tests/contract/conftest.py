@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.ports import FhirStore
 from tests.contract.case import Case
+from tests.facade import unused_file
 from tests.mirror import mirror
 
 Opening = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[FhirStore]]
@@ -37,7 +39,9 @@ async def on_mirror(request: pytest.FixtureRequest) -> AsyncIterator[FhirStore]:
 
 @asynccontextmanager
 async def on_embedded(request: pytest.FixtureRequest) -> AsyncIterator[FhirStore]:
-    file = SqliteFile(request.getfixturevalue("tmp_path") / "facade.sqlite")
+    path: Path = request.getfixturevalue("tmp_path") / "facade.sqlite"
+    path.write_bytes(await unused_file())
+    file = SqliteFile(path)
     file.open()
     try:
         store = EmbeddedStore(file, SystemClock())
