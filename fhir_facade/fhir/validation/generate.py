@@ -16,13 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from fhir_facade.fhir.document import known_types
-from fhir_facade.fhir.validation.primitives import PRIMITIVES
+from fhir_facade.fhir.validation.primitives import CODE_SHAPES, PRIMITIVES
 
 SOURCE = "FHIR R4 (4.0.1), https://hl7.org/fhir/R4/downloads.html, HL7, CC0"
 ASSET = Path(__file__).with_name("r4.json.gz")
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
 _REF = "#/definitions/"
 _SUFFIXES = sorted(PRIMITIVES, key=len, reverse=True)
+
+_MIME = dict.fromkeys(("Attachment", "Binary", "Signature"), "mimeType")
+_SHAPED = {
+    "http://hl7.org/fhir/ValueSet/currencies": {"Money": "currency"},
+    "http://hl7.org/fhir/ValueSet/mimetypes": _MIME,
+}
+"""Value sets that nobody can list here, with the definitions that hold their codes to a shape at least."""
 
 Definitions = dict[str, dict[str, Any]]
 
@@ -90,9 +97,15 @@ def patched(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         del made["required"]
     if name == "Extension":
         made |= {"required": ["url"], "oneOf": _extension_choices(members)}
-    if name in ("Quantity", "Age", "Count", "Distance", "Duration"):  # qty-3
-        made["dependencies"] = {"code": ["system"]}
-    return made
+    depending = _depending(name, members)
+    return made | ({"dependencies": depending} if depending else {})
+
+
+def _depending(name: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """What a member demands of its element: an id alone says nothing (ele-1), a code needs a system (qty-3)."""
+    alone = {} if "resourceType" in members or "id" not in members else {"id": {"minProperties": 2}}
+    coded = {"code": ["system"]} if name in ("Quantity", "Age", "Count", "Distance", "Duration") else {}
+    return alone | coded
 
 
 def _patched_member(name: str, member: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,6 +143,7 @@ def primitive_definitions() -> Definitions:
     companion = {"properties": element, "additionalProperties": False, "minProperties": 1}
     return {
         **PRIMITIVES,
+        **CODE_SHAPES,
         **nullable,
         "Element": {"type": "object", **companion},
         "Element?": {"type": ["object", "null"], **companion},
@@ -168,17 +182,24 @@ def overlay(
     for element in structure["snapshot"]["element"][1:]:
         parent, _, leaf = element["path"].rpartition(".")
         name = _definition_at(parent, definitions)
-        if name is None or name == "Extension":
+        if name is None:
             continue
         members = definitions[name]["properties"]
-        if leaf.endswith("[x]"):
-            _overlay_choice(name, leaf[:-3], element, definitions, checks)
-        elif leaf in members:
-            _require(definitions[name], [leaf], element)
+        if name != "Extension":  # the choice of which is in its schema: one value of them all, or extensions
+            _overlay_presence(name, leaf, element, definitions, checks)
         for member in _members_of(leaf, element, members):
             _overlay_member(definitions, checks.setdefault(name, {}), name, member, element, value_sets)
     for name in [name for name, found in checks.items() if not found]:
         del checks[name]
+
+
+def _overlay_presence(
+    name: str, leaf: str, element: Mapping[str, Any], definitions: Definitions, checks: dict[str, Any]
+) -> None:
+    if leaf.endswith("[x]"):
+        _overlay_choice(name, leaf[:-3], element, definitions, checks)
+    elif leaf in definitions[name]["properties"]:
+        _require(definitions[name], [leaf], element)
 
 
 def _definition_at(path: str, definitions: Definitions) -> str | None:
@@ -245,6 +266,8 @@ def _overlay_member(
         found["sparse"] = True
     if target == "CodeableConcept" and value_sets.codes(_required_set(element)):
         found["binding"] = _required_set(element)
+    elif _required_set(element) in _SHAPED and name in _SHAPED[_required_set(element)]:
+        schema["$ref"] = _REF + _SHAPED[_required_set(element)][name]
     elif target in ("code", "code?") or "enum" in schema.get("items", schema):
         _enumerate(schema, sorted(_flat(value_sets.codes(_required_set(element)))), element)
     if found:

@@ -53,11 +53,18 @@ PRIMITIVES: dict[str, dict[str, Any]] = {
     "xhtml": _string(r"^\s*<div[\s>/]"),
 }
 
+CODE_SHAPES: dict[str, dict[str, Any]] = {
+    "currency": _string(r"^[A-Z]{3}$"),
+    "mimeType": _string(r"^[^/;\s]+/[^/;\s]+(?: ?;.*)?$"),
+}
+"""Codes of value sets that are kept elsewhere: ISO 4217 and BCP 13."""
+
 FORMATS: dict[str, str] = {
     "base64Binary": "base64 with its padding",
     "boolean": "true or false, without quotes",
     "canonical": "a URL without spaces, optionally with |version",
     "code": "a code without leading, trailing or doubled spaces",
+    "currency": "a currency of three capital letters (ISO 4217)",
     "date": "a day that exists as YYYY-MM-DD, or YYYY-MM, or YYYY",
     "dateTime": "YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss with a zone (Z or +hh:mm), and a day that exists",
     "decimal": "a number, without quotes",
@@ -66,6 +73,7 @@ FORMATS: dict[str, str] = {
     "instant": "YYYY-MM-DDThh:mm:ss with a zone (Z or +hh:mm), and a day that exists",
     "integer": "a whole number of 32 bits, without quotes or fraction",
     "markdown": "a string that is not empty and has no control characters",
+    "mimeType": "a media type like image/png",
     "oid": "urn:oid: and an OID",
     "positiveInt": "a whole number from 1 to 2147483647, without quotes or fraction",
     "string": "a string that is not empty and has no control characters",

@@ -126,8 +126,9 @@ def _enum(error: Any, path: str) -> Iterator[Issue]:
     yield Issue("code-invalid", f"{path} is {_shown(error.instance)}, but must be one of: {listed}.", path)
 
 
-def _empty(_: Any, path: str) -> Iterator[Issue]:
-    yield Issue("structure", f"{path} is empty; leave the element out (ele-1).", path)
+def _empty(error: Any, path: str) -> Iterator[Issue]:
+    what = "has nothing but an id" if error.instance else "is empty"
+    yield Issue("structure", f"{path} {what}; leave the element out (ele-1).", path)
 
 
 def _shown(value: Any) -> str:

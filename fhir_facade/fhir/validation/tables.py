@@ -14,9 +14,12 @@ from typing import Any
 
 import msgspec
 
+from fhir_facade.fhir.validation.amounts_and_times import TYPE_INVARIANTS
 from fhir_facade.fhir.validation.invariants import INVARIANTS, Rule
 
 NESTED = "ResourceList"
+EXTENSION = "Extension"
+"""Looked at where something else has to be looked at anyway: else every element would have to be."""
 
 
 @dataclass(slots=True)
@@ -42,6 +45,9 @@ class Shape:
     rules: tuple[Rule, ...] = ()
 
 
+_RULES: Mapping[str, tuple[Rule, ...]] = {**INVARIANTS, **TYPE_INVARIANTS}
+
+
 @cache
 def asset() -> Mapping[str, Any]:
     """The generated file, loaded on first use."""
@@ -54,8 +60,8 @@ def asset() -> Mapping[str, Any]:
 def shapes() -> Mapping[str, Shape]:
     """All shapes by definition name; members whose definition has nothing to look at are left out."""
     checks, bindings = asset()["checks"], _bindings()
-    found = {name: Shape(rules=INVARIANTS.get(name, ())) for name in {*checks, *INVARIANTS}}
-    busy = _busy(checks)
+    found = {name: Shape(rules=_RULES.get(name, ())) for name in {*checks, *_RULES}}
+    busy = _busy({name: members for name, members in checks.items() if name != EXTENSION}) | {EXTENSION}
     for name, members in checks.items():
         found[name].members = {
             member: _member(check, found, bindings) for member, check in members.items() if _matters(check, busy)
@@ -72,7 +78,7 @@ def _bindings() -> Mapping[str, Mapping[str, frozenset[str]]]:
 
 def _busy(checks: Mapping[str, Any]) -> set[str]:
     """Definitions with something to look at in them or below them."""
-    busy = set(INVARIANTS)
+    busy = set(_RULES)
     while True:
         more = {
             name

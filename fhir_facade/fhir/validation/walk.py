@@ -14,21 +14,33 @@ from fhir_facade.errors import Issue
 from fhir_facade.fhir.document import known_types
 from fhir_facade.fhir.validation.tables import Member, Shape, shapes
 
+_NO_TYPE = ""
+
 Place = tuple[Any, str, int | None] | None
 """Where we are: (parent, member, index), read from the end; None is the resource itself."""
 
 _LITERAL = re.compile(r"([A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _CONDITIONAL = re.compile(r"([A-Za-z]+)\?\S+=\S+")
+_ELSEWHERE = re.compile(r"https?://\S+/([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A reference to a contained resource; `id` "" is the container. It may be to one of `targets`; none: to any."""
+
+    id: str
+    place: Place
+    targets: frozenset[str]
 
 
 @dataclass(slots=True)
 class Findings:
-    """What a walk through one resource collects; `local` are references to contained resources ("#id", place)."""
+    """What a walk through one resource collects; `local` are references to contained resources, without their `#`."""
 
     root: str
     issues: list[Issue] = field(default_factory=list)
-    local: list[tuple[str, Place]] = field(default_factory=list)
+    local: list[Local] = field(default_factory=list)
     nested: list[tuple[Any, Place]] = field(default_factory=list)
 
     def path(self, place: Place) -> str:
@@ -109,6 +121,8 @@ def _look_at_reference(item: Mapping[str, Any], targets: frozenset[str], place: 
             kind = _kind_of(reference, targets, (place, "reference", None), found)
         if kind and item.get("type", kind) != kind:
             found.add("value", (place, "type", None), f"is '{item['type']}', but the reference is to {kind}.")
+    elif targets and item.get("type", _NO_TYPE) not in (*targets, _NO_TYPE):
+        _refuse_target(item["type"], targets, (place, "type", None), found)
     if "identifier" in item:
         walk(item["identifier"], shapes()["Identifier"], (place, "identifier", None), found)
 
@@ -116,17 +130,21 @@ def _look_at_reference(item: Mapping[str, Any], targets: frozenset[str], place: 
 def _kind_of(reference: str, targets: frozenset[str], place: Place, found: Findings) -> str:
     """The type that the reference names, or "" when it does not say."""
     if reference.startswith("#"):
-        found.local.append((reference[1:], place))
+        found.local.append(Local(reference[1:], place, targets))
         return ""
-    match = _LITERAL.fullmatch(reference) or _CONDITIONAL.fullmatch(reference)
+    match = _LITERAL.fullmatch(reference) or _CONDITIONAL.fullmatch(reference) or _ELSEWHERE.fullmatch(reference)
     kind = match.group(1) if match is not None else ""
     if kind in known_types():
         if targets and kind not in targets:
-            found.add("value", place, f"is to {kind}, but may only be to: {', '.join(sorted(targets))}.")
+            _refuse_target(kind, targets, place, found)
         return kind
     if not _ABSOLUTE.fullmatch(reference):
         found.add("value", place, "must be Type/id with an R4 type, an absolute URL, urn:uuid:… or #contained.")
     return ""
+
+
+def _refuse_target(kind: str, targets: frozenset[str], place: Place, found: Findings) -> None:
+    found.add("value", place, f"is to {kind}, but may only be to: {', '.join(sorted(targets))}.")
 
 
 # --- bindings ---------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ SCHEMA: dict[str, Any] = {
             "valueDosage": ref("Coding"),
         }
     },
+    "Attachment": {"properties": {"contentType": ref("code"), "language": ref("code")}},
     "Meta": {"properties": {"profile": listed("canonical"), "_profile": listed("Element")}},
     "Basic": {
         "description": "A resource.",
@@ -67,6 +68,7 @@ SCHEMA: dict[str, Any] = {
             "div": {"type": "string"},
             "link": ref("uri"),
             "weight": ref("Quantity"),
+            "file": ref("Attachment"),
         },
         "required": ["resourceType", "weight"],
         "additionalProperties": False,
@@ -87,6 +89,8 @@ def to(*types: str) -> dict[str, Any]:
     profiles = [f"http://hl7.org/fhir/StructureDefinition/{name}" for name in types]
     return {"type": [{"code": "Reference", "targetProfile": profiles}]}
 
+
+MIME = {"strength": "required", "valueSet": "http://hl7.org/fhir/ValueSet/mimetypes|4.0.1"}
 
 ELEMENTS = [
     element("Basic"),
@@ -113,6 +117,7 @@ ELEMENTS = [
     element("Basic.status.inner", 1, "string"),
     element("Novel.inner", 1, "string"),
     element("Extension.url", 1, "uri"),
+    element("Attachment.contentType", 0, "code", binding=MIME),
 ]
 
 
@@ -196,6 +201,9 @@ def test_the_schema_that_comes_out_says_what_the_definitions_demand(directory: P
     assert not valid(novel="x")
     assert not valid(div="x")
     assert not valid(id="a b")
+    assert not valid(size={"id": "x"})
+    assert valid(file={"contentType": "text/plain; charset=utf-8"})
+    assert not valid(file={"contentType": "text"})
 
 
 def test_the_checks_hold_choices_targets_and_bindings(directory: Path) -> None:

@@ -57,7 +57,7 @@ def test_null_in_an_array_needs_an_extension_beside_it() -> None:
         pytest.param({"reference": "Patient/1"}, id="literal"),
         pytest.param({"reference": "Patient/1/_history/2"}, id="version"),
         pytest.param({"reference": "urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9"}, id="urn"),
-        pytest.param({"reference": "https://example.org/fhir/Medication/1"}, id="absolute"),
+        pytest.param({"reference": "https://example.org/fhir/Group/1"}, id="absolute"),
         pytest.param({"reference": "Patient?identifier=http://a|1"}, id="conditional"),
         pytest.param({"reference": "Patient/1", "type": "Patient"}, id="with its type"),
         pytest.param({"identifier": {"value": "1"}}, id="logical"),
@@ -66,6 +66,23 @@ def test_null_in_an_array_needs_an_extension_beside_it() -> None:
 )
 def test_a_reference_may_be_written_in_many_ways(reference: dict) -> None:
     assert faults(bent(HEART_RATE, subject=reference)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        pytest.param({"valueReference": {"reference": "Nobody/1"}}, "valueReference.reference", id="reference"),
+        pytest.param({"valueReference": {"reference": "#x"}}, "valueReference.reference", id="contained"),
+        pytest.param({"valuePeriod": {"start": "2021", "end": "2020"}}, "valuePeriod", id="period"),
+        pytest.param({"valueRatio": {"numerator": {"value": 1}}}, "valueRatio", id="ratio"),
+    ],
+)
+def test_values_of_extensions_follow_the_same_rules(value: dict, at: str) -> None:
+    extension = {"url": "urn:outer", "extension": [{"url": "inner", **value}]}
+
+    assert [path for _, path in faults(bent(PATIENT, extension=[extension]))] == [
+        f"Patient.extension[0].extension[0].{at}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +97,8 @@ def test_a_reference_may_be_written_in_many_ways(reference: dict) -> None:
         pytest.param({"reference": "Patient"}, "reference", "Type/id with an R4 type", id="no id"),
         pytest.param({"reference": "12"}, "reference", "Type/id with an R4 type", id="id only"),
         pytest.param({"reference": "Patient/1", "type": "Group"}, "type", "is 'Group', but", id="another type"),
+        pytest.param({"reference": "https://example.org/fhir/Slot/1"}, "reference", "is to Slot", id="elsewhere"),
+        pytest.param({"type": "Slot", "display": "x"}, "type", "is to Slot", id="type of a text"),
         pytest.param({"reference": "#p"}, "reference", "ref-1: nothing contained has the id 'p'", id="not contained"),
         pytest.param(
             {"identifier": {"period": {"start": "2021", "end": "2020"}}}, "identifier.period", "per-1", id="identifier"
@@ -169,6 +188,12 @@ def test_a_contained_resource_may_refer_to_its_container() -> None:
         pytest.param(
             {**DEVICE, "meta": {"security": [{"code": "R"}]}}, ("invariant", ".contained[0].meta.security"), id="dom-5"
         ),
+        pytest.param({"resourceType": "Device"}, ("required", ".contained[0].id"), id="no id"),
+        pytest.param(
+            {"resourceType": "Location", "id": "d"},
+            ("value", ".device.reference"),
+            id="a type that nobody may refer to",
+        ),
         pytest.param({**DEVICE, "foo": 1}, ("structure", ".contained[0].foo"), id="unknown element"),
         pytest.param({**DEVICE, "resourceType": "Dev"}, ("structure", ".contained[0].resourceType"), id="unknown type"),
         pytest.param({**DEVICE, "resourceType": 1}, ("structure", ".contained[0].resourceType"), id="type a number"),
@@ -190,6 +215,12 @@ def test_a_faulty_contained_resource_is_refused(contained: dict, fault: tuple[st
     observation = bent(HEART_RATE, contained=[contained], device={"reference": "#d"})
 
     assert (fault[0], "Observation" + fault[1]) in faults(observation)
+
+
+def test_two_contained_resources_have_two_ids() -> None:
+    observation = bent(HEART_RATE, contained=[DEVICE, DEVICE], device={"reference": "#d"})
+
+    assert faults(observation) == [("duplicate", "Observation.contained[1].id")]
 
 
 def test_a_resource_in_a_bundle_is_validated_with_its_path() -> None:
@@ -236,6 +267,20 @@ def bundle(kind: str, *entries: dict, **more: object) -> dict:
     return {"resourceType": "Bundle", "type": kind, **({"entry": list(entries)} if entries else {}), **more}
 
 
+RATIO, REPEAT = ".component[0].valueRatio", ".dosageInstruction[0].timing.repeat"
+
+
+def timed(**repeat: object) -> dict:
+    return {
+        "resourceType": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        "subject": {"display": "x"},
+        "medicationCodeableConcept": TEXT,
+        "dosageInstruction": [{"timing": {"repeat": repeat}}],
+    }
+
+
 DOCUMENT = {"identifier": NUMBER, "timestamp": "2026-01-01T00:00:00Z"}
 GROUP = {"resource": {"resourceType": "Group", "type": "person", "actual": True}}
 COMPOSITION = {
@@ -280,6 +325,17 @@ HEADER = {"resource": {"resourceType": "MessageHeader", "eventUri": "urn:x", "so
         ("org-1", {"resourceType": "Organization", "active": True}, ""),
         ("pat-1", bent(PATIENT, contact=[{"gender": "other"}]), ".contact[0]"),
         ("per-1", bent(PATIENT, name=[{"period": {"start": "2021-01-02", "end": "2021-01-01"}}]), ".name[0].period"),
+        ("rat-1", bent(HEART_RATE, component=[{"code": TEXT, "valueRatio": {"numerator": {"value": 1}}}]), RATIO),
+        ("tim-1", timed(duration=1), REPEAT),
+        ("tim-2", timed(period=1), REPEAT),
+        ("tim-4", timed(duration=-1, durationUnit="h"), REPEAT),
+        ("tim-5", timed(period=-1, periodUnit="h"), REPEAT),
+        ("tim-6", timed(periodMax=1), REPEAT),
+        ("tim-7", timed(durationMax=1), REPEAT),
+        ("tim-8", timed(countMax=1), REPEAT),
+        ("tim-9", timed(offset=1), REPEAT),
+        ("tim-9", timed(offset=1, when=["C"]), REPEAT),
+        ("tim-10", timed(timeOfDay=["10:00:00"], when=["MORN"]), REPEAT),
         ("rng-2", ranged(quantity(2, "1"), quantity(1, "1")), ".component[0].valueRange"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -294,6 +350,8 @@ def test_a_broken_invariant_is_named(key: str, resource: dict, path: str) -> Non
     [
         pytest.param(allergy("confirmed", clinicalStatus=ACTIVE_ALLERGY), id="allergy"),
         pytest.param(allergy("entered-in-error"), id="allergy in error"),
+        pytest.param(timed(duration=1, durationUnit="h", offset=5, when=["HS"]), id="timing"),
+        pytest.param(timed(period=1, _periodUnit={"extension": [{"url": "urn:x", "valueCode": "x"}]}), id="odd unit"),
         pytest.param(bundle("searchset", {**GROUP, "search": {"mode": "match"}}, total=1), id="searchset"),
         pytest.param(
             bundle("collection", {**GROUP, "fullUrl": "urn:x"}, {**GROUP, "fullUrl": "urn:y"}, GROUP), id="collection"

@@ -157,6 +157,9 @@ def test_a_fault_of_an_observation_is_named_with_its_path(changes: dict, path: s
         pytest.param("text", {"status": "generated", "div": "Ada"}, id="narrative without div"),
         pytest.param("text", {"div": "<div>Ada</div>"}, id="narrative without status"),
         pytest.param("gender", "f", id="code of another system"),
+        pytest.param("managingOrganization", {"id": "x"}, id="element with nothing but an id"),
+        pytest.param("photo", [{"contentType": "png", "data": "QUJD"}], id="media type without a slash"),
+        pytest.param("extension", [{"url": "a", "valueMoney": {"currency": "Euro"}}], id="currency in words"),
     ],
 )
 def test_a_malformed_primitive_is_refused(member: str, value: object) -> None:
