@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from fhir_facade.errors import BadRequest, FacadeError, TooLarge
+from fhir_facade.errors import BadRequest, FacadeError, Issue, TooLarge
 from fhir_facade.fhir.bundle import Answered, BundleEntry
-from fhir_facade.fhir.outcome import outcome_of
-from fhir_facade.fhir.routes import Route, route_url
+from fhir_facade.fhir.outcome import operation_outcome, outcome_of
+from fhir_facade.fhir.query.dates import parse_instant
+from fhir_facade.fhir.routes import route_url
 from fhir_facade.interactions.call import Call
-from fhir_facade.values import FhirRequest, FhirResponse, Interaction
+from fhir_facade.values import FhirRequest, FhirResponse, Interaction, StoredResource
 
 
-def entry_request(call: Call, entry: BundleEntry, position: int) -> tuple[FhirRequest, Route]:
+def refuse_large(body: bytes, most: int) -> None:
+    """TooLarge for a Bundle of more bytes than its kind may have."""
+    if len(body) > most:
+        raise TooLarge(f"the Bundle has {len(body)} bytes, at most {most} are accepted: send it in parts")
+
+
+def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
     """The request that an entry stands for. BadRequest names the entry."""
     try:
         route, params = route_url(entry.method, entry.url, base_url=call.ports.deployment.fhir_url)
@@ -21,7 +28,7 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> tuple[FhirRe
         raise BadRequest(f"entry {position}: {error}", expression=f"Bundle.entry[{position}].request.url") from error
     if route.interaction in (Interaction.TRANSACTION, Interaction.BATCH):
         raise BadRequest(f"entry {position}: a Bundle inside a Bundle is not possible")
-    request = FhirRequest(
+    return FhirRequest(
         interaction=route.interaction,
         type=route.type,
         id=route.id,
@@ -32,12 +39,12 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> tuple[FhirRe
         content_type="application/fhir+json",
         if_match=version_of(entry.if_match),
         if_none_match=versions_of(entry.if_none_match),
+        if_modified_since=None if entry.if_modified_since is None else parse_instant(entry.if_modified_since),
         if_none_exist=entry.if_none_exist,
         prefer=call.request.prefer,
         request_id=call.request.request_id,
         address=call.request.address,
     )
-    return request, route
 
 
 def version_of(etag: str | None) -> str | None:
@@ -50,18 +57,31 @@ def versions_of(etags: str | None) -> str | None:
     return None if etags is None else ",".join(str(version_of(etag)) for etag in etags.split(","))
 
 
-def answer(call: Call, entry: BundleEntry, response: FhirResponse) -> Answered:
-    """The response entry. Reads and searches always carry their resource; writes as `Prefer` says."""
-    stored = response.resource
-    wanted = entry.method in ("GET", "HEAD") or call.request.prefer.returns == "representation"
+def answer(call: Call, response: FhirResponse) -> Answered:
+    """The response entry. What was read is always in it; what was written as `Prefer` says."""
+    stored, returns = response.resource, call.request.prefer.returns
+    write = call.request.interaction in _WRITES
+    shown = response.body if not write or returns == "representation" else b""
+    deleted = call.request.interaction is Interaction.DELETE
     return Answered(
         status=status_line(response.status),
         location=f"{response.location}/_history/{stored.version}" if response.location and stored else None,
         etag=f'W/"{stored.version}"' if stored else None,
         last_modified=stored.last_updated if stored else None,
-        resource=response.body if wanted else b"",
+        resource=b"" if deleted else shown,
+        outcome=_outcome(response, deleted) if write and returns == "OperationOutcome" else b"",
         full_url=f"{call.ports.deployment.fhir_url}/{stored.ref}" if stored else None,
     )
+
+
+def _outcome(response: FhirResponse, deleted: bool) -> bytes:
+    return response.body if deleted and response.body else stored_outcome(response.resource)
+
+
+def stored_outcome(stored: StoredResource | None) -> bytes:
+    """What `Prefer: return=OperationOutcome` is answered with."""
+    text = "nothing had to be changed" if stored is None else f"{stored.ref} was {stored.change or 'found'}"
+    return operation_outcome([Issue("informational", text, severity="information")])
 
 
 def refused(error: FacadeError) -> Answered:
@@ -81,14 +101,12 @@ class Room:
 
     def refusal(self, interaction: Interaction) -> Answered | None:
         """What a read is answered with once the Bundle is full; writes are done all the same, they ask for little."""
-        if self.left > 0 or interaction not in _READS:
+        if self.left > 0 or interaction in _WRITES:
             return None
         return refused(TooLarge("the answer is full: ask for the rest in another Bundle"))
 
 
-_READS = frozenset(
-    (Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE, Interaction.SEARCH_TYPE, Interaction.OPERATION)
-)
+_WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE))
 
 
 def status_line(status: int) -> str:

@@ -6,7 +6,7 @@ import asyncio
 
 from fhir_facade.errors import BadRequest, FacadeError
 from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_bundle, response_bundle
-from fhir_facade.interactions.answers import Room, answer, entry_request, refused
+from fhir_facade.interactions.answers import Room, answer, entry_request, refuse_large, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.record import with_request
 from fhir_facade.values import FhirResponse
@@ -16,6 +16,7 @@ IN_PARALLEL = 8
 
 async def batch(call: Call) -> FhirResponse:
     """200 with a batch-response in the order of the entries, whatever became of them."""
+    refuse_large(call.request.body, call.ports.deployment.max_batch_bytes)
     bundle = parse_bundle(call.request.body, max_entries=call.ports.deployment.max_batch_entries)
     answers: list[Answered] = []
     room = Room(call.ports.deployment.max_batch_bytes)
@@ -29,14 +30,14 @@ async def _one(call: Call, position: int, entry: BundleEntry, room: Room) -> Ans
     from fhir_facade.interactions.dispatch import dispatch
 
     try:
-        request, _ = entry_request(call, entry, position)
+        request = entry_request(call, entry, position)
         full = room.refusal(request.interaction)
         if full is not None:
             return full
         response = await dispatch(call.ports, call.principal, request)
     except FacadeError as error:
         return refused(error)
-    return room.take(answer(with_request(call, request), entry, response))
+    return room.take(answer(with_request(call, request), response))
 
 
 def bundle_kind(type: str) -> str:

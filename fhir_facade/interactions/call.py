@@ -74,6 +74,12 @@ class Call:
         return isinstance(rights, Allow) and may_leave(rights.check, stored)
 
 
+def ask_of(request: FhirRequest, circle: frozenset[PatientId]) -> Ask:
+    """What the policy is asked about a request."""
+    operation = None if request.operation is None else request.operation.removeprefix("$")
+    return Ask(request.interaction, request.type, request.id, operation, circle)
+
+
 Handler = Callable[[Call], Awaitable[FhirResponse]]
 
 

@@ -31,11 +31,12 @@ def params_of(condition: str) -> Params:
 def lock_names(type: str, params: Params) -> frozenset[str]:
     """The locks that writers share whose conditions can be about the same resource: those that name the same
     identifier, with its system or without, whatever else they ask; otherwise those that ask the same."""
-    names = set(_identifiers(params)) or {repr(sorted(params))}
+    names = set(identifiers(params)) or {repr(sorted(params))}
     return frozenset(f"condition|{crc32(f'{type}|{name}'.encode()) % LOCKS}" for name in names)
 
 
-def _identifiers(params: Params) -> Iterator[str]:
+def identifiers(params: Params) -> Iterator[str]:
+    """The values of the identifiers that a condition names, without their systems."""
     for name, text in params:
         if name == "identifier":
             yield from (value.rpartition("|")[2] for value in text.split(","))

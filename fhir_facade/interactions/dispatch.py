@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fhir_facade.access.check import Deny
-from fhir_facade.access.policy import Ask, decide
+from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.batch import batch
-from fhir_facade.interactions.call import Call, Handler
+from fhir_facade.interactions.call import Call, Handler, ask_of
 from fhir_facade.interactions.circle import circle
 from fhir_facade.interactions.create import create
 from fhir_facade.interactions.delete import delete
@@ -29,7 +29,7 @@ from fhir_facade.interactions.update import update
 from fhir_facade.ports import Ports
 from fhir_facade.rows import RowChange
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import FhirRequest, FhirResponse, Interaction, PatientId, Principal
+from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Principal
 
 _HANDLERS: dict[Interaction, Handler] = {
     Interaction.READ: read,
@@ -82,16 +82,11 @@ async def dispatch(
 
 async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows: Sequence[RowChange]) -> Call:
     patients = await circle(ports, principal)
-    decision = decide(principal, _ask(request, patients))
+    decision = decide(principal, ask_of(request, patients))
     if isinstance(decision, Deny):
         raise refusal(decision, request)
     reach = with_audit_events(ports) if request.type == AUDIT_EVENT else ports
     return Call(reach, principal, request, decision, patients, tuple(rows))
-
-
-def _ask(request: FhirRequest, patients: frozenset[PatientId]) -> Ask:
-    operation = None if request.operation is None else request.operation.removeprefix("$")
-    return Ask(request.interaction, request.type, request.id, operation, patients)
 
 
 def refusal(decision: Deny, request: FhirRequest) -> FacadeError:
