@@ -42,7 +42,8 @@ _VERBS: Final = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What somebody wants to do. `type` None: the whole server. `circle`: the patients in a practitioner's care.
+    """What somebody wants to do. `type` None: the whole server. `circle`: the patients in the care of a practitioner, a
+    proxy or an institution.
 
     An empty circle reaches nobody. `operation` is a name without `$`.
     """
@@ -71,7 +72,7 @@ class Allow:
 def decide(principal: Principal, ask: Ask) -> Allow | Deny:
     """The decision; the same for a record that is foreign and one that is absent, because it looks at no record.
 
-    Batches and transactions are let in: each entry asks for itself.
+    Batches and transactions are let in: each entry asks for itself, and so does each type of a search of several.
     """
     rights = rights_of(principal, ask.circle)
     if ask.interaction is Interaction.OPERATION and rights.kind != "anonymous":
@@ -88,6 +89,8 @@ def _decide(rights: Rights, interaction: Interaction, type_name: str | None) -> 
         return Deny("unauthenticated", "Sign in: this needs an access token.")
     if interaction in _ENVELOPES:
         return Allow(UNNARROWED, Check(rights, None, ""))
+    if interaction is Interaction.SEARCH_SYSTEM:
+        return _some_types(rights)
     if type_name is None:
         return _whole_server(rights)
     answer = _typed(rights, type_name, _LETTERS[interaction])
@@ -134,6 +137,13 @@ def _operation(rights: Rights, type_name: str | None, name: str) -> Allow | Deny
         return Deny("forbidden", f"The operation ${name} is not open on {type_name or 'the whole server'}.")
     answers = [_typed(rights, type_name, letter) for letter in rule.letters]
     return next((answer for answer in answers if isinstance(answer, Deny)), answers[-1])
+
+
+def _some_types(rights: Rights) -> Allow | Deny:
+    """A search of several types is let in when one of them may be searched: each asks for itself."""
+    if any(grants(rights, rule.type, "s") for rule in type_rules().values()):
+        return Allow(UNNARROWED, Check(rights, None, "s"))
+    return Deny("forbidden", "Not allowed: search. The token needs a scope like Observation.s.")
 
 
 def _whole_server(rights: Rights) -> Allow | Deny:

@@ -157,6 +157,7 @@ class FhirApi:
             id=where.id,
             version=where.version,
             operation=where.operation,
+            compartment=where.compartment,
             params=tuple(params),
             body=body,
             content_type=content_type or None,

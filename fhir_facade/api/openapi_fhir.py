@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fhir_facade.api.openapi_operations import operation_places, query_parameters
 from fhir_facade.fhir.capability import INTERACTIONS
+from fhir_facade.fhir.compartments import COMPARTMENTS
 from fhir_facade.fhir.definitions import resource_types
 from fhir_facade.fhir.operations import Operation
 from fhir_facade.fhir.patch import PATCH_FORMATS
@@ -104,7 +105,7 @@ def _described(method: str, path: str, told: Told) -> dict[str, Any]:
     return {
         "tags": ["FHIR"],
         "summary": told.summary,
-        "operationId": "_".join(["fhir", method.lower(), *re.findall(r"\w+", path)]),
+        "operationId": "_".join(["fhir", method.lower(), *re.findall(r"\w+|\*", path)]).replace("*", "all"),
         "parameters": _path_parameters(path),
         "security": [{"smart": []}, {"bearer": []}],
         "responses": _responses(told),
@@ -184,6 +185,7 @@ def _ref(name: str) -> dict[str, str]:
 
 
 _PARTS: Final[Mapping[str, Any]] = {
+    "compartment": {"type": "string", "enum": list(COMPARTMENTS)},
     "type": _ref("ResourceType"),
     "id": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
     "version": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},

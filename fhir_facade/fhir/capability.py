@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+from fhir_facade.fhir.compartments import COMPARTMENTS
 from fhir_facade.fhir.definitions import SearchParameter, resource_types, search_parameters
 from fhir_facade.fhir.operations import announced
 from fhir_facade.fhir.patch import PATCH_FORMATS
@@ -19,7 +20,7 @@ RELEASED: Final = "2026-11-21"
 
 INTERACTIONS: Final = frozenset(
     (
-        *(Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE),
+        *(Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM),
         *(Interaction.HISTORY_INSTANCE, Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM),
         *(Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE),
         *(Interaction.BATCH, Interaction.TRANSACTION, Interaction.CAPABILITIES, Interaction.OPERATION),
@@ -39,7 +40,7 @@ _OF_A_TYPE = (
 )
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
-_EVERYWHERE = (("_has", "special"), ("_list", "special"))
+_EVERYWHERE = (("_filter", "special"), ("_has", "special"), ("_list", "special"), ("_type", "token"))
 
 Operation = tuple[str, str]
 """(name without $, canonical URL of its definition)."""
@@ -74,6 +75,7 @@ def capability_statement(
         "interaction": _codes(_OF_THE_SYSTEM, interactions),
         "searchParam": [{"name": name, "type": kind} for name, kind in _EVERYWHERE],
         "operation": _operations(offered.get("", ())),
+        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in COMPARTMENTS],
     }
     return {
         "resourceType": "CapabilityStatement",
@@ -142,7 +144,11 @@ def _resource(
 
 
 def _searchable(kind: str) -> list[SearchParameter]:
-    return [one for one in search_parameters(kind).values() if one.expression and one.kind != "special"]
+    return [
+        one
+        for one in search_parameters(kind).values()
+        if one.expression and (one.kind != "special" or one.code == "near")
+    ]
 
 
 @cache

@@ -11,23 +11,26 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
+from fhir_facade.fhir.compartments import members_of_compartment
 from fhir_facade.fhir.definitions import is_resource_type
 from fhir_facade.fhir.operations import find_operation
 from fhir_facade.fhir.references import relative_to
-from fhir_facade.values import Interaction
+from fhir_facade.values import Interaction, Ref
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What is asked. `interaction` TRANSACTION stands for any posted Bundle: its type decides."""
+    """What is asked. `interaction` TRANSACTION stands for any posted Bundle: its type decides. `compartment` is whose
+    records are searched."""
 
     interaction: Interaction
     type: str | None = None
     id: str | None = None
     version: str | None = None
     operation: str | None = None
+    compartment: Ref | None = None
 
 
 _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
@@ -55,10 +58,15 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     ("Type", "id", "_history"): {"GET": Interaction.HISTORY_INSTANCE},
     ("Type", "id", "_history", "id"): {"GET": Interaction.VREAD},
     ("Type", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
+    ("Type", "id", "Type"): {"GET": Interaction.SEARCH_TYPE},
+    ("Type", "id", "Type", "_search"): {"POST": Interaction.SEARCH_TYPE},
+    ("Type", "id", "*"): {"GET": Interaction.SEARCH_SYSTEM},
+    ("Type", "id", "*", "_search"): {"POST": Interaction.SEARCH_SYSTEM},
 }
 
 _PARTS = {"Type": "{type}", "id": "{id}", "$": "${operation}"}
 _WORDS = frozenset(("metadata", "_history", "_search"))
+_IN_COMPARTMENT = (("Type", "id", "Type"), ("Type", "id", "*"))
 
 
 def route(method: str, path: str) -> Route:
@@ -68,7 +76,7 @@ def route(method: str, path: str) -> Route:
     segments = plain.split("/") if plain else []
     shape = tuple([_shape(i, segment) for i, segment in enumerate(segments)])
     methods = _SHAPES.get(shape)
-    if methods is None:
+    if methods is None or not _is_member(shape, segments):
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
     interaction = methods.get("GET" if method == "HEAD" else method)
     if interaction is None:
@@ -77,6 +85,12 @@ def route(method: str, path: str) -> Route:
     if found.operation is not None:
         _refuse_method(method, path, found)
     return found
+
+
+def _is_member(shape: tuple[str, ...], segments: list[str]) -> bool:
+    """Whether the address of a compartment names one, and a type that it holds."""
+    held = members_of_compartment(segments[0]) if shape[:3] in _IN_COMPARTMENT else None
+    return held is None or segments[2] in (held and (*held, "*"))
 
 
 def _refuse_method(method: str, path: str, found: Route) -> None:
@@ -92,6 +106,8 @@ def addresses() -> Iterator[tuple[str, str, Interaction]]:
         parts = [_PARTS.get(part, part) for part in shape]
         if parts.count("{id}") > 1:
             parts[-1] = "{version}"
+        if shape[:3] in _IN_COMPARTMENT:
+            parts[0] = "{compartment}"
         for method, interaction in methods.items():
             yield method, "".join(f"/{part}" for part in parts), interaction
 
@@ -103,10 +119,16 @@ def _shape(position: int, segment: str) -> str:
         return "$"
     if position == 0:
         return "Type" if is_resource_type(segment) else "?"
+    if position == 2 and (segment == "*" or is_resource_type(segment)):
+        return "*" if segment == "*" else "Type"
     return "id" if _ID.fullmatch(segment) and segment not in (".", "..") else "?"
 
 
 def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]) -> Route:
+    if shape[:3] in _IN_COMPARTMENT:
+        return Route(
+            interaction, segments[2] if shape[2] == "Type" else None, compartment=Ref(segments[0], segments[1])
+        )
     return Route(
         interaction,
         type=segments[0] if shape[:1] == ("Type",) else None,

@@ -36,6 +36,7 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         params=params,
         body=entry.resource,
         operation=route.operation,
+        compartment=route.compartment,
         content_type="application/fhir+json",
         if_match=version_of(entry.if_match),
         if_none_match=versions_of(entry.if_none_match),

@@ -24,6 +24,7 @@ from fhir_facade.interactions.operations import operation
 from fhir_facade.interactions.patch import patch
 from fhir_facade.interactions.read import read
 from fhir_facade.interactions.search import search
+from fhir_facade.interactions.search_system import search_system
 from fhir_facade.interactions.transaction import transaction
 from fhir_facade.interactions.update import update
 from fhir_facade.ports import Ports
@@ -38,6 +39,7 @@ _HANDLERS: dict[Interaction, Handler] = {
     Interaction.HISTORY_TYPE: history,
     Interaction.HISTORY_SYSTEM: history,
     Interaction.SEARCH_TYPE: search,
+    Interaction.SEARCH_SYSTEM: search_system,
     Interaction.CREATE: create,
     Interaction.UPDATE: update,
     Interaction.PATCH: patch,

@@ -66,7 +66,7 @@ def page_links(
     call: Call, asked: Asked, page: Page, understood: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[str, str]]:
     """`self` with what was understood, and `next` when there is more."""
-    address = f"{call.ports.deployment.fhir_url}/{_target(call)}"
+    address = f"{call.ports.deployment.fhir_url}/{_target(call)}".removesuffix("/")
     query = urlencode(understood or asked.params, safe="|:,/$")
     links = [("self", f"{address}?{query}" if query else address)]
     if page.cursor is not None:
@@ -78,6 +78,8 @@ def page_links(
 
 def _target(call: Call) -> str:
     request = call.request
+    if request.compartment is not None:
+        return f"{request.compartment}/{request.type or '*'}"
     last = "_history" if request.interaction.value.startswith("history") else request.operation
     parts = [request.type, request.id, last]
     return "/".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""Type-level search: narrowed in the query, checked on the way out, includes filtered.
+"""Search of one type, in a compartment or not: narrowed in the query, checked on the way out, includes filtered.
 
 https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/search.html
 """
@@ -6,18 +6,19 @@ https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
-from fhir_facade.access.check import Deny
+from fhir_facade.access.check import Check, Deny
 from fhir_facade.errors import FacadeError, Forbidden
 from fhir_facade.fhir.bundle import Found, searchset
+from fhir_facade.fhir.compartments import within_compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.fhir.summary import elements, summarise
 from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
-from fhir_facade.interactions.pages import open_page, page_links
+from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
 
 Entry = tuple[StoredResource, JsonObject]
@@ -31,28 +32,56 @@ class LeakPrevented(FacadeError):
 async def search(call: Call) -> FhirResponse:
     """One page. 400 for what is not understood; the self link shows what was."""
     asked = open_page(call)
-    strict = not (call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine"))
-    parsed = parse_query(
-        call.type,
-        asked.params,
-        now=call.ports.clock.now(),
-        base_url=call.ports.deployment.fhir_url,
-        strict=strict,
-    )
+    parsed = understood(call, call.type, asked)
     query = _query(call, parsed, asked.cursor)
     page = await call.ports.store.search(query)
     matches, extra = await _shown(call, parsed, page.entries)
-    about = patients_of_stored([*matches, *extra]) or patients_asked_about(call.type, query.criteria)
-    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
-    found = [*_found(call, parsed, matches, "match"), *_found(call, parsed, extra, "include")]
+    await told(call, [*matches, *extra], patients_asked_about(call.type, query.criteria))
     total = await _total(call, query, page, len(matches))
-    links = page_links(call, asked, page, parsed.understood)
+    return answered(call, asked, parsed, page.cursor, matches, extra, total)
+
+
+def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
+    """The parameters of a search of a type; lenient for systems only."""
+    lenient = call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine")
+    now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
+    return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient)
+
+
+async def told(call: Call, shown: Sequence[StoredResource], asked_about: Set[str]) -> None:
+    """Write the audit: about those whose records are shown, else those the search names."""
+    of = call.request.compartment
+    named = {*asked_about, *([of.id] if of is not None and of.type == "Patient" else [])}
+    about = patients_of_stored(shown) or named
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
+
+
+def answered(
+    call: Call,
+    asked: Asked,
+    parsed: ParsedSearch,
+    cursor: str | None,
+    matches: Sequence[StoredResource],
+    extra: Sequence[StoredResource],
+    total: int | None,
+) -> FhirResponse:
+    """The searchset of one page."""
+    found = [*_found(call, parsed, matches, "match"), *_found(call, parsed, extra, "include")]
+    links = page_links(call, asked, Page((), cursor), parsed.understood)
     body = searchset(found, links=links, total=total, id=call.ports.ids.new(), now=call.ports.clock.now())
     return FhirResponse(200, body)
 
 
+def in_compartment(call: Call, query: SearchQuery) -> SearchQuery:
+    """The query within the compartment that is asked for, if one is."""
+    of = call.request.compartment
+    if of is None:
+        return query
+    return dataclasses.replace(query, criteria=(*query.criteria, within_compartment(of, query.type)))
+
+
 def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
-    query = within(call, parsed.query, parsed.includes)
+    query = within(call, in_compartment(call, parsed.query), parsed.includes)
     if isinstance(query, Deny):
         raise Forbidden(query.reason)
     total = query.total or call.ports.deployment.total_always
@@ -101,15 +130,15 @@ async def _total(call: Call, query: SearchQuery, page: Page, shown: int) -> int 
         return shown
     if call.sees_all or call.allow.exact or not query.total:
         return page.total
-    return await _visible(call, query)
+    return await visible(call, query, call.allow.check)
 
 
-async def _visible(call: Call, query: SearchQuery) -> int:
+async def visible(call: Call, query: SearchQuery, check: Check) -> int:
     """How many matches may leave: counted one by one, because the query cannot say all of the limit."""
     counted, step = 0, dataclasses.replace(query, count=COUNT_AT_ONCE, sort=(), total=False, cursor=None)
     while True:
         page = await call.ports.store.search(step)
-        counted += sum(may_leave(call.allow.check, stored) for stored in page.entries)
+        counted += sum(may_leave(check, stored) for stored in page.entries)
         if page.cursor is None:
             return counted
         step = dataclasses.replace(step, cursor=page.cursor)

@@ -70,8 +70,9 @@ def test_the_capability_statement_is_open_to_all() -> None:
             id="nor to a scope's parameters",
         ),
         pytest.param(patient(), Ask(Do.HISTORY_SYSTEM), id="the whole server for a person"),
-        pytest.param(practitioner(), Ask(Do.SEARCH_SYSTEM), id="the whole server for a doctor"),
-        pytest.param(backend("system/Observation.cruds"), Ask(Do.SEARCH_SYSTEM), id="the whole server for one type"),
+        pytest.param(practitioner(), Ask(Do.HISTORY_SYSTEM), id="the whole server for a doctor"),
+        pytest.param(backend("system/Observation.cruds"), Ask(Do.HISTORY_SYSTEM), id="the whole server for one type"),
+        pytest.param(patient("patient/*.r"), Ask(Do.SEARCH_SYSTEM), id="a search of several types, none of them open"),
         pytest.param(backend("system/*.rs?_security=x"), Ask(Do.HISTORY_SYSTEM), id="the whole server by label"),
         pytest.param(backend(), Ask(Do.OPERATION, "Patient", operation="expunge"), id="operation that is not open"),
         pytest.param(backend(), Ask(Do.OPERATION, "Patient"), id="operation without a name"),
@@ -218,6 +219,17 @@ def test_no_row_opens_what_is_never_stored_and_only_systems_reach_closed_types()
     for name in ("patient", "practitioner", "admin"):
         closed = {rule.type for rule in type_rules().values() if rule.type_class == "closed"}
         assert not any(people()[name].letters[type_name] for type_name in closed)
+
+
+@pytest.mark.parametrize("principal", [patient("patient/Observation.s"), practitioner(), backend()])
+def test_a_search_of_several_types_is_let_in_and_everything_that_leaves_is_judged(principal: Principal) -> None:
+    answer = decide(principal, Ask(Do.SEARCH_SYSTEM))
+
+    assert isinstance(answer, Allow)
+    assert answer.narrow == ()
+    assert answer.check.type is None
+    foreign = {"resourceType": "Observation", "id": "x", "subject": {"reference": "Patient/z"}}
+    assert answer.check.may_leave(foreign) is (principal.kind == "backend")
 
 
 def test_open_operations_name_types_of_r4() -> None:

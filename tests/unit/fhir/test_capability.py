@@ -68,13 +68,20 @@ def test_only_interactions_that_exist_are_announced() -> None:
         *("read", "vread", "update", "patch", "delete", "create", "search-type"),
         *("history-instance", "history-type"),
     }
-    assert [one["code"] for one in rest()["interaction"]] == ["transaction", "batch", "history-system"]
+    assert [one["code"] for one in rest()["interaction"]] == [
+        *("transaction", "batch", "search-system", "history-system"),
+    ]
 
 
-def test_more_interactions_are_announced_when_they_exist() -> None:
-    more = INTERACTIONS | {Interaction.SEARCH_SYSTEM}
+def test_fewer_interactions_are_announced_when_fewer_exist() -> None:
+    fewer = INTERACTIONS - {Interaction.SEARCH_SYSTEM}
 
-    assert {"code": "search-system"} in rest(interactions=more)["interaction"]
+    assert {"code": "search-system"} not in rest(interactions=fewer)["interaction"]
+
+
+def test_compartments_are_announced() -> None:
+    assert "http://hl7.org/fhir/CompartmentDefinition/patient" in rest()["compartment"]
+    assert {"name": "near", "type": "special"} in described("Location")["searchParam"]
 
 
 def test_search_parameters_are_those_of_the_definitions() -> None:
@@ -85,7 +92,7 @@ def test_search_parameters_are_those_of_the_definitions() -> None:
     assert listed == {name: one.kind for name, one in search_parameters("Observation").items() if name in listed}
 
 
-@pytest.mark.parametrize(("kind", "name"), [("Location", "near"), ("Patient", "_filter"), ("Patient", "_query")])
+@pytest.mark.parametrize(("kind", "name"), [("Patient", "_filter"), ("Patient", "_query")])
 def test_parameters_that_cannot_be_searched_are_not_announced(kind: str, name: str) -> None:
     assert name not in [one["name"] for one in described(kind)["searchParam"]]
 

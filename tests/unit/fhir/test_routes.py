@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fhir_facade.errors import BadRequest, FacadeError, MethodNotAllowed, NotFound
 from fhir_facade.fhir.routes import Route, addresses, route, route_url
 from fhir_facade.values import Interaction as Do
+from fhir_facade.values import Ref
 
 BASE = "https://example.org/fhir"
 
@@ -31,6 +32,11 @@ BASE = "https://example.org/fhir"
         "/_history/1",
         "/Patient/p/_search",
         "/Patient/ü",
+        "/Patient/p/Organization",
+        "/Organization/o/Observation",
+        "/Organization/o/*",
+        "/Patient/*",
+        "/Patient/p/*/x",
     ],
 )
 def test_an_address_that_means_nothing_is_not_found(path: str) -> None:
@@ -86,6 +92,11 @@ def test_an_entry_for_another_server_is_refused(url: str) -> None:
         ("GET", "/Patient/p/_history/2", Route(Do.VREAD, "Patient", "p", "2")),
         ("GET", "/Patient/p/$everything", Route(Do.OPERATION, "Patient", "p", operation="$everything")),
         ("GET", "/Patient/metadatas", Route(Do.READ, "Patient", "metadatas")),
+        ("GET", "/Patient/p/Observation", Route(Do.SEARCH_TYPE, "Observation", compartment=Ref("Patient", "p"))),
+        ("POST", "/Device/d/Observation/_search", Route(Do.SEARCH_TYPE, "Observation", compartment=Ref("Device", "d"))),
+        ("GET", "/Patient/p/Patient", Route(Do.SEARCH_TYPE, "Patient", compartment=Ref("Patient", "p"))),
+        ("GET", "/Encounter/e/*", Route(Do.SEARCH_SYSTEM, compartment=Ref("Encounter", "e"))),
+        ("POST", "/Patient/p/*/_search", Route(Do.SEARCH_SYSTEM, compartment=Ref("Patient", "p"))),
     ],
 )
 def test_an_address_means_an_interaction(method: str, path: str, expected: Route) -> None:
@@ -101,7 +112,7 @@ def test_an_entry_is_relative_or_below_our_base(url: str) -> None:
 
 
 def test_every_address_of_the_table_leads_to_its_interaction() -> None:
-    filled = {"{type}": "Patient", "{id}": "p", "{version}": "2", "{operation}": "$meta"}
+    filled = {"{compartment}": "Patient", "{type}": "Patient", "{id}": "p", "{version}": "2", "{operation}": "$meta"}
     for method, path, interaction in addresses():
         for name, value in filled.items():
             path = path.replace(name, value).replace("$$", "$")
