@@ -15,6 +15,7 @@ from fhir_facade.rows import Row, RowChange
 from fhir_facade.values import Deployment, HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 RowT = TypeVar("RowT", bound=Row)
 
 
@@ -63,6 +64,9 @@ class StateTransaction(Protocol):
     def apply(self, *changes: RowChange) -> None:
         """Append, Put, Remove. Conflict when an Append meets an existing key or unique index."""
 
+    def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
+        """Remove the rows with these keys, of a class whose key is one text; those that were there."""
+
     def change(self, row: type[RowT], where: Sequence[tuple[str, str, Any]], **values: Any) -> list[RowT]:
         """Update all rows that satisfy the conditions at the moment of writing and return them as they are now:
         the atomic compare-and-set that single-use codes and leases need."""
@@ -80,6 +84,10 @@ class StateStore(Protocol):
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         """Run `work` in one durable transaction. It may run more than once, so it must be free of other effects.
         An exception rolls back and is raised to the caller."""
+
+    async def write_shared(self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """As `write`, for what many callers do alike: `work`, always the same object, is called with the items of all
+        who wait and answers in their order. When it raises, it is called again for each alone."""
 
     async def append(self, rows: Sequence[Row]) -> None:
         """Insert rows durably; many callers share one commit. The hot path of the audit."""

@@ -1,4 +1,8 @@
-"""What happens to an intent inside one transaction of the rows' database; every function may run more than once."""
+"""What happens to intents inside one transaction of the rows' database; every function may run more than once.
+
+Those of many callers begin and end together. Most bring rows that the database numbers, which take no key from anybody:
+they begin with one statement and end with two, however many they are.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,20 @@ from fhir_facade.rows.intents import Intent, IntentKey
 Key = tuple[Any, ...]
 
 
-def begin(tx: StateTransaction, tables: Tables, intent: Intent, rows: Sequence[RowChange]) -> None:
-    """Conflict when the rows could not be applied now, or another open intent is about to take the same key."""
+Begun = tuple[Intent, Sequence[RowChange]]
+
+
+def begin(tables: Tables, tx: StateTransaction, begun: Sequence[Begun]) -> list[None]:
+    """Conflict when rows could not be applied now, or another open intent is about to take the same key."""
+    free = [intent for intent, rows in begun if _all_numbered(tables, rows)]
+    tx.apply(*map(Append, free))
+    for intent, rows in begun:
+        if not _all_numbered(tables, rows):
+            _begin_keyed(tx, tables, intent, rows)
+    return [None] * len(begun)
+
+
+def _begin_keyed(tx: StateTransaction, tables: Tables, intent: Intent, rows: Sequence[RowChange]) -> None:
     taken = {digest for change in rows for digest in _reserved(tx, tables, change, _removed(tables, rows))}
     try:
         tx.apply(*(Append(IntentKey(digest=digest, intent_id=intent.id)) for digest in sorted(taken)))
@@ -30,22 +46,41 @@ def begin(tx: StateTransaction, tables: Tables, intent: Intent, rows: Sequence[R
     tx.apply(Append(msgspec.structs.replace(intent, before=before)))
 
 
-def finish(tx: StateTransaction, intent: Intent, rows: Sequence[RowChange]) -> None:
+def finish(tables: Tables, tx: StateTransaction, begun: Sequence[Begun]) -> list[None]:
     """Apply the rows, unless another process did. Conflict when they meet a row that came in another way since."""
-    if tx.get(Intent, intent.id) is not None:
-        tx.apply(*rows)
-        drop(tx, intent)
+    open_ = tx.take(Intent, [intent.id for intent, _ in begun])
+    due = [(intent, rows) for intent, rows in begun if intent.id in open_]
+    tx.apply(*(change for _, rows in due for change in rows))
+    for intent, rows in due:
+        if not _all_numbered(tables, rows):
+            _drop_keys(tx, intent)
+    return [None] * len(begun)
 
 
 def finish_late(tx: StateTransaction, tables: Tables, intent: Intent) -> None:
     """As `finish`, some time later: a row that was written meanwhile stays as it is."""
     changes = zip(decode_changes(tables, intent.changes), intent.before, strict=True)
-    finish(tx, intent, [change for change, before in changes if _digest_before(tx, tables, change) == before])
+    finish(tables, tx, [(intent, [each for each, before in changes if _digest_before(tx, tables, each) == before])])
+    _drop_keys(tx, intent)
 
 
 def drop(tx: StateTransaction, intent: Intent) -> None:
+    tx.take(Intent, [intent.id])
+    _drop_keys(tx, intent)
+
+
+def _drop_keys(tx: StateTransaction, intent: Intent) -> None:
     keys = tx.find(IntentKey, ("intent_id", "=", intent.id))
-    tx.apply(Remove(Intent, (intent.id,)), *(Remove(IntentKey, (key.digest,)) for key in keys))
+    tx.apply(*(Remove(IntentKey, (key.digest,)) for key in keys))
+
+
+def _all_numbered(tables: Tables, rows: Sequence[RowChange]) -> bool:
+    """Whether all are new rows that get their key from the database and are unique in nothing else."""
+    return all(isinstance(each, Append) and _takes_nothing(tables.of(type(each.row)), each.row) for each in rows)
+
+
+def _takes_nothing(table: RowTable[Any], row: Row) -> bool:
+    return table.is_unnumbered(row) and not table.spec.unique
 
 
 def renew(tx: StateTransaction, intent: Intent, until: datetime) -> None:

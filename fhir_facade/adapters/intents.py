@@ -2,7 +2,7 @@
 
 1. One commit of the rows' database: the intent, which names the resources and carries the row changes.
 2. One HAPI transaction under the intent's id as request id, which HAPI keeps in `meta.source` of what it writes.
-3. One commit: the row changes, without the intent.
+3. One commit: the row changes, without the intent. Writers that wait at the same time share the commits of 1 and 3.
 
 Whoever crashes after 1 leaves the intent behind; any process then asks HAPI for the id and finishes 3 or drops it.
 https://microservices.io/patterns/data/transactional-outbox.html is the same idea in the other direction.
@@ -15,6 +15,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from fhir_facade.adapters.hapi.session import request_id
@@ -24,6 +25,7 @@ from fhir_facade.adapters.state.tables import Tables, facade_tables
 from fhir_facade.errors import (
     BadRequest,
     Conflict,
+    FacadeError,
     Gone,
     NotFound,
     PreconditionFailed,
@@ -77,6 +79,8 @@ class IntentUnit:
         self._ids = ids
         self._tables = tables or facade_tables()
         self._renew_s = renew_s
+        self._begin_all, self._finish_all = partial(begin, self._tables), partial(finish, self._tables)
+        self._keeping: dict[str, asyncio.Task[None]] = {}
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         """Unavailable: the outcome is not known yet; both or neither will be true when the intent was settled."""
@@ -92,7 +96,7 @@ class IntentUnit:
             await self._state.write(lambda tx: drop(tx, intent))
             raise
         try:
-            await self._state.write(lambda tx: finish(tx, intent, rows))
+            await self._state.write_shared(self._finish_all, (intent, rows))
         except Conflict as error:
             await self._refuse(intent, error)
             raise
@@ -124,25 +128,33 @@ class IntentUnit:
             puts=tuple(str(write.ref) for write in writes if write.kind == "put"),
             deletes=tuple(map(str, deletes)),
             changes=encode_changes(self._tables, rows),
-            before=(),
+            before=("",) * len(rows),
             created_at=now,
             due_at=now + LEASE,
         )
-        await self._state.write(lambda tx: begin(tx, self._tables, intent, rows))
+        await self._state.write_shared(self._begin_all, (intent, rows))
         return intent
 
     async def _write(self, intent: Intent, writes: Sequence[Write]) -> Sequence[StoredResource]:
-        """Says every few seconds that this process is alive."""
+        alive = asyncio.get_running_loop().call_later(self._renew_s, self._keep, intent)
         token = request_id.set(intent.id)
-        writing = asyncio.ensure_future(self._store.write(writes))
-        request_id.reset(token)
         try:
-            while not (await asyncio.wait([writing], timeout=self._renew_s))[0]:
-                with suppress(Unavailable):
-                    await self._state.write(lambda tx: renew(tx, intent, self._clock.now() + LEASE))
+            return await self._store.write(writes)
         finally:
-            writing.cancel()
-        return writing.result()
+            request_id.reset(token)
+            alive.cancel()
+            if (keeping := self._keeping.pop(intent.id, None)) is not None:
+                keeping.cancel()
+
+    def _keep(self, intent: Intent) -> None:
+        """The write takes long: say every few seconds that this process is alive."""
+        self._keeping[intent.id] = asyncio.ensure_future(self._renew(intent))
+
+    async def _renew(self, intent: Intent) -> None:
+        while True:
+            with suppress(FacadeError):
+                await self._state.write(lambda tx: renew(tx, intent, self._clock.now() + LEASE))
+            await asyncio.sleep(self._renew_s)
 
     async def _settle(self, intent: Intent, now: datetime) -> bool:
         if not await self._state.write(lambda tx: claim(tx, intent, now + LOOK_AGAIN)):

@@ -29,6 +29,7 @@ from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Row
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 POOL_SIZE = 10
 POOL_WAIT_S = 10
@@ -84,6 +85,10 @@ class PostgresState:
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         """Conflict when other writers were faster 14 times in a row."""
         return await _repeated(self._writers, lambda connection: connection.run_sync(self._run, work))
+
+    async def write_shared(self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        """Each in a transaction of its own: together they would wait for the slowest and be repeated for any."""
+        return await self.write(lambda tx: work(tx, (item,))[0])
 
     async def append(self, rows: Sequence[Row]) -> None:
         await self._appends.append(rows)

@@ -40,6 +40,7 @@ from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append, Row, RowChange
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 KEYS_AT_ONCE = 64
 _Batch = tuple[str, list[tuple[Any, ...]]]
 
@@ -51,6 +52,7 @@ class SqliteState:
         self._file = file
         self._tables = tables or facade_tables()
         self._threads = threading.local()
+        self._shared: dict[Any, Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]] = {}
 
     async def migrate(self) -> None:
         """Bring the tables to the newest revision. Unavailable when a newer program wrote the file."""
@@ -70,6 +72,12 @@ class SqliteState:
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.write(lambda connection: self._run(connection, work))
 
+    async def write_shared(self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+        shared = self._shared.get(work)
+        if shared is None:
+            shared = self._shared[work] = lambda connection, items: self._run(connection, lambda tx: work(tx, items))
+        return await self._file.write_shared(shared, item)
+
     async def append(self, rows: Sequence[Row]) -> None:
         """Rows of one table share one execution and one commit with those of other callers."""
         batches = self._batches(rows)
@@ -84,12 +92,7 @@ class SqliteState:
 
     def apply_changes(self, connection: sqlite3.Connection, changes: Iterable[RowChange]) -> None:
         """For a job of `SqliteFile.write` that joins FHIR writes and rows: the changes in the job's transaction."""
-        for (table, verb), alike in groupby(steps(self._tables, changes), lambda step: (step.table, step.verb)):
-            if verb in INSERTS:
-                _insert(connection, table, verb, [step.values for step in alike])
-            else:
-                for step in alike:
-                    _execute(connection, step)
+        _apply(connection, self._tables, changes)
 
     def _batches(self, rows: Sequence[Row]) -> list[_Batch]:
         batches: dict[str, list[tuple[Any, ...]]] = {}
@@ -118,7 +121,7 @@ class SqliteState:
 
 
 class _SqliteTransaction(Transaction):
-    """Look-ups by key and row changes go to the driver directly: a tenth of the time."""
+    """Look-ups by key and row changes go to the driver, in a tenth of the time, and rows of one table together."""
 
     def __init__(self, core: sa.Connection, connection: sqlite3.Connection, tables: Tables) -> None:
         super().__init__(core, tables)
@@ -130,8 +133,13 @@ class _SqliteTransaction(Transaction):
         values = self._driver.execute(_get_text(table), encoded).fetchone()
         return None if values is None else table.decode(values)
 
-    def _execute(self, step: Step) -> int:
-        return _execute(self._driver, step)
+    def apply(self, *changes: RowChange) -> None:
+        _apply(self._driver, self._tables, changes)
+
+    def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
+        table, wanted = self._tables.of(row), list(keys)
+        chunks = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
+        return frozenset(id_ for some in chunks for (id_,) in self._driver.execute(_take_text(table, len(some)), some))
 
 
 def core_connection(connection: sqlite3.Connection) -> sa.Connection:
@@ -160,9 +168,18 @@ def _facade_errors() -> Iterator[None]:
         raise Unavailable(f"the data file cannot be used: {cause}") from error
 
 
-def _execute(connection: sqlite3.Connection, step: Step) -> int:
+def _apply(connection: sqlite3.Connection, tables: Tables, changes: Iterable[RowChange]) -> None:
+    for (table, verb), alike in groupby(steps(tables, changes), lambda step: (step.table, step.verb)):
+        if verb in INSERTS:
+            _insert(connection, table, verb, [step.values for step in alike])
+        else:
+            for step in alike:
+                _execute(connection, step)
+
+
+def _execute(connection: sqlite3.Connection, step: Step) -> None:
     try:
-        return connection.execute(_change_text(step.table, step.verb), step.values).rowcount
+        connection.execute(_change_text(step.table, step.verb), step.values)
     except sqlite3.IntegrityError as error:
         raise row_exists(step.table) from error
 
@@ -181,8 +198,18 @@ def _get_text(table: RowTable[Any]) -> str:
 
 @cache
 def _among_text(table: RowTable[Any], count: int) -> str:
+    return sqlite_text(sa.select(*table.selected()), ()) + _among(table, count)
+
+
+@cache
+def _take_text(table: RowTable[Any], count: int) -> str:
     (key,) = table.spec.key
-    return sqlite_text(sa.select(*table.selected()), ()) + f" WHERE {key} IN ({', '.join('?' * count)})"
+    return f'{sqlite_text(sa.delete(table.table), ())}{_among(table, count)} RETURNING "{key}"'
+
+
+def _among(table: RowTable[Any], count: int) -> str:
+    (key,) = table.spec.key
+    return f' WHERE "{key}" IN ({", ".join("?" * count)})'
 
 
 @cache

@@ -6,7 +6,7 @@ https://docs.sqlalchemy.org/en/20/core/connections.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any, TypeVar
@@ -72,6 +72,13 @@ class Transaction:
         for step in steps(self._tables, changes):
             with self._savepoint(step.table, step.verb):
                 step.refuse_nothing_inserted(self._execute(step))
+
+    def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
+        table = self._tables.of(row)
+        (name,) = table.spec.key
+        key = table.table.c[name]
+        taken = self._connection.execute(sa.delete(table.table).where(key.in_(list(keys))).returning(key))
+        return frozenset(taken.scalars())
 
     def change(self, row: type[RowT], where: Sequence[Condition], **values: Any) -> list[RowT]:
         """Conflict when the new values meet a unique index."""

@@ -294,7 +294,8 @@ async def test_a_slow_writer_keeps_its_intent(world):
 
 # --- crashes -------------------------------------------------------------------------------------------------
 
-COMMIT = ("before write", "after write") * 3  # the intent, the resources, the rows
+ROWS_OF_ALL = ("before write_shared", "after write_shared")
+COMMIT = (*ROWS_OF_ALL, "before write", "after write", *ROWS_OF_ALL)  # the intent, the resources, the rows
 SETTLE = ("before read", "after read", "before write", "after write", "before happened", "after happened")
 
 

@@ -91,6 +91,38 @@ async def test_more_keys_than_fit_into_a_statement_are_looked_up_too(state):
     assert sorted(found, key=lambda row: row.id) == rows
 
 
+async def test_rows_are_taken_once(state):
+    await put(state, specimen("a"), specimen("b"), specimen("c"))
+
+    taken = [await state.write(lambda tx: tx.take(Specimen, ["a", "b", "absent"])) for _ in range(2)]
+
+    assert taken == [{"a", "b"}, frozenset()]
+    assert await everything(state, Specimen) == [specimen("c")]
+
+
+def add_all(tx, rows):
+    tx.apply(*map(Append, rows))
+    return [f"{row.id} is there" for row in rows]
+
+
+async def test_shared_work_answers_each_caller(state):
+    rows = [specimen("a"), specimen("b"), specimen("c")]
+
+    answers = await asyncio.gather(*(state.write_shared(add_all, row) for row in rows))
+
+    assert answers == ["a is there", "b is there", "c is there"]
+    assert await everything(state, Specimen, "id") == rows
+
+
+async def test_shared_work_fails_only_the_caller_whose_item_is_refused(state):
+    await put(state, specimen("b"))
+
+    answers = await asyncio.gather(*(state.write_shared(add_all, specimen(id)) for id in "abc"), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [str, Conflict, str]
+    assert [row.id for row in await everything(state, Specimen, "id")] == ["a", "b", "c"]
+
+
 async def test_an_exception_undoes_everything_and_reaches_the_caller(state):
     await put(state, specimen("kept"))
 
