@@ -117,7 +117,9 @@ async def test_shared_work_answers_each_caller(state):
 async def test_shared_work_fails_only_the_caller_whose_item_is_refused(state):
     await put(state, specimen("b"))
 
-    answers = await asyncio.gather(*(state.write_shared(add_all, specimen(id)) for id in "abc"), return_exceptions=True)
+    answers = await asyncio.gather(
+        *(state.write_shared(add_all, specimen(name)) for name in "abc"), return_exceptions=True
+    )
 
     assert [type(answer) for answer in answers] == [str, Conflict, str]
     assert [row.id for row in await everything(state, Specimen, "id")] == ["a", "b", "c"]
