@@ -97,8 +97,12 @@ _ACTS_AS: Final[Mapping[tuple[PrincipalKind, str], str]] = MappingProxyType(
     {
         ("patient", "patient"): "patient",
         ("patient", "user"): "patient",
+        ("proxy", "patient"): "proxy",
+        ("proxy", "user"): "proxy",
         ("practitioner", "patient"): "practitioner",
         ("practitioner", "user"): "practitioner",
+        ("staff", "patient"): "staff",
+        ("staff", "user"): "staff",
         ("admin", "user"): "admin",
         ("backend", "system"): "backend",
         ("backend", "patient"): "patient",
@@ -159,8 +163,8 @@ _SEEN: Final = _Seen(4096)
 
 
 def rights_of(principal: Principal, circle: frozenset[PatientId]) -> Rights:
-    """The rights of a principal; `circle` are the patients in care of a practitioner. The same object for the same
-    principal and circle, as long as it is remembered."""
+    """The rights of a principal; `circle` are the patients whom others than the patient reach. The same object for the
+    same principal and circle, as long as it is remembered."""
     return _SEEN.of(principal, circle)
 
 
@@ -192,9 +196,9 @@ def _granted(rights: Rights, type_name: str, letter: str) -> Iterator[Grant]:
 def _reach(rights: Rights, context: str) -> Reach:
     own = frozenset({rights.patient}) if rights.patient is not None else frozenset[PatientId]()
     match rights.kind, context:
-        case "practitioner", "user":
+        case "practitioner" | "proxy" | "staff", "user":
             return rights.circle
-        case "practitioner", "patient":
+        case "practitioner" | "proxy" | "staff", "patient":
             return own & rights.circle
         case "backend", "system":
             return EVERYONE

@@ -175,7 +175,7 @@ _TAGS: Final = {
     "score": "Life's Essential 8",
     "vitals": "Readings a person types in",
     "alerts": "Alerts and their live stream",
-    "access log": "Who looked at one's own data",
+    "access log": "Who looked at one's own data, and access in an emergency",
     "operation": "For those who run the server",
 }
 _VALIDATION: Final = frozenset({"HTTPValidationError", "ValidationError"})

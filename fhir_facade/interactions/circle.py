@@ -1,46 +1,83 @@
-"""The patients of a practitioner: one function for picker, alerts, streams and every FHIR request."""
+"""The patients of a practitioner, a proxy or an institution: one function for picker, alerts, streams and every FHIR
+request."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
-from fhir_facade.access.care import circle_of, circle_queries
+from fhir_facade.access.care import Carer, carer_of, circle_of, circle_queries, organizations_of, role_queries
+from fhir_facade.access.denial import denial_queries, denied
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.ports import Ports
-from fhir_facade.values import PatientId, Principal, SearchQuery, StoredResource
+from fhir_facade.rows.audit import EmergencyAccess
+from fhir_facade.values import JsonObject, PatientId, Principal, SearchQuery
 
-TOPIC = "circle"
-REMEMBERED_S = 3.0
-PAGE = 500
+TOPIC: Final = "circle"
+REMEMBERED_S: Final = 3.0
+PAGE: Final = 500
+NOBODY: Final[frozenset[PatientId]] = frozenset()
 
-MADE_OF = frozenset({"Patient", "CareTeam"})
+MADE_OF: Final = frozenset({"CareTeam", "Consent", "Patient", "PractitionerRole", "RelatedPerson"})
 """The types whose writes change circles."""
 
 
 async def circle(ports: Ports, principal: Principal) -> frozenset[PatientId]:
-    """Patients whose generalPractitioner or active CareTeam names this practitioner; nobody for other principals.
+    """The patients whom a practitioner (by name, team, role or emergency), a proxy or an institution reaches, without
+    those whose Consent denies it; nobody for other principals.
 
     Another process sees a change within REMEMBERED_S.
     """
-    practitioner = principal.practitioner
-    if principal.kind != "practitioner" or practitioner is None:
-        return frozenset()
+    carer = carer_of(principal)
+    if carer is None:
+        return NOBODY
 
     async def make() -> frozenset[PatientId]:
-        found: list[StoredResource] = []
-        for query in circle_queries(practitioner, count=PAGE):
-            found += await _all(ports, query)
-        return circle_of([parse_stored(stored.body) for stored in found], practitioner, ports.clock.now())
+        return await _circle(ports, carer)
 
-    return await ports.memory.recall((TOPIC, practitioner), for_s=REMEMBERED_S, make=make)
+    return await ports.memory.recall((TOPIC, carer.itself), for_s=REMEMBERED_S, make=make)
 
 
-async def _all(ports: Ports, query: SearchQuery) -> list[StoredResource]:
-    found: list[StoredResource] = []
-    cursor: str | None = None
-    while True:
-        page = await ports.store.search(replace(query, cursor=cursor))
-        found += page.entries
-        cursor = page.cursor
-        if cursor is None:
-            return found
+async def _circle(ports: Ports, carer: Carer) -> frozenset[PatientId]:
+    now = ports.clock.now()
+    roles = await _found(ports, role_queries(carer, count=PAGE))
+    known = replace(carer, organizations=organizations_of(roles, carer, now))
+    reached = circle_of(await _found(ports, circle_queries(known, count=PAGE)), known, now)
+    reached |= await _emergencies(ports, known)
+    if not reached:
+        return NOBODY
+    return reached - denied(await _found(ports, denial_queries(reached, count=PAGE)), known, now)
+
+
+async def refuses(ports: Ports, principal: Principal, patient: PatientId) -> bool:
+    """Whether the patient's Consent forbids this principal to see the record."""
+    carer, now = carer_of(principal), ports.clock.now()
+    if carer is None:
+        return False
+    roles = await _found(ports, role_queries(carer, count=PAGE))
+    known = replace(carer, organizations=organizations_of(roles, carer, now))
+    return patient in denied(await _found(ports, denial_queries([patient], count=PAGE)), known, now)
+
+
+async def _emergencies(ports: Ports, carer: Carer) -> frozenset[PatientId]:
+    """Patients whose record a practitioner opened in an emergency that is not over."""
+    if carer.type != "Practitioner":
+        return NOBODY
+    now = ports.clock.now()
+    where = (("practitioner", "=", carer.id), ("ends_at", ">", now))
+    rows = await ports.state.read(lambda tx: tx.find(EmergencyAccess, *where))
+    return frozenset(PatientId(row.patient) for row in rows)
+
+
+async def _found(ports: Ports, queries: Iterable[SearchQuery]) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    for query in queries:
+        cursor: str | None = None
+        while True:
+            page = await ports.store.search(replace(query, cursor=cursor))
+            found += [parse_stored(stored.body) for stored in page.entries]
+            cursor = page.cursor
+            if cursor is None:
+                break
+    return found

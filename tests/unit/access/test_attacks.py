@@ -161,7 +161,7 @@ def test_an_unknown_parameter_in_a_scope_drops_the_scope_not_the_limit() -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["expunge", "reindex", "export", "graphql", "meta-add", "process-message", "everything:x"]
+    "name", ["expunge", "reindex", "export", "graphql", "merge", "process-message", "everything:x"]
 )
 def test_operations_that_nobody_opened_are_closed_even_to_whole_systems(name: str) -> None:
     assert forbidden(decide(backend(), Ask(Do.OPERATION, "Patient", operation=name)))

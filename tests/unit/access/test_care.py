@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from fhir_facade.access.care import circle_of, circle_queries
+from fhir_facade.access.care import Carer, carer_of, circle_of, circle_queries, organizations_of, role_queries
 from fhir_facade.fhir.match import matches_query
+from fhir_facade.values import Principal
 from tests.unit.access.people import A, ref
 
+DOC = Carer("Practitioner/doc")
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
@@ -54,7 +56,7 @@ def team(
     ],
 )
 def test_nothing_else_puts_a_patient_into_care(resource: dict[str, Any]) -> None:
-    assert circle_of([resource], "doc", NOW) == frozenset()
+    assert circle_of([resource], DOC, NOW) == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -68,10 +70,119 @@ def test_nothing_else_puts_a_patient_into_care(resource: dict[str, Any]) -> None
     ],
 )
 def test_general_practitioners_and_present_members_of_active_teams_are_in_care(resource: dict[str, Any]) -> None:
-    assert circle_of([resource], "doc", NOW) == {A}
+    assert circle_of([resource], DOC, NOW) == {A}
 
 
 @pytest.mark.parametrize("resource", [general(ref("Practitioner/doc")), team()], ids=["Patient", "CareTeam"])
 def test_the_queries_find_what_puts_a_patient_into_care(resource: dict[str, Any]) -> None:
-    assert any(matches_query(resource, query) for query in circle_queries("doc"))
-    assert not any(matches_query(resource, query) for query in circle_queries("other"))
+    assert any(matches_query(resource, query) for query in circle_queries(DOC))
+    assert not any(matches_query(resource, query) for query in circle_queries(Carer("Practitioner/other")))
+
+
+# --- roles, institutions and proxies --------------------------------------------------------------------------
+
+ROLE_SYSTEM = "http://terminology.hl7.org/CodeSystem/practitioner-role"
+AT_WARD = Carer("Practitioner/doc", frozenset({"ward"}))
+WARD = Carer("Organization/ward")
+MOTHER = Carer("RelatedPerson/mother")
+
+
+def role(**changed: Any) -> dict[str, Any]:
+    elements = {
+        "resourceType": "PractitionerRole",
+        "active": True,
+        "practitioner": ref("Practitioner/doc"),
+        "organization": ref("Organization/ward"),
+        "code": [{"coding": [{"system": ROLE_SYSTEM, "code": "doctor"}]}],
+        **changed,
+    }
+    return {name: value for name, value in elements.items() if value is not None}
+
+
+def managed(by: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": "a", "managingOrganization": by}
+
+
+def related(**changed: Any) -> dict[str, Any]:
+    return {"resourceType": "RelatedPerson", "id": "mother", "patient": ref("Patient/a"), **changed}
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "expected"),
+    [
+        ("practitioner", "practitioner", "Practitioner/1"),
+        ("proxy", "related_person", "RelatedPerson/1"),
+        ("staff", "organization", "Organization/1"),
+        ("patient", "patient", None),
+        ("admin", "practitioner", None),
+        ("backend", "organization", None),
+    ],
+)
+def test_who_reaches_others_is_named_as_records_name_them(kind: Any, field: str, expected: str | None) -> None:
+    found = carer_of(Principal(kind, **{field: "1"}))
+
+    assert (found and found.itself) == expected
+    assert carer_of(Principal(kind)) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"active": None}, id="not said to be active"),
+        pytest.param({"active": False}, id="not active"),
+        pytest.param({"practitioner": ref("Practitioner/other")}, id="another practitioner"),
+        pytest.param({"period": {"end": "2026-03-09"}}, id="ended yesterday"),
+        pytest.param({"code": None}, id="no code"),
+        pytest.param({"code": [{"coding": [{"system": ROLE_SYSTEM, "code": "researcher"}]}]}, id="no permission"),
+        pytest.param({"code": [{"coding": [{"system": "urn:x", "code": "doctor"}]}]}, id="a code of somebody else"),
+        pytest.param({"organization": None}, id="no organization"),
+        pytest.param({"organization": "ward"}, id="organization is no reference"),
+        pytest.param({"organization": {"display": "ward"}}, id="organization without reference"),
+        pytest.param({"organization": ref("Location/ward")}, id="a place"),
+    ],
+)
+def test_no_other_role_permits_to_care(changed: dict[str, Any]) -> None:
+    assert organizations_of([role(**changed)], DOC, NOW) == frozenset()
+
+
+def test_an_active_role_with_permission_permits_to_care_at_its_organization() -> None:
+    roles = [role(), role(organization=ref("Organization/clinic"), period={"start": "2026-03-10"})]
+
+    assert organizations_of(roles, DOC, NOW) == {"ward", "clinic"}
+    assert all(any(matches_query(each, query) for query in role_queries(DOC)) for each in roles)
+    assert role_queries(WARD) == ()
+
+
+@pytest.mark.parametrize(
+    ("carer", "resource"),
+    [
+        pytest.param(AT_WARD, managed(ref("Organization/ward")), id="a doctor of the ward"),
+        pytest.param(WARD, managed(ref("Organization/ward")), id="the staff of the ward"),
+        pytest.param(MOTHER, related(), id="a mother"),
+        pytest.param(MOTHER, related(active=True, period={"start": "2026"}), id="a mother for this year"),
+    ],
+)
+def test_institutions_and_proxies_reach_their_patients(carer: Carer, resource: dict[str, Any]) -> None:
+    assert circle_of([resource], carer, NOW) == {A}
+    assert any(matches_query(resource, query) for query in circle_queries(carer))
+
+
+@pytest.mark.parametrize(
+    ("carer", "resource"),
+    [
+        pytest.param(DOC, managed(ref("Organization/ward")), id="a doctor without a role there"),
+        pytest.param(AT_WARD, managed(ref("Organization/clinic")), id="another institution"),
+        pytest.param(AT_WARD, managed(None), id="no institution"),
+        pytest.param(WARD, managed(ref("Practitioner/ward")), id="a practitioner with the same id"),
+        pytest.param(WARD, general(ref("Organization/ward")), id="an institution as general practitioner"),
+        pytest.param(WARD, team(member=ref("Organization/ward")), id="an institution in a team"),
+        pytest.param(MOTHER, related(id="father"), id="another relative"),
+        pytest.param(MOTHER, related(active=False), id="a relative no more"),
+        pytest.param(MOTHER, related(period={"end": "2026-03-09"}), id="until yesterday"),
+        pytest.param(MOTHER, related(patient=ref("https://x.example/Patient/a")), id="a patient elsewhere"),
+        pytest.param(DOC, related(id="doc"), id="a relative with the id of a practitioner"),
+        pytest.param(MOTHER, general(ref("RelatedPerson/mother")), id="a relative as general practitioner"),
+    ],
+)
+def test_nothing_else_lets_institutions_and_proxies_in(carer: Carer, resource: dict[str, Any]) -> None:
+    assert circle_of([resource], carer, NOW) == frozenset()

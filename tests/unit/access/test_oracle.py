@@ -154,6 +154,8 @@ _EVERYDAY: list[tuple[PrincipalKind, str]] = [
     ("patient", "patient/Patient.rs patient/Observation.rs?category=http://x|x"),
     ("practitioner", "user/*.rs"),
     ("practitioner", "patient/*.rs"),
+    ("proxy", "patient/*.rs"),
+    ("staff", "user/*.rs"),
     ("practitioner", "user/Patient.rs patient/Observation.rs"),
     ("backend", "patient/*.rs"),
 ]
@@ -165,7 +167,7 @@ def principals(draw: st.DrawFn) -> Principal:
     if draw(st.booleans()):
         kind, text = draw(st.sampled_from(_EVERYDAY))
         return Principal(kind, patient=PatientId("a"), scopes=parse_scopes(text).fhir)
-    kind = draw(st.sampled_from(["patient", "practitioner", "admin", "backend"]))
+    kind = draw(st.sampled_from(["patient", "proxy", "practitioner", "staff", "admin", "backend"]))
     contexts = st.sampled_from(["patient", "user", "system"])
     letters = st.sets(st.sampled_from("rs"), min_size=1).map(frozenset)
     plain = st.builds(Scope, contexts, st.sampled_from(_TYPES), letters)
@@ -204,7 +206,7 @@ def _reaches(principal: Principal, context: str, circle: frozenset[PatientId], r
     if who == "admin":
         return False
     own = {principal.patient} if principal.patient else set()
-    reach = {"patient": own, "backend": own, "practitioner": circle if context == "user" else own & circle}[who]
+    reach = own if who in ("patient", "backend") else circle if context == "user" else own & circle
     if kind == "Patient":
         return resource["id"] in reach
     about = [part["reference"] for part in _ABOUT[kind](resource) if part and "reference" in part]

@@ -1,0 +1,102 @@
+"""Emergency access: opened with a reason, told to the patient, over after a while, and never against a denial."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.emergency import LASTS
+from fhir_facade.interactions.circle import circle
+from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import Principal
+from tests.facade import Facade, embedded_facade
+
+PASSWORD = "correct horse battery"
+REASON = "found unconscious, allergies unknown"
+PRIVACY = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]}
+
+
+@pytest.fixture
+async def facade(tmp_path: Path) -> AsyncIterator[Facade]:
+    async with embedded_facade(tmp_path) as opened:
+        service = await opened.client()
+        for resource in ({"resourceType": "Patient", "id": "anna"}, {"resourceType": "Practitioner", "id": "doctor"}):
+            answer = await service.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
+            assert answer.status_code == 201
+        await add_account(opened.ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
+        await add_account(opened.ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
+        yield opened
+
+
+async def opened(client: httpx.AsyncClient, patient: str = "anna", reason: str = REASON) -> httpx.Response:
+    return await client.post(f"/api/v1/patients/{patient}/emergency-access", json={"reason": reason})
+
+
+async def test_who_is_no_practitioner_gives_no_reason_or_names_nobody_is_refused_and_it_is_audited(
+    facade: Facade,
+) -> None:
+    doctor = await facade.client("user/*.cruds", username="doctor")
+    patient = await facade.client("patient/*.cruds", username="anna")
+
+    assert (await opened(patient)).status_code == 403
+    assert (await opened(await facade.client())).status_code == 403
+    assert (await opened(doctor, reason="x")).status_code == 400
+    assert (await opened(doctor, reason=" " * 20)).status_code == 400
+    assert (await opened(doctor, "nobody")).status_code == 404
+    assert (await doctor.get("/fhir/Patient/anna")).status_code == 404
+    lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "emergency"), order=("id",)))
+    assert [line.outcome for line in lines] == ["refused", "refused", "failed", "refused"]
+
+
+async def test_the_record_is_open_for_a_while_and_the_patient_knows_who_and_why(facade: Facade) -> None:
+    doctor = await facade.client("user/*.cruds", username="doctor")
+    anna = await facade.client("patient/*.rs", username="anna")
+
+    answer = await opened(doctor)
+
+    assert answer.status_code == 201, answer.text
+    assert (await doctor.get("/fhir/Patient/anna")).status_code == 200
+    notice = (await anna.get(f"/fhir/{answer.json()['notice']}")).json()
+    assert REASON in notice["payload"][0]["contentString"]
+    assert notice["sender"]["reference"] == "Practitioner/doctor"
+    log = (await anna.get("/api/v1/me/access-log")).json()["entries"]
+    emergency = next(each for each in log if each["emergency"])
+    assert (emergency["role"], emergency["reason"]) == ("staff", REASON)
+
+    class Later:
+        def now(self) -> Any:
+            return facade.ports.clock.now() + LASTS + timedelta(seconds=1)
+
+    later = replace(facade.ports, clock=Later())
+    later.memory.forget("circle")
+    assert await circle(later, Principal("practitioner", practitioner="doctor")) == frozenset()
+
+
+@pytest.mark.parametrize("who", [{"reference": "Practitioner/doctor"}, None], ids=["by name", "everybody"])
+async def test_a_denial_of_the_patient_holds_in_an_emergency_too(facade: Facade, who: dict[str, str] | None) -> None:
+    doctor = await facade.client("user/*.cruds", username="doctor")
+    anna = await facade.client("patient/*.cruds", username="anna")
+    actor = {} if who is None else {"actor": [{"role": {"text": "treats"}, "reference": who}]}
+    consent = {
+        "resourceType": "Consent",
+        "status": "active",
+        "scope": PRIVACY,
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": "Patient/anna"},
+        "policyRule": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTOUT"}]},
+        "provision": {"type": "deny", **actor},
+    }
+    assert (await opened(doctor)).status_code == 201
+
+    written = await anna.post("/fhir/Consent", json=consent)
+
+    assert written.status_code == 201, written.text
+    assert (await doctor.get("/fhir/Patient/anna")).status_code == 404
+    assert (await opened(doctor)).status_code == 403
