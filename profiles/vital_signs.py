@@ -56,7 +56,7 @@ def _profile(name: str, row: Mapping[str, Any]) -> Profile:
 
 
 PROFILES: Mapping[str, Profile] = {name: _profile(name, row) for name, row in _TABLES["profiles"].items()}
-_BY_URL = {_TABLES["base"] + name: profile for name, profile in PROFILES.items()}
+BY_URL: Mapping[str, Profile] = {_TABLES["base"] + name: profile for name, profile in PROFILES.items()}
 _BY_CODE = {code: PROFILES[name] for name, row in _TABLES["profiles"].items() for code in row["triggers"]}
 
 
@@ -74,6 +74,12 @@ def check(observation: Mapping[str, Any]) -> list[Fault]:
     return found
 
 
+def check_as(observation: Mapping[str, Any], profile: Profile) -> list[Fault]:
+    """What one profile finds wrong, whatever the codes of the Observation are: it was asked for, so all are errors."""
+    found = [*_general(observation), *_particular(observation, profile)]
+    return [(path, text, "error") for path, text, _ in found]
+
+
 def _profiles_of(observation: Mapping[str, Any]) -> list[Profile]:
     """By LOINC code of `Observation.code`, and by `meta.profile`; component codes do not count."""
     found = [
@@ -81,7 +87,7 @@ def _profiles_of(observation: Mapping[str, Any]) -> list[Profile]:
         for coding in observation["code"].get("coding", ())
         if coding.get("code") in _BY_CODE and coding.get("system") == _CODE_SYSTEM
     ]
-    found += [_BY_URL[url] for url in observation.get("meta", {}).get("profile", ()) if url in _BY_URL]
+    found += [BY_URL[url] for url in observation.get("meta", {}).get("profile", ()) if url in BY_URL]
     return found if len(found) < 2 else list(dict.fromkeys(found))
 
 

@@ -143,6 +143,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _META,
         changes=True,
     ),
+    Operation(
+        "validate",
+        "Whether a resource would be accepted, and what is wrong with it",
+        f"{_DEFINITIONS}Resource-validate",
+        (ANY_TYPE,),
+        _all("type", "instance"),
+        _parameters("resource Resource", "mode code", "profile uri"),
+        answer="OperationOutcome",
+    ),
 )
 
 

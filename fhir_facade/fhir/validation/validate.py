@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/validation.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fhir_facade.errors import Issue
@@ -15,6 +15,7 @@ from fhir_facade.fhir.validation.schema import schema_issues, validator
 from fhir_facade.fhir.validation.tables import shapes
 from fhir_facade.fhir.validation.walk import Findings, Place, walk
 from profiles import vital_signs
+from profiles.own import Fault, check, own_profiles
 
 
 def validate(
@@ -40,6 +41,8 @@ def validate(
         look_at_contained(resource, found)
     if type == "Observation":
         _look_at_vital_signs(resource, root, found)
+    if "meta" in resource and "profile" in resource["meta"]:
+        _look_at_own_profiles(resource, root, found)
     return tuple(found.issues)
 
 
@@ -60,6 +63,18 @@ def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings) -> 
 
 
 def _look_at_vital_signs(resource: Mapping[str, Any], root: str, found: Findings) -> None:
-    for path, text, severity in vital_signs.check(resource):
+    _add(vital_signs.check(resource), root, found)
+
+
+def _look_at_own_profiles(resource: Mapping[str, Any], root: str, found: Findings) -> None:
+    """Those of this project that the resource claims for itself; what others define is theirs to look at."""
+    for url in resource["meta"]["profile"]:
+        profile = own_profiles().get(url)
+        if profile is not None and profile.type == resource["resourceType"]:
+            _add(check(resource, profile), root, found)
+
+
+def _add(faults: Iterable[Fault], root: str, found: Findings) -> None:
+    for path, text, severity in faults:
         place = f"{root}.{path}" if path else root
         found.issues.append(Issue("invariant", f"{place} {text}", place, severity))

@@ -15,6 +15,7 @@ from fhir_facade.interactions.operations.everything import everything
 from fhir_facade.interactions.operations.lastn import lastn
 from fhir_facade.interactions.operations.meta import meta, meta_add, meta_delete
 from fhir_facade.interactions.operations.stats import stats
+from fhir_facade.interactions.operations.validate import validate
 from fhir_facade.interactions.pages import open_page
 from fhir_facade.values import FhirResponse
 
@@ -28,6 +29,7 @@ _HANDLERS: Final[Mapping[str, Operate]] = {
     "Resource-meta": meta,
     "Resource-meta-add": meta_add,
     "Resource-meta-delete": meta_delete,
+    "Resource-validate": validate,
 }
 """By the last word of the canonical URL of the definition."""
 

@@ -1,0 +1,100 @@
+"""The profiles of this project, and what the project itself makes held against them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_facade.fhir.validation import validate
+from profiles.own import check, definitions, own_profiles
+from terminology.canonical import HEALTH_SCORE, SCORE_METHOD, extension
+
+WEARABLE, SCORE = extension("wearable-observation"), extension("health-score")
+WHO = {"reference": "Patient/p"}
+STEPS: dict[str, Any] = {
+    "resourceType": "Observation",
+    "identifier": [{"system": "urn:vendor", "value": "1"}],
+    "status": "final",
+    "category": [{"coding": [{"code": "activity"}]}],
+    "code": {"coding": [{"system": "http://loinc.org", "code": "41950-7"}]},
+    "subject": WHO,
+    "effectiveDateTime": "2026-01-01",
+    "performer": [WHO],
+    "valueQuantity": {"value": 1000},
+}
+SCORED: dict[str, Any] = {
+    "resourceType": "Observation",
+    "identifier": [{"value": "1"}],
+    "status": "final",
+    "category": [
+        {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "survey"}]}
+    ],
+    "code": {"coding": [{"system": HEALTH_SCORE, "code": "le8-composite"}]},
+    "subject": WHO,
+    "effectivePeriod": {"start": "2026-01-01"},
+    "note": [{"text": "why"}],
+    "method": {"coding": [{"system": SCORE_METHOD, "code": "le8-2022"}]},
+    "device": {"reference": "Device/d"},
+    "component": [{"code": {"text": "sleep"}}],
+}
+
+
+def faults(resource: dict[str, Any], url: str) -> list[str]:
+    return [path for path, _, _ in check(resource, own_profiles()[url])]
+
+
+def without(resource: dict[str, Any], name: str) -> dict[str, Any]:
+    return {member: value for member, value in resource.items() if member != name}
+
+
+@pytest.mark.parametrize("url", [WEARABLE, SCORE])
+def test_a_definition_is_valid_r4_and_names_itself(url: str) -> None:
+    definition = dict(definitions()[url])
+
+    assert definition["url"] == url
+    assert [issue for issue in validate(definition, type="StructureDefinition") if issue.severity == "error"] == []
+
+
+def test_what_keeps_to_its_profile_has_no_fault() -> None:
+    assert faults(STEPS, WEARABLE) == []
+    assert faults(SCORED, SCORE) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        *[(name, name) for name in ("identifier", "category", "subject", "performer")],
+        ("effectiveDateTime", "effective[x]"),
+    ],
+)
+def test_what_is_missing_is_named(name: str, path: str) -> None:
+    assert path in faults(without(STEPS, name), WEARABLE)
+
+
+def test_what_is_missing_in_a_list_is_named_with_its_place() -> None:
+    assert faults({**STEPS, "identifier": [{"system": "urn:x", "value": "1"}, {"value": "2"}]}, WEARABLE) == [
+        "identifier[1].system"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "text"),
+    [
+        pytest.param({"code": {"text": "score"}}, "code", "le8-composite", id="code"),
+        pytest.param({"method": {"coding": [{"code": "le8-2022"}]}}, "method", "le8-2022", id="method"),
+        pytest.param({"category": [{"text": "x"}]}, "category[0]", "survey", id="category"),
+        pytest.param({"interpretation": [{"text": "good"}]}, "interpretation[0]", "cvh-category", id="interpretation"),
+    ],
+)
+def test_another_code_is_refused(changes: dict[str, Any], path: str, text: str) -> None:
+    ((place, said, severity),) = check({**SCORED, **changes}, own_profiles()[SCORE])
+
+    assert (place, severity) == (path, "error")
+    assert text in said
+
+
+def test_a_code_out_of_the_value_set_is_refused() -> None:
+    other = {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}
+
+    assert faults({**STEPS, "code": other}, WEARABLE) == ["code"]
