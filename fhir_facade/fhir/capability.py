@@ -40,6 +40,10 @@ _OF_A_TYPE = (
 )
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+AUDIT_SEARCH: Final = frozenset(
+    ("_id", "_lastUpdated", "action", "agent", "date", "entity", "outcome", "patient", "subtype", "type")
+)
+"""What AuditEvents are searched by."""
 _EVERYWHERE = (("_filter", "special"), ("_has", "special"), ("_list", "special"), ("_type", "token"))
 
 Operation = tuple[str, str]
@@ -120,6 +124,8 @@ def _security(endpoints: Mapping[str, str]) -> dict[str, Any]:
 def _resource(
     kind: str, deployment: Deployment, interactions: Collection[Interaction], operations: Sequence[Operation]
 ) -> dict[str, Any]:
+    if kind == "AuditEvent":
+        return _audit_event(interactions)
     parameters = _searchable(kind)
     enforced = ["enforced"] if deployment.references_enforced else []
     return _filled(
@@ -141,6 +147,26 @@ def _resource(
             "operation": _operations(operations),
         }
     )
+
+
+def _audit_event(interactions: Collection[Interaction]) -> dict[str, Any]:
+    """AuditEvents are made from the audit when they are asked for: nobody writes them, and each has one version."""
+    reading = (Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE, Interaction.SEARCH_TYPE)
+    parameters = [one for one in _searchable("AuditEvent") if one.code in AUDIT_SEARCH]
+    return {
+        "type": "AuditEvent",
+        "profile": "http://hl7.org/fhir/StructureDefinition/AuditEvent",
+        "interaction": _codes(reading, interactions),
+        "versioning": "no-version",
+        "readHistory": True,
+        "updateCreate": False,
+        "conditionalCreate": False,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "searchInclude": [f"AuditEvent:{one.code}" for one in parameters if one.kind == "reference"],
+        "searchParam": [{"name": one.code, "type": one.kind} for one in parameters],
+    }
 
 
 def _searchable(kind: str) -> list[SearchParameter]:

@@ -119,7 +119,8 @@ def related(**changed: Any) -> dict[str, Any]:
     ],
 )
 def test_who_reaches_others_is_named_as_records_name_them(kind: Any, field: str, expected: str | None) -> None:
-    found = carer_of(Principal(kind, **{field: "1"}))
+    named: dict[str, Any] = {field: "1"}
+    found = carer_of(Principal(kind, **named))
 
     assert (found and found.itself) == expected
     assert carer_of(Principal(kind)) is None

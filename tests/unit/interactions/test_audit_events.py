@@ -12,8 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from fhir_facade.fhir.capability import AUDIT_SEARCH
 from fhir_facade.fhir.validation import validate
 from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.interactions.audit_search import searchable
 from fhir_facade.rows.audit import AuditLine
 from tests.facade import Facade, embedded_facade
 
@@ -216,6 +218,10 @@ async def test_includes_lead_from_lines_to_patients_and_back(desk: Desk) -> None
     assert [entry["resource"]["resourceType"] for entry in there.json()["entry"]] == ["AuditEvent", "Patient"]
     kinds = {entry["resource"]["resourceType"] for entry in back.json()["entry"]}
     assert kinds == {"Patient", "AuditEvent"}
+
+
+async def test_the_capability_statement_says_what_audit_events_are_searched_by() -> None:
+    assert set(searchable()) == AUDIT_SEARCH
 
 
 async def test_reading_the_audit_is_in_the_audit(desk: Desk) -> None:
