@@ -17,9 +17,10 @@ import pytest
 from fhir_facade.adapters.keys import open_key_file
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.app import create_app, open_ports
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.settings import Settings
+from tests.accounts import with_account
 from tests.facade import PUBLIC, Facade, embedded_facade
 
 PASSWORD = "correct horse battery"
@@ -135,7 +136,7 @@ class Ward:
     async def staff(self, practitioner: str | None = None, scope: str = "user/*.cruds") -> httpx.AsyncClient:
         """An app that the doctor, or another practitioner, signed in to."""
         who = practitioner or self.doctor
-        await add_account(self.facade.ports, NewAccount(who, "practitioner", PASSWORD, practitioner_id=who))
+        await with_account(self.facade.ports, NewAccount(who, "practitioner", PASSWORD, practitioner_id=who))
         return await self.facade.client(scope, username=who)
 
     async def person(self, patient: str | None = None) -> httpx.AsyncClient:

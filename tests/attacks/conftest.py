@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
+from tests.accounts import with_account
 from tests.facade import Facade, embedded_facade
 
 PASSWORD = "correct horse battery"
@@ -38,8 +39,8 @@ class Ward:
 async def ward(tmp_path: Path, deployment: dict[str, Any]) -> AsyncIterator[Ward]:
     async with embedded_facade(tmp_path, **deployment) as facade:
         ports = facade.ports
-        await add_account(ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
-        await add_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
+        await with_account(ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
+        await with_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
         ward = Ward(
             facade,
             await facade.client("patient/*.cruds", username="anna"),

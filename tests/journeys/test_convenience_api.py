@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from fhir_facade.app import create_app
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.tokens import mint_token
@@ -20,6 +20,7 @@ from fhir_facade.rows.connections import Connection
 from fhir_facade.rows.events import Event
 from fhir_facade.settings import Settings
 from fhir_facade.simulator.data_types import SCOPES, SLEEP
+from tests.accounts import with_account
 from tests.facade import PUBLIC
 from tests.wearables import ALEX, SAM, World
 
@@ -45,7 +46,7 @@ class Api:
     async def signed_in(self, username: str = "ann", patient: str = "p1") -> tuple[httpx.AsyncClient, str]:
         """A browser with a portal session, and the CSRF token of its pages."""
         account = NewAccount(username=username, password=PASSWORD, role="patient", patient_id=patient)
-        await add_account(self.world.ports, account)
+        await with_account(self.world.ports, account)
         cookie = await sign_in_with_password(
             self.world.ports, username=username, password=PASSWORD, old_cookie=None, caller=Caller()
         )

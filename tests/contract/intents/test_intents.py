@@ -19,6 +19,7 @@ from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.events import Event
 from fhir_facade.rows.intents import Intent, IntentKey
 from fhir_facade.values import ExpectVersion, Ref, Write
+from tests.facade import unused_file
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PATIENT = Ref("Patient", "p1")
@@ -115,8 +116,7 @@ class World:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def state(request, tmp_path):
     if request.param == "sqlite":
-        file = SqliteFile(tmp_path / "state.sqlite")
-        file.open()
+        file = await unused(tmp_path / "state.sqlite")
         state = SqliteState(file)
         await state.migrate()
         yield state
@@ -134,10 +134,17 @@ def everything(tx):
     return [(row, tuple(getattr(row, name) for name in key)) for kind, key in keys.items() for row in tx.find(kind)]
 
 
+async def unused(path):
+    """A data file with all tables and nothing in them, opened."""
+    path.write_bytes(await unused_file())
+    file = SqliteFile(path)
+    file.open()
+    return file
+
+
 @pytest.fixture
-def world(state, tmp_path):
-    clock, fhir = Hands(), SqliteFile(tmp_path / "fhir.sqlite")
-    fhir.open()
+async def world(state, tmp_path):
+    clock, fhir = Hands(), await unused(tmp_path / "fhir.sqlite")
     store = EmbeddedStore(fhir, clock)
     store.start()
     yield World(SigningStore(store), state, clock)

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
+from tests.accounts import with_account
 from tests.facade import PUBLIC, Facade
 
 PASSWORD = "correct horse battery"
@@ -34,7 +35,7 @@ class World:
 
     async def person(self, patient: str, scope: str = "patient/*.cruds") -> httpx.AsyncClient:
         """An app of the patient herself."""
-        await add_account(self.facade.ports, NewAccount(patient, "patient", PASSWORD, patient_id=patient))
+        await with_account(self.facade.ports, NewAccount(patient, "patient", PASSWORD, patient_id=patient))
         return await self.facade.client(scope, username=patient)
 
 

@@ -12,10 +12,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
+from tests.accounts import with_account
 from tests.facade import Facade, embedded_facade
 from tests.forms import sign_in
 
@@ -46,7 +47,7 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
             ("berg", "practitioner", {"practitioner_id": "berg"}),
             ("root", "admin", {}),
         ):
-            await add_account(ports, NewAccount(name, role, PASSWORD, **person))
+            await with_account(ports, NewAccount(name, role, PASSWORD, **person))
         client = NewClient("ward-app", "public", "user/*.rs", "Ward App", ("http://127.0.0.1:9/callback",))
         await add_client(ports, client)
         accounts = await ports.state.read(lambda tx: {row.username: row.id for row in tx.find(Account)})

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from fhir_facade.api.problems import defect
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import FhirRequest, Interaction, Principal
+from tests.accounts import with_account
 from tests.facade import embedded_facade
 from tests.forms import form_of, sign_in, submit
 
@@ -34,7 +35,7 @@ async def facade(tmp_path):
             )
             await dispatch(facade.ports, IMPORT, request)
         for name, role, patient, practitioner in PEOPLE:
-            await add_account(facade.ports, NewAccount(name, role, PASSWORD, patient, practitioner))
+            await with_account(facade.ports, NewAccount(name, role, PASSWORD, patient, practitioner))
         yield facade
 
 
@@ -119,7 +120,7 @@ async def test_a_score_that_cannot_be_computed_says_why(facade):
     nobody = {"resourceType": "Patient", "id": "p3"}
     request = FhirRequest(Interaction.UPDATE, "Patient", "p3", body=json.dumps(nobody).encode())
     await dispatch(facade.ports, IMPORT, request)
-    await add_account(facade.ports, NewAccount("kid", "patient", PASSWORD, "p3", None))
+    await with_account(facade.ports, NewAccount("kid", "patient", PASSWORD, "p3", None))
     async with browser(facade, "kid") as client:
         answer = await submit(client, await client.get("/"), "/patients/p3/score")
         assert "the date of birth is not known" in (await client.get(answer.headers["location"])).text
