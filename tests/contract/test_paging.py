@@ -124,17 +124,31 @@ async def test_what_was_shown_and_changed_since_is_not_shown_again(readings: Cas
     assert readings.labels_of(second) == LABELS[5:10]
 
 
-async def test_what_changes_between_pages_is_on_one_of_them(readings: Case) -> None:
-    """Where it was, or further back when its place in the order changed. What moves forward, over the page that was
-    just shown, may escape a client that pages."""
+@pytest.mark.parametrize("reached", [1, 2])
+async def test_what_changes_between_pages_is_on_one_of_them(readings: Case, reached: int) -> None:
+    """Wherever its new place is, also before the page that was just shown."""
     found = [await readings.search("Observation", "_sort=-date", count=5)]
+    while len(found) < reached:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
     unseen = [label for label in LABELS if label not in labels(readings, found)]
 
-    moved_back, stays = unseen[3], unseen[4]
+    moved_back, stays, moved_forward = unseen[3:6]
     await readings.put("Observation", moved_back, effectiveDateTime="2020-01-01")
     await readings.put("Observation", stays, effectiveDateTime=f"2026-01-{1 + int(stays) // 2:02}", status="amended")
+    await readings.put("Observation", moved_forward, effectiveDateTime="2027-01-01")
     while found[-1].cursor is not None:
         found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
 
     assert sorted(labels(readings, found)) == LABELS
-    assert labels(readings, found)[-1] == moved_back
+
+
+async def test_what_was_shown_and_moved_back_is_not_shown_again(readings: Case) -> None:
+    found = [await readings.search("Observation", "_sort=-date", count=5)]
+    shown = labels(readings, found)
+    for label in shown:
+        await readings.put("Observation", label, effectiveDateTime="2020-01-01")
+
+    while found[-1].cursor is not None:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
+
+    assert sorted(labels(readings, found)) == LABELS

@@ -10,15 +10,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.criteria import any_of, condition
 from fhir_facade.adapters.embedded.functions import enable
 from fhir_facade.adapters.embedded.hot import hot_source
+from fhir_facade.adapters.embedded.paging import Place, Reader, behind, caught_up, opened, place_after, sealed
 from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.write import stored_resource
-from fhir_facade.errors import Gone
 from fhir_facade.values import Page, SearchQuery, Sort, StoredResource
 
 PROBE_LIMIT = 500
@@ -32,14 +30,19 @@ def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQu
     total = _count(connection, source) if query.total else None
     if query.count == 0:
         return Page((), None, total)
-    rows = _page(connection, source, query)
+    place = opened(query.cursor, len(source.keys))
+    if place is not None:
+        place = caught_up(Reader(connection, catalogue, query, source), place)
+    rows, behind_at = _page(connection, source, query, place)
     shown, keys = rows[: query.count], slice(1, 1 + len(source.keys))
     if source.in_order:
         entries = [stored_resource(query.type, *row[keys.stop :]) for row in shown]
     else:
         entries = _bodies(connection, query.type, [row[0] for row in shown])
-    cursor = _encode(shown[-1][keys]) if len(rows) > query.count else None
-    return Page(entries, cursor, total)
+    if len(rows) <= query.count:
+        return Page(entries, None, total)
+    last = shown[-1][keys] if len(shown) > behind_at else ()
+    return Page(entries, sealed(place_after(connection, last, place, (row[0] for row in shown))), total)
 
 
 def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Source:
@@ -104,34 +107,35 @@ def _sort_expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
     return f"(SELECT {value} FROM {table} WHERE pk = r.pk AND param = {catalogue.param(type, sort.name)})"
 
 
-def _page(connection: sqlite3.Connection, source: Source, query: SearchQuery) -> list[tuple[Any, ...]]:
-    """Rows of (pk, *keys), one more than the page holds; with the columns of the resource where they come in order."""
+def _page(
+    connection: sqlite3.Connection, source: Source, query: SearchQuery, place: Place | None
+) -> tuple[list[tuple[Any, ...]], int]:
+    """Rows of (pk, *keys), one more than the page holds; with the columns of the resource where they come in order.
+    And how many of them come first because they moved."""
+    if place is None:
+        return _rows(connection, source, query.count + 1, ("1", ())), 0
+    marks = ", ".join("?" * len(place.pending))
+    first = _rows(connection, source, query.count + 1, (f"pk IN ({marks})", place.pending)) if place.pending else []
+    test, args = behind(source.keys, place.after)
+    if place.moved:
+        test = f"{test} AND pk NOT IN ({', '.join('?' * len(place.moved))})"
+    rest = _rows(connection, source, query.count + 1 - len(first), (test, (*args, *place.moved)))
+    return first + rest, len(first)
+
+
+def _rows(connection: sqlite3.Connection, source: Source, limit: int, test: Sql) -> list[tuple[Any, ...]]:
     columns = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(source.keys))
     if source.in_order:
         columns += ", r.id, r.version, r.updated, r.body"
     where, args = _where(source.filters)
     inner = f"SELECT r.pk AS pk, {columns} FROM {source.tables} WHERE {where}"
-    after, after_args = _after(source.keys, _decode(query.cursor, len(source.keys)))
     order = ", ".join(f"k{i}{' DESC' if descending else ''}" for i, (_, descending) in enumerate(source.keys))
-    statement = f"SELECT * FROM ({inner}) WHERE {after} ORDER BY {order} LIMIT ?"
-    return connection.execute(statement, (*source.tables_args, *args, *after_args, query.count + 1)).fetchall()
+    statement = f"SELECT * FROM ({inner}) WHERE {test[0]} ORDER BY {order} LIMIT ?"
+    return connection.execute(statement, (*source.tables_args, *args, *test[1], limit)).fetchall()
 
 
 def _where(filters: Sequence[Sql]) -> Sql:
     return " AND ".join(sql for sql, _ in filters), tuple(value for _, values in filters for value in values)
-
-
-def _after(keys: Sequence[tuple[str, bool]], values: Sequence[Any] | None) -> Sql:
-    """Rows behind the last one of the page before, in lexicographic order of the keys."""
-    if values is None:
-        return "1", ()
-    alternatives: list[str] = []
-    args: list[Any] = []
-    for i, (_, descending) in enumerate(keys):
-        equal = [f"k{j} IS ?" for j in range(i)]
-        alternatives.append(" AND ".join([*equal, f"k{i} {'<' if descending else '>'} ?"]))
-        args += [*values[:i], values[i]]
-    return "(" + " OR ".join(f"({a})" for a in alternatives) + ")", tuple(args)
 
 
 def _count(connection: sqlite3.Connection, source: Source) -> int:
@@ -145,19 +149,3 @@ def _bodies(connection: sqlite3.Connection, type: str, pks: Sequence[int]) -> li
     rows = connection.execute(f"SELECT pk, id, version, updated, body FROM fhir_resource WHERE pk IN ({marks})", pks)
     found = {row[0]: stored_resource(type, *row[1:]) for row in rows}
     return [found[pk] for pk in pks]
-
-
-def _encode(values: Sequence[Any]) -> str:
-    return msgspec.json.encode(values).decode()
-
-
-def _decode(cursor: str | None, length: int) -> list[Any] | None:
-    if cursor is None:
-        return None
-    try:
-        values = msgspec.json.decode(cursor.encode(), type=list[str | int | float | None])
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
-        raise Gone("this page link is not valid: repeat the search") from error
-    if len(values) != length:
-        raise Gone("this page link belongs to another search: repeat the search")
-    return values

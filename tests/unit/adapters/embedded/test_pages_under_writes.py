@@ -1,0 +1,155 @@
+"""Whatever is written between the pages of a search: what matches all the time is shown once, nothing is shown twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_facade.adapters.embedded.catalogue import insert_systems
+from fhir_facade.adapters.embedded.index import bind, index_values
+from fhir_facade.adapters.embedded.paging import MOST_MOVED, opened
+from fhir_facade.adapters.embedded.search import search
+from fhir_facade.adapters.embedded.write import Prepared, apply_writes
+from fhir_facade.adapters.embedded.write import Integrity
+from fhir_facade.errors import Gone
+from fhir_facade.fhir.query import parse_query
+from fhir_facade.values import Ref, SearchQuery, Write
+from tests.unit.adapters.embedded.corner import NOW, Corner, empty_corner
+
+LABELS = [f"r{number}" for number in range(9)]
+SEARCHES = [
+    "_sort=-date",
+    "_sort=date,-_id",
+    "_sort=_lastUpdated",
+    "_sort=-_lastUpdated",
+    "_sort=status,-value-string",
+    "_sort=subject,-value-quantity",
+    "",
+    "status=final&_sort=-date",
+    "patient=p&code=c&_sort=-date",
+    "subject:Patient.gender=male&_sort=-date",
+    "_has:Provenance:target:agent=Patient/p&_sort=date",
+]
+
+
+@pytest.fixture(scope="module")
+def emptied() -> Iterator[Corner]:
+    corner = empty_corner()
+    yield corner
+    corner.connection.close()
+
+
+@dataclass
+class Ward:
+    """Readings of one patient; the clock ticks with each write."""
+
+    corner: Corner
+    now_ms: int = 1_000_000
+
+    def put(self, resource: dict[str, Any]) -> None:
+        self.now_ms += 1
+        ref = Ref(resource["resourceType"], resource["id"])
+        indexed = index_values(resource)
+        missing = self.corner.catalogue.missing_systems(indexed.systems)
+        self.corner.catalogue.adopt_systems(insert_systems(self.corner.connection, missing))
+        rows = bind(self.corner.catalogue, ref.type, indexed)
+        write = Write("put", ref, msgspec.json.encode(resource), resource)
+        self.apply(Prepared(write, rows, indexed.targets))
+
+    def delete(self, label: str) -> None:
+        self.apply(Prepared(Write("delete", Ref("Observation", label)), {}, frozenset()))
+
+    def apply(self, prepared: Prepared) -> None:
+        apply_writes(
+            self.corner.connection, [prepared], now_ms=self.now_ms, integrity=Integrity(on_write=False, on_delete=False)
+        )
+
+
+def reading(label: str, day: int | None, status: str = "final") -> dict[str, Any]:
+    when = {} if day is None else {"effectiveDateTime": f"2026-01-{day:02}"}
+    return {
+        "resourceType": "Observation",
+        "id": label,
+        "status": status,
+        "code": {"coding": [{"code": "c"}]},
+        "subject": {"reference": "Patient/p"},
+        "valueString": f"v{day}",
+        **when,
+    }
+
+
+def ward_of(corner: Corner) -> Ward:
+    corner.clear()
+    corner.connection.execute("DELETE FROM fhir_version")
+    ward = Ward(corner)
+    ward.put({"resourceType": "Patient", "id": "p", "gender": "male"})
+    targets = [{"reference": f"Observation/{label}"} for label in LABELS]
+    ward.put(
+        {"resourceType": "Provenance", "id": "v", "target": targets, "agent": [{"who": {"reference": "Patient/p"}}]}
+    )
+    for number, label in enumerate(LABELS):
+        ward.put(reading(label, 1 + number % 4))
+    return ward
+
+
+def query(asked: str, count: int) -> SearchQuery:
+    params = [tuple(part.split("=", 1)) for part in asked.split("&") if part]
+    return replace(parse_query("Observation", params, now=NOW).query, count=count)  # type: ignore[arg-type]
+
+
+DAYS = st.none() | st.integers(1, 6)
+CHANGES = st.tuples(st.sampled_from(LABELS), DAYS, st.sampled_from(["final", "final", "amended", "deleted"]))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(SEARCHES), st.integers(1, 4), st.lists(st.lists(CHANGES, max_size=4), max_size=5))
+def test_what_matches_all_the_time_is_shown_once(
+    emptied: Corner, asked: str, count: int, changes: list[list[tuple[str, int | None, str]]]
+) -> None:
+    ward = ward_of(emptied)
+    page = search(emptied.connection, emptied.catalogue, query(asked, count))
+    shown, restless, gaps = [entry.id for entry in page.entries], set(), iter(changes)
+    while page.cursor is not None:
+        for label, day, status in next(gaps, []):
+            restless |= {label} if status != "final" else set()
+            ward.delete(label) if status == "deleted" else ward.put(reading(label, day, status))
+        page = search(emptied.connection, emptied.catalogue, replace(query(asked, count), cursor=page.cursor))
+        assert len(page.entries) <= count
+        shown += [entry.id for entry in page.entries]
+
+    assert len(shown) == len(set(shown))
+    assert set(LABELS) - restless <= set(shown)
+
+
+def test_of_many_rows_that_moved_the_last_ones_are_remembered(emptied: Corner) -> None:
+    ward = ward_of(emptied)
+    first = search(emptied.connection, emptied.catalogue, query("_sort=-date", 4))
+    assert first.cursor is not None
+    place = opened(first.cursor, 3)
+    assert place is not None
+    full = msgspec.json.encode(replace_moved(place, MOST_MOVED)).decode()
+    for entry in first.entries:
+        ward.put(reading(entry.id, None))
+
+    second = search(emptied.connection, emptied.catalogue, replace(query("_sort=-date", 4), cursor=full))
+
+    last = opened(second.cursor, 3)
+    assert last is not None
+    assert len(last.moved) == MOST_MOVED
+
+
+def replace_moved(place: Any, count: int) -> Any:
+    return msgspec.structs.replace(place, moved=tuple(-number for number in range(1, count + 1)))
+
+
+@pytest.mark.parametrize("cursor", ["x", "[]", '[["a"],0]', '{"after":[]}', "\ud800"])
+def test_a_cursor_of_something_else_is_gone(emptied: Corner, cursor: str) -> None:
+    ward_of(emptied)
+    with pytest.raises(Gone):
+        search(emptied.connection, emptied.catalogue, replace(query("_sort=-date", 4), cursor=cursor))
