@@ -152,6 +152,50 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _parameters("resource Resource", "mode code", "profile uri"),
         answer="OperationOutcome",
     ),
+    Operation(
+        "lookup",
+        "What a code means",
+        f"{_DEFINITIONS}CodeSystem-lookup",
+        ("CodeSystem",),
+        _all("type"),
+        _parameters(
+            *("code code", "system uri", "version string", "coding Coding", "date dateTime"),
+            *("displayLanguage code", "property code*"),
+        ),
+    ),
+    Operation(
+        "validate-code",
+        "Whether a code is of a code system",
+        f"{_DEFINITIONS}CodeSystem-validate-code",
+        ("CodeSystem",),
+        _all("type", "instance"),
+        _parameters("url uri", "codeSystem CodeSystem", "version string", *_CODED, *_LANGUAGE),
+    ),
+    Operation(
+        "expand",
+        "The codes of a value set",
+        f"{_DEFINITIONS}ValueSet-expand",
+        ("ValueSet",),
+        _all("type", "instance"),
+        _parameters(
+            *("url uri", "valueSet ValueSet", "valueSetVersion string", "filter string", "date dateTime"),
+            *("offset unsignedInt", "count unsignedInt", "includeDesignations boolean", "designation string*"),
+            *("includeDefinition boolean", "activeOnly boolean", "excludeNested boolean", "excludeNotForUI boolean"),
+            *("excludePostCoordinated boolean", "displayLanguage code"),
+        ),
+        answer="ValueSet",
+    ),
+    Operation(
+        "validate-code",
+        "Whether a code is in a value set",
+        f"{_DEFINITIONS}ValueSet-validate-code",
+        ("ValueSet",),
+        _all("type", "instance"),
+        _parameters(
+            *("url uri", "valueSet ValueSet", "valueSetVersion string", "system uri", "systemVersion string"),
+            *(*_CODED, *_LANGUAGE),
+        ),
+    ),
 )
 
 
