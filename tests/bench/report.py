@@ -15,15 +15,18 @@ import msgspec
 
 PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "aiohttp", "msgspec", "jsonschema-rs")
 BARE, EMBEDDED, HAPI, OVER = "bare framework", "embedded", "HAPI alone", "facade over HAPI"
+PYTHON, JAVA, POSTGRESQL, LOADER = "Python", "Java", "PostgreSQL", "load generator"
+PARTS = (PYTHON, JAVA, POSTGRESQL)
 
 
 class Sample(msgspec.Struct):
-    """One round. `cpu_ms` is the processor time of all processes of the server per answer, None if not known."""
+    """One round. `cpu_ms` is the processor time per answer of each part of the server, and of the load generator;
+    empty if not known."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
-    cpu_ms: float | None
+    cpu_ms: dict[str, float]
     client_share: float
 
 
@@ -47,7 +50,13 @@ class Cell(msgspec.Struct):
 
     @property
     def cpu_ms(self) -> float | None:
-        known = [sample.cpu_ms for sample in self.samples if sample.cpu_ms is not None]
+        """Of the whole server; None if not known."""
+        known = [sum(sample.cpu_ms[part] for part in PARTS if part in sample.cpu_ms) for sample in self.samples]
+        return median(known) if all(sample.cpu_ms for sample in self.samples) else None
+
+    def part_ms(self, part: str) -> float | None:
+        """Of one of its processes; None if it has none of that kind, or it is not known."""
+        known = [sample.cpu_ms[part] for sample in self.samples if part in sample.cpu_ms]
         return median(known) if known else None
 
 
@@ -202,13 +211,25 @@ def _speed(cell: Cell | None) -> str:
 
 
 def _cpu(run: Run, servers: list[str]) -> str:
-    """Processor time per answer, which other work on the machine disturbs least."""
-    head = ["CPU ms per answer", "c", *servers]
+    """Processor time per answer, which other work on the machine disturbs least, and where it went."""
+    head = ["CPU ms per answer", "c", *(f"{name}{_legend(name)}" for name in servers), f"{LOADER}, for each"]
     lines = [_line(head), _line(["---"] * len(head))]
     for operation, concurrency in _rows(run):
-        known = [run.cell(operation, concurrency, name) for name in servers]
-        lines.append(_line([operation, str(concurrency), *(_known(cell and cell.cpu_ms, _ms) for cell in known)]))
+        cells = [cell for name in servers if (cell := run.cell(operation, concurrency, name))]
+        load = ", ".join(_known(cell.part_ms(LOADER), _ms) for cell in cells)
+        lines.append(_line([operation, str(concurrency), *map(_spent, cells), load]))
     return "\n".join(lines)
+
+
+def _legend(server: str) -> str:
+    return {HAPI: f" ({JAVA}, {POSTGRESQL})", OVER: f" ({PYTHON}, {JAVA}, {POSTGRESQL})"}.get(server, "")
+
+
+def _spent(cell: Cell) -> str:
+    """All of it, and its parts where there are several."""
+    parts = [known for part in PARTS if (known := cell.part_ms(part)) is not None]
+    told = f" ({', '.join(map(_ms, parts))})" if len(parts) > 1 else ""
+    return _known(cell.cpu_ms, _ms) + told
 
 
 def _targets(run: Run) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from fhir_facade.settings import Settings
 from tests.bench.data import Request
-from tests.bench.report import BARE, HAPI, OVER
+from tests.bench.report import BARE, HAPI, JAVA, OVER, POSTGRESQL, PYTHON
 from tests.facade import facade_env, free_port, run_command, served
 from tests.hapi_keeper import publish, start_hapi, start_postgres
 from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool
@@ -40,14 +40,25 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
+class Processes:
+    """`families` count with all their children."""
+
+    alone: tuple[int, ...] = ()
+    families: tuple[int, ...] = ()
+
+    def cpu_s(self) -> float:
+        """Processor seconds until now."""
+        return sum(map(_cpu_of, {*self.alone, *_members(self.families)}))
+
+
+@dataclass(frozen=True)
 class Server:
-    """Something that answers FHIR. `pids` are the processes whose time counts, `families` those with all children."""
+    """Something that answers FHIR. `processes` are those whose time counts, each part of it with a name."""
 
     name: str
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    pids: tuple[int, ...] = ()
-    families: tuple[int, ...] = ()
+    processes: Mapping[str, Processes] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -78,11 +89,11 @@ class Server:
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{self.name}: {method} {path}: {error.code} {error.read()[:400]!r}") from error
 
-    def cpu_s(self) -> float | None:
-        """Processor seconds of all its processes until now; None where the system does not tell."""
+    def cpu_s(self) -> dict[str, float]:
+        """Processor seconds of its parts until now; nothing where the system does not tell."""
         if not Path("/proc/self/stat").exists():
-            return None
-        return sum(map(_cpu_of, {*self.pids, *_members(self.families)}))
+            return {}
+        return {part: processes.cpu_s() for part, processes in self.processes.items()}
 
 
 def _members(families: tuple[int, ...]) -> Iterator[int]:
@@ -122,7 +133,8 @@ def bare(answers: Mapping[str, bytes], folder: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", "tests.bench.bare", str(port), str(folder)]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(Settings(workers=0).worker_count)]
     try:
-        server = Server(BARE, f"http://127.0.0.1:{port}", pids=tuple(process.pid for process in processes))
+        own = Processes(tuple(process.pid for process in processes))
+        server = Server(BARE, f"http://127.0.0.1:{port}", processes={PYTHON: own})
         _wait(server, f"/{next(iter(answers))}")
         yield server
     finally:
@@ -151,7 +163,8 @@ def facade(name: str, folder: Path, **settings: str) -> Iterator[Server]:
     env = facade_env(folder, LOG_LEVEL="info", WORKERS="0", **settings)
     with served(env, folder / "log") as running:
         token = run_command(env, "token", "--scope", "system/*.cruds", "--minutes", TOKEN_MINUTES).stdout.strip()
-        yield Server(name, f"{running.url}/fhir", {"Authorization": f"Bearer {token}"}, families=(running.process.pid,))
+        own = Processes(families=(running.process.pid,))
+        yield Server(name, f"{running.url}/fhir", {"Authorization": f"Bearer {token}"}, {PYTHON: own})
 
 
 @contextmanager
@@ -161,7 +174,7 @@ def facade_over(hapi: Server, folder: Path) -> Iterator[Server]:
     run_command(facade_env(folder), "keys", "new", str(keys))
     settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys)}
     with facade(OVER, folder / "data", **settings) as server:
-        yield Server(server.name, server.base_url, server.headers, hapi.pids, server.families + hapi.families)
+        yield Server(server.name, server.base_url, server.headers, {**server.processes, **hapi.processes})
 
 
 @contextmanager
@@ -176,7 +189,8 @@ def hapi(folder: Path) -> Iterator[Server]:
         publish(folder / "hapi.json", said)
         try:
             postmaster = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
-            yield Server(HAPI, said["url"], pids=(int(said["pid"]),), families=(postmaster,))
+            parts = {JAVA: Processes((int(said["pid"]),)), POSTGRESQL: Processes(families=(postmaster,))}
+            yield Server(HAPI, said["url"], processes=parts)
         finally:
             stop_hapi()
     finally:

@@ -4,11 +4,11 @@ import msgspec
 import pytest
 
 from tests.bench import data, report, run
-from tests.bench.report import BARE, EMBEDDED, HAPI, OVER, Cell, Run, Sample
+from tests.bench.report import BARE, EMBEDDED, HAPI, JAVA, LOADER, OVER, POSTGRESQL, PYTHON, Cell, Run, Sample
 
 
 def sampled(operation, concurrency, server, *speeds):
-    return Cell(operation, concurrency, server, [Sample(speed, 1000 / speed, 5.0, 0.1, 0.2) for speed in speeds])
+    return Cell(operation, concurrency, server, [Sample(speed, 1000 / speed, 5.0, {}, 0.2) for speed in speeds])
 
 
 def a_run(*cells):
@@ -42,6 +42,13 @@ def test_a_target_that_is_missed_says_so():
 
 def test_what_was_not_measured_is_no_target_that_holds():
     assert all(target.holds is None for target in report.targets(a_run()))
+
+
+def test_processor_time_is_told_for_each_process():
+    spent = {PYTHON: 0.5, JAVA: 1.25, POSTGRESQL: 0.25, LOADER: 0.05}
+    made = a_run(Cell("read", 32, OVER, [Sample(500, 2.0, 5.0, spent, 0.2)]))
+
+    assert "| read | 32 | 2.00 (0.50, 1.25, 0.25) | 0.05 |" in report.markdown(made)
 
 
 def test_the_same_numbers_make_the_same_bytes():
