@@ -63,5 +63,5 @@ class Observer:
         if self._shared_folder is None:
             return generate_latest(self.registry)
         all_processes = CollectorRegistry()
-        MultiProcessCollector(all_processes, self._shared_folder)
+        MultiProcessCollector(all_processes, self._shared_folder)  # type: ignore[no-untyped-call]
         return generate_latest(all_processes)
