@@ -20,21 +20,25 @@ def microseconds(moment: datetime) -> int:
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
+_EQUAL = "low >= ? AND low < ? AND high <= ?"
+_INTERVALS: dict[str, tuple[str, str]] = {
+    "eq": (_EQUAL, "lhh"),
+    "ne": (f"NOT ({_EQUAL})", "lhh"),
+    "gt": ("high > ?", "h"),
+    "lt": ("low < ?", "l"),
+    "ge": ("high > ? AND (high > ? OR low >= ?)", "lhl"),
+    "le": ("low < ? AND (low < ? OR high <= ?)", "hlh"),
+    "sa": ("low >= ?", "h"),
+    "eb": ("high <= ?", "l"),
+    "ap": ("low < ? AND high > ?", "hl"),
+}
+"""Conditions on stored columns, and which end of the asked interval stands at each mark."""
+
+
 def interval(prefix: str, low: Any, high: Any) -> Sql:
     """Stored [low, high) against the asked one, as R4 has it: `ge` is what `gt` or `eq` finds."""
-    equal = ("low >= ? AND low < ? AND high <= ?", (low, high, high))
-    table: dict[str, Sql] = {
-        "eq": equal,
-        "ne": (f"NOT ({equal[0]})", equal[1]),
-        "gt": ("high > ?", (high,)),
-        "lt": ("low < ?", (low,)),
-        "ge": ("high > ? AND (high > ? OR low >= ?)", (low, high, low)),
-        "le": ("low < ? AND (low < ? OR high <= ?)", (high, low, high)),
-        "sa": ("low >= ?", (high,)),
-        "eb": ("high <= ?", (low,)),
-        "ap": ("low < ? AND high > ?", (high, low)),
-    }
-    return table[prefix]
+    sql, ends = _INTERVALS[prefix]
+    return sql, tuple([low if end == "l" else high for end in ends])
 
 
 def point(value: NumberValue | QuantityValue) -> Sql:

@@ -16,7 +16,7 @@ from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, Sear
 SUBJECT_PARAMS = frozenset({"subject", "patient"})
 NO_DATE = -(2**63)
 
-_ONE_OF_SEVERAL_SYSTEMS = """h.system = (
+ONE_OF_SEVERAL_SYSTEMS = """h.system = (
   SELECT min(system) FROM idx_subject_code m WHERE m.pk = h.pk AND m.target = h.target AND m.code = h.code)"""
 
 
@@ -24,14 +24,15 @@ def hot_source(catalogue: Catalogue, query: SearchQuery) -> Source | None:
     """The source for a query of the hot shape; None when the general way must answer it."""
     if query.type != "Observation" or query.any_of:
         return None
-    target = next((t for c in query.criteria if (t := _subject(c))), None)
-    token = next((code for c in query.criteria if (code := _code(c))), None)
-    if target is None or token is None or not _sorted_by_date(query):
+    target = next((t for c in query.criteria if (t := subject_of(c))), None)
+    token = next((code for c in query.criteria if (code := code_of(c))), None)
+    if target is None or token is None or not sorted_by_date(query):
         return None
     return _source(catalogue, query, target, token)
 
 
-def _subject(criterion: Criterion) -> str | None:
+def subject_of(criterion: Criterion) -> str | None:
+    """`Type/id` of the one subject that a criterion asks for."""
     match criterion:
         case Match(name, "reference", (ReferenceValue(type_, str(id_), None),), modifier) if name in SUBJECT_PARAMS:
             kind = type_ or modifier or ("Patient" if name == "patient" else None)
@@ -39,28 +40,30 @@ def _subject(criterion: Criterion) -> str | None:
     return None
 
 
-def _code(criterion: Criterion) -> TokenValue | None:
+def code_of(criterion: Criterion) -> TokenValue | None:
+    """The one code that a criterion asks for."""
     match criterion:
         case Match("code", "token", (TokenValue(_, str(), None) as value,), None):
             return value
     return None
 
 
-def _sorted_by_date(query: SearchQuery) -> bool:
+def sorted_by_date(query: SearchQuery) -> bool:
+    """Whether the newest come first, and nothing else counts."""
     return len(query.sort) == 1 and query.sort[0].name == "date" and query.sort[0].descending
 
 
 def _source(catalogue: Catalogue, query: SearchQuery, target: str, token: TokenValue) -> Source:
     filters: list[tuple[str, tuple[Any, ...]]] = [("h.target = ? AND h.code = ?", (target, token.code))]
     if token.system is None:
-        filters.append((_ONE_OF_SEVERAL_SYSTEMS, ()))
+        filters.append((ONE_OF_SEVERAL_SYSTEMS, ()))
     else:
         filters.append(("h.system = ?", (catalogue.system(token.system),)))
     used = {"subject": False, "code": False}
     for criterion in query.criteria:
-        if not used["subject"] and _subject(criterion) == target:
+        if not used["subject"] and subject_of(criterion) == target:
             used["subject"] = True
-        elif not used["code"] and _code(criterion) == token:
+        elif not used["code"] and code_of(criterion) == token:
             used["code"] = True
         else:
             filters.append(_date(criterion) or condition(catalogue, query.type, criterion).holds_for("h.pk"))
@@ -71,6 +74,10 @@ def _source(catalogue: Catalogue, query: SearchQuery, target: str, token: TokenV
 def _date(criterion: Criterion) -> tuple[str, tuple[Any, ...]] | None:
     match criterion:
         case Match("date", "date", (DateValue(prefix, low, high, _),), None) if prefix != "ne":
-            sql, args = interval(prefix, microseconds(low), microseconds(high))
-            return f"low > {NO_DATE} AND ({sql})", args
+            return dated(prefix), interval(prefix, microseconds(low), microseconds(high))[1]
     return None
+
+
+def dated(prefix: str) -> str:
+    """A date that is there and satisfies the prefix; marks as in `interval`."""
+    return f"low > {NO_DATE} AND ({interval(prefix, None, None)[0]})"

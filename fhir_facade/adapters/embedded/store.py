@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fhir_facade.adapters.embedded import history as versions
+from fhir_facade.adapters.embedded.at_once import page_at_once
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
@@ -91,6 +92,9 @@ class EmbeddedStore:
         return row
 
     async def search(self, query: SearchQuery) -> Page:
+        page = page_at_once(self._file.read_here(), self._catalogue, query)
+        if page is not None:
+            return page
         return await self._file.read(lambda connection: search(connection, self._catalogue, query))
 
     async def history(self, query: HistoryQuery) -> Page:

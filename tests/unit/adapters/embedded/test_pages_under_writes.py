@@ -15,8 +15,7 @@ from fhir_facade.adapters.embedded.catalogue import insert_systems
 from fhir_facade.adapters.embedded.index import bind, index_values
 from fhir_facade.adapters.embedded.paging import MOST_MOVED, opened
 from fhir_facade.adapters.embedded.search import search
-from fhir_facade.adapters.embedded.write import Prepared, apply_writes
-from fhir_facade.adapters.embedded.write import Integrity
+from fhir_facade.adapters.embedded.write import Integrity, Prepared, apply_writes
 from fhir_facade.errors import Gone
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.values import Ref, SearchQuery, Write

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_facade.adapters.embedded.at_once import hot_page
 from fhir_facade.adapters.embedded.hot import hot_source
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import resource_types, search_parameters
@@ -104,6 +105,9 @@ def test_the_search_with_an_index_of_its_own_means_the_same(
     query = parse_query("Observation", asked_for, now=NOW).query
 
     assert hot_source(emptied.catalogue, query) is not None
+    page = hot_page(emptied.connection, emptied.catalogue, query)
+    assert (page is None) is ("urn:b" in code or prefix == "ne")
+    assert page is None or [entry.id for entry in page.entries] == emptied.find(query)
     assert (emptied.find(query) == ["x"]) is matches_query({**reading, "effectivePeriod": stored}, query)
 
 
