@@ -71,7 +71,8 @@ def _unit(code: str) -> Unit:
 
 def plain(value: Decimal) -> Decimal:
     """The same number without trailing zeros, and without an exponent unless it has more than 60 digits."""
-    short = value.normalize(_EXACT)
+    digits = len(value.as_tuple().digits)
+    short = value.normalize(_EXACT if digits <= _EXACT.prec else Context(prec=digits))
     exponent = short.as_tuple().exponent
     written_out = isinstance(exponent, int) and exponent > 0 and short.adjusted() < _EXACT.prec
     return short.quantize(Decimal(1), context=_EXACT) if written_out else short
