@@ -43,7 +43,7 @@ from fhir_facade.errors import (
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
-from fhir_facade.interactions.answers import version_of, versions_of
+from fhir_facade.interactions.answers import stored_outcome, version_of, versions_of
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.batch import bundle_kind
 from fhir_facade.interactions.dispatch import dispatch
@@ -92,6 +92,8 @@ class FhirApi:
         except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
             self._observer.defect(rid)
             answer = _defect(rid)
+        if b"_pretty=true" in scope["query_string"]:
+            answer = pretty(answer)
         answer = Answer(answer.status, answer.body, [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers)])
         await respond(send, answer, headers, head=scope["method"] == "HEAD")
         asked = "unknown" if where is None else where.interaction.value
@@ -113,10 +115,12 @@ class FhirApi:
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, where: Route, rid: str) -> Answer:
         asked = scope["query_string"]
         query = parse_qsl(asked.decode("latin-1"), keep_blank_values=True) if asked else []
-        form = dict(query)
-        check_accept(text(headers, b"accept"), form.get("_format"))
+        check_accept(text(headers, b"accept"), dict(query).get("_format"))
         principal = await self._principal(headers, where, query)
         request = await self._request(scope, receive, headers, where, query, rid)
+        form = dict(request.params) if scope["method"] == "POST" else {}
+        if "_format" in form:
+            check_accept(None, form["_format"])
         response = await dispatch(self._ports, principal, request)
         answer = self._render(request, response)
         return pretty(answer) if form.get("_pretty") == "true" else answer
@@ -148,7 +152,7 @@ class FhirApi:
             params += _form(content_type, body)
             body = b""
         elif body:
-            check_content_type(content_type, patch=interaction is Interaction.PATCH)
+            check_content_type(text(headers, b"content-type"), patch=interaction is Interaction.PATCH)
         if interaction is Interaction.TRANSACTION:
             interaction = Interaction(bundle_kind(str(_member(body, "type"))))
         return FhirRequest(
@@ -218,9 +222,7 @@ def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource |
     if request.interaction in _WRITES and request.prefer.returns == "minimal":
         return b""
     if request.interaction in _WRITES and request.prefer.returns == "OperationOutcome":
-        return operation_outcome(
-            [Issue("informational", f"{stored and stored.ref} was stored", severity="information")]
-        )
+        return stored_outcome(stored)
     return response.body
 
 

@@ -49,6 +49,17 @@ _EVERYWHERE = (("_filter", "special"), ("_has", "special"), ("_list", "special")
 Operation = tuple[str, str]
 """(name without $, canonical URL of its definition)."""
 
+VERSIONS: Final[Operation] = ("versions", "http://hl7.org/fhir/OperationDefinition/CapabilityStatement-versions")
+"""Answered beside /metadata, before anybody has signed in."""
+
+NORMATIVE: Final = frozenset(
+    (
+        *("Binary", "Bundle", "CapabilityStatement", "CodeSystem", "Observation", "OperationDefinition"),
+        *("OperationOutcome", "Parameters", "Patient", "StructureDefinition", "ValueSet"),
+    )
+)
+"""The resource types that are normative in R4. https://hl7.org/fhir/R4/resourcelist.html"""
+
 
 def oauth_endpoints(fhir_url: str) -> dict[str, str]:
     """The endpoints of the sign-in beside a FHIR base, by the names of the `oauth-uris` extension."""
@@ -63,22 +74,23 @@ def capability_statement(
     interactions: Collection[Interaction] = INTERACTIONS,
     endpoints: Mapping[str, str] | None = None,
     operations: Mapping[str, Sequence[Operation]] | None = None,
+    types: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """The statement of one deployment, a new dictionary each time; it is large, so callers keep its bytes.
 
     `endpoints` are named as in the `oauth-uris` extension (authorize, token, introspect, revoke, register, manage);
     None: those of `oauth_endpoints`. `operations` are given by type, those of the whole system under "";
-    None: all that there are.
+    None: all that there are. `types` are those to tell of; None: all.
     """
     offered = announced() if operations is None else operations
-    types = [_resource(kind, deployment, interactions, offered.get(kind, ())) for kind in resource_types()]
+    told = resource_types() if types is None else [kind for kind in resource_types() if kind in types]
     rest: dict[str, Any] = {
         "mode": "server",
         "security": _security(oauth_endpoints(deployment.fhir_url) if endpoints is None else endpoints),
-        "resource": types,
+        "resource": [_resource(kind, deployment, interactions, offered.get(kind, ())) for kind in told],
         "interaction": _codes(_OF_THE_SYSTEM, interactions),
         "searchParam": [{"name": name, "type": kind} for name, kind in _EVERYWHERE],
-        "operation": _operations(offered.get("", ())),
+        "operation": _operations((*offered.get("", ()), VERSIONS)),
         "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in COMPARTMENTS],
     }
     return {

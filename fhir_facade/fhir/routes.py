@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
@@ -33,9 +34,13 @@ class Route:
     compartment: Ref | None = None
 
 
+VERSIONS: Final = "$versions"
+"""An operation that is part of the negotiation before anybody has signed in."""
+
 _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     (): {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.TRANSACTION},
     ("metadata",): {"GET": Interaction.CAPABILITIES},
+    (VERSIONS,): {"GET": Interaction.CAPABILITIES, "POST": Interaction.CAPABILITIES},
     ("_history",): {"GET": Interaction.HISTORY_SYSTEM},
     ("_search",): {"POST": Interaction.SEARCH_SYSTEM},
     ("$",): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
@@ -82,7 +87,7 @@ def route(method: str, path: str) -> Route:
     if interaction is None:
         raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
     found = _route(interaction, shape, segments)
-    if found.operation is not None:
+    if interaction is Interaction.OPERATION:
         _refuse_method(method, path, found)
     return found
 
@@ -113,7 +118,7 @@ def addresses() -> Iterator[tuple[str, str, Interaction]]:
 
 
 def _shape(position: int, segment: str) -> str:
-    if segment in _WORDS:
+    if segment in _WORDS or (segment == VERSIONS and position == 0):
         return segment
     if segment.startswith("$"):
         return "$"
@@ -134,7 +139,7 @@ def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]
         type=segments[0] if shape[:1] == ("Type",) else None,
         id=segments[1] if shape[1:2] == ("id",) else None,
         version=segments[3] if len(shape) == 4 else None,
-        operation=segments[-1] if shape[-1:] == ("$",) else None,
+        operation=segments[-1] if shape[-1:] in (("$",), (VERSIONS,)) else None,
     )
 
 

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from fhir_facade.fhir.capability import INTERACTIONS, capability_statement, oauth_endpoints
+from fhir_facade.fhir.capability import INTERACTIONS, NORMATIVE, VERSIONS, capability_statement, oauth_endpoints
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.operations import announced
+from fhir_facade.fhir.terminology_capabilities import terminology_capabilities
 from fhir_facade.fhir.validation import validate
 from fhir_facade.values import Deployment, Interaction
 
@@ -115,10 +116,24 @@ def test_operations_are_announced_where_they_are_offered() -> None:
     assert described("Patient", operations=operations)["operation"] == [
         {"name": "everything", "definition": everything[1]}
     ]
-    assert rest(operations=operations)["operation"] == [{"name": "convert", "definition": convert[1]}]
-    assert "operation" not in rest(operations={})
+    assert rest(operations=operations)["operation"] == [
+        {"name": name, "definition": definition} for name, definition in (convert, VERSIONS)
+    ]
+    assert "operation" not in described("Patient", operations={})
 
 
 def test_the_operations_are_those_of_the_table() -> None:
-    assert [one["name"] for one in rest()["operation"]] == [name for name, _ in announced()[""]]
+    assert [one["name"] for one in rest()["operation"]] == [name for name, _ in (*announced()[""], VERSIONS)]
     assert {one["name"] for one in described("Observation")["operation"]} >= {"lastn", "stats", "meta"}
+
+
+def test_the_normative_part_tells_of_normative_types_only() -> None:
+    assert {one["type"] for one in rest(types=NORMATIVE)["resource"]} == NORMATIVE
+    assert set(resource_types()) >= NORMATIVE
+
+
+def test_code_systems_are_told_with_their_version() -> None:
+    told = {one["uri"]: one for one in terminology_capabilities(DEPLOYMENT)["codeSystem"]}
+
+    assert "http://loinc.org" in told
+    assert all(version["code"] for one in told.values() for version in one.get("version", ()))

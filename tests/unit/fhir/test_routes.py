@@ -37,6 +37,7 @@ BASE = "https://example.org/fhir"
         "/Organization/o/*",
         "/Patient/*",
         "/Patient/p/*/x",
+        "/metadata/$versions",
     ],
 )
 def test_an_address_that_means_nothing_is_not_found(path: str) -> None:
@@ -74,6 +75,8 @@ def test_an_entry_for_another_server_is_refused(url: str) -> None:
         ("GET", "", Route(Do.SEARCH_SYSTEM)),
         ("POST", "/", Route(Do.TRANSACTION)),
         ("GET", "/metadata", Route(Do.CAPABILITIES)),
+        ("GET", "/$versions", Route(Do.CAPABILITIES, operation="$versions")),
+        ("POST", "/$versions", Route(Do.CAPABILITIES, operation="$versions")),
         ("GET", "/_history", Route(Do.HISTORY_SYSTEM)),
         ("POST", "/_search", Route(Do.SEARCH_SYSTEM)),
         ("POST", "/$meta", Route(Do.OPERATION, operation="$meta")),
