@@ -18,6 +18,7 @@ from fhir_facade.fhir.extract.canonical import canonical_quantity, in_canonical_
 from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.extract.text import normalise
 from fhir_facade.fhir.positions import is_near, position_of
+from fhir_facade.fhir.words import TEXTS, all_words, narrative_words, parse_words, says
 from fhir_facade.values import (
     AnyOf,
     Chain,
@@ -117,7 +118,11 @@ def _match(resource: JsonObject, asked: Match) -> bool:
 
 
 def _special(resource: JsonObject, asked: Match) -> bool:
-    """What has no rows: the place of a Location."""
+    """What has no rows: words, and the place of a Location."""
+    if asked.name in TEXTS:
+        words = narrative_words(resource) if asked.name == "_text" else all_words(resource)
+        texts = [value.text for value in asked.values if isinstance(value, StringValue)]
+        return any(says(words, parse_words(asked.name, text)) for text in texts)
     point = position_of(resource)
     return point is not None and any(is_near(point, value) for value in asked.values if isinstance(value, NearValue))
 

@@ -14,9 +14,7 @@ from tests.contract.case import Case
         pytest.param("status ne final", ["b"], id="not equal"),
         pytest.param("status eq final and date ge 2020-06-01", ["c"], id="and"),
         pytest.param("status eq amended or date ge 2020-06-01", ["b", "c"], id="or"),
-        pytest.param(
-            "status eq amended or status eq final and date lt 2020-06-01", ["a"], id="from left to right"
-        ),
+        pytest.param("status eq amended or status eq final and date lt 2020-06-01", ["a"], id="from left to right"),
         pytest.param("status eq amended or (status eq final and date ge 2020-06-01)", ["b", "c"], id="brackets"),
         pytest.param("not (status eq final)", ["b"], id="not"),
         pytest.param("not (status eq final and date ge 2020-06-01)", ["a", "b"], id="not of several"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, Catalogue
 from fhir_facade.adapters.embedded.compare import interval, microseconds, point
+from fhir_facade.adapters.embedded.fulltext import full_text
 from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
 from fhir_facade.adapters.embedded.texts import says
 from fhir_facade.errors import NotSupported
@@ -16,6 +17,7 @@ from fhir_facade.fhir.definitions import search_parameters
 from fhir_facade.fhir.extract.canonical import canonical_quantity
 from fhir_facade.fhir.extract.text import normalise
 from fhir_facade.fhir.positions import box_around
+from fhir_facade.fhir.words import TEXTS
 from fhir_facade.values import (
     AnyOf,
     Chain,
@@ -63,8 +65,8 @@ def any_of(catalogue: Catalogue, type: str, groups: tuple[tuple[Criterion, ...],
 def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     if match.name in _OWN_COLUMNS:
         return _own_column(type, match)
-    if match.name == "near":
-        return _near(catalogue, type, match)
+    if match.kind == "special":
+        return full_text(type, match) if match.name in TEXTS else _near(catalogue, type, match)
     table = _TABLES.get(match.kind)
     if table is None:
         raise NotSupported(f"{type}?{match.name} is not searchable here")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Container, Sequence
 
+from fhir_facade.adapters.embedded import fulltext
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES
 from fhir_facade.errors import Conflict
 from fhir_facade.values import Ref
@@ -22,6 +23,7 @@ def erase(connection: sqlite3.Connection, refs: Sequence[Ref]) -> int:
     for key in found:
         for table in (*INDEX_TABLES, "fhir_version", "fhir_resource"):
             connection.execute(f"DELETE FROM {table} WHERE pk = ?", (key,))
+    fulltext.forget(connection)
     connection.execute("PRAGMA secure_delete=OFF")
     return len(found)
 

@@ -15,23 +15,32 @@ from fhir_facade.values import AnyOf, Chain, Criterion, Has, Match, Not, SearchQ
 
 def enable(connection: sqlite3.Connection, query: SearchQuery) -> None:
     """Make the connection ready for everything that the query asks."""
-    for match in matches_in((*query.criteria, *(own for group in query.any_of for own in group))):
+    for _, match in typed_matches(query):
         if match.kind == "token" and match.modifier == "text":
             connection.create_function("fhir_says", 3, says_so, deterministic=True)
         elif match.name == "near":
             connection.create_function("fhir_metres", 4, _metres, deterministic=True)
 
 
-def matches_in(criteria: Iterable[Criterion]) -> Iterator[Match]:
-    """The plain questions at any depth."""
+def typed_matches(query: SearchQuery) -> Iterator[tuple[str, Match]]:
+    """The plain questions at any depth, each with the type of which it is asked."""
+    return _matches((*query.criteria, *(own for group in query.any_of for own in group)), query.type)
+
+
+def _matches(criteria: Iterable[Criterion], type: str) -> Iterator[tuple[str, Match]]:
     for own in criteria:
         match own:
             case Match():
-                yield own
-            case Chain() | Has() | Not():
-                yield from matches_in((own.inner,))
+                yield type, own
+            case Not(inner):
+                yield type, inner
+            case Chain():
+                for target in own.targets:
+                    yield from _matches((own.inner,), target)
+            case Has():
+                yield from _matches((own.inner,), own.type)
             case AnyOf(groups):
-                yield from matches_in(each for group in groups for each in group)
+                yield from _matches((each for group in groups for each in group), type)
 
 
 def _metres(north: float, east: float, other_north: float, other_east: float) -> float:

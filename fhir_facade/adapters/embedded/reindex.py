@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_facade.adapters.embedded import fulltext
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.changes import Rows, add_index, insert_index
 from fhir_facade.adapters.embedded.index import bind, index_values
@@ -62,6 +63,7 @@ def reindex(connection: sqlite3.Connection, catalogue: Catalogue, progress: Prog
         catalogue.load(connection)
         for table in INDEX_TABLES:
             connection.execute(f"DELETE FROM {table}")
+        fulltext.forget(connection)
         _index_all(connection, catalogue, progress)
         set_meta(connection, "extractor", str(VERSION))
     except BaseException:

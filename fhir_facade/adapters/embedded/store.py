@@ -6,8 +6,10 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
+from fhir_facade.adapters.embedded import fulltext
 from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.at_once import page_at_once
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
@@ -95,6 +97,9 @@ class EmbeddedStore:
         page = page_at_once(self._file.read_here(), self._catalogue, query)
         if page is not None:
             return page
+        for type_ in fulltext.types_read(query):
+            while not await self._file.write(partial(fulltext.catch_up, type=type_)):
+                pass
         return await self._file.read(lambda connection: search(connection, self._catalogue, query))
 
     async def history(self, query: HistoryQuery) -> Page:

@@ -11,6 +11,7 @@ What the values mean for a store:
   have become the codes they stand for, with the modifier `not` or none.
 * `_filter` becomes criteria with `AnyOf` and `Not`; its `ew` is the modifier `ends` of a string, `po` a date
   with `ap`.
+* `_text` and `_content` are of kind special, their StringValue is read by `words.parse_words`; so is `near`.
 * `subject:Patient=1` becomes ReferenceValue("Patient", "1") without modifier; `_list=1` becomes a Has.
 * `_count=0` and `_summary=count`: `query.count` 0 and `query.total`.
 """

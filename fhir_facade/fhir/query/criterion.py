@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
@@ -11,11 +11,12 @@ from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, members, re
 from fhir_facade.fhir.query.escape import split
 from fhir_facade.fhir.query.values import Asked, parse_value
 from fhir_facade.fhir.references import ID
+from fhir_facade.fhir.words import TEXTS
 from fhir_facade.values import Chain, Criterion, Has, Match, SearchValue, TokenValue, UriValue
 
 MAX_VALUES: Final = 500
 MAX_HOPS: Final = 10
-NOT_SEARCHABLE: Final = frozenset({"_text", "_content", "_query", "_filter", "_type"})
+NOT_SEARCHABLE: Final = frozenset({"_query", "_filter", "_type"})
 SEARCHABLE_SPECIALS: Final = frozenset({"_list", "near"})
 _MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "string": ("contains", "exact", "missing"),
@@ -130,7 +131,7 @@ def known_parameter(fhir_type: str, code: str) -> SearchParameter:
     if found is None or code in NOT_SEARCHABLE or (found.kind == "special" and code not in SEARCHABLE_SPECIALS):
         valid = ", ".join(sorted(set(parameters) - NOT_SEARCHABLE))
         raise UnknownParameter(f"{code!r} is not a search parameter of {fhir_type} here; known are {valid}")
-    return found
+    return replace(found, kind="special") if code in TEXTS else found
 
 
 def reference_parameter(fhir_type: str, code: str) -> SearchParameter:

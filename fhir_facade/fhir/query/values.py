@@ -14,6 +14,7 @@ from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.fhir.query.near import parse_near
 from fhir_facade.fhir.query.numbers import parse_number, parse_quantity
 from fhir_facade.fhir.references import ID, parse_reference
+from fhir_facade.fhir.words import TEXTS, parse_words
 from fhir_facade.values import (
     CompositeValue,
     MissingValue,
@@ -112,6 +113,10 @@ def _composite(parameter: SearchParameter, raw: str, asked: Asked) -> CompositeV
 
 
 def _special(parameter: SearchParameter, raw: str, asked: Asked) -> SearchValue:
+    if parameter.code in TEXTS:
+        text = unescape(raw)
+        parse_words(parameter.code, text)
+        return StringValue(text)
     return parse_near(parameter.code, raw)
 
 

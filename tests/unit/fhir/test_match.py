@@ -325,3 +325,20 @@ ULM = {"resourceType": "Location", "position": {"latitude": 48.4, "longitude": 9
 )
 def test_a_place_is_near_or_not(place, near):
     assert found(place, "near", "48.4|9.9|10|km") is near
+
+
+NOTE = {"resourceType": "Observation", "text": {"div": "<p>broken arm</p>"}, "note": [{"text": "healing"}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "there"),
+    [
+        ("_text", "arm", True),
+        ("_text", "healing", False),
+        ("_text", "leg,arm", True),
+        ("_content", "healing", True),
+        ("_content", "leg", False),
+    ],
+)
+def test_words_are_in_the_narrative_or_anywhere(name, text, there):
+    assert found(NOTE, name, text) is there

@@ -66,10 +66,10 @@ def value_of(fhir_type, name, value):
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("pulse", "1", "known are _has, _id"),
+        ("pulse", "1", "known are _content, _has, _id"),
         ("_offset", "1", "'_offset' is not a search parameter of Observation"),
-        ("_text", "x", "'_text' is not a search parameter of Observation here"),
-        ("_content", "x", "_content"),
+        ("_text:exact", "x", "_text:exact is unknown"),
+        ("_sort", "_content", "_sort: _content has no order"),
         ("_query", "x", "_query"),
         ("_type", "Patient", "_type"),
         ("", "x", "is not a search parameter"),
