@@ -25,9 +25,7 @@ _CLOCK, _IDS = SystemClock(), RandomIds()
 
 
 @asynccontextmanager
-async def open_ports(
-    settings: Settings, *, guest: bool = False, marks: Marks | None = None
-) -> AsyncIterator[Ports]:
+async def open_ports(settings: Settings, *, guest: bool = False, marks: Marks | None = None) -> AsyncIterator[Ports]:
     """Everything the rooms need, opened and closed in the right order.
 
     `guest` is a command beside a running server, which does no background work. `marks` are shared by the processes
@@ -105,4 +103,5 @@ def _deployment(settings: Settings) -> Deployment:
         audit_required=settings.audit_required,
         audit_kept_days=settings.audit_kept_days,
         sync_lookback_days=settings.sync_lookback_days,
+        self_registration=settings.self_registration,
     )

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     referential_integrity_on_delete: bool = Field(
         True, description="Refuse to delete what something refers to. Over HAPI its own setting decides."
     )
+    self_registration: bool = Field(
+        False, description="Let patients make an account and their Patient at /api/v1/accounts/register."
+    )
     total_always: bool = Field(
         False, description="Put Bundle.total on every search page, not only when it is asked for or known."
     )

@@ -416,3 +416,4 @@ class Deployment:
     audit_required: bool = True
     audit_kept_days: int = 2192
     sync_lookback_days: int = 90
+    self_registration: bool = False

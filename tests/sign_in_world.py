@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from fhir_facade.adapters.keys import open_key_file
+from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState, core_connection
 from fhir_facade.adapters.state.tables import facade_tables
@@ -155,8 +156,10 @@ def clock():
 @pytest.fixture
 def ports(state, clock, tmp_path):
     vault = KeyFileVault(open_key_file(tmp_path / "keys.json", clock, create=True))
-    unused = dict.fromkeys(("store", "unit", "locks", "streams", "vendors", "memory", "deployment"))
-    return Ports(state=state, clock=clock, ids=RandomIds(), vault=vault, **unused)
+    unused = dict.fromkeys(("store", "unit", "streams", "vendors", "memory", "deployment"))
+    locks = FileLocks(tmp_path / "locks")
+    yield Ports(state=state, clock=clock, ids=RandomIds(), vault=vault, locks=locks, **unused)
+    locks.close()
 
 
 @pytest.fixture
@@ -164,8 +167,8 @@ async def world(ports, clock):
     """A patient ann, a practitioner bob with two patients, an admin; a public app."""
     patients, keys = [("p1", "Ann Example"), ("p2", "Carl Example")], PublishedKeys()
 
-    async def patients_of(practitioner):
-        return list(patients) if practitioner == "d1" else []
+    async def patients_of(account):
+        return list(patients) if account.practitioner_id == "d1" else []
 
     people = [("ann", "patient", "p1", None), ("bob", "practitioner", None, "d1"), ("root", "admin", None, None)]
     for name, role, patient, practitioner in people:

@@ -34,6 +34,10 @@ _OAUTH: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         "Give a token back, and with it everything of the same consent",
         ("token", "token_type_hint", *_CLIENT),
     ),
+    "/oauth/style": ("How our pages look, for apps that like to look alike", ()),
+    "/oauth/register": ("Register an app, with an initial access token (RFC 7591)", ()),
+    "/oauth/register/{client_id}": ("The registration of an app, with its own token (RFC 7592)", ()),
+    "/oauth/userinfo": ("Who the bearer of the token is", ()),
     "/oauth/authorize": (
         "Begin: an app sends the browser here",
         (
@@ -44,10 +48,21 @@ _OAUTH: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "/oauth/continue": ("The page of the next step", ("request",)),
     "/oauth/patient": ("Choose the patient the app works with", ("csrf", "request", "patient")),
     "/oauth/consent": ("Allow the app what was ticked, or nothing", ("csrf", "request", "decision", "scope")),
+    "/oauth/logout": (
+        "An app asks to sign the person out",
+        ("id_token_hint", "client_id", "post_logout_redirect_uri", "state"),
+    ),
+    "/oauth/logout/confirm": ("Sign out, as the app asked", ("csrf", "target")),
     "/login": ("Sign in with user name and password", ("csrf", "next", "username", "password")),
     "/logout": ("Sign out", ("csrf", "next")),
 }
 """What each address is for, and what its query or form carries, in the words of the specifications."""
+
+_OPEN: Final = frozenset({CALLBACK, "/api/v1/accounts/register"})
+"""What is called without a token and without a session."""
+
+_NAME: Final = str.maketrans({"/": "_", "-": "_", ".": None, "{": None, "}": None})
+"""From an address to the name of an operation."""
 
 _PROBLEMS: Final = {
     400: "The request is not understood; `detail` says what to do",
@@ -94,7 +109,7 @@ def _convene(path: str, operation: dict[str, Any]) -> None:
         del answers["422"]
     if not path.startswith(CONVENIENCE):
         return
-    operation["security"] = [] if path == CALLBACK else [{"bearer": []}, {"session": [], "csrf": []}]
+    operation["security"] = [] if path in _OPEN else [{"bearer": []}, {"session": [], "csrf": []}]
     if path == CALLBACK:
         return
     for status, text in _PROBLEMS.items():
@@ -121,11 +136,19 @@ def _oauth(method: str, path: str, media_type: str) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "tags": ["sign-in"],
         "summary": summary,
-        "operationId": f"{method.lower()}{path.replace('/', '_').replace('.', '').replace('-', '_')}",
+        "operationId": method.lower() + path.translate(_NAME),
         "security": [],
         "responses": {"200": {"description": "The answer", "content": {media_type: {"schema": _ANSWERS[media_type]}}}},
     }
-    if method == "POST":
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if method in ("POST", "PUT") and path.startswith("/oauth/register"):
+        metadata = {"schema": {"type": "object", "properties": {"redirect_uris": {"type": "array"}}}}
+        operation["requestBody"] = {"required": True, "content": {"application/json": metadata}}
+    elif method == "POST":
         form = {"type": "object", "properties": {name: {"type": "string"} for name in fields}}
         operation["requestBody"] = {"required": True, "content": {FORM: {"schema": form}}}
     elif fields:
@@ -171,6 +194,7 @@ _ABOUT: Final = "FHIR R4 with SMART sign-in, and a convenience API for wearables
 _TAGS: Final = {
     "FHIR": "The RESTful API of FHIR R4 for all resource types: https://hl7.org/fhir/R4/http.html",
     "sign-in": "SMART App Launch, OAuth 2.0 and OpenID Connect",
+    "accounts": "Who can sign in",
     "wearables": "Connect a wearable, read it, disconnect it",
     "score": "Life's Essential 8",
     "vitals": "Readings a person types in",

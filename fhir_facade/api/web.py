@@ -15,7 +15,7 @@ from fhir_facade.api.observe import Observer
 from fhir_facade.api.openapi import describe
 from fhir_facade.api.pages.render import assets
 from fhir_facade.api.portal import portal_routes
-from fhir_facade.api.v1 import access_log, alerts, callback, connections, emergency, scores, vitals
+from fhir_facade.api.v1 import access_log, accounts, alerts, callback, connections, emergency, launches, scores, vitals
 from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
 from fhir_facade.ports import Ports
 
@@ -33,7 +33,19 @@ def web_app(deps: WebDeps) -> FastAPI:
     app.openapi = describe(app, deps.oauth.issuer, deps.oauth.cookies.name)  # type: ignore[method-assign]  # the way FastAPI documents
     app.state.deps = deps
     problems.install(app)
-    for part in (health, docs, access_log, alerts, callback, connections, emergency, scores, vitals):
+    for part in (
+        health,
+        docs,
+        access_log,
+        accounts,
+        alerts,
+        callback,
+        connections,
+        emergency,
+        launches,
+        scores,
+        vitals,
+    ):
         app.include_router(part.router)
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from fhir_facade.cli.session import secret_from_stdin, with_ports
-from fhir_facade.flows.launch.clients import NewClient, add_client, disable_client, list_clients
+from fhir_facade.flows.launch.clients import NewClient, add_client, disable_client, list_clients, verify_client
+from fhir_facade.flows.launch.invitations import DEFAULT_SCOPE, invitations, invite, withdraw_invitation
+from fhir_facade.rows.oauth import Client
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -23,6 +25,8 @@ def add(
     jwks: Annotated[Path | None, typer.Option(help="File with the app's public keys.")] = None,
     jwks_uri: Annotated[str | None, typer.Option(help="Address of the app's public keys.")] = None,
     name: Annotated[str, typer.Option(help="Name shown on the consent page.")] = "",
+    launch_uri: Annotated[str | None, typer.Option(help="Where the portal starts the app (EHR launch).")] = None,
+    logout_uri: Annotated[list[str] | None, typer.Option(help="Where a browser may go after signing out.")] = None,
 ) -> None:
     """Register an app. A confidential app without secret and keys gets a secret, printed once."""
     new = NewClient(
@@ -34,6 +38,8 @@ def add(
         secret=secret_from_stdin("the client secret") if secret_stdin else None,
         jwks=_read(jwks),
         jwks_uri=jwks_uri,
+        launch_uri=launch_uri,
+        logout_uris=tuple(logout_uri or ()),
     )
     secret = with_ports(lambda ports: add_client(ports, new))
     typer.echo(f"{client_id} is registered" + (f"; its secret, shown only now: {secret}" if secret else ""))
@@ -48,11 +54,50 @@ def _read(path: Path | None) -> str | None:
         raise SystemExit(f"fhir-facade: {path} cannot be read: {error}") from error
 
 
+@app.command("verify")
+def verify(client_id: Annotated[str, typer.Argument(help="The client id.")]) -> None:
+    """Say that you looked at an app that registered itself: consent pages warn no more."""
+    with_ports(lambda ports: verify_client(ports, client_id))
+    typer.echo(f"{client_id} is verified")
+
+
+@app.command("invite")
+def invite_(
+    name: Annotated[str, typer.Option(help="For whom; a word to recognise the token by.")],
+    scope: Annotated[str, typer.Option(help="The most that apps registered with it may ask for.")] = DEFAULT_SCOPE,
+    uses: Annotated[int, typer.Option(help="How many apps it registers.")] = 1,
+    days: Annotated[int, typer.Option(help="How long it can be used.")] = 7,
+) -> None:
+    """Print an initial access token with which apps register themselves at /oauth/register, and nothing else."""
+    typer.echo(with_ports(lambda ports: invite(ports, name=name, scope=scope, uses=uses, days=days)))
+
+
+@app.command("invitations")
+def invitations_() -> None:
+    """List initial access tokens: id, for whom, uses left, until when, scopes."""
+    for row in with_ports(invitations):
+        until = row.expires_at.isoformat(timespec="minutes")
+        typer.echo("\t".join((row.id, row.name, str(row.uses_left), until, row.scope)))
+
+
+@app.command("uninvite")
+def uninvite(token_id: Annotated[str, typer.Argument(help="The id that `invitations` shows.")]) -> None:
+    """Withdraw an initial access token; the apps registered with it stay."""
+    with_ports(lambda ports: withdraw_invitation(ports, token_id))
+    typer.echo(f"{token_id} registers no more apps")
+
+
 @app.command("list")
 def list_() -> None:
     """List apps: client id, type, scopes, state."""
     for client in with_ports(list_clients):
-        typer.echo("\t".join((client.id, client.kind, client.scope, "disabled" if client.disabled else "enabled")))
+        typer.echo("\t".join((client.id, client.kind, client.scope, _state(client))))
+
+
+def _state(client: Client) -> str:
+    if client.disabled:
+        return "disabled"
+    return "enabled" if client.verified else "unverified"
 
 
 @app.command("disable")

@@ -11,20 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from fhir_facade.errors import BadRequest, Conflict, NotFound
+from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.tokens import revoke_grants
+from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append, Remove
+from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account, Session
 from fhir_facade.rows.audit import AuditLine
 
-ROLES: Final = ("patient", "practitioner", "admin")
+ROLES: Final = ("patient", "proxy", "practitioner", "staff", "admin")
+_NAMES: Final = ("patient_id", "related_person_id", "practitioner_id", "organization_id")
+_NAMED_BY: Final = {"patient": 0, "proxy": 1, "practitioner": 2, "staff": 3}
+"""Which of `_NAMES` an account of a role has; the others it has not."""
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 128
 _USERNAME: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
@@ -35,7 +40,8 @@ _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """An account as asked for. A patient names `patient_id`, a practitioner `practitioner_id`, an admin neither."""
+    """An account as asked for. A patient names `patient_id`, a proxy `related_person_id`, a practitioner
+    `practitioner_id`, staff `organization_id`, an admin nobody."""
 
     username: str
     role: str
@@ -43,12 +49,28 @@ class NewAccount:
     patient_id: str | None = None
     practitioner_id: str | None = None
     zone: str = "UTC"
+    related_person_id: str | None = None
+    organization_id: str | None = None
 
 
-async def add_account(ports: Ports, new: NewAccount) -> Account:
+async def add_account(ports: Ports, new: NewAccount, *, actor: str = "operator") -> Account:
     """Make an account. BadRequest for a bad name, role, id, zone or password; Conflict when the name is taken."""
-    _check(new)
-    row = Account(
+    check_account(new)
+    row = await account_row(ports, new)
+
+    def add(tx: StateTransaction) -> None:
+        if tx.count(Account, ("username_key", "=", row.username_key)):
+            raise Conflict(f"There is an account {new.username} already; choose another name.")
+        tx.apply(Append(row), Append(account_line(row, row.created_at, "account added", actor)))
+
+    async with ports.locks.hold(name_lock(row.username_key)):
+        await ports.state.write(add)
+    return row
+
+
+async def account_row(ports: Ports, new: NewAccount) -> Account:
+    """The row of an account that was checked, with its password hashed."""
+    return Account(
         id=ports.ids.new(),
         username=new.username,
         username_key=new.username.casefold(),
@@ -58,15 +80,14 @@ async def add_account(ports: Ports, new: NewAccount) -> Account:
         patient_id=new.patient_id,
         practitioner_id=new.practitioner_id,
         zone=new.zone,
+        related_person_id=new.related_person_id,
+        organization_id=new.organization_id,
     )
 
-    def add(tx: StateTransaction) -> None:
-        if tx.count(Account, ("username_key", "=", row.username_key)):
-            raise Conflict(f"There is an account {new.username} already; choose another name.")
-        tx.apply(Append(row), Append(_audit(row, row.created_at, "account added")))
 
-    await ports.state.write(add)
-    return row
+def name_lock(username_key: str) -> str:
+    """Held while a name is taken: an account and its person may be written to two stores."""
+    return f"account:{digest(username_key)}"
 
 
 async def list_accounts(ports: Ports) -> Sequence[Account]:
@@ -74,7 +95,7 @@ async def list_accounts(ports: Ports) -> Sequence[Account]:
     return await ports.state.read(lambda tx: tx.find(Account, order=("username_key",)))
 
 
-async def disable_account(ports: Ports, username: str) -> Account:
+async def disable_account(ports: Ports, username: str, *, actor: str = "operator") -> Account:
     """No sign-in from now on; sessions, grants and tokens end with it. NotFound."""
     now = ports.clock.now()
 
@@ -83,13 +104,50 @@ async def disable_account(ports: Ports, username: str) -> Account:
         if not rows:
             raise NotFound(f"There is no account {username}.")
         account = rows[0]
-        sessions = tx.find(Session, ("account_id", "=", account.id))
-        tx.apply(*(Remove(Session, (session.hash,)) for session in sessions))
+        end_sessions(tx, now, tx.find(Session, ("account_id", "=", account.id)))
         revoke_grants(tx, now, "account disabled", ("account_id", "=", account.id))
-        tx.apply(Append(_audit(account, now, "account disabled")))
+        tx.apply(Append(account_line(account, now, "account disabled", actor)))
         return account
 
     return await ports.state.write(disable)
+
+
+async def change_account(
+    ports: Ports,
+    account_id: str,
+    *,
+    zone: str | None = None,
+    password: str | None = None,
+    disabled: bool | None = None,
+    actor: str,
+    keep: str | None = None,
+) -> Account:
+    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`.
+
+    BadRequest, NotFound.
+    """
+    if zone is not None:
+        check_zone(zone)
+    account = await ports.state.read(lambda tx: tx.get(Account, account_id))
+    if account is None:
+        raise NotFound(f"There is no account {account_id}.")
+    if disabled:
+        return await disable_account(ports, account.username, actor=actor)
+    changes: dict[str, Any] = {"zone": zone, "disabled": disabled}
+    if password is not None:
+        check_password(account.username, password)
+        changes["password_hash"] = await hash_password(password)
+    changes = {name: value for name, value in changes.items() if value is not None}
+    now, what = ports.clock.now(), ", ".join(sorted(changes))
+
+    def change(tx: StateTransaction) -> Account:
+        (row,) = tx.change(Account, [("id", "=", account_id)], **changes)
+        if password is not None:
+            end_sessions(tx, now, tx.find(Session, ("account_id", "=", account_id), ("hash", "!=", keep or "")))
+        tx.apply(Append(account_line(row, now, f"account changed: {what}", actor)))
+        return row
+
+    return await ports.state.write(change) if changes else account
 
 
 async def hash_password(password: str) -> str:
@@ -119,28 +177,36 @@ def check_password(username: str, password: str) -> None:
         raise BadRequest("The password holds characters that cannot be stored.")
 
 
-def _check(new: NewAccount) -> None:
+def check_account(new: NewAccount) -> None:
+    """BadRequest says what is wrong with an account."""
     if new.role not in ROLES:
         raise BadRequest(f"The role of an account is one of {', '.join(ROLES)}.")
     if not _USERNAME.fullmatch(new.username) or not _encodable(new.username):
         raise BadRequest("A user name has 1 to 100 characters without spaces.")
     _check_person(new)
     check_password(new.username, new.password)
+    check_zone(new.zone)
+
+
+def check_zone(zone: str) -> None:
+    """BadRequest unless it is a time zone of the IANA list."""
     try:
-        ZoneInfo(new.zone)
+        ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadRequest(f"{new.zone} is not an IANA time zone such as Europe/Berlin.") from None
+        raise BadRequest(f"{zone} is not an IANA time zone such as Europe/Berlin.") from None
 
 
 def _check_person(new: NewAccount) -> None:
-    expected = {"patient": (True, False), "practitioner": (False, True), "admin": (False, False)}[new.role]
-    if (new.patient_id is not None, new.practitioner_id is not None) != expected:
+    given = [getattr(new, name) for name in _NAMES]
+    expected = [_NAMED_BY.get(new.role) == place for place in range(len(_NAMES))]
+    if [each is not None for each in given] != expected:
         raise BadRequest(
-            "A patient account names its Patient id, a practitioner its Practitioner id, an admin neither."
+            "A patient account names its Patient id, a practitioner its Practitioner id, a proxy its RelatedPerson id, "
+            "staff the Organization id, an admin none."
         )
-    person = new.patient_id or new.practitioner_id
-    if person is not None and not _FHIR_ID.fullmatch(person):
-        raise BadRequest("The id of a Patient or Practitioner has 1 to 64 letters, digits, hyphens and dots.")
+    for person in filter(None, given):
+        if not _FHIR_ID.fullmatch(person):
+            raise BadRequest("The id of a resource has 1 to 64 letters, digits, hyphens and dots.")
 
 
 def _encodable(text: str) -> bool:
@@ -160,5 +226,5 @@ def _nobody() -> str:
     return _HASHER.hash("nobody's password")
 
 
-def _audit(account: Account, at: datetime, detail: str) -> AuditLine:
-    return AuditLine(at=at, action="admin", outcome="success", actor="operator", user=account.id, detail=detail)
+def account_line(account: Account, at: datetime, detail: str, actor: str = "operator") -> AuditLine:
+    return AuditLine(at=at, action="admin", outcome="success", actor=actor, user=account.id, detail=detail)

@@ -1,24 +1,28 @@
-"""People as pages show them: the patients of a practitioner with a name to recognise them by."""
+"""People as pages show them: the patients somebody may open, with a name to recognise them by."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import msgspec
 
 from fhir_facade.flows.admission import UNKNOWN, Origin
+from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.interactions.circle import circle
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
+from fhir_facade.rows.accounts import Account
 from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal, Scope
 
 AT_ONCE = 200
 _READS_PATIENTS = (Scope("user", "Patient", frozenset("rs")),)
 
 
-async def patients_of(ports: Ports, practitioner: str) -> list[tuple[str, str]]:
-    """(id, display) of the patients in this practitioner's care, by name. Read through the door, so it is audited."""
-    principal = Principal("practitioner", practitioner=practitioner, scopes=_READS_PATIENTS, name="patient-picker")
+async def patients_of(ports: Ports, account: Account) -> list[tuple[str, str]]:
+    """(id, display) of the patients whose records this person may open, by name: those in care of a practitioner, those
+    a proxy acts for, those of an institution. Read through the door, so it is audited."""
+    principal = replace(principal_of_account(account), scopes=_READS_PATIENTS, name="patient-picker")
     ids = sorted(await circle(ports, principal))
     found: list[tuple[str, str]] = []
     for start in range(0, len(ids), AT_ONCE):

@@ -13,12 +13,14 @@ from fhir_facade.errors import TooManyRequests, Unauthenticated
 from fhir_facade.flows.accounts import LONGEST_PASSWORD, hash_password, needs_rehash, password_fits
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.launch.verify import principal_of_account
+from fhir_facade.flows.sign_ins import SIGNED_OUT, Device, end_sessions, logout_line, remember_device
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
 from fhir_facade.rows.accounts import Account, LoginThrottle, Session
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.rows.oauth import PendingAuthorization
+from fhir_facade.rows.oauth import Grant, OpenAuthorization
 from fhir_facade.values import Principal
 
 IDLE: Final = timedelta(hours=1)
@@ -54,7 +56,13 @@ class SignedIn:
 
 
 async def sign_in_with_password(
-    ports: Ports, *, username: str, password: str, old_cookie: str | None, caller: Caller
+    ports: Ports,
+    *,
+    username: str,
+    password: str,
+    old_cookie: str | None,
+    caller: Caller,
+    device: Device | None = None,
 ) -> str:
     """Check a password and start a session; returns the new cookie value.
 
@@ -75,8 +83,19 @@ async def sign_in_with_password(
         _forgive(tx, subjects)
         if fresh_hash is not None:
             tx.change(Account, [("id", "=", account.id)], password_hash=fresh_hash)
-        _replace_session(tx, cookie, old_cookie, account, now, caller)
-        tx.apply(Append(_audit(now, "success", account, caller, None)))
+        key, new = (None, False) if device is None else remember_device(tx, account, device, caller.address, now)
+        session = Session(
+            hash=digest(cookie),
+            account_id=account.id,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + ABSOLUTE,
+            address=caller.address,
+            id=ports.ids.new(),
+            device=key,
+        )
+        _replace_session(tx, old_cookie, session)
+        tx.apply(Append(_audit(now, "success", account, caller, "new device" if new else None)))
 
     await ports.state.write(start)
     return cookie
@@ -106,16 +125,8 @@ async def end_session(ports: Ports, cookie: str | None, caller: Caller) -> None:
         session = tx.get(Session, key)
         if session is None:
             return
-        line = AuditLine(
-            at=now,
-            action="logout",
-            outcome="success",
-            actor="person",
-            user=session.account_id,
-            address=caller.address,
-            request_id=caller.request_id,
-        )
-        tx.apply(Remove(Session, (key,)), Append(line))
+        end_sessions(tx, now, [session])
+        tx.apply(Append(logout_line(now, session.account_id, caller)))
 
     await ports.state.write(end)
 
@@ -174,19 +185,18 @@ def _forgive(tx: StateTransaction, subjects: dict[str, Slowdown]) -> None:
             )
 
 
-def _replace_session(
-    tx: StateTransaction, cookie: str, old_cookie: str | None, account: Account, now: datetime, caller: Caller
-) -> None:
-    """A new secret at every sign-in; what the browser was about to authorize goes on with it."""
-    new = digest(cookie)
-    if old_cookie:
-        old = digest(old_cookie)
-        tx.apply(Remove(Session, (old,)))
-        tx.change(PendingAuthorization, [("browser", "=", old)], browser=new)
-    session = Session(
-        hash=new, account_id=account.id, created_at=now, seen_at=now, expires_at=now + ABSOLUTE, address=caller.address
-    )
+def _replace_session(tx: StateTransaction, old_cookie: str | None, session: Session) -> None:
+    """A new secret at every sign-in; what the browser was about to authorize goes on with it, and so does what apps may
+    do for the same person as long as the session lasts."""
     tx.apply(Append(session))
+    if not old_cookie:
+        return
+    old = digest(old_cookie)
+    tx.apply(Remove(Session, (old,)))
+    tx.change(OpenAuthorization, [("browser", "=", old)], browser=session.hash)
+    mine = [("session", "=", old), ("account_id", "=", session.account_id)]
+    tx.change(Grant, mine, session=session.hash)
+    revoke_grants(tx, session.created_at, SIGNED_OUT, ("session", "=", old))
 
 
 def _load(tx: StateTransaction, key: str, now: datetime) -> SignedIn | None:

@@ -96,28 +96,6 @@ class OpenAuthorization(Row, frozen=True, kw_only=True):
     launch: str | None = None
 
 
-@table("pending_authorization", ("hash",), indexes=(("expires_at",), ("browser",)))
-class PendingAuthorization(Row, frozen=True, kw_only=True):
-    """A checked authorization request on its way through sign-in, patient choice and consent.
-
-    `browser` is the SHA-256 of the cookie that may continue it; None until its first page was opened.
-    `fresh_after`: the person must have signed in after this moment (`prompt=login`, `max_age`).
-    """
-
-    hash: str
-    client_id: str
-    redirect_uri: str
-    scope: str
-    challenge: str
-    expires_at: datetime
-    state: str | None = None
-    nonce: str | None = None
-    browser: str | None = None
-    patient: str | None = None
-    picked_by: str | None = None
-    fresh_after: datetime | None = None
-
-
 @table("app_grant", ("id",), indexes=(("account_id",), ("client_id",), ("expires_at",), ("session",)))
 class Grant(Row, frozen=True, kw_only=True):
     """What a person allowed an app: the family of all codes and tokens that follow from one consent.

@@ -18,6 +18,7 @@ from fhir_facade.flows.launch.endpoints import introspection_endpoint, revocatio
 from fhir_facade.flows.launch.request import Pairs
 from fhir_facade.flows.launch.server import Answer
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
+from fhir_facade.flows.launch.userinfo import userinfo as look
 
 Endpoint = Callable[[SignIn, Pairs, str | None, Caller], Awaitable[Answer]]
 
@@ -37,12 +38,18 @@ async def revoke(deps: OAuthDeps, request: Request) -> Response:
     return await _answer(deps, request, revocation_endpoint)
 
 
+async def userinfo(deps: OAuthDeps, request: Request) -> Response:
+    """GET or POST /oauth/userinfo: who the bearer of a token is."""
+    authorization = ", ".join(request.headers.getlist("authorization")) or None
+    return _json(await look(deps.sign_in, authorization, deps.caller(request)), await _cors(deps, request))
+
+
 async def preflight(deps: OAuthDeps, request: Request) -> Response:
     """The question a browser asks before a script's request with an Authorization header."""
     allowed = await _cors(deps, request)
     if "Access-Control-Allow-Origin" in allowed:
         allowed |= {
-            "Access-Control-Allow-Methods": "POST",
+            "Access-Control-Allow-Methods": "GET, POST",
             "Access-Control-Allow-Headers": "Authorization, Content-Type",
             "Access-Control-Max-Age": "600",
         }

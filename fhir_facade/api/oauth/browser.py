@@ -21,7 +21,7 @@ from fhir_facade.errors import FacadeError
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.sessions import SignedIn, load_session
 
-_LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
+_LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,8000}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 import msgspec
@@ -38,11 +40,21 @@ async def jwks(deps: OAuthDeps, request: Request) -> Response:
     return _document(await public_keys(deps.ports))
 
 
+async def style(deps: OAuthDeps, request: Request) -> Response:
+    """How our pages look, for apps that like to look alike. The document that `smart_style_url` names."""
+    return Response(_style(), media_type="application/json", headers=PUBLIC)
+
+
 async def preflight(deps: OAuthDeps, request: Request) -> Response:
     """The question a browser asks before a script's request with headers of its own."""
     asked = request.headers.get("access-control-request-headers", "")
     allowed = {"Access-Control-Allow-Methods": "GET", "Access-Control-Allow-Headers": asked}
     return Response(status_code=204, headers={**PUBLIC, **allowed, "Vary": "Access-Control-Request-Headers"})
+
+
+@cache
+def _style() -> bytes:
+    return files(__package__).joinpath("style.json").read_bytes()
 
 
 def _document(document: Json) -> Response:

@@ -15,11 +15,11 @@ from starlette.responses import Response
 from fhir_facade.api.oauth.browser import Browser, Form, browser_of, posted, problem, remembered
 from fhir_facade.api.oauth.dependencies import OAuthDeps, UnreadableForm, form_pairs, query_pairs
 from fhir_facade.api.oauth.login import login_page
-from fhir_facade.api.pages.permissions import facts, permissions
+from fhir_facade.api.pages.permissions import facts, narrowed, permissions
 from fhir_facade.api.pages.render import page, reader_language, see_other
 from fhir_facade.api.pages.texts import texts
+from fhir_facade.errors import TooManyRequests
 from fhir_facade.flows.launch.authorize import (
-    Lost,
     NeedsConsent,
     NeedsPatient,
     NotAuthorizable,
@@ -29,6 +29,7 @@ from fhir_facade.flows.launch.authorize import (
     decide,
     next_step,
 )
+from fhir_facade.flows.launch.opened import Lost
 from fhir_facade.flows.launch.server import Answer
 from fhir_facade.flows.sessions import SignedIn
 
@@ -44,6 +45,10 @@ async def authorize(deps: OAuthDeps, request: Request) -> Response:
         begun = await begin(deps.sign_in, pairs, deps.caller(request))
     except (UnreadableForm, NotAuthorizable) as error:
         return problem(request, "problem.client", detail=str(error))
+    except TooManyRequests as error:
+        answer = problem(request, "trouble.busy.text", status=error.status)
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+        return answer
     return _redirect(request, begun) if isinstance(begun, Answer) else see_other(_address(begun))
 
 
@@ -75,7 +80,7 @@ async def _pick(deps: OAuthDeps, request: Request, browser: Browser, signed_in: 
 
 async def _consent(deps: OAuthDeps, request: Request, browser: Browser, signed_in: SignedIn, form: Form) -> Response:
     allowed = form.fields.get("decision") == "allow"
-    ticked = form.many.get("scope", ()) if allowed else None
+    ticked = narrowed(form.many.get("scope", ()), form.many.get("only", ())) if allowed else None
     handle = form.fields.get("request", "")
     answer = await decide(deps.sign_in, handle, browser.secret, signed_in, ticked, deps.caller(request))
     return _redirect(request, answer)
@@ -114,6 +119,7 @@ def _show(deps: OAuthDeps, request: Request, browser: Browser, handle: str, step
         form_targets=[step.redirect_origin],
         patient=step.patient[1] if step.patient else "",
         redirect_origin=step.redirect_origin,
+        verified=step.verified,
         permissions=permissions(step.scopes, t),
         facts=facts(step.scopes, t),
         **common,

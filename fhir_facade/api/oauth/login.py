@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import Browser, browser_of, local_path, posted, problem, remembered
 from fhir_facade.api.oauth.dependencies import OAuthDeps
+from fhir_facade.api.oauth.devices import device_of, remember
 from fhir_facade.api.pages.render import page, reader_language, see_other
 from fhir_facade.api.pages.texts import Text, texts
 from fhir_facade.errors import TooManyRequests, Unauthenticated
@@ -30,6 +31,7 @@ async def log_in(deps: OAuthDeps, request: Request) -> Response:
     form = await posted(request, browser)
     if form is None:
         return login_page(deps, request, browser, "/", status=403, reason=t("login.expired"))
+    device = device_of(deps, request)
     target, username = local_path(form.fields.get("next")), form.fields.get("username", "")
     try:
         cookie = await sign_in_with_password(
@@ -38,6 +40,7 @@ async def log_in(deps: OAuthDeps, request: Request) -> Response:
             password=form.fields.get("password", ""),
             old_cookie=browser.secret,
             caller=deps.caller(request),
+            device=device,
         )
     except Unauthenticated:
         return login_page(deps, request, browser, target, status=401, reason=t("login.wrong"), username=username)
@@ -48,6 +51,7 @@ async def log_in(deps: OAuthDeps, request: Request) -> Response:
         return response
     response = see_other(target)
     deps.cookies.write(response, cookie)
+    remember(deps, response, device)
     return response
 
 

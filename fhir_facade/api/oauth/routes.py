@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fhir_facade.api.oauth import backchannel, browser, documents, interaction, login
+from fhir_facade.api.oauth import backchannel, browser, documents, interaction, leaving, login, registering
 from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.errors import FacadeError
 
@@ -24,12 +24,21 @@ DOCUMENTS_AND_TOKENS: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/.well-known/openid-configuration", documents.openid),
     ("OPTIONS", "/oauth/jwks", documents.preflight),
     ("GET", "/oauth/jwks", documents.jwks),
+    ("OPTIONS", "/oauth/style", documents.preflight),
+    ("GET", "/oauth/style", documents.style),
     ("POST", "/oauth/token", backchannel.token),
     ("OPTIONS", "/oauth/token", backchannel.preflight),
     ("POST", "/oauth/introspect", backchannel.introspect),
     ("OPTIONS", "/oauth/introspect", backchannel.preflight),
     ("POST", "/oauth/revoke", backchannel.revoke),
     ("OPTIONS", "/oauth/revoke", backchannel.preflight),
+    ("POST", "/oauth/register", registering.create),
+    ("GET", "/oauth/register/{client_id}", registering.read),
+    ("PUT", "/oauth/register/{client_id}", registering.change),
+    ("DELETE", "/oauth/register/{client_id}", registering.end),
+    ("GET", "/oauth/userinfo", backchannel.userinfo),
+    ("POST", "/oauth/userinfo", backchannel.userinfo),
+    ("OPTIONS", "/oauth/userinfo", backchannel.preflight),
 )
 PAGES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/oauth/authorize", interaction.authorize),
@@ -37,6 +46,9 @@ PAGES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/oauth/continue", interaction.proceed),
     ("POST", "/oauth/patient", interaction.pick_patient),
     ("POST", "/oauth/consent", interaction.consent),
+    ("GET", "/oauth/logout", leaving.logout),
+    ("POST", "/oauth/logout", leaving.logout),
+    ("POST", "/oauth/logout/confirm", leaving.confirm),
     ("GET", "/login", login.show_login),
     ("POST", "/login", login.log_in),
     ("POST", "/logout", login.log_out),

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from fhir_facade.api.oauth.browser import browser_of
 from fhir_facade.api.pages.render import page, see_other
 from fhir_facade.api.portal.alerts import lines
+from fhir_facade.api.portal.apps import openable
 from fhir_facade.api.portal.charts import chart_of
 from fhir_facade.api.portal.connections import connectable, vendor_origins, wearable
 from fhir_facade.api.portal.score_view import score_view
+from fhir_facade.api.portal.sign_ins import news
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.api.portal.wording import Wording
 from fhir_facade.flows.alerts import MOST, list_alerts
@@ -34,10 +36,10 @@ async def start(portal: Portal, request: Request) -> Response:
     match browser.signed_in.account.role:
         case "patient":
             return await _own_record(visit)
-        case "practitioner":
+        case "practitioner" | "proxy" | "staff":
             return await _worklist(visit)
         case _:
-            return visit.show("portal/admin.html")
+            return visit.show("portal/admin.html", devices=await news(visit))
 
 
 async def patient(visit: Visit) -> Response:
@@ -57,9 +59,12 @@ async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
     days = _days(visit)
     zone = visit.signed_in.account.zone
     found = await overview(visit.ports, visit.principal, wanted, zone=zone, days=days, origin=visit.origin)
+    apps, origins = await openable(visit)
     return visit.show(
         "portal/patient.html",
-        form_targets=vendor_origins(visit.ports) if own else (),
+        form_targets=[*(vendor_origins(visit.ports) if own else ()), *origins],
+        apps=apps,
+        devices=await news(visit),
         own=own,
         days=days,
         periods=PERIODS,
@@ -96,8 +101,7 @@ def _facts(patient: JsonObject, words: Wording) -> str:
 
 async def _worklist(visit: Visit) -> Response:
     """A practitioner's open alerts, and the patients with how many each has."""
-    practitioner = visit.principal.practitioner
-    patients = [] if practitioner is None else await patients_of(visit.ports, practitioner)
+    patients = await patients_of(visit.ports, visit.signed_in.account)
     found = await list_alerts(visit.ports, visit.principal, limit=MOST, origin=visit.origin)
     staff = await staff_names(visit.ports, visit.principal, [alert.owner for alert in found.alerts], visit.origin)
     return visit.show(
@@ -105,4 +109,5 @@ async def _worklist(visit: Visit) -> Response:
         alerts=lines(found.alerts, visit.words(), visit.language, staff, dict(patients)),
         patients=patients,
         open=Counter(alert.patient for alert in found.alerts),
+        devices=await news(visit),
     )

@@ -21,6 +21,7 @@ from fhir_facade.api.pages.texts import Text, texts
 from fhir_facade.api.portal.wording import Wording
 from fhir_facade.flows.admission import Origin
 from fhir_facade.flows.background import RunningSyncs
+from fhir_facade.flows.launch.sign_in import Caller as SignInCaller
 from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.sessions import SignedIn
 from fhir_facade.ports import Ports
@@ -32,6 +33,7 @@ NOTICES = frozenset(
         *("acknowledge", "respond", "resolve", "false-alarm"),
         *("score", "unknown-birth-date", "under-age"),
         *("read", "disconnected", "not-revoked"),
+        *("withdrawn", "signed-out", "device-known"),
     )
 )
 """What `?done=` may say: each is a sentence `done.*` of the catalogue."""
@@ -71,6 +73,11 @@ class Visit:
         return origin_of(self.request)
 
     @property
+    def caller(self) -> SignInCaller:
+        """Where the request came from, as the flows of signing in want to know it."""
+        return SignInCaller(self.origin.address, self.origin.request_id)
+
+    @property
     def language(self) -> str:
         return reader_language(self.request)
 
@@ -94,8 +101,9 @@ class Visit:
             "account": self.signed_in.account,
             "notice": self.t(f"done.{done}") if done in NOTICES else "",
             "here": self.request.url.path,
+            "devices": (),
         }
-        shown = page(self.request, template, status=status, form_targets=form_targets, **common, **values)
+        shown = page(self.request, template, status=status, form_targets=form_targets, **{**common, **values})
         return remembered(self.portal.oauth, self.browser, shown)
 
     def go(self, path: str, done: str = "") -> Response:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from authlib.oauth2 import OAuth2Error
 
 from fhir_facade.access.scopes import ScopeSet, parse_scopes, serialise
+from fhir_facade.flows.launch.choices import Choice, choices, chosen, kept, wants_patient
 from fhir_facade.flows.launch.endpoints import build_server
-from fhir_facade.flows.launch.issuer import PENDING_LIFETIME
+from fhir_facade.flows.launch.handles import LONGEST, Asked, asked_of, seal
 from fhir_facade.flows.launch.opaque import digest
+from fhir_facade.flows.launch.opened import Lost, Opened, look, open_authorization
 from fhir_facade.flows.launch.redirects import parse_redirect_uri
 from fhir_facade.flows.launch.request import LaunchRequest, MalformedRequest, Pairs, single_parameters
 from fhir_facade.flows.launch.server import Answer, Consent, LaunchServer, Moment
@@ -25,17 +26,14 @@ from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.rows.oauth import Client, PendingAuthorization
+from fhir_facade.rows.oauth import Launch, OpenAuthorization
 
-ASKS_SIGN_IN: Final = frozenset({"login", "select_account"})
+DECIDED = ""
+"""The browser of an authorization that was decided: nobody's."""
 
 
 class NotAuthorizable(ValueError):
     """The request is answered by a page, never by a redirect: the client or its redirect URI cannot be trusted."""
-
-
-class Lost(ValueError):
-    """The authorization is unknown, over, or belongs to another browser: start again from the app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +43,25 @@ class NeedsSignIn:
 
 @dataclass(frozen=True, slots=True)
 class NeedsPatient:
-    """A clinician chooses one of their patients; `patients` are (id, display) and may be empty."""
+    """Somebody chooses one of the patients whose records they may open; `patients` are (id, display), maybe none."""
 
     client_name: str
-    patients: Sequence[tuple[str, str]]
+    patients: Sequence[Choice]
 
 
 @dataclass(frozen=True, slots=True)
 class NeedsConsent:
     """What the consent page shows. `scopes` is what would be granted; `patient` (id, display) the chosen one, if any.
 
-    `redirect_origin` is where the decision will lead, for the page's form-action.
+    `redirect_origin` is where the decision will lead, for the page's form-action. `verified` False: the app registered
+    itself and nobody looked at it.
     """
 
     client_name: str
     scopes: ScopeSet
-    patient: tuple[str, str] | None
+    patient: Choice | None
     redirect_origin: str
+    verified: bool = True
 
 
 Step = NeedsSignIn | NeedsPatient | NeedsConsent
@@ -70,53 +70,47 @@ Step = NeedsSignIn | NeedsPatient | NeedsConsent
 async def begin(sign_in: SignIn, pairs: Pairs, caller: Caller) -> str | Answer:
     """Check an authorization request. A handle to go on with, or a redirect that tells the app what is wrong.
 
-    NotAuthorizable when the app must not be redirected to.
+    NotAuthorizable when the app must not be redirected to; TooManyRequests after many mistakes of one address. Nothing
+    is stored but the audit line of a mistake.
     """
     try:
         parameters = single_parameters(pairs)
     except MalformedRequest as error:
         raise NotAuthorizable(str(error)) from None
-    ports, handle = sign_in.ports, sign_in.ports.ids.secret()
-    moment = Moment(sign_in.issuer, ports.ids, ports.clock.now())
-
-    def work(tx: StateTransaction) -> str | Answer | NotAuthorizable:
-        server, request = build_server(tx, moment), LaunchRequest("GET", parameters)
-        try:
-            server.get_consent_grant(request)
-        except OAuth2Error as error:
-            tx.apply(Append(_audit(moment.now, "refused", request, None, caller, error.error)))
-            answer: Answer = server.handle_error_response(request, error)
-            return answer if answer.location else NotAuthorizable(error.get_error_description())
-        tx.apply(Append(_pending(request, handle, moment.now)))
+    ports = sign_in.ports
+    moment, request = Moment(sign_in.issuer, ports.ids, ports.clock.now()), LaunchRequest("GET", parameters)
+    refused = await ports.state.read(lambda tx: _refusal(tx, moment, request))
+    if refused is None:
+        handle = seal(ports.vault, asked_of(request, ports.ids, moment.now))
+        if len(handle) > LONGEST:
+            raise NotAuthorizable("The request is too long: shorten state and scope.")
         return handle
-
-    answer = await ports.state.write(work)
-    if isinstance(answer, NotAuthorizable):
-        raise answer
+    answer, wrong = refused
+    sign_in.flood.refuse(caller.address, moment.now)
+    await ports.state.append([_audit(moment.now, "refused", request, None, caller, wrong.error)])
+    if answer.location is None:
+        raise NotAuthorizable(wrong.get_error_description())
     return answer
 
 
 async def next_step(sign_in: SignIn, handle: str, browser: str, signed_in: SignedIn | None) -> Step:
-    """What the person has to do now. The first browser that asks owns the authorization. Lost."""
-    pending, client = await _open(sign_in, handle, browser)
-    if signed_in is None or _stale(signed_in, pending):
+    """What the person has to do now. The first browser in which somebody is signed in owns the authorization. Lost."""
+    asked, client = await look(sign_in, handle)
+    if signed_in is None or _stale(signed_in, asked):
         return NeedsSignIn()
-    account, asked = signed_in.account, parse_scopes(pending.scope)
-    patients = await _choices(sign_in, account)
-    patient = _patient(pending, account, patients)
-    if patient is None and account.role != "patient" and wants_patient(asked):
-        return NeedsPatient(client.name, patients)
-    return NeedsConsent(client.name, asked, patient, parse_redirect_uri(pending.redirect_uri).origin)
+    opened = await open_authorization(sign_in, asked, client, browser, signed_in.account)
+    return await _step(sign_in, opened, signed_in.account)
 
 
 async def choose_patient(sign_in: SignIn, handle: str, browser: str, signed_in: SignedIn, patient: str) -> None:
-    """Remember the clinician's choice; only one of their own patients can be chosen. Lost."""
-    await _open(sign_in, handle, browser)
-    if patient not in {known for known, _ in await _choices(sign_in, signed_in.account)}:
+    """Remember the choice; only a patient whose record the person may open can be chosen. Lost."""
+    asked, client = await look(sign_in, handle)
+    await open_authorization(sign_in, asked, client, browser, signed_in.account)
+    if patient not in {known for known, _ in await choices(sign_in, signed_in.account)}:
         raise Lost("This patient is not one of yours.")
-    key, account_id = digest(handle), signed_in.account.id
+    account_id = signed_in.account.id
     await sign_in.ports.state.write(
-        lambda tx: tx.change(PendingAuthorization, [("hash", "=", key)], patient=patient, picked_by=account_id)
+        lambda tx: tx.change(OpenAuthorization, [("hash", "=", asked.key)], patient=patient, picked_by=account_id)
     )
 
 
@@ -125,43 +119,68 @@ async def decide(
 ) -> Answer:
     """Finish: a redirect with a code, or with `access_denied` when `ticked` is None or nothing is left. Lost.
 
-    `ticked` are scopes the person left on; launch and identity scopes other than `offline_access` go along.
+    `ticked` are scopes the person left on, or narrower ones; launch and identity scopes other than those of staying
+    connected go along.
     """
-    step = await next_step(sign_in, handle, browser, signed_in)
+    asked, client = await look(sign_in, handle)
+    if _stale(signed_in, asked):
+        raise Lost("There is nothing to consent to yet.")
+    opened = await open_authorization(sign_in, asked, client, browser, signed_in.account)
+    step = await _step(sign_in, opened, signed_in.account)
     if not isinstance(step, NeedsConsent):
         raise Lost("There is nothing to consent to yet.")
-    granted = _kept(step.scopes, ticked) if ticked is not None else ScopeSet()
-    ports, key = sign_in.ports, digest(handle)
+    granted = kept(step.scopes, parse_scopes(" ".join(ticked))) if ticked is not None else ScopeSet()
+    ports = sign_in.ports
     moment = Moment(sign_in.issuer, ports.ids, ports.clock.now())
 
     def work(tx: StateTransaction) -> Answer:
-        live = [("hash", "=", key), ("browser", "=", digest(browser)), ("expires_at", ">", moment.now)]
-        taken = tx.change(PendingAuthorization, live, expires_at=moment.now)
-        if not taken:
+        live = [("hash", "=", asked.key), ("browser", "=", digest(browser)), ("expires_at", ">", moment.now)]
+        if not tx.change(OpenAuthorization, live, browser=DECIDED):
             raise Lost("This authorization is over. Start again from the app.")
-        return _conclude(build_server(tx, moment), taken[0], step, signed_in, granted, caller)
+        return _conclude(build_server(tx, moment), opened, step, signed_in, granted, caller)
 
     return await ports.state.write(work)
 
 
-def wants_patient(scopes: ScopeSet) -> bool:
-    """Whether a patient must be in context: asked for by name, or implied by patient/ scopes."""
-    return "launch/patient" in scopes.launch or any(scope.context == "patient" for scope in scopes.fhir)
+def _refusal(tx: StateTransaction, moment: Moment, request: LaunchRequest) -> tuple[Answer, OAuth2Error] | None:
+    server = build_server(tx, moment)
+    try:
+        server.get_consent_grant(request)
+    except OAuth2Error as error:
+        return server.handle_error_response(request, error), error
+    return None
+
+
+async def _step(sign_in: SignIn, opened: Opened, account: Account) -> NeedsPatient | NeedsConsent:
+    asked, scopes = opened.asked, parse_scopes(opened.asked.scope)
+    known = await choices(sign_in, account)
+    patient = chosen(account, known, opened.row.patient, opened.row.picked_by)
+    if opened.launch is not None and opened.launch.patient is not None:
+        patient = _launched(opened.launch, known)
+    if patient is None and account.role != "patient" and wants_patient(scopes):
+        return NeedsPatient(opened.client.name, known)
+    origin = parse_redirect_uri(asked.redirect_uri).origin
+    return NeedsConsent(opened.client.name, scopes, patient, origin, opened.client.verified)
+
+
+def _launched(launch: Launch, known: Sequence[Choice]) -> Choice:
+    """The patient of the launch. Lost when this person may not open the record (any more)."""
+    for choice in known:
+        if choice[0] == launch.patient:
+            return choice
+    raise Lost("The patient of this launch is not one of yours. Start again from the record.")
 
 
 def _conclude(
-    server: LaunchServer,
-    pending: PendingAuthorization,
-    step: NeedsConsent,
-    signed_in: SignedIn,
-    granted: ScopeSet,
-    caller: Caller,
+    server: LaunchServer, opened: Opened, step: NeedsConsent, signed_in: SignedIn, granted: ScopeSet, caller: Caller
 ) -> Answer:
     """Everything is checked anew by the core, as it stands now: the client may have been disabled meanwhile."""
     account, scope = signed_in.account, serialise(granted)
-    request = _request(pending, scope, server)
-    patient = step.patient[0] if step.patient and wants_patient(granted) else None
-    request.facts = Consent(account, patient, pending.nonce, signed_in.session.created_at)
+    request = _request(opened.asked, scope, server)
+    launched = opened.launch if "launch" in granted.launch else None
+    in_context = wants_patient(granted) or launched is not None
+    patient = step.patient[0] if step.patient and in_context else None
+    request.facts = Consent(account, patient, opened.asked.nonce, signed_in.session, launched)
     allowed = bool(granted.fhir or granted.launch)
     grant = server.get_authorization_grant(request)
     answer: Answer = server.create_authorization_response(request, grant_user=account if allowed else None, grant=grant)
@@ -170,89 +189,22 @@ def _conclude(
     return answer
 
 
-def _request(pending: PendingAuthorization, scope: str, server: LaunchServer) -> LaunchRequest:
+def _request(asked: Asked, scope: str, server: LaunchServer) -> LaunchRequest:
     parameters = {
         "response_type": "code",
-        "client_id": pending.client_id,
-        "redirect_uri": pending.redirect_uri,
-        "scope": scope or pending.scope,
-        "code_challenge": pending.challenge,
+        "client_id": asked.client_id,
+        "redirect_uri": asked.redirect_uri,
+        "scope": scope or asked.scope,
+        "code_challenge": asked.challenge,
         "code_challenge_method": "S256",
         "aud": server.moment.issuer.fhir,
     }
-    optional = {"state": pending.state, "nonce": pending.nonce}
+    optional = {"state": asked.state, "nonce": asked.nonce}
     return LaunchRequest("POST", parameters | {name: value for name, value in optional.items() if value is not None})
 
 
-def _pending(request: LaunchRequest, handle: str, now: datetime) -> PendingAuthorization:
-    parameters = request.form
-    return PendingAuthorization(
-        hash=digest(handle),
-        client_id=request.client.row.id,
-        redirect_uri=parameters["redirect_uri"],
-        scope=request.scope,
-        challenge=parameters["code_challenge"],
-        expires_at=now + PENDING_LIFETIME,
-        state=parameters.get("state"),
-        nonce=parameters.get("nonce"),
-        fresh_after=_fresh_after(parameters.get("prompt", ""), parameters.get("max_age", ""), now),
-    )
-
-
-def _fresh_after(prompt: str, max_age: str, now: datetime) -> datetime | None:
-    if ASKS_SIGN_IN & set(prompt.split()):
-        return now
-    if max_age.isdecimal() and len(max_age) < 10:
-        return now - timedelta(seconds=int(max_age))
-    return None
-
-
-def _stale(signed_in: SignedIn, pending: PendingAuthorization) -> bool:
-    return pending.fresh_after is not None and signed_in.session.created_at < pending.fresh_after
-
-
-async def _open(sign_in: SignIn, handle: str, browser: str) -> tuple[PendingAuthorization, Client]:
-    now, key, owner = sign_in.ports.clock.now(), digest(handle), digest(browser)
-
-    def work(tx: StateTransaction) -> tuple[PendingAuthorization, Client] | None:
-        tx.change(PendingAuthorization, [("hash", "=", key), ("browser", "=", None)], browser=owner)
-        pending = tx.get(PendingAuthorization, key)
-        if pending is None or pending.expires_at <= now or pending.browser != owner:
-            return None
-        client = tx.get(Client, pending.client_id)
-        return None if client is None or client.disabled else (pending, client)
-
-    found = await sign_in.ports.state.write(work)
-    if found is None:
-        raise Lost("This authorization is over, or was begun in another browser. Start again from the app.")
-    return found
-
-
-async def _choices(sign_in: SignIn, account: Account) -> Sequence[tuple[str, str]]:
-    if account.patient_id is not None:
-        return [(account.patient_id, account.username)]
-    if account.practitioner_id is None:
-        return []
-    return await sign_in.patients_of(account.practitioner_id)
-
-
-def _patient(
-    pending: PendingAuthorization, account: Account, choices: Sequence[tuple[str, str]]
-) -> tuple[str, str] | None:
-    """A patient's own record, or what this very clinician picked, as long as it is still one of the choices."""
-    if account.role == "patient":
-        return choices[0]
-    if pending.picked_by != account.id:
-        return None
-    return next((choice for choice in choices if choice[0] == pending.patient), None)
-
-
-def _kept(asked: ScopeSet, ticked: Collection[str]) -> ScopeSet:
-    """What stays of `asked` after the person unticked some of it."""
-    chosen = parse_scopes(" ".join(ticked))
-    fhir = tuple(scope for scope in asked.fhir if scope in chosen.fhir)
-    always = asked.launch - {"offline_access"}
-    return ScopeSet(fhir, always | (asked.launch & chosen.launch), asked.v1 & frozenset(fhir))
+def _stale(signed_in: SignedIn, asked: Asked) -> bool:
+    return asked.fresh_after is not None and signed_in.session.created_at < asked.fresh_after
 
 
 def _audit(

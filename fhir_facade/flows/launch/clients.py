@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from fhir_facade.flows.launch.opaque import CLIENT, digest
 from fhir_facade.flows.launch.redirects import LOOPBACK_HOSTS, parse_redirect_uri
 from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append, Put
+from fhir_facade.rows import Append, Put, Remove
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Client, ClientOrigin
 
@@ -40,33 +41,59 @@ class NewClient:
     secret: str | None = None
     jwks: str | None = None
     jwks_uri: str | None = None
+    launch_uri: str | None = None
+    logout_uris: tuple[str, ...] = ()
 
 
 async def add_client(ports: Ports, new: NewClient) -> str | None:
     """Register a client. Returns the generated secret, once, or None. BadRequest, or Conflict when the id is taken."""
-    _check(new)
+    check_client(new)
     generated = _generated_secret(ports, new)
-    secret = generated or new.secret
-    row = Client(
+    row = client_row(new, generated or new.secret, ports.clock.now())
+
+    def register(tx: StateTransaction) -> None:
+        if tx.get(Client, new.id) is not None:
+            raise Conflict(f"There is a client {new.id} already; choose another id or disable that one first.")
+        put_client(tx, row)
+        tx.apply(Append(audit_client(ports.clock.now(), new.id, "client added")))
+
+    await ports.state.write(register)
+    return generated
+
+
+def client_row(new: NewClient, secret: str | None, now: datetime) -> Client:
+    """The row of a registration that was checked."""
+    return Client(
         id=new.id,
         kind=new.kind,
         scope=" ".join(new.scope.split()),
-        created_at=ports.clock.now(),
+        created_at=now,
         name=new.name or new.id,
         redirect_uris=new.redirect_uris,
         secret_hash=None if secret is None else digest(secret),
         jwks=new.jwks,
         jwks_uri=new.jwks_uri,
+        launch_uri=new.launch_uri,
+        logout_uris=new.logout_uris,
     )
 
-    def register(tx: StateTransaction) -> None:
-        if tx.get(Client, new.id) is not None:
-            raise Conflict(f"There is a client {new.id} already; choose another id or disable that one first.")
-        tx.apply(Append(row), *(Put(origin) for origin in _origins(row)))
-        tx.apply(Append(_audit(ports, new.id, "client added")))
 
-    await ports.state.write(register)
-    return generated
+def put_client(tx: StateTransaction, row: Client) -> None:
+    """Write a client, new or changed, with the web origins its scripts may call from."""
+    old = tx.find(ClientOrigin, ("client_id", "=", row.id))
+    tx.apply(*(Remove(ClientOrigin, (origin.origin, row.id)) for origin in old))
+    tx.apply(Put(row), *(Put(origin) for origin in _origins(row)))
+
+
+async def verify_client(ports: Ports, client_id: str) -> None:
+    """Somebody who runs this server looked at an app that registered itself: consent pages warn no more. NotFound."""
+
+    def verify(tx: StateTransaction) -> None:
+        if not tx.change(Client, [("id", "=", client_id)], verified=True):
+            raise NotFound(f"There is no client {client_id}.")
+        tx.apply(Append(audit_client(ports.clock.now(), client_id, "client verified")))
+
+    await ports.state.write(verify)
 
 
 async def list_clients(ports: Ports) -> Sequence[Client]:
@@ -78,12 +105,17 @@ async def disable_client(ports: Ports, client_id: str) -> None:
     """Refuse the client from now on and end every grant and token it has. NotFound."""
 
     def disable(tx: StateTransaction) -> None:
-        if not tx.change(Client, [("id", "=", client_id)], disabled=True):
-            raise NotFound(f"There is no client {client_id}.")
-        revoke_grants(tx, ports.clock.now(), "client disabled", ("client_id", "=", client_id))
-        tx.apply(Append(_audit(ports, client_id, "client disabled")))
+        disable_in(tx, ports.clock.now(), client_id, "operator")
 
     await ports.state.write(disable)
+
+
+def disable_in(tx: StateTransaction, now: datetime, client_id: str, actor: str) -> None:
+    """The same in a transaction that does more. NotFound."""
+    if not tx.change(Client, [("id", "=", client_id)], disabled=True):
+        raise NotFound(f"There is no client {client_id}.")
+    revoke_grants(tx, now, "client disabled", ("client_id", "=", client_id))
+    tx.apply(Append(audit_client(now, client_id, "client disabled", actor)))
 
 
 async def origin_registered(ports: Ports, origin: str) -> bool:
@@ -97,7 +129,8 @@ async def origin_registered(ports: Ports, origin: str) -> bool:
     return await ports.state.read(look)
 
 
-def _check(new: NewClient) -> None:
+def check_client(new: NewClient) -> None:
+    """BadRequest says what is wrong with a registration."""
     if new.kind not in KINDS:
         raise BadRequest(f"The type of a client is one of {', '.join(KINDS)}.")
     if not _CLIENT_ID.fullmatch(new.id):
@@ -105,6 +138,7 @@ def _check(new: NewClient) -> None:
     if len(new.name) > 200:
         raise BadRequest("The name of a client has at most 200 characters.")
     _check_redirects(new)
+    _check_addresses(new)
     _check_scope(new.kind, parse_scopes(new.scope))
     _check_credentials(new)
 
@@ -118,6 +152,13 @@ def _check_redirects(new: NewClient) -> None:
             if new.redirect_uris
             else f"A {new.kind} client needs at least one redirect URI."
         )
+
+
+def _check_addresses(new: NewClient) -> None:
+    for uri in (*new.logout_uris, *filter(None, [new.launch_uri])):
+        parse_redirect_uri(uri)
+    if new.kind == "backend" and (new.logout_uris or new.launch_uri):
+        raise BadRequest("A backend client has no launch and no sign-out address: nobody signs in there.")
 
 
 def _check_scope(kind: str, scopes: ScopeSet) -> None:
@@ -166,7 +207,5 @@ def _origins(client: Client) -> list[ClientOrigin]:
     return [ClientOrigin(origin=origin, client_id=client.id) for origin in sorted(origins)]
 
 
-def _audit(ports: Ports, client_id: str, detail: str) -> AuditLine:
-    return AuditLine(
-        at=ports.clock.now(), action="admin", outcome="success", actor="operator", client=client_id, detail=detail
-    )
+def audit_client(at: datetime, client_id: str, detail: str, actor: str = "operator") -> AuditLine:
+    return AuditLine(at=at, action="admin", outcome="success", actor=actor, client=client_id, detail=detail)

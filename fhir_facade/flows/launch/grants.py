@@ -20,12 +20,14 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core.errors import InteractionRequiredError
 
 from fhir_facade.access.scopes import covers, parse_scopes
+from fhir_facade.flows.launch.context import kept_context
 from fhir_facade.flows.launch.issuer import AUTH_METHODS, CODE_LIFETIME, GRANT_LIFETIME
+from fhir_facade.flows.launch.launches import find_launch
 from fhir_facade.flows.launch.opaque import CODE, digest
 from fhir_facade.flows.launch.registered import RegisteredClient
 from fhir_facade.flows.launch.request import LaunchRequest
 from fhir_facade.flows.launch.server import Consent, HeldCode, HeldRefresh, LaunchServer
-from fhir_facade.flows.launch.tokens import live, revoke_grants
+from fhir_facade.flows.launch.tokens import live, revoke_grants, still_online
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.oauth import AuthorizationCode, Grant, RefreshToken
@@ -63,7 +65,9 @@ class CodeGrant(AuthorizationCodeGrant):
             account_id=consent.account.id,
             patient=consent.patient,
             nonce=consent.nonce,
-            signed_in_at=consent.signed_in_at,
+            signed_in_at=consent.session.created_at,
+            session=consent.session.hash if _ends_with_session(request.scope) else None,
+            **kept_context(consent.launch),
         )
         row = AuthorizationCode(
             hash=digest(code),
@@ -188,8 +192,9 @@ class SmartParameters:
         audiences = [parameters[name] for name in ("aud", "resource") if name in parameters]
         if not audiences or not all(map(grant.server.moment.issuer.accepts_audience, audiences)):
             raise InvalidRequestError("aud is missing or not the base URL of this FHIR server.")
-        if "launch" in parameters:
-            raise InvalidRequestError("This launch is unknown here: start the app on its own, without launch.")
+        launch, server = parameters.get("launch"), grant.server
+        if launch and find_launch(server.tx, launch, grant.client.row.id, server.moment.now) is None:
+            raise InvalidRequestError("This launch was used already, is over, or was made for another app.")
         if parameters.get("response_mode", "query") != "query":
             raise InvalidRequestError("response_mode is query.")
         if "request" in parameters or "request_uri" in parameters:
@@ -198,7 +203,15 @@ class SmartParameters:
             raise InteractionRequiredError("Every authorization is consented to on a page; prompt=none cannot be met.")
 
 
+def _ends_with_session(scope: str) -> bool:
+    """Online access lasts as long as the person is signed in; offline access includes it."""
+    words = set(scope.split())
+    return "online_access" in words and "offline_access" not in words
+
+
 def active_grant(server: LaunchServer, grant: Grant) -> Grant | None:
-    """The grant when its account may still sign in."""
+    """The grant when its account may still sign in, and is signed in where that is what it depends on."""
     account = server.tx.get(Account, grant.account_id) if grant.account_id else None
-    return None if account is None or account.disabled else grant
+    if account is None or account.disabled:
+        return None
+    return grant if grant.session is None or still_online(server.tx, grant.session, server.moment.now) else None

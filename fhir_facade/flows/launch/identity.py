@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from authlib.oidc.core.grants.code import OpenIDToken
 from joserfc.jwk import RSAKey
 
-from fhir_facade.flows.launch.issuer import ACCESS_LIFETIME
+from fhir_facade.flows.launch.issuer import ACCESS_LIFETIME, Issuer
 from fhir_facade.flows.launch.keys import Signer
 from fhir_facade.flows.launch.registered import RegisteredClient
 from fhir_facade.flows.launch.request import LaunchRequest
@@ -49,11 +49,7 @@ class SmartIdentity(OpenIDToken):
     def generate_user_info(self, user: Grant, scope: str) -> Mapping[str, Json]:
         account = self._server.tx.get(Account, user.account_id)
         assert account is not None
-        claims: dict[str, Json] = {"sub": account.id}
-        reference = fhir_user(account)
-        if "fhirUser" in scope.split() and reference is not None:
-            claims["fhirUser"] = f"{self._server.moment.issuer.fhir}/{reference}"
-        return claims
+        return person_claims(account, scope, self._server.moment.issuer)
 
     @property
     def _signer(self) -> Signer:
@@ -62,8 +58,22 @@ class SmartIdentity(OpenIDToken):
         return signer
 
 
+def person_claims(account: Account, scope: str, issuer: Issuer) -> dict[str, Json]:
+    """What id_token and userinfo say of a person under a scope."""
+    words, reference = set(scope.split()), fhir_user(account)
+    claims: dict[str, Json] = {"sub": account.id}
+    if "fhirUser" in words and reference is not None:
+        claims["fhirUser"] = f"{issuer.fhir}/{reference}"
+    if "profile" in words:
+        claims |= {"preferred_username": account.username, "zoneinfo": account.zone}
+    return claims
+
+
 def fhir_user(account: Account) -> str | None:
-    """`Patient/id` or `Practitioner/id`; None for an account that is nobody in the records."""
-    if account.practitioner_id is not None:
-        return f"Practitioner/{account.practitioner_id}"
-    return None if account.patient_id is None else f"Patient/{account.patient_id}"
+    """`Patient/id`, `Practitioner/id` or `RelatedPerson/id`; None for an account that is nobody in the records."""
+    people = {
+        "Practitioner": account.practitioner_id,
+        "RelatedPerson": account.related_person_id,
+        "Patient": account.patient_id,
+    }
+    return next((f"{kind}/{person}" for kind, person in people.items() if person is not None), None)

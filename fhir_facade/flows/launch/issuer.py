@@ -16,12 +16,16 @@ ACCESS_LIFETIME: Final = timedelta(minutes=10)
 BACKEND_LIFETIME: Final = timedelta(seconds=300)
 CODE_LIFETIME: Final = timedelta(seconds=60)
 PENDING_LIFETIME: Final = timedelta(minutes=15)
+LAUNCH_LIFETIME: Final = timedelta(minutes=5)
 REFRESH_IDLE: Final = timedelta(days=30)
 GRANT_LIFETIME: Final = timedelta(days=90)
 ASSERTION_LIFETIME: Final = timedelta(minutes=5)
 CLOCK_SKEW: Final = timedelta(seconds=10)
 
-OFFERED_NAMED: Final = ("launch/patient", "openid", "fhirUser", "offline_access")
+TENANT: Final = "default"
+"""What launches within an EHR call the organization: one deployment is one tenant."""
+
+OFFERED_NAMED: Final = ("launch", "launch/patient", "openid", "fhirUser", "profile", "offline_access", "online_access")
 """Scopes beside FHIR data that work here; others are left out of what is granted."""
 
 SCOPES_SUPPORTED: Final = (
@@ -37,14 +41,20 @@ SCOPES_SUPPORTED: Final = (
     "system/*.read",
 )
 CAPABILITIES: Final = (
+    "launch-ehr",
     "launch-standalone",
     "authorize-post",
     "client-public",
     "client-confidential-symmetric",
     "client-confidential-asymmetric",
     "sso-openid-connect",
+    "context-banner",
+    "context-style",
+    "context-ehr-patient",
+    "context-ehr-encounter",
     "context-standalone-patient",
     "permission-offline",
+    "permission-online",
     "permission-patient",
     "permission-user",
     "permission-v1",
@@ -85,6 +95,28 @@ class Issuer:
     def jwks(self) -> str:
         return f"{self.base}/oauth/jwks"
 
+    @property
+    def userinfo(self) -> str:
+        return f"{self.base}/oauth/userinfo"
+
+    @property
+    def logout(self) -> str:
+        return f"{self.base}/oauth/logout"
+
+    @property
+    def register(self) -> str:
+        return f"{self.base}/oauth/register"
+
+    @property
+    def manage(self) -> str:
+        """The page where people see and withdraw what they allowed."""
+        return f"{self.base}/apps"
+
+    @property
+    def style(self) -> str:
+        """https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#styling"""
+        return f"{self.base}/oauth/style"
+
     def accepts_audience(self, audience: str) -> bool:
         """Whether `aud` names our FHIR base; one trailing slash is tolerated, nothing else."""
         return audience.removesuffix("/") == self.fhir
@@ -100,7 +132,12 @@ def openid_configuration(issuer: Issuer) -> Mapping[str, Json]:
     return _metadata(issuer) | {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "fhirUser"],
+        "claims_supported": [
+            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "fhirUser"),
+            *("preferred_username", "zoneinfo"),
+        ],
+        "userinfo_endpoint": issuer.userinfo,
+        "end_session_endpoint": issuer.logout,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }
@@ -112,6 +149,8 @@ def oauth_uris(issuer: Issuer) -> Mapping[str, str]:
         "authorize": issuer.authorize,
         "token": issuer.token,
         "introspect": issuer.introspect,
+        "manage": issuer.manage,
+        "register": issuer.register,
         "revoke": issuer.revoke,
     }
 
@@ -124,6 +163,8 @@ def _metadata(issuer: Issuer) -> dict[str, Json]:
         "token_endpoint": issuer.token,
         "introspection_endpoint": issuer.introspect,
         "revocation_endpoint": issuer.revoke,
+        "registration_endpoint": issuer.register,
+        "management_endpoint": issuer.manage,
         "grant_types_supported": list(GRANT_TYPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

@@ -13,6 +13,9 @@ ACCESS: Final = "ffa_"
 REFRESH: Final = "ffr_"
 CODE: Final = "ffc_"
 CLIENT: Final = "ffk_"
+LAUNCH: Final = "ffl_"
+INITIAL: Final = "ffi_"
+REGISTRATION: Final = "ffg_"
 
 
 def digest(secret: str) -> str:

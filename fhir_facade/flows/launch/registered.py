@@ -49,7 +49,7 @@ class RegisteredClient(ClientMixin):
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """The same at every endpoint."""
-        return method in self._methods()
+        return method in self.methods()
 
     def check_response_type(self, response_type: str) -> bool:
         return response_type == "code" and self.check_grant_type("authorization_code")
@@ -57,7 +57,8 @@ class RegisteredClient(ClientMixin):
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in GRANT_TYPES_OF[self.row.kind]
 
-    def _methods(self) -> frozenset[str]:
+    def methods(self) -> frozenset[str]:
+        """How this client authenticates."""
         if self.row.kind == "public":
             return frozenset({"none"})
         if self.row.secret_hash is not None:

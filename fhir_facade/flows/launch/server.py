@@ -16,7 +16,9 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidClientError, Inva
 
 from fhir_facade.errors import Conflict
 from fhir_facade.flows.launch.assertion import ASSERTION_TYPE, RefusedAssertion, verify_assertion
+from fhir_facade.flows.launch.choices import STAYING
 from fhir_facade.flows.launch.client_keys import ClientKeys
+from fhir_facade.flows.launch.context import launch_context
 from fhir_facade.flows.launch.issuer import ACCESS_LIFETIME, BACKEND_LIFETIME, CLOCK_SKEW, Issuer
 from fhir_facade.flows.launch.keys import Signer
 from fhir_facade.flows.launch.opaque import digest
@@ -25,8 +27,8 @@ from fhir_facade.flows.launch.request import Basic, LaunchRequest
 from fhir_facade.flows.launch.tokens import new_access_token, new_refresh_token
 from fhir_facade.ports import Ids, StateTransaction
 from fhir_facade.rows import Append
-from fhir_facade.rows.accounts import Account
-from fhir_facade.rows.oauth import AccessToken, AuthorizationCode, Client, Grant, RefreshToken, UsedAssertion
+from fhir_facade.rows.accounts import Account, Session
+from fhir_facade.rows.oauth import AccessToken, AuthorizationCode, Client, Grant, Launch, RefreshToken, UsedAssertion
 from fhir_facade.values import Json
 
 NO_STORE: Final = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
@@ -62,7 +64,8 @@ class Consent:
     account: Account
     patient: str | None
     nonce: str | None
-    signed_in_at: datetime
+    session: Session
+    launch: Launch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +171,9 @@ class LaunchServer(AuthorizationServer):
             "expires_in": int((minted.row.expires_at - now).total_seconds()),
             "scope": scope,
         }
-        if "offline_access" in grant.scope.split():
+        if STAYING & set(grant.scope.split()):
             token["refresh_token"] = new_refresh_token(self.tx, self.moment.ids, grant, client.row.id, now)
-        if grant.patient is not None:
-            token |= {"patient": grant.patient, "need_patient_banner": True}
-        return token
+        return token | launch_context(self.moment.issuer, grant)
 
     def _by_name(
         self, query: Callable[[str], RegisteredClient | None], request: LaunchRequest

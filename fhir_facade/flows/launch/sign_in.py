@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fhir_facade.flows.launch.client_keys import KeySets
+from fhir_facade.flows.launch.flood import Flood
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.ports import Ports
+from fhir_facade.rows.accounts import Account
 
-PatientsOf = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
-"""Practitioner id -> the (id, display) of the patients in that practitioner's care, in the order to show them."""
+PatientsOf = Callable[[Account], Awaitable[Sequence[tuple[str, str]]]]
+"""The (id, display) of the patients whose records this person may open, in the order to show them."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """`patients_of` decides whom a clinician can pick; `key_sets` fetches the keys of clients."""
+    """`patients_of` decides whom a clinician or proxy can pick; `key_sets` fetches the keys of clients."""
 
     ports: Ports
     issuer: Issuer
     key_sets: KeySets
     patients_of: PatientsOf
+    flood: Flood = field(default_factory=Flood)
 
 
 @dataclass(frozen=True, slots=True)

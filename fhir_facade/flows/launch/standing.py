@@ -14,6 +14,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from fhir_facade.access.scopes import parse_scopes
+from fhir_facade.flows.launch.context import launch_context
 from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.registered import RegisteredClient
@@ -91,7 +92,7 @@ class Introspection(IntrospectionEndpoint):
             "token_type": "Bearer" if isinstance(token.row, AccessToken) else None,
             "iss": self.server.moment.issuer.base,
             "sub": account.id if account else grant.client_id,
-            "patient": grant.patient,
+            **launch_context(self.server.moment.issuer, grant),
         }
         reference = fhir_user(account) if account and "fhirUser" in grant.scope.split() else None
         if reference is not None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from fhir_facade.flows.launch.keys import OVERLAP
+from fhir_facade.flows.launch.keys import rotate_when_old
 from fhir_facade.flows.sessions import FORGET, IDLE
+from fhir_facade.flows.sign_ins import FORGOTTEN
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Remove, Row, spec_of
-from fhir_facade.rows.accounts import LoginThrottle, Session
+from fhir_facade.rows.accounts import KnownDevice, LoginThrottle, Session
 from fhir_facade.rows.oauth import (
     AccessToken,
     AuthorizationCode,
     Grant,
-    PendingAuthorization,
+    InitialAccessToken,
+    Launch,
+    OpenAuthorization,
     RefreshToken,
     SigningKey,
     UsedAssertion,
@@ -30,7 +33,10 @@ LATE: Final = timedelta(days=1)
 """Codes and tokens stay recognisable this long after their end, so that a late second use still ends their grant."""
 
 _RULES: Final[tuple[tuple[type[Row], str, timedelta], ...]] = (
-    (PendingAuthorization, "expires_at", timedelta(0)),
+    (OpenAuthorization, "expires_at", timedelta(0)),
+    (Launch, "expires_at", timedelta(0)),
+    (InitialAccessToken, "expires_at", LATE),
+    (KnownDevice, "last_at", FORGOTTEN),
     (AuthorizationCode, "expires_at", LATE),
     (AccessToken, "expires_at", LATE),
     (RefreshToken, "expires_at", LATE),
@@ -39,13 +45,14 @@ _RULES: Final[tuple[tuple[type[Row], str, timedelta], ...]] = (
     (Session, "expires_at", timedelta(0)),
     (Session, "seen_at", IDLE),
     (LoginThrottle, "last_at", FORGET),
-    (SigningKey, "retired_at", OVERLAP),
+    (SigningKey, "retired_at", timedelta(0)),
 )
 
 
 async def sweep(ports: Ports) -> int:
-    """Remove what is over; how many rows went."""
+    """Remove what is over; how many rows went. A signing key that is old is replaced."""
     now = ports.clock.now()
+    await rotate_when_old(ports)
     gone = 0
     for row, field, after in _RULES:
         while swept := await _sweep_some(ports, row, field, now - after):

@@ -15,7 +15,7 @@ from fhir_facade.flows.launch.issuer import GRANT_LIFETIME, REFRESH_IDLE
 from fhir_facade.flows.launch.opaque import ACCESS, REFRESH, digest
 from fhir_facade.ports import Ids, Ports, StateTransaction
 from fhir_facade.rows import Append
-from fhir_facade.rows.accounts import Account
+from fhir_facade.rows.accounts import Account, Session
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import AccessToken, Grant, RefreshToken
 
@@ -64,6 +64,11 @@ def new_refresh_token(tx: StateTransaction, ids: Ids, grant: Grant, client_id: s
 def live(grant: Grant | None, now: datetime) -> bool:
     """Whether a grant may still give and carry tokens."""
     return grant is not None and grant.revoked_at is None and grant.expires_at > now
+
+
+def still_online(tx: StateTransaction, session: str, now: datetime) -> bool:
+    """Whether a session (its hash) still lives. An app that renews its access is a sign of the person being there."""
+    return bool(tx.change(Session, [("hash", "=", session), ("expires_at", ">", now)], seen_at=now))
 
 
 def revoke_grants(tx: StateTransaction, now: datetime, because: str, *which: tuple[str, str, Any]) -> list[Grant]:

@@ -24,7 +24,9 @@ MOST_KEPT: Final = 10_000
 
 PORTAL_SCOPES: Final = {
     "patient": (Scope("patient", "*", frozenset("cruds")),),
+    "proxy": (Scope("user", "*", frozenset("cruds")),),
     "practitioner": (Scope("user", "*", frozenset("cruds")),),
+    "staff": (Scope("user", "*", frozenset("cruds")),),
     "admin": (Scope("user", "*", frozenset("cruds")),),
 }
 """A person on our own pages acts with all rights of the person; what these are is decided in `access`."""
@@ -81,6 +83,8 @@ def principal_of_account(account: Account, *, expires_at: datetime | None = None
         scopes=PORTAL_SCOPES[account.role],
         name=account.username,
         expires_at=expires_at,
+        related_person=account.related_person_id,
+        organization=account.organization_id,
     )
 
 
@@ -101,6 +105,8 @@ def _principal(tx: StateTransaction, token: str, now: datetime) -> Principal | N
         token=row.id,
         name=account.username if account else grant.client_id,
         expires_at=row.expires_at,
+        related_person=account.related_person_id if account else None,
+        organization=account.organization_id if account else None,
     )
 
 

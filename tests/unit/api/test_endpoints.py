@@ -50,6 +50,8 @@ async def test_all_documents_name_the_same_addresses(web, world):
         "authorize": smart["authorization_endpoint"],
         "token": smart["token_endpoint"],
         "introspect": smart["introspection_endpoint"],
+        "manage": smart["management_endpoint"],
+        "register": smart["registration_endpoint"],
         "revoke": smart["revocation_endpoint"],
     }
 

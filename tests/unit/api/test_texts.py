@@ -5,9 +5,13 @@ from string import Formatter
 
 import pytest
 
+from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.granular import granular_parameters
 from fhir_facade.access.scopes import parse_scopes
-from fhir_facade.api.pages.permissions import facts, permissions
+from fhir_facade.api.pages.permissions import facts, narrowed, permissions
 from fhir_facade.api.pages.texts import LANGUAGES, language_of, messages, texts
+
+CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
 
 
 def placeholders(text):
@@ -56,7 +60,7 @@ def test_scopes_are_told_in_plain_words():
     assert [(line.scope, line.text) for line in permissions(scopes, texts("en"))] == [
         (
             "patient/Observation.rs?category=vital-signs",
-            "See: measurements and laboratory results of this patient, only where category is vital-signs",
+            "See: measurements and laboratory results of this patient, only vital signs",
         ),
         ("patient/*.cruds", "See, add, change, delete: all health data of this patient"),
         ("user/Patient.read", "See: name, address and other personal details of everyone whose record you may open"),
@@ -65,6 +69,43 @@ def test_scopes_are_told_in_plain_words():
     ]
     assert len(facts(scopes, texts("en"))) == 2
     assert facts(parse_scopes("patient/*.rs"), texts("de")) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "text"),
+    [
+        ("patient/Condition.rs?category=problem-list-item", "only the problem list"),
+        (
+            f"patient/Observation.rs?category={CATEGORIES}|laboratory,{CATEGORIES}|survey",
+            "only laboratory results or questionnaires and surveys",
+        ),
+        ("patient/Observation.rs?category=http://example.org|sleep", "only where category is sleep"),
+        ("patient/Observation.rs?code=http://loinc.org|8867-4", "only where code is 8867-4"),
+        ("patient/Observation.rs?_security=R", "only where security label is R"),
+    ],
+)
+def test_limits_of_a_scope_are_told_without_addresses(scope, text):
+    (line,) = permissions(parse_scopes(scope), texts("en"))
+    assert line.text.endswith(", " + text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_limit_a_scope_can_have_has_a_name(language):
+    names = {name for rule in type_rules() for name in granular_parameters(rule)} | set(granular_parameters("*"))
+    assert all(texts(language)(f"limit.{name}") for name in names)
+
+
+def test_a_part_of_some_data_can_be_allowed_instead_of_all_of_it():
+    (line,) = permissions(parse_scopes("patient/Observation.rs"), texts("en"))
+    laboratory = next(part.scope for part in line.parts if part.text == "laboratory results")
+    assert narrowed(["patient/Observation.rs", "patient/Patient.rs"], [laboratory]) == [
+        "patient/Patient.rs",
+        laboratory,
+    ]
+    assert narrowed(["patient/Patient.rs"], [laboratory]) == ["patient/Patient.rs"]  # all of it was unticked
+    assert narrowed(["patient/Observation.rs"], []) == ["patient/Observation.rs"]
+    assert narrowed(["patient/Observation.rs"], ["nonsense"]) == ["patient/Observation.rs"]
+    assert narrowed(["patient/Observation.rs"], ["nonsense", laboratory]) == [laboratory]
 
 
 def test_german_is_german():

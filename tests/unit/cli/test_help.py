@@ -9,7 +9,8 @@ from fhir_facade.cli.root import command_line
 APP = command_line()
 CONTRACT = {
     "serve", "demo", "token", "import", "backup", "restore", "settings", "simulator",
-    "user add", "user list", "user disable", "client add", "client list", "client disable", "keys new", "keys rotate",
+    "user add", "user list", "user disable", "client add", "client list", "client disable", "client verify", "client invite",
+    "client invitations", "client uninvite", "keys new", "keys rotate",
 }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from fhir_facade.access.scopes import serialise
 from fhir_facade.flows.launch.authorize import (
-    Lost,
     NeedsConsent,
     NeedsPatient,
     NeedsSignIn,
@@ -19,6 +18,7 @@ from fhir_facade.flows.launch.authorize import (
     next_step,
 )
 from fhir_facade.flows.launch.clients import NewClient, add_client, disable_client
+from fhir_facade.flows.launch.opened import Lost
 from fhir_facade.flows.launch.server import Answer
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.rows.audit import AuditLine

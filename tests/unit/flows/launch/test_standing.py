@@ -9,7 +9,7 @@ from fhir_facade.errors import BadRequest
 from fhir_facade.flows.accounts import disable_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.flows.launch.endpoints import introspection_endpoint, revocation_endpoint
-from fhir_facade.flows.launch.keys import current_signer, public_keys, rotate_signing_key
+from fhir_facade.flows.launch.keys import current_signer, public_keys, rotate_signing_key, rotate_when_old
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.tokens import mint_token
 from fhir_facade.flows.launch.verify import MOST_KEPT, TokenCache, verify_access_token
@@ -260,7 +260,21 @@ async def test_a_retired_key_stays_published_for_a_day(ports, clock):
     first = (await current_signer(ports)).kid
     clock.move(seconds=1)
     second = await rotate_signing_key(ports)
-    assert (await current_signer(ports)).kid == second
+    assert (await current_signer(ports)).kid == first  # the new one is published before it signs
     assert [key["kid"] for key in (await public_keys(ports))["keys"]] == [second, first]
-    clock.move(days=1)
+    clock.move(minutes=10)
+    assert (await current_signer(ports)).kid == second
+    clock.move(hours=23, minutes=59)
+    assert [key["kid"] for key in (await public_keys(ports))["keys"]] == [second, first]
+    clock.move(minutes=1)
     assert [key["kid"] for key in (await public_keys(ports))["keys"]] == [second]
+
+
+async def test_a_key_that_signed_for_long_is_replaced_by_itself(ports, clock):
+    first = (await current_signer(ports)).kid
+    clock.move(days=89)
+    assert await rotate_when_old(ports) is None
+    clock.move(days=1)
+    second = await rotate_when_old(ports)
+    assert [key["kid"] for key in (await public_keys(ports))["keys"]] == [second, first]
+    assert await rotate_when_old(ports) is None

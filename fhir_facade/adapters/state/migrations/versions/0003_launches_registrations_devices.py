@@ -108,3 +108,5 @@ def upgrade() -> None:
     ):
         with op.batch_alter_table(table, schema=None) as batch_op:  # only the rows that were there needed it
             batch_op.alter_column(column, server_default=None)
+
+    op.drop_table("pending_authorization")  # what was open a moment ago is begun anew

@@ -1,0 +1,225 @@
+"""Accounts over REST: who can sign in. Administrators keep them, everybody sees and changes their own.
+
+https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x15-V6-Authentication.md
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, deps_of, origin_of
+from fhir_facade.api.v1.connections import ID
+from fhir_facade.errors import Forbidden, NotFound, Unauthenticated
+from fhir_facade.flows.accounts import LONGEST_PASSWORD, NewAccount, change_account, password_fits
+from fhir_facade.flows.enrol import enrol
+from fhir_facade.flows.launch.identity import fhir_user
+from fhir_facade.flows.registry import accounts_page, find_account
+from fhir_facade.flows.signing_up import sign_up
+from fhir_facade.rows.accounts import Account
+
+PREFIX: Final = "/api/v1"
+MOST: Final = 200
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+router = APIRouter(prefix=PREFIX, tags=["accounts"])
+FhirId = Annotated[str, Field(pattern=ID)]
+AccountId = Annotated[str, Path(pattern=ID)]
+Role = Literal["patient", "proxy", "practitioner", "staff", "admin"]
+Password = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD * 4)]
+
+
+class Person(BaseModel):
+    """An account as it is shown. `fhirUser` is the person in the records."""
+
+    id: str
+    username: str
+    role: str
+    fhirUser: str | None  # noqa: N815 - the word of SMART
+    organization: str | None
+    zone: str
+    disabled: bool
+    created_at: datetime
+
+
+class People(BaseModel):
+    """By name. `next` is the `after` of the following request; null on the last page."""
+
+    accounts: list[Person]
+    next: str | None
+
+
+class NewPerson(BaseModel):
+    """`person` is the Patient, Practitioner or RelatedPerson to make with the account; else name the one there is."""
+
+    model_config = ConfigDict(extra="forbid")
+    username: str
+    password: Password
+    role: Role
+    zone: str = "UTC"
+    patient: FhirId | None = None
+    practitioner: FhirId | None = None
+    related_person: FhirId | None = None
+    organization: FhirId | None = None
+    person: dict[str, Any] | None = None
+
+
+class SignUp(BaseModel):
+    """A patient who makes an account for herself; `patient` is a FHIR Patient without id."""
+
+    model_config = ConfigDict(extra="forbid")
+    username: str
+    password: Password
+    zone: str = "UTC"
+    patient: dict[str, Any]
+
+
+class Changes(BaseModel):
+    """What an administrator changes; a new password or disabling ends the account's sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+    zone: str | None = None
+    password: Password | None = None
+    disabled: bool | None = None
+
+
+class OwnChanges(BaseModel):
+    """What a person changes; a new password needs the present one, and ends all other sessions."""
+
+    model_config = ConfigDict(extra="forbid")
+    zone: str | None = None
+    password: Password | None = None
+    current_password: Password | None = None
+
+
+@router.post("/accounts/register", status_code=201, response_model=Person)
+async def register(asked: SignUp, request: Request, ports: PortsDep) -> Any:
+    """A patient makes an account, together with the Patient. 403 where this deployment does not offer it."""
+    new = NewAccount(asked.username, "patient", asked.password.get_secret_value(), zone=asked.zone)
+    flood = deps_of(request).oauth.sign_in.flood
+    return _made(await sign_up(ports, new, asked.patient, flood=flood, origin=origin_of(request)))
+
+
+@router.get("/me", response_model=Person, summary="My account")
+async def me(ports: PortsDep, caller: CallerDep) -> Any:
+    """The account of whoever asks."""
+    return _shown(await _own(ports, caller))
+
+
+@router.patch("/me", response_model=Person)
+async def change_me(asked: OwnChanges, ports: PortsDep, caller: CallerDep) -> Any:
+    """Change the own time zone or password."""
+    account = await _own(ports, caller)
+    if caller.principal.client is not None:
+        raise Forbidden("Apps do not change accounts: sign in on our own pages.")
+    if asked.password is not None:
+        current = asked.current_password.get_secret_value() if asked.current_password else ""
+        if not await password_fits(account, current):
+            raise Forbidden("The present password is wrong.")
+    changed = await change_account(
+        ports,
+        account.id,
+        zone=asked.zone,
+        password=asked.password.get_secret_value() if asked.password else None,
+        actor="person",
+        keep=caller.session,
+    )
+    return _shown(changed)
+
+
+@router.get("/accounts", response_model=People)
+async def list_(
+    ports: PortsDep,
+    caller: CallerDep,
+    role: Role | None = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
+    after: Annotated[str | None, Query(max_length=400)] = None,
+) -> Any:
+    """All accounts, disabled ones included."""
+    _administrate(caller)
+    rows, following = await accounts_page(ports, role=role, after=after, limit=limit)
+    return {"accounts": [_shown(row) for row in rows], "next": following}
+
+
+@router.post("/accounts", status_code=201, response_model=Person)
+async def make(asked: NewPerson, ports: PortsDep, caller: CallerDep) -> Any:
+    """Make an account; with `person` also the resource in the records: both or none."""
+    _administrate(caller)
+    new = NewAccount(
+        asked.username,
+        asked.role,
+        asked.password.get_secret_value(),
+        patient_id=asked.patient,
+        practitioner_id=asked.practitioner,
+        zone=asked.zone,
+        related_person_id=asked.related_person,
+        organization_id=asked.organization,
+    )
+    return _made(await enrol(ports, new, asked.person, actor=_actor(caller), origin=caller.origin))
+
+
+@router.get("/accounts/{account_id}", response_model=Person)
+async def look(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any:
+    """One account."""
+    _administrate(caller)
+    return _shown(await find_account(ports, account_id))
+
+
+@router.patch("/accounts/{account_id}", response_model=Person)
+async def change(account_id: AccountId, asked: Changes, ports: PortsDep, caller: CallerDep) -> Any:
+    """Change time zone or password, disable or enable again."""
+    _administrate(caller)
+    password = asked.password.get_secret_value() if asked.password else None
+    actor = _actor(caller)
+    changed = await change_account(
+        ports, account_id, zone=asked.zone, password=password, disabled=asked.disabled, actor=actor
+    )
+    return _shown(changed)
+
+
+@router.delete("/accounts/{account_id}", response_model=Person)
+async def deactivate(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any:
+    """No sign-in from now on: sessions, permissions and tokens end. The record of the person stays."""
+    _administrate(caller)
+    return _shown(await change_account(ports, account_id, disabled=True, actor=_actor(caller)))
+
+
+def _administrate(caller: Caller) -> None:
+    """Administrators, on their own behalf: no app keeps accounts for them."""
+    if caller.principal.kind != "admin" or caller.principal.client is not None:
+        raise Forbidden("Accounts are kept by administrators, signed in here themselves.")
+
+
+def _actor(caller: Caller) -> str:
+    return caller.principal.name or "admin"
+
+
+async def _own(ports: PortsDep, caller: Caller) -> Account:
+    if caller.principal.user is None:
+        raise Unauthenticated("This token belongs to no person.")
+    try:
+        return await find_account(ports, caller.principal.user)
+    except NotFound:
+        raise Unauthenticated("The account is gone.") from None
+
+
+def _made(account: Account) -> JSONResponse:
+    content = Person(**_shown(account)).model_dump(mode="json")
+    return JSONResponse(content, 201, {"Location": f"{PREFIX}/accounts/{account.id}", **NO_STORE})
+
+
+def _shown(account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "username": account.username,
+        "role": account.role,
+        "fhirUser": fhir_user(account),
+        "organization": account.organization_id,
+        "zone": account.zone,
+        "disabled": account.disabled,
+        "created_at": account.created_at,
+    }
