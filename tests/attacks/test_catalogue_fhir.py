@@ -1,0 +1,345 @@
+"""The attacks on FHIR APIs that are known to have worked elsewhere, each by its name and with the request that worked.
+
+https://owasp.org/API-Security/editions/2023/en/0x11-t10/, "Playing with FHIR: Hacking and Securing FHIR APIs" (Knight,
+2021), and the advisories and issues of other servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.attacks.hospital import JSON_PATCH, SECRET, STORES, Hospital, bundle, entry, hospital_on
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+REFUSED = {400, 403, 404, 405, 410, 412, 422, 501}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
+async def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
+    async with hospital_on(request.param, request, tmp_path_factory.mktemp("hospital")) as opened:
+        yield opened
+
+
+def told(answer: httpx.Response, *ids: str) -> tuple[int, str, dict[str, str]]:
+    """All that an answer tells, without what is different in every answer."""
+    text = answer.text
+    for id_ in ids:
+        text = text.replace(id_, "…")
+    quiet = {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "content-length")}
+    return answer.status_code, text, quiet
+
+
+# --- playing with FHIR ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attacker", ["anna", "doctor"])
+async def test_playing_with_fhir_every_address_with_the_ids_of_somebody_else(hospital: Hospital, attacker: str) -> None:
+    """One login reached four million records, because only the client kept to its own ids."""
+    client: httpx.AsyncClient = getattr(hospital, attacker)
+    foreign, bert = hospital.id("foreign"), hospital.id("bert")
+    asked: list[tuple[str, str, Any, dict[str, str]]] = [
+        *(("GET", f"{kind}/{id_}{tail}", None, {}) for kind, id_ in (("Observation", foreign), ("Patient", bert))
+          for tail in ("", "/_history", "/_history/1", "/$everything", "/$meta")),
+        ("GET", f"Observation?patient={bert}", None, {}),
+        ("GET", f"Observation?subject=Patient/{bert}", None, {}),
+        ("GET", f"Observation?_id={foreign}", None, {}),
+        ("GET", f"Patient?_id={bert}", None, {}),
+        ("GET", f"Patient?name={SECRET}", None, {}),
+        ("GET", f"Observation?patient={hospital.id('anna')},{bert}", None, {}),
+        ("GET", f"Patient/{bert}/Observation", None, {}),
+        ("GET", f"AuditEvent?patient={bert}", None, {}),
+        ("GET", f"Observation/$lastn?patient={bert}&max=1", None, {}),
+        ("PUT", f"Observation/{foreign}", hospital.reading("anna", id=foreign), {}),
+        ("PATCH", f"Observation/{foreign}", [{"op": "replace", "path": "/status", "value": "amended"}], JSON_PATCH),
+        ("DELETE", f"Observation/{foreign}", None, {}),
+        ("POST", "", bundle("transaction", entry("GET", f"Observation/{foreign}")), {}),
+        ("POST", "", bundle("batch", entry("GET", f"Patient/{bert}"), entry("GET", f"Condition?patient={bert}")), {}),
+    ]  # fmt: skip
+
+    answers = [await client.request(method, f"/fhir/{path}", json=body, headers=headers)
+               for method, path, body, headers in asked]  # fmt: skip
+    over_rest = await client.get(f"/api/v1/patients/{bert}/score")
+    answers.append(await client.post("/fhir/Observation/_search", data={"patient": bert}))
+
+    assert [
+        answer.request.url.path
+        for answer in (*answers, over_rest)
+        if SECRET in answer.text.replace("name=" + SECRET, "")
+    ] == []
+    assert all(answer.status_code != 500 for answer in answers)
+    assert over_rest.status_code == 404
+    assert (await hospital.service.get(f"/fhir/Observation/{foreign}")).json()["status"] == "final"
+
+
+# --- includes and hidden values ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Observation?_include=*",
+        "Observation?_include=Observation:subject&_include:iterate=Patient:general-practitioner",
+        "Observation?_include=Observation:performer&_revinclude:iterate=Observation:performer",
+        "Practitioner?_revinclude=Observation:performer",
+        "Practitioner?_revinclude=Patient:general-practitioner",
+        "Practitioner?_revinclude=Observation:performer&_include:iterate=Observation:subject",
+        "Patient?_revinclude=Observation:subject&_revinclude:iterate=Condition:subject",
+    ],
+)
+async def test_include_revinclude_iterate_and_star_leak(hospital: Hospital, query: str) -> None:
+    """Included resources came without the limit of the search (the includes of two servers and a gateway)."""
+    for client in (hospital.anna, hospital.doctor):
+        answer = await client.get(f"/fhir/{query}&_count=200")
+
+        assert answer.status_code in {200, 400, 403}
+        assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("hit", "miss"),
+    [
+        ("Patient?_has:Observation:patient:value-string={secret}", "Patient?_has:Observation:patient:value-string=x"),
+        ("Practitioner?_has:Observation:performer:value-string={secret}",
+         "Practitioner?_has:Observation:performer:value-string=x"),
+        ("Practitioner?_has:Observation:performer:subject:Patient.name={secret}",
+         "Practitioner?_has:Observation:performer:subject:Patient.name=x"),
+        ("Observation?subject:Patient.name={secret}", "Observation?subject:Patient.name=x"),
+        ("Observation?subject:Patient._has:Condition:patient:code:text={secret}",
+         "Observation?subject:Patient._has:Condition:patient:code:text=x"),
+        ("Patient?_filter=name%20eq%20{secret}", "Patient?_filter=name%20eq%20x"),
+        ("Patient?_list={bert}", "Patient?_list=nothing"),
+        ("Observation?_list={bert}", "Observation?_list=nothing"),
+        ("Patient?_text={secret}", "Patient?_text=x"),
+        ("Patient?_content={secret}", "Patient?_content=x"),
+        ("Patient?name:contains={secret}&_id={bert}", "Patient?name:contains=x&_id={bert}"),
+        ("Patient?_source=x&name={secret}", "Patient?_source=x&name=x"),
+        ("Observation?_sort=-value-string&value-string={secret}", "Observation?_sort=-value-string&value-string=x"),
+    ],
+)  # fmt: skip
+async def test_has_chain_filter_list_and_text_as_an_oracle_for_hidden_values(
+    hospital: Hospital, hit: str, miss: str
+) -> None:
+    """A search that matches a hidden record answered otherwise than one that matches nothing."""
+    words = {"secret": SECRET, "bert": hospital.id("bert")}
+    for client in (hospital.anna, hospital.doctor):
+        hits = await client.get("/fhir/" + hit.format(**words))
+        misses = await client.get("/fhir/" + miss.format(**words))
+
+        assert hits.status_code == misses.status_code
+        if hits.status_code == 200:
+            assert hits.json()["total"] == misses.json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Patient?_has:Observation:patient:value-string={secret}",
+        "Practitioner?_has:Observation:performer:value-string={secret}",
+        "Observation?subject:Patient.name={secret}",
+        "Patient?name:contains={secret}&_id={bert}",
+    ],
+)
+async def test_the_same_questions_are_answered_to_who_may_know(hospital: Hospital, query: str) -> None:
+    asked = query.format(secret=SECRET, bert=hospital.id("bert"))
+
+    assert await hospital.count(hospital.service, asked) >= 1
+
+
+async def test_total_count_sort_and_next_link_as_an_oracle(hospital: Hospital) -> None:
+    """Hidden matches were counted, or left a page half empty with a link to more."""
+    for query in ("Observation?code=reading", "Patient?_lastUpdated=ge2000", "Condition?_lastUpdated=ge2000"):
+        seen = await hospital.anna.get(f"/fhir/{query}&_count=50")
+        own = len(seen.json().get("entry", ()))
+
+        assert await hospital.count(hospital.anna, query) == own
+        exact = (await hospital.anna.get(f"/fhir/{query}&_count={max(own, 1)}&_total=accurate")).json()
+        assert exact["total"] == own
+        assert [link["relation"] for link in exact["link"]] == ["self"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"If-None-Match": 'W/"1"'},
+        {"If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT"},
+        {"If-Match": 'W/"1"'},
+        {"If-Match": 'W/"9"'},
+        {"Prefer": "return=OperationOutcome"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_etag_304_412_403_and_location_as_an_oracle(
+    hospital: Hospital, method: str, headers: dict[str, str]
+) -> None:
+    """A condition was judged before the right to see the record."""
+    foreign, absent = hospital.id("foreign"), hospital.id("absent")
+    answers = []
+    for id_ in (foreign, absent):
+        body = hospital.reading("anna", id=id_) if method == "PUT" else None
+        answers.append(await hospital.anna.request(method, f"/fhir/Observation/{id_}", json=body, headers=headers))
+
+    assert told(answers[0], foreign) == told(answers[1], absent)
+
+
+# --- pages ------------------------------------------------------------------------------------------------------
+
+
+async def test_guessed_stolen_and_forged_page_links(hospital: Hospital) -> None:
+    """A page was open to whoever knew or guessed its id."""
+    for n in range(3):
+        await hospital.put(hospital.reading("bert", id=hospital.id(f"page{n}"), note=[{"text": SECRET}]))
+    page = (await hospital.bert.get("/fhir/Observation?_count=1")).json()
+    link = next(each["url"] for each in page["link"] if each["relation"] == "next")
+    forged = link[:-4] + ("AAAA" if not link.endswith("AAAA") else "BBBB")
+
+    stolen = await hospital.anna.get(link)
+    answers = [
+        stolen,
+        await hospital.bert.get(forged),
+        await hospital.bert.get(link.replace("/Observation?", "/Condition?")),
+        await hospital.anna.get(f"{link}&patient={hospital.id('bert')}"),
+        await hospital.anna.get("/fhir?_getpages=00000000-0000-0000-0000-000000000000&_getpagesoffset=1"),
+        await hospital.anna.get("/fhir/Observation?_getpages=00000000-0000-0000-0000-000000000000"),
+    ]
+
+    assert (await hospital.bert.get(link)).status_code == 200
+    assert stolen.status_code == 410
+    assert {answer.status_code for answer in answers} <= REFUSED
+    assert not any(SECRET in answer.text for answer in answers)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+async def test_own_patient_as_performer_pulls_nothing_into_the_own_compartment(hospital: Hospital) -> None:
+    """Being named as performer, author or recipient counted as being whose record it is."""
+    anna = {"reference": f"Patient/{hospital.id('anna')}"}
+    id_ = hospital.id("performed")
+    await hospital.put(hospital.reading("bert", id=id_, performer=[anna], focus=[anna], note=[{"text": SECRET}]))
+
+    assert (await hospital.anna.get(f"/fhir/Observation/{id_}")).status_code == 404
+    assert SECRET not in (await hospital.anna.get("/fhir/Observation?_count=100")).text
+    assert SECRET not in (await hospital.anna.get(f"/fhir/Observation?performer={hospital.id('anna')}")).text
+
+
+async def test_conditional_update_delete_and_create_by_broad_criteria(hospital: Hospital) -> None:
+    """A condition was resolved with the rights of the server: it changed, deleted or told of foreign records."""
+    foreign = hospital.id("foreign")
+    hit, miss = f"value-string={SECRET}", "value-string=nothing-like-it"
+    reading = hospital.reading("anna", valueString="new")
+    answers = {}
+    for name, condition in (("hit", hit), ("miss", miss)):
+        created = await hospital.anna.post("/fhir/Observation", json=reading, headers={"If-None-Exist": condition})
+        deleted = await hospital.anna.delete(f"/fhir/Observation?{condition}")
+        together = await hospital.anna.post(
+            "/fhir", json=bundle("transaction", entry("POST", "Observation", reading, ifNoneExist=condition))
+        )
+        answers[name] = [created.status_code, deleted.status_code, together.json()["entry"][0]["response"]["status"]]
+
+    assert answers["hit"] == answers["miss"]
+    assert (await hospital.service.get(f"/fhir/Observation/{foreign}")).status_code == 200
+
+
+# --- pivots -----------------------------------------------------------------------------------------------------
+
+
+async def test_patient_link_group_member_and_list_entry_as_a_pivot(hospital: Hospital) -> None:
+    """A link between patients was followed into the other record."""
+    anna, bert = ({"reference": f"Patient/{hospital.id(name)}"} for name in ("anna", "bert"))
+    linked = hospital.id("linked")
+    link = [{"other": bert, "type": "seealso"}]
+    await hospital.put({"resourceType": "Patient", "id": linked, "link": link})
+    app = await hospital.facade.client("patient/*.rs", patient=linked)
+    group = {"resourceType": "Group", "id": hospital.id("group"), "type": "person", "actual": True}
+    await hospital.put(group | {"member": [{"entity": anna}, {"entity": bert}]})
+    record = {"resourceType": "List", "id": hospital.id("list"), "status": "current", "mode": "working"}
+    await hospital.put(record | {"subject": anna, "entry": [{"item": bert}]})
+
+    answers = [
+        await app.get(f"/fhir/Patient/{hospital.id('bert')}"),
+        await app.get(f"/fhir/Patient?_id={linked}&_include=Patient:link"),
+        await app.get(f"/fhir/Patient?link={hospital.id('bert')}&_include=Patient:link"),
+        await hospital.anna.get(f"/fhir/Group/{hospital.id('group')}"),
+        await hospital.anna.get(f"/fhir/Group?member={hospital.id('anna')}&_include=Group:member"),
+        await hospital.anna.get("/fhir/List?_include=List:item&_count=50"),
+    ]
+
+    assert not any(SECRET in answer.text for answer in answers)
+
+
+async def test_history_after_an_owner_change(hospital: Hospital) -> None:
+    """The right was judged by one version and given for all."""
+    id_ = hospital.id("moved")
+    await hospital.put(hospital.reading("bert", id=id_, note=[{"text": SECRET}]))
+    await hospital.put(hospital.reading("anna", id=id_))
+
+    versions = await hospital.anna.get(f"/fhir/Observation/{id_}/_history")
+
+    assert versions.status_code == 200
+    assert SECRET not in versions.text
+    assert (await hospital.anna.get(f"/fhir/Observation/{id_}/_history/1")).status_code == 404
+    assert (await hospital.bert.get(f"/fhir/Observation/{id_}/_history")).status_code == 404
+    assert (await hospital.bert.get(f"/fhir/Observation/{id_}/_history/1")).status_code == 404
+
+
+# --- what goes around FHIR --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"X-Cascade": "delete"},
+        {"X-Rewrite-History": "true"},
+        {"X-Retry-On-Version-Conflict": "retry; max-retries=100"},
+        {"X-Upsert-Extistence-Check": "disabled"},
+        {"X-Forwarded-Host": "elsewhere.example", "Forwarded": "host=elsewhere.example", "Host": "elsewhere.example"},
+        {"X-Request-Tenant": "other"},
+    ],
+    ids=lambda headers: next(iter(headers)),
+)
+async def test_headers_that_switch_a_server_behind(hospital: Hospital, headers: dict[str, str]) -> None:
+    """Headers of the client reached the server behind, or its links."""
+    own = hospital.id("own")
+    body = hospital.reading("anna", id=own, valueString="hers")
+
+    answers = [
+        await hospital.anna.post(f"/fhir/Observation/{own}", json=body, headers=headers),
+        await hospital.anna.put(f"/fhir/Observation/{own}", json=body, headers=headers),
+        await hospital.anna.get(f"/fhir/Observation?_id={own}", headers=headers),
+    ]
+
+    assert [answer.status_code for answer in answers] == [405, 200, 200]
+    assert "elsewhere.example" not in "".join(answer.text + str(answer.headers) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "Observation?date=nonsense", None),
+        ("GET", "Observation?value-quantity=x", None),
+        ("POST", "Observation", {"resourceType": "Observation"}),
+        ("POST", "Observation", {"resourceType": "Patient"}),
+        ("PUT", "Observation/a%20b", {"resourceType": "Observation", "id": "a b"}),
+        ("GET", "Nonsense/1", None),
+        ("POST", "", {"resourceType": "Bundle", "type": "transaction", "entry": [{"request": {}}]}),
+        ("GET", "Observation?code=" + "a," * 300, None),
+        ("GET", "Observation?" + "code=a&" * 60, None),
+        ("GET", "Observation?_count=-1", None),
+    ],
+)
+async def test_error_texts_that_tell_of_the_server_behind(
+    hospital: Hospital, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    """Stack traces, SQL and addresses of the server behind were in the outcome."""
+    answer = await hospital.anna.request(method, f"/fhir/{path}", json=body)
+
+    assert answer.status_code in REFUSED
+    told_of = ("HAPI-", "Traceback", "SELECT ", "java.", "org.h", "sqlite", hospital.facade.settings.hapi_url)
+    assert [word for word in told_of if word in answer.text] == []

@@ -1,0 +1,469 @@
+"""The attacks on OAuth and SMART that are known to have worked elsewhere, each by its name, over HTTP.
+
+https://www.rfc-editor.org/rfc/rfc9700, https://www.rfc-editor.org/rfc/rfc8725, https://hl7.org/fhir/smart-app-launch/STU2.2/best-practices.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import msgspec
+import pytest
+import pytest_asyncio
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from fhir_facade.errors import BadRequest
+from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.launch.clients import NewClient, add_client
+from fhir_facade.rows.audit import AuditLine
+from tests.facade import PUBLIC, Facade, embedded_facade
+from tests.forms import FormReader, form_of, sign_in, submit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PASSWORD = "correct horse battery"
+REDIRECT = "https://app.example/callback"
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.rs"
+TOKEN = f"{PUBLIC}/oauth/token"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+BACKEND_KEY = RSAKey.generate_key(2048, {"kid": "k1", "alg": "RS384"})
+ATTACKER_KEY = RSAKey.generate_key(2048, {"kid": "k1"})
+
+
+@dataclass
+class Town:
+    """A public app, a backend and their people: `anna` is a patient, `doctor` cares for her and not for bert."""
+
+    facade: Facade
+
+    def browser(self) -> httpx.AsyncClient:
+        client = self.facade.anonymous
+        client.headers["Accept"] = "text/html"
+        return client
+
+    async def tokens(self) -> dict[str, Any]:
+        async with self.browser() as browser:
+            code = await code_of(browser)
+            answer = await browser.post("/oauth/token", data=redemption(code))
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    async with embedded_facade(tmp_path_factory.mktemp("town")) as facade:
+        ports = facade.ports
+        service = await facade.client()
+        care = [{"reference": "Practitioner/doctor"}]
+        for resource in (
+            {"resourceType": "Practitioner", "id": "doctor"},
+            {"resourceType": "Patient", "id": "anna", "generalPractitioner": care},
+            {"resourceType": "Patient", "id": "carla", "generalPractitioner": care},
+            {"resourceType": "Patient", "id": "bert"},
+        ):
+            answer = await service.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
+            assert answer.status_code == 201, answer.text
+        for name in ("anna", "bert"):
+            await add_account(ports, NewAccount(name, "patient", PASSWORD, patient_id=name))
+        await add_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
+        await add_client(ports, NewClient("app", "public", SCOPE, redirect_uris=(REDIRECT,)))
+        keys = json.dumps(KeySet([BACKEND_KEY]).as_dict(private=False))
+        await add_client(ports, NewClient("backend", "backend", "system/*.rs", jwks=keys))
+        yield Town(facade)
+
+
+def asked(**changes: str | None) -> dict[str, str]:
+    parameters: dict[str, str | None] = {
+        "response_type": "code",
+        "client_id": "app",
+        "redirect_uri": REDIRECT,
+        "scope": SCOPE,
+        "state": "a-state-of-the-app",
+        "aud": f"{PUBLIC}/fhir",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    return {name: value for name, value in (parameters | changes).items() if value is not None}
+
+
+def redemption(code: str, **changes: str) -> dict[str, str]:
+    return {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": REDIRECT,
+        "client_id": "app",
+        "code_verifier": VERIFIER,
+    } | changes
+
+
+async def walk(browser: httpx.AsyncClient, answer: httpx.Response, username: str = "anna") -> httpx.Response:
+    """Follow our own redirects and sign in, up to the first page that wants a decision."""
+    for _ in range(10):
+        if answer.status_code == 303 and answer.headers["location"].startswith(("/", PUBLIC)):
+            answer = await browser.get(answer.headers["location"])
+        elif any(form.action == "/login" for form in FormReader(answer.text).forms):  # type: ignore[no-untyped-call]
+            answer = await sign_in(browser, answer, username, PASSWORD)  # type: ignore[no-untyped-call]
+        else:
+            return answer
+    raise AssertionError("no end of pages")
+
+
+async def consent(browser: httpx.AsyncClient, **changes: str | None) -> httpx.Response:
+    """The consent page."""
+    return await walk(browser, await browser.get("/oauth/authorize", params=asked(**changes)))
+
+
+async def code_of(browser: httpx.AsyncClient, **changes: str | None) -> str:
+    page = await consent(browser, **changes)
+    answer = await submit(browser, page, "/oauth/consent", decision="allow")  # type: ignore[no-untyped-call]
+    return query_of(answer)["code"]
+
+
+def query_of(answer: httpx.Response) -> dict[str, str]:
+    assert answer.status_code == 303, answer.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
+
+
+# --- the authorization request --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"{REDIRECT}/..",
+        f"{REDIRECT}/../evil",
+        f"{REDIRECT}.evil.example",
+        f"{REDIRECT}?next=https://evil.example",
+        f"{REDIRECT}#fragment",
+        "https://app.example.evil.example/callback",
+        "https://app.example@evil.example/callback",
+        "https://APP.example/callback",
+        "https://app.example/%63allback",
+        "https://app.example:443/callback",
+        "http://app.example/callback",
+        "https://evil.example/callback",
+        "javascript:alert(1)",
+    ],
+)
+async def test_redirect_uri_prefix_wildcard_and_traversal(town: Town, uri: str) -> None:
+    async with town.browser() as browser:
+        answer = await browser.get("/oauth/authorize", params=asked(redirect_uri=uri))
+
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
+
+
+async def test_code_and_state_leak_by_referer_and_307_on_credentials(town: Town) -> None:
+    async with town.browser() as browser:
+        page = await consent(browser)
+        answer = await submit(browser, page, "/oauth/consent", decision="allow")  # type: ignore[no-untyped-call]
+
+    assert answer.status_code == 303
+    assert page.headers["Referrer-Policy"] == answer.headers.get("Referrer-Policy", "no-referrer") == "no-referrer"
+    assert "https://" not in page.text.replace(PUBLIC, "").replace("https://app.example", "")
+
+
+async def test_mix_up_of_authorization_servers(town: Town) -> None:
+    async with town.browser() as browser:
+        page = await consent(browser)
+        answer = await submit(browser, page, "/oauth/consent", decision="allow")  # type: ignore[no-untyped-call]
+        known = (await browser.get("/.well-known/openid-configuration")).json()
+
+    assert query_of(answer)["iss"] == known["issuer"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code_challenge": None, "code_challenge_method": None},
+        {"code_challenge_method": "plain", "code_challenge": VERIFIER},
+        {"code_challenge_method": None},
+        {"code_challenge": None},
+    ],
+    ids=["no challenge", "plain", "no method", "method alone"],
+)
+async def test_code_injection_by_a_pkce_downgrade(town: Town, changes: dict[str, str | None]) -> None:
+    async with town.browser() as browser:
+        answer = await browser.get("/oauth/authorize", params=asked(**changes))
+
+    assert query_of(answer)["error"] == "invalid_request"
+
+
+async def test_code_injection_with_another_verifier_and_code_replay(town: Town) -> None:
+    async with town.browser() as browser:
+        first, second = await code_of(browser), await code_of(browser)
+        injected = await browser.post("/oauth/token", data=redemption(first, code_verifier="w" * 43))
+        given = await browser.post("/oauth/token", data=redemption(second))
+        again = await browser.post("/oauth/token", data=redemption(second))
+        held = {"Authorization": f"Bearer {given.json()['access_token']}", "Accept": "application/fhir+json"}
+        used = await browser.get("/fhir/Patient/anna", headers=held)
+
+    assert (injected.status_code, injected.json()["error"]) == (400, "invalid_grant")
+    assert (given.status_code, again.status_code) == (200, 400)
+    assert used.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "aud", [None, "https://evil.example/fhir", f"{PUBLIC}/fhir.evil", f"{PUBLIC}/", f"{PUBLIC}/fhir/../evil", ""]
+)
+async def test_counterfeit_resource_server_and_missing_aud(town: Town, aud: str | None) -> None:
+    async with town.browser() as browser:
+        answer = await browser.get("/oauth/authorize", params=asked(aud=aud))
+
+    assert query_of(answer)["error"] == "invalid_request"
+
+
+async def test_response_types_that_hand_out_tokens_in_the_address(town: Town) -> None:
+    async with town.browser() as browser:
+        for wanted in ("token", "id_token", "code token", "id_token token"):
+            answer = await browser.get("/oauth/authorize", params=asked(response_type=wanted))
+
+            assert answer.status_code == 400 or query_of(answer)["error"] == "unsupported_response_type"
+
+
+# --- the pages ------------------------------------------------------------------------------------------------
+
+
+async def test_consent_csrf_and_login_csrf(town: Town) -> None:
+    async with town.browser() as victim, town.browser() as attacker:
+        page = await consent(victim)
+        form = form_of(page, "/oauth/consent")  # type: ignore[no-untyped-call]
+        foreign = form_of(await consent(attacker), "/oauth/consent")  # type: ignore[no-untyped-call]
+        tokens = {name: values for name, values in foreign.fields().items() if name == "csrf"}
+        answers = [
+            await victim.post("/oauth/consent", data=form.fields(decision="allow", csrf=None)),
+            await victim.post("/oauth/consent", data=form.fields(decision="allow", csrf="x" * 43)),
+            await victim.post("/oauth/consent", data=form.fields(decision="allow") | tokens),
+            await victim.post("/login", data={"username": "bert", "password": PASSWORD}),
+        ]
+
+    assert {answer.status_code for answer in answers} <= {400, 403}
+    assert not any("location" in answer.headers for answer in answers)
+
+
+async def test_an_authorization_that_another_browser_goes_on_with(town: Town) -> None:
+    async with town.browser() as victim, town.browser() as attacker:
+        begun = await victim.get("/oauth/authorize", params=asked())
+        page = await walk(victim, begun)
+        form = form_of(page, "/oauth/consent")  # type: ignore[no-untyped-call]
+        other = await walk(attacker, await attacker.get("/login"), "bert")
+        answer = await attacker.post("/oauth/consent", data=form.fields(decision="allow"))
+
+    assert other.status_code < 400
+    assert answer.status_code in {400, 403}
+
+
+async def test_consent_clickjacking(town: Town) -> None:
+    async with town.browser() as browser:
+        for page in (await browser.get("/login"), await consent(browser)):
+            assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+            assert "script-src" not in page.headers["Content-Security-Policy"] or (
+                "unsafe" not in page.headers["Content-Security-Policy"]
+            )
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example", "/%09/evil.example",
+     "javascript:alert(1)", "https:evil.example"],
+)  # fmt: skip
+async def test_open_redirector(town: Town, target: str) -> None:
+    async with town.browser() as browser:
+        page = await browser.get("/login", params={"next": target})
+        answer = await sign_in(browser, page, "anna", PASSWORD)  # type: ignore[no-untyped-call]
+        language = await browser.get("/language", params={"to": "de", "next": target})
+
+    for each in (answer, language):
+        location = each.headers["location"]
+        assert location.startswith("/")
+        assert not location.startswith(("//", "/\\"))
+        assert "\t" not in location
+
+
+async def test_spoofed_proxy_headers(town: Town) -> None:
+    spoofed = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-For": "203.0.113.9",
+        "Forwarded": "host=evil.example",
+        "Host": "evil.example",
+    }
+    async with town.browser() as browser:
+        answers = [
+            await browser.get(path, headers=spoofed)
+            for path in ("/.well-known/openid-configuration", "/fhir/.well-known/smart-configuration", "/login")
+        ]
+        await browser.get("/fhir/Patient/anna", headers=spoofed)
+
+    assert not any("evil.example" in answer.text + str(answer.headers) for answer in answers)
+    lines = await town.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("address", "=", "203.0.113.9")))
+    assert lines == []
+
+
+async def test_a_patient_that_was_never_offered_in_the_picker(town: Town) -> None:
+    async with town.browser() as browser:
+        page = await walk(browser, await browser.get("/oauth/authorize", params=asked()), "doctor")
+        form = form_of(page, "/oauth/patient")  # type: ignore[no-untyped-call]
+        assert "bert" not in page.text
+        answer = await browser.post("/oauth/patient", data=form.fields(patient="bert"))
+        followed = await walk(browser, answer, "doctor")
+
+    assert "/oauth/consent" not in {form.action for form in FormReader(followed.text).forms}  # type: ignore[no-untyped-call]
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------
+
+
+async def test_refresh_theft(town: Town) -> None:
+    tokens = await town.tokens()
+    refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": "app"}
+    async with town.facade.anonymous as client:
+        rotated = await client.post("/oauth/token", data=refresh)
+        stolen = await client.post("/oauth/token", data=refresh)
+        after = await client.post("/oauth/token", data=refresh | {"refresh_token": rotated.json()["refresh_token"]})
+
+    assert (rotated.status_code, stolen.status_code, after.status_code) == (200, 400, 400)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    ["patient/*.rs", "patient/Observation.cruds", "user/*.rs", "system/*.rs", "patient/Condition.r", "patient/*.*"],
+)
+async def test_scope_escalation_on_refresh(town: Town, scope: str) -> None:
+    tokens = await town.tokens()
+    refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "scope": scope}
+    async with town.facade.anonymous as client:
+        answer = await client.post("/oauth/token", data=refresh)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_scope")
+
+
+def assertion(key: Any = BACKEND_KEY, alg: str = "RS384", header: dict[str, Any] | None = None, **claims: Any) -> str:
+    body = {"iss": "backend", "sub": "backend", "aud": TOKEN, "exp": int(time.time()) + 60, "jti": str(time.time_ns())}
+    return jwt.encode({"alg": alg, "kid": "k1", **(header or {})}, body | claims, key, algorithms=[alg])
+
+
+def by_hand(alg: str, sign: Callable[[bytes], bytes]) -> str:
+    """An assertion that no library would make."""
+    body = {"iss": "backend", "sub": "backend", "aud": TOKEN, "exp": int(time.time()) + 60, "jti": str(time.time_ns())}
+    signed = b".".join(_part(json.dumps(part).encode()) for part in ({"alg": alg, "kid": "k1"}, body))
+    return b".".join([signed, _part(sign(signed))]).decode()
+
+
+def _part(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _with_public_key(signed: bytes) -> bytes:
+    return hmac.digest(BACKEND_KEY.as_pem(private=False), signed, "sha384")
+
+
+ELSEWHERE = "https://evil.example/jwks.json"
+FORGERIES = {
+    "none": lambda: by_hand("none", lambda _: b""),
+    "public key as secret": lambda: by_hand("HS384", _with_public_key),
+    "another kind of key": lambda: assertion(ECKey.generate_key("P-384"), "ES384"),
+    "weaker algorithm": lambda: assertion(RSAKey.import_key(BACKEND_KEY.as_pem(private=True)), "RS256"),
+    "key in the header": lambda: assertion(ATTACKER_KEY, header={"jwk": ATTACKER_KEY.as_dict(private=False)}),
+    "address of keys in the header": lambda: assertion(ATTACKER_KEY, header={"jku": ELSEWHERE}),
+    "certificates in the header": lambda: assertion(ATTACKER_KEY, header={"x5u": ELSEWHERE, "x5c": ["AAAA"]}),
+    "kid that climbs": lambda: assertion(ATTACKER_KEY, header={"kid": "../../../../dev/null"}),
+    "kid that is SQL": lambda: assertion(ATTACKER_KEY, header={"kid": "x' OR '1'='1"}),
+    "another audience": lambda: assertion(aud="https://evil.example/token"),
+    "another subject": lambda: assertion(sub="app"),
+    "good for an hour": lambda: assertion(exp=int(time.time()) + 3600),
+    "over": lambda: assertion(exp=int(time.time()) - 300),
+    "without end": lambda: assertion(exp=None),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_jwt_confusion_of_algorithms_keys_and_headers(town: Town, name: str) -> None:
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs", "client_assertion_type": ASSERTION_TYPE}
+    async with town.facade.anonymous as client:
+        forged = await client.post("/oauth/token", data=form | {"client_assertion": FORGERIES[name]()})
+        honest = await client.post("/oauth/token", data=form | {"client_assertion": assertion()})
+
+    assert forged.status_code in {400, 401}, forged.text
+    assert honest.status_code == 200, honest.text
+
+
+async def test_assertion_replay(town: Town) -> None:
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs", "client_assertion_type": ASSERTION_TYPE}
+    text = assertion()
+    async with town.facade.anonymous as client:
+        answers = [await client.post("/oauth/token", data=form | {"client_assertion": text}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 400]
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        NewClient("x", "public", "system/*.rs", redirect_uris=(REDIRECT,)),
+        NewClient("x", "public", "user/*.rs", redirect_uris=("javascript:alert(1)",)),
+        NewClient("x", "public", "user/*.rs", redirect_uris=("data:text/html,x",)),
+        NewClient("x", "public", "user/*.rs", redirect_uris=("http://app.example/callback",)),
+        NewClient("x", "backend", "system/*.rs", jwks_uri="http://169.254.169.254/latest/meta-data"),
+        NewClient("x", "backend", "system/*.rs", jwks_uri="file:///etc/passwd"),
+        NewClient("x", "backend", "system/*.rs", jwks_uri="https://user@evil.example/"),
+        NewClient("x", "backend", "system/*.rs", jwks='{"keys":[{"kty":"oct","k":"AAAA"}]}'),
+    ],
+    ids=["system scopes", "script", "data", "plain http", "metadata of a cloud", "file", "user info", "shared secret"],
+)
+async def test_ssrf_and_script_by_registration(town: Town, new: NewClient) -> None:
+    with pytest.raises(BadRequest):
+        await add_client(town.facade.ports, new)
+
+
+async def test_registration_by_anybody(town: Town) -> None:
+    async with town.facade.anonymous as client:
+        answer = await client.post("/oauth/register", json={"redirect_uris": [REDIRECT], "client_name": "x"})
+
+    assert answer.status_code in {401, 403, 404, 405}
+
+
+async def test_introspection_as_a_scanner_for_tokens(town: Town) -> None:
+    tokens = await town.tokens()
+    async with town.facade.anonymous as client:
+        nobody = await client.post("/oauth/introspect", data={"token": tokens["access_token"]})
+        held = {"Authorization": f"Bearer {tokens['access_token']}"}
+        unknown = await client.post("/oauth/introspect", data={"token": "ffa_" + "x" * 43}, headers=held)
+
+    assert nobody.status_code in {400, 401}
+    assert "anna" not in nobody.text
+    assert unknown.json() == {"active": False}
+
+
+async def test_token_in_the_address_and_in_the_logs(town: Town) -> None:
+    tokens = await town.tokens()
+    async with town.facade.anonymous as client:
+        answer = await client.get("/fhir/Patient/anna", params={"access_token": tokens["access_token"]})
+
+    assert answer.status_code == 400
+    written = msgspec.json.encode(await town.facade.ports.state.read(lambda tx: tx.find(AuditLine)))
+    for secret in (tokens["access_token"], tokens["refresh_token"], PASSWORD):
+        assert secret.encode() not in written
+
+
+async def test_brute_force_of_logins(town: Town) -> None:
+    await add_account(town.facade.ports, NewAccount("guessed", "patient", PASSWORD, patient_id="guessed"))
+    async with town.browser() as browser:
+        answers = []
+        for word in [f"wrong guess {number}" for number in range(8)] + [PASSWORD]:
+            page = await browser.get("/login")
+            answers.append(await sign_in(browser, page, "guessed", word))  # type: ignore[no-untyped-call]
+
+    assert not any(answer.status_code == 303 for answer in answers)
+    assert answers[-1].status_code == 429
