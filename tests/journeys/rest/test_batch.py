@@ -1,0 +1,148 @@
+"""Batches: each entry is on its own, answers in its place, and asks for no more than the answer can hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from fhir_facade.rows.audit import AuditLine
+from tests.facade import Facade
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SETTINGS = {"max_batch_entries": 60, "max_batch_bytes": 60_000, "max_transaction_bytes": 90_000}
+
+
+def entry(method: str, url: str, resource: Any = None, **request: str) -> Any:
+    content = {"resource": resource} if resource is not None else {}
+    return content | {"request": {"method": method, "url": url, **request}}
+
+
+def patient(mark: str, **elements: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "identifier": [{"system": "urn:test", "value": mark}], **elements}
+
+
+async def send(client: httpx.AsyncClient, *entries: Any, **headers: str) -> httpx.Response:
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    return await client.post("/fhir", json=bundle, headers=headers)
+
+
+async def answers(client: httpx.AsyncClient, *entries: Any, **headers: str) -> list[Any]:
+    answer = await send(client, *entries, **headers)
+    assert answer.status_code == 200, answer.text
+    bundle = answer.json()
+    assert bundle["type"] == "batch-response"
+    assert len(bundle["entry"]) == len(entries)
+    found: list[Any] = bundle["entry"]
+    return found
+
+
+def statuses(entries: list[Any]) -> list[str]:
+    return [each["response"]["status"][:3] for each in entries]
+
+
+async def test_each_entry_is_done_or_refused_by_itself(client: httpx.AsyncClient, mark: str) -> None:
+    await client.put(f"/fhir/Patient/{mark}", json=patient(mark, id=mark))
+    condition = f"identifier=urn:test|{mark}"
+
+    found = await answers(
+        client,
+        entry("GET", f"Patient/{mark}"),
+        entry("GET", f"Patient/{mark}", ifNoneMatch='W/"1"'),
+        entry("GET", f"Patient?{condition}"),
+        entry("GET", f"Patient/{mark}/_history"),
+        entry("GET", "Patient/_history?_count=1"),
+        entry("GET", "$versions"),
+        entry("POST", "Patient", patient(mark), ifNoneExist=condition),
+        entry("POST", "Patient", {"resourceType": "Patient", "nonsense": 1}),
+        entry("PUT", f"Patient/{mark}", patient(mark, id=mark), ifMatch='W/"9"'),
+        entry("GET", "Patient/none-at-all"),
+        entry("GET", "Nothing/x"),
+        entry("POST", "/", {"resourceType": "Bundle", "type": "batch"}),
+        entry("DELETE", "Patient"),
+    )
+
+    assert statuses(found) == [
+        *("200", "304", "200", "200", "200", "200", "200"),
+        *("422", "412", "404", "400", "400", "400"),
+    ]
+    assert [each["resource"]["resourceType"] for each in found[2:6]] == ["Bundle"] * 3 + ["Parameters"]
+    assert found[0]["response"]["etag"] == 'W/"1"'
+    assert "resource" not in found[1]
+    assert found[6]["response"]["location"] == f"Patient/{mark}/_history/1"
+    assert all(each["response"]["outcome"]["issue"][0]["diagnostics"] for each in found[7:])
+
+
+async def test_entries_are_conditional_as_alone(client: httpx.AsyncClient, mark: str) -> None:
+    condition = f"identifier=urn:test|{mark}"
+
+    (created,) = await answers(client, entry("PUT", f"Patient?{condition}", patient(mark)))
+    (changed,) = await answers(client, entry("PUT", f"Patient?{condition}", patient(mark, gender="male")))
+    (removed,) = await answers(client, entry("DELETE", f"Patient?{condition}"))
+
+    assert statuses([created, changed, removed]) == ["201", "200", "200"]
+    assert (await client.get(f"/fhir/Patient?{condition}")).json()["total"] == 0
+
+
+async def test_answers_are_as_long_as_preferred(client: httpx.AsyncClient, mark: str) -> None:
+    own = entry("PUT", f"Patient/{mark}", patient(mark, id=mark))
+
+    (short,) = await answers(client, own)
+    (whole,) = await answers(client, own, Prefer="return=representation")
+    (told,) = await answers(client, own, Prefer="return=OperationOutcome")
+    (gone,) = await answers(client, entry("DELETE", f"Patient/{mark}"), Prefer="return=representation")
+
+    assert ("resource" in short, "outcome" in short["response"]) == (False, False)
+    assert whole["resource"]["id"] == mark
+    assert ("resource" in told, told["response"]["outcome"]["resourceType"]) == (False, "OperationOutcome")
+    assert "resource" not in gone
+
+
+async def test_what_is_too_much_is_refused_with_the_limit(client: httpx.AsyncClient, mark: str) -> None:
+    many = await send(client, *(entry("GET", f"Patient/{mark}") for _ in range(61)))
+    large = await send(client, entry("POST", "Patient", patient(mark, name=[{"text": "x" * 65_000}])))
+
+    assert (many.status_code, large.status_code) == (413, 413)
+    assert "60" in many.text
+    assert "60000" in large.text
+
+
+async def test_an_answer_that_is_full_reads_no_more_but_writes_all(client: httpx.AsyncClient, mark: str) -> None:
+    await client.put(f"/fhir/Patient/{mark}", json=patient(mark, id=mark, name=[{"text": "x" * 9_000}]))
+    reads = [entry("GET", f"Patient/{mark}") for _ in range(40)]
+
+    found = await answers(client, *reads, entry("POST", "Patient", patient(f"{mark}-late")))
+
+    assert set(statuses(found[:6])) == {"200"}
+    assert set(statuses(found[20:40])) == {"413"}
+    assert statuses(found[40:]) == ["201"]
+
+
+async def test_each_entry_is_within_the_callers_rights_and_in_the_audit(
+    facade: Facade, client: httpx.AsyncClient, mark: str
+) -> None:
+    own, other = f"{mark}a", f"{mark}b"
+    for each in (own, other):
+        await client.put(f"/fhir/Patient/{each}", json=patient(each, id=each))
+
+    async with await facade.client("patient/*.rs", patient=own) as person:
+        found = await answers(
+            person,
+            entry("GET", f"Patient/{own}"),
+            entry("GET", f"Patient/{other}"),
+            entry("GET", "Patient/_history"),
+            entry("DELETE", f"Patient?identifier=urn:test|{other}"),
+            **{"X-Request-ID": mark},
+        )
+
+    lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("request_id", "=", mark), order=("id",)))
+    assert statuses(found) == ["200", "404", "403", "403"]
+    assert {(line.action, line.outcome) for line in lines} == {
+        ("read", "success"),
+        ("read", "refused"),
+        ("history-type", "refused"),
+        ("delete", "refused"),
+    }
+    assert (await client.get(f"/fhir/Patient/{other}")).status_code == 200
