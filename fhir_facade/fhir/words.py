@@ -147,5 +147,5 @@ class _Reader:
 
     def wrong(self) -> BadRequest:
         return BadRequest(
-            f'{self.name}: allowed are at most {MAX_WORDS} words, "phrases" and beginnings*, joined by and, or, brackets'
+            f'{self.name}: allowed are at most {MAX_WORDS} words, "phrases", beginnings*, joined by and, or, brackets'
         )
