@@ -1,7 +1,8 @@
 """A running server with people and apps, as a conformance kit finds it; the kit is this folder.
 
 The numbers in test names follow the groups of the public test kit for SMART App Launch: discovery (D), standalone
-launch (S), OpenID Connect (O), refresh (R), introspection (I), backend services (B), negatives (N).
+launch (S), EHR launch (E), OpenID Connect (O), refresh (R), introspection (I), backend services (B), negatives (N),
+granular scopes (G).
 """
 
 import asyncio
@@ -28,7 +29,9 @@ REDIRECT = "https://kit.example/redirect"
 ORIGIN = "https://kit.example"
 SECRET = "a-secret-of-the-kit-0123456789"
 SCOPES = "launch/patient openid fhirUser offline_access patient/*.rs"
-ALLOWED = SCOPES + " user/*.rs"
+ALLOWED = SCOPES + " launch online_access profile user/*.rs"
+LAUNCH = "https://kit.example/launch"
+GOODBYE = "https://kit.example/goodbye"
 RSA = RSAKey.generate_key(2048, {"kid": "rsa", "alg": "RS384", "use": "sig"})
 EC = ECKey.generate_key("P-384", {"kid": "ec", "alg": "ES384", "use": "sig"})
 KEYS = {"RS384": RSA, "ES384": EC}
@@ -108,6 +111,14 @@ class Kit:
         } | changes
         return await self.token({k: v for k, v in form.items() if v is not None}, way=way, **(headers or {}))
 
+    async def ehr_launch(self, **changes):
+        """A launch token as a service of the EHR gets it, for bob and the patient ann; the answer."""
+        form = {"grant_type": "client_credentials", "scope": "system/*.rs"} | self.assertion("backend", "RS384")
+        body = {"client_id": "public", "user": "bob", "patient": "kit-ann"} | changes
+        async with self.client() as ehr:
+            token = (await ehr.post(self.smart["token_endpoint"], data=form)).json()["access_token"]
+            return await ehr.post("/api/v1/launches", json=body, headers={"authorization": f"Bearer {token}"})
+
     async def read(self, path, token=None, **headers):
         sent = headers | ({"authorization": f"Bearer {token}"} if token else {})
         async with self.client() as app:
@@ -154,7 +165,7 @@ async def add_people_and_apps(folder):
     """What `fhir-facade user add` and `client add` do, without starting a process for each."""
     jwks = json.dumps({"keys": [key.as_dict(private=False) for key in KEYS.values()]})
     apps = [
-        NewClient("public", "public", ALLOWED, redirect_uris=(REDIRECT,)),
+        NewClient("public", "public", ALLOWED, redirect_uris=(REDIRECT,), launch_uri=LAUNCH, logout_uris=(GOODBYE,)),
         NewClient("symmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), secret=SECRET),
         NewClient("asymmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), jwks=jwks),
         NewClient("backend", "backend", "system/*.rs", jwks=jwks),
@@ -178,6 +189,23 @@ def add_records(server):
             }
             for name in ("ann", "carl")
         ),
+        {
+            "resourceType": "Encounter",
+            "id": "kit-visit",
+            "status": "in-progress",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+            "subject": {"reference": "Patient/kit-ann"},
+        },
+        {
+            "resourceType": "Observation",
+            "id": "kit-glucose",
+            "status": "final",
+            "category": [{"coding": [{"system": CATEGORIES, "code": "laboratory"}]}],
+            "code": {"coding": [{"system": "http://loinc.org", "code": "2339-0"}]},
+            "subject": {"reference": "Patient/kit-ann"},
+            "effectiveDateTime": "2026-01-01T08:00:00Z",
+            "valueQuantity": {"value": 95, "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"},
+        },
         {
             "resourceType": "Observation",
             "id": "kit-pulse",
