@@ -13,13 +13,13 @@ from functools import cache
 from typing import Any, Final
 
 from fhir_facade.errors import BadRequest, Issue
-from fhir_facade.fhir.document import decimal_loads, parse
+from fhir_facade.fhir.document import decimal_loads, known_types, parse
 from fhir_facade.fhir.operations.table import Operation, Parameter
 from fhir_facade.fhir.validation import validate
 from fhir_facade.fhir.validation.primitives import FORMATS, PRIMITIVES
 
 _PRESENTATION: Final = frozenset(("_format", "_pretty"))
-_DECIMAL: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_DECIMAL: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
 _WHOLE: Final = r"-?[0-9]{1,10}"
 
 Value = str | Mapping[str, Any]
@@ -63,28 +63,38 @@ class Inputs:
         return next(iter(self.objects(name)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """`member` is the one of Parameters that holds the value; None: it stood in the address."""
+
+    name: str
+    value: Value
+    member: str | None = None
+
+
 def read_inputs(operation: Operation, params: Sequence[tuple[str, str]], body: bytes = b"") -> Inputs:
     """The parameters of a call, all of them checked. BadRequest with an issue for each that is wrong."""
-    sent: list[tuple[str, Value]] = [(name, value) for name, value in params if name not in _PRESENTATION]
+    sent = [_Sent(name, value) for name, value in params if name not in _PRESENTATION]
     if body:
         sent += _of_body(operation, body)
     known = {parameter.name: parameter for parameter in operation.parameters}
     values: dict[str, tuple[Value, ...]] = {}
     criteria: list[tuple[str, str]] = []
     wrong: list[Issue] = []
-    for name, value in sent:
-        parameter = known.get(name)
+    for one in sent:
+        parameter = known.get(one.name)
         if parameter is not None:
-            wrong += _faults(parameter, value)
-            values[name] = (*values.get(name, ()), *_split(parameter, value))
-        elif operation.searches and isinstance(value, str):
-            criteria.append((name, value))
+            wrong += _faults(parameter, one)
+            values[one.name] = (*values.get(one.name, ()), *_split(parameter, one.value))
+        elif operation.searches and isinstance(one.value, str):
+            criteria.append((one.name, one.value))
         else:
-            wrong.append(_unknown(operation, name))
+            wrong.append(_unknown(operation, one.name))
     wrong += _counted(operation, values)
     if wrong:
         raise BadRequest(wrong[0].diagnostics, issues=wrong)
-    return Inputs(values, tuple(criteria), tuple((name, value) for name, value in sent if isinstance(value, str)))
+    said = tuple((one.name, one.value) for one in sent if isinstance(one.value, str))
+    return Inputs(values, tuple(criteria), said)
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
@@ -111,19 +121,29 @@ def _split(parameter: Parameter, value: Value) -> tuple[Value, ...]:
     return (value,)
 
 
-def _faults(parameter: Parameter, value: Value) -> Iterator[Issue]:
+def _faults(parameter: Parameter, sent: _Sent) -> Iterable[Issue]:
+    value = sent.value
     if isinstance(value, str) != parameter.primitive:
         wanted = "a value" if parameter.primitive else f"a {parameter.kind}, in the Parameters of a POST"
-        yield Issue("invalid", f"'{parameter.name}' has to be {wanted}", parameter.name)
-        return
-    if isinstance(value, str):
-        wrong = next((part for part in _split(parameter, value) if not _fits(parameter.kind, str(part))), None)
-        if wrong is not None:
-            yield Issue("value", f"{parameter.name}={wrong}: it must be {FORMATS[parameter.kind]}", parameter.name)
-        return
-    expected = parameter.kind in ("Resource", value.get("resourceType")) or "resourceType" not in value
-    if not expected:
-        yield Issue("invalid", f"'{parameter.name}' has to be a {parameter.kind}", parameter.name)
+        return [Issue("invalid", f"'{parameter.name}' has to be {wanted}", parameter.name)]
+    if not isinstance(value, str):
+        return _faults_of_object(parameter, value, sent.member)
+    wrong = next((part for part in _split(parameter, value) if not _fits(parameter.kind, str(part))), None)
+    if wrong is None:
+        return []
+    return [Issue("value", f"{parameter.name}={wrong}: it must be {FORMATS[parameter.kind]}", parameter.name)]
+
+
+def _faults_of_object(parameter: Parameter, value: Mapping[str, Any], member: str | None) -> Iterable[Issue]:
+    """What `$validate` looks at may have any fault but not to say its type; other resources have to be right."""
+    kind, said = parameter.kind, value.get("resourceType") if member == "resource" else None
+    if kind == "Resource" and isinstance(said, str) and said in known_types():
+        return []
+    if (said == kind and member == "resource") or member == f"value{kind}":
+        issues = validate(value, type=kind) if member == "resource" else ()
+        return [issue for issue in issues if issue.severity == "error"]
+    wanted = "resource of an R4 type" if kind == "Resource" else kind
+    return [Issue("invalid", f"'{parameter.name}' has to be a {wanted}", parameter.name)]
 
 
 def _fits(kind: str, text: str) -> bool:
@@ -144,7 +164,7 @@ def _pattern(kind: str) -> re.Pattern[str]:
 # --- the body ---------------------------------------------------------------------------------------------------------
 
 
-def _of_body(operation: Operation, body: bytes) -> Iterator[tuple[str, Value]]:
+def _of_body(operation: Operation, body: bytes) -> Iterator[_Sent]:
     resource = parse(body)
     if resource["resourceType"] != "Parameters":
         yield _bare(operation, resource)
@@ -155,17 +175,17 @@ def _of_body(operation: Operation, body: bytes) -> Iterator[tuple[str, Value]]:
     _refuse_malformed(one for one in listed if "resource" not in one)
     exact = decimal_loads(body)["parameter"] if listed else []
     for position, (one, digits) in enumerate(zip(listed, exact, strict=True)):
-        yield str(one.get("name", "")), _value(one, digits, position)
+        yield _sent(one, digits, position)
 
 
-def _bare(operation: Operation, resource: dict[str, Any]) -> tuple[str, Value]:
+def _bare(operation: Operation, resource: dict[str, Any]) -> _Sent:
     """The only parameter that is a resource may be the body itself."""
     own = [parameter for parameter in operation.parameters if parameter.kind in ("Resource", resource["resourceType"])]
     if not own:
         raise BadRequest(
             f"${operation.name} takes its parameters as a Parameters resource, not as {resource['resourceType']}"
         )
-    return own[0].name, resource
+    return _Sent(own[0].name, resource, "resource")
 
 
 def _refuse_malformed(parameters: Iterable[Mapping[str, Any]]) -> None:
@@ -179,18 +199,14 @@ def _refuse_malformed(parameters: Iterable[Mapping[str, Any]]) -> None:
         raise BadRequest(errors[0].diagnostics, issues=errors)
 
 
-def _value(one: Mapping[str, Any], digits: Mapping[str, Any], position: int) -> Value:
-    if isinstance(one.get("resource"), dict):
-        found: dict[str, Any] = one["resource"]
-        return found
-    name = next((name for name in one if name.startswith("value")), None)
-    if name is None:
+def _sent(one: Mapping[str, Any], digits: Mapping[str, Any], position: int) -> _Sent:
+    members = ("resource",) if isinstance(one.get("resource"), dict) else (*(m for m in one if m.startswith("value")),)
+    if not members:
         path = f"Parameters.parameter[{position}]"
         raise BadRequest(f"{path} needs a value or a resource", expression=path)
-    value = one[name]
-    if isinstance(value, dict):
-        return value
-    return value if isinstance(value, str) else _plain(digits[name])
+    value = one[members[0]]
+    plain = value if isinstance(value, str | dict) else _plain(digits[members[0]])
+    return _Sent(str(one.get("name", "")), plain, members[0])
 
 
 def _plain(value: Any) -> str:

@@ -80,7 +80,7 @@ def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
 
 def _keys(resource: JsonObject) -> Iterator[Key]:
     subject = str(resource.get("subject", {}).get("reference", ""))
-    code = resource["code"]
+    code = resource.get("code", {})
     for coding in code.get("coding", ()):
         if "code" in coding:
             yield subject, coding.get("system", ""), coding["code"]

@@ -9,6 +9,8 @@ from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Allow
 from fhir_facade.errors import Forbidden
 from fhir_facade.fhir.document import parse_stored
+from fhir_facade.interactions.audit_events import with_audit_events
+from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
 from fhir_facade.interactions.search import LeakPrevented
 from fhir_facade.values import JsonObject, Page, SearchQuery, StoredResource
@@ -37,7 +39,8 @@ async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequenc
         raise Forbidden(rights.reason)
     if isinstance(limited, Deny):
         raise Forbidden(limited.reason)
-    page = await call.ports.store.search(limited)
+    ports = with_audit_events(call.ports) if query.type == AUDIT_EVENT else call.ports
+    page = await ports.store.search(limited)
     entries = [(stored, parse_stored(stored.body)) for stored in page.entries]
     return page, _leaving(rights, query.type, entries)
 

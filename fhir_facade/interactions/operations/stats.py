@@ -133,7 +133,7 @@ def _criteria(call: Call, inputs: Inputs, asked: Sequence[JsonObject], period: P
 
 def _measure(series: Series, observation: JsonObject) -> None:
     for part in (observation, *observation.get("component", ())):
-        found = next((one for one in part["code"].get("coding", ()) if _is(one, series.coding)), None)
+        found = next((one for one in part.get("code", {}).get("coding", ()) if _is(one, series.coding)), None)
         if found is not None:
             series.coding = {**found, **series.coding}
             series.total += 1

@@ -97,6 +97,49 @@ def test_an_object_is_no_search_parameter() -> None:
         read_inputs(LASTN, (), body({"name": "code", "valueCoding": {"code": "a"}}))
 
 
+VALIDATE, EXPAND = find_operation("$validate", "Patient", None), find_operation("$expand", "ValueSet", None)
+
+
+def test_a_bare_resource_is_the_parameter_that_takes_it() -> None:
+    faulty = b'{"resourceType":"Patient","gender":5}'
+
+    assert read_inputs(VALIDATE, (), faulty).object("resource") == {"resourceType": "Patient", "gender": 5}
+    wrapped = b'{"resourceType":"Parameters","parameter":[{"name":"resource","resource":' + faulty + b"}]}"
+    assert read_inputs(VALIDATE, (), wrapped).object("resource") == {"resourceType": "Patient", "gender": 5}
+
+
+@pytest.mark.parametrize(
+    "resource", [{}, {"resourceType": "Nothing"}, {"resourceType": ["Patient"]}], ids=["no type", "unknown", "a list"]
+)
+def test_a_resource_says_its_type(resource: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest, match="resource of an R4 type"):
+        read_inputs(VALIDATE, (), body({"name": "resource", "resource": resource}))
+
+
+def test_a_value_set_that_is_sent_along_has_to_be_right() -> None:
+    with pytest.raises(BadRequest) as refused:
+        read_inputs(EXPAND, (), b'{"resourceType":"ValueSet","status":"active","compose":5}')
+
+    assert [issue.expression for issue in refused.value.issues] == ["ValueSet.compose"]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"name": "valueSet", "valueCoding": {"code": "x"}},
+        {"name": "valueSet", "resource": {"resourceType": "Patient"}},
+    ],
+)
+def test_what_is_sent_is_of_the_type_of_its_parameter(parameter: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest, match="'valueSet' has to be a ValueSet"):
+        read_inputs(EXPAND, (), body(parameter))
+
+
+def test_a_number_without_an_end_is_refused() -> None:
+    with pytest.raises(BadRequest, match="duration"):
+        read_inputs(STATS, [("duration", "1e99999999999999999999")])
+
+
 def test_a_resource_of_another_type_does_not_fit() -> None:
     with pytest.raises(BadRequest, match="'meta' has to be a Meta"):
         read_inputs(ADD, (), body({"name": "meta", "resource": {"resourceType": "Patient"}}))
