@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -45,6 +46,7 @@ class Kit:
 
     server: Served
     smart: dict = field(default_factory=dict)
+    cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
 
     @property
     def fhir(self):
@@ -56,7 +58,16 @@ class Kit:
         )  # reading the authorities takes long
 
     async def launch(
-        self, *, method="GET", username="ann", patient=None, scope=SCOPES, ticked=None, client_id="public", **changes
+        self,
+        *,
+        method="GET",
+        username="ann",
+        patient=None,
+        scope=SCOPES,
+        ticked=None,
+        only=(),
+        client_id="public",
+        **changes,
     ):
         """A standalone launch through sign-in, picker and consent; what came back, and the verifier of the app."""
         verifier = secrets.token_urlsafe(48)
@@ -74,8 +85,14 @@ class Kit:
         carried = {"params": asked} if method == "GET" else {"data": asked}
         async with self.client() as browser:
             answer = await browser.request(method, self.smart["authorization_endpoint"], **carried)
-            answer = await through_pages(browser, answer, username, patient, ticked)
+            answer = await through_pages(browser, answer, username, patient, ticked, only)
+        self.cookies = browser.cookies
         return Launched(verifier, asked, query_of(answer.headers["location"]))
+
+    async def launch_with_cookies(self, **launch):
+        """The same, and the cookies of the browser it happened in."""
+        launched = await self.launch(**launch)
+        return launched, self.cookies
 
     async def token(self, form, *, way="public", **headers):
         """A token request of the public, symmetric (`basic`) or asymmetric (`RS384`, `ES384`) app."""
@@ -111,6 +128,14 @@ class Kit:
         } | changes
         return await self.token({k: v for k, v in form.items() if v is not None}, way=way, **(headers or {}))
 
+    async def refused(self, path, token):
+        """Whether the token opens nothing any more, within the seconds that a process may believe in it."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if (await self.read(path, token)).status_code == 401:
+                return True
+        return False
+
     async def ehr_launch(self, **changes):
         """A launch token as a service of the EHR gets it, for bob and the patient ann; the answer."""
         form = {"grant_type": "client_credentials", "scope": "system/*.rs"} | self.assertion("backend", "RS384")
@@ -138,7 +163,7 @@ def challenge_of(verifier):
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-async def through_pages(browser, answer, username, patient, ticked):
+async def through_pages(browser, answer, username, patient, ticked, only):
     """Sign in, pick, consent; the redirect to the app, whenever it comes."""
     if not answer.headers.get("location", "").startswith("/"):
         return answer
@@ -146,7 +171,7 @@ async def through_pages(browser, answer, username, patient, ticked):
     if patient is not None:
         page = await follow(browser, await submit(browser, page, "/oauth/patient", patient=patient))
     choice = {} if ticked is None else {"scope": ticked}
-    return await submit(browser, page, "/oauth/consent", decision="allow", **choice)
+    return await submit(browser, page, "/oauth/consent", decision="allow", only=list(only), **choice)
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +196,8 @@ async def add_people_and_apps(folder):
         NewClient("backend", "backend", "system/*.rs", jwks=jwks),
     ]
     async with embedded_facade(folder) as facade:
-        await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="kit-ann"))
+        for name in ("ann", "carl", "dora"):
+            await add_account(facade.ports, NewAccount(name, "patient", PASSWORD, patient_id=f"kit-{name}"))
         await add_account(facade.ports, NewAccount("bob", "practitioner", PASSWORD, practitioner_id="kit-bob"))
         for app in apps:
             await add_client(facade.ports, app)

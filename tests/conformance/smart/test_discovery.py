@@ -19,6 +19,21 @@ STANDALONE = {
     "permission-v2",
     "permission-v1",
 }
+EHR = {
+    "launch-ehr",
+    "client-confidential-symmetric",
+    "client-confidential-asymmetric",
+    "sso-openid-connect",
+    "context-banner",
+    "context-style",
+    "context-ehr-patient",
+    "context-ehr-encounter",
+    "permission-offline",
+    "permission-user",
+    "authorize-post",
+    "permission-v2",
+    "permission-v1",
+}
 SCOPE = re.compile(r"^(patient|user|system|\*)/([a-zA-Z*]+)\.([cruds]+)(\?.*)?$")
 
 
@@ -83,6 +98,16 @@ def test_every_origin_may_read_them(kit, path):
 
 def test_d8_the_capabilities_of_a_standalone_patient_app_are_there(kit):
     assert set(kit.smart["capabilities"]) >= STANDALONE
+
+
+def test_d9_the_capabilities_of_an_ehr_app_of_a_clinician_are_there(kit):
+    assert set(kit.smart["capabilities"]) >= EHR
+
+
+def test_every_address_that_is_named_answers(kit):
+    for name, address in kit.smart.items():
+        if name.endswith(("_endpoint", "_uri")):
+            assert get(address).status_code != 404, name
 
 
 def test_d10_scopes_and_introspection_are_named(kit):

@@ -5,7 +5,9 @@ import pytest
 from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
-from tests.conformance.smart.conftest import ORIGIN
+from tests.conformance.smart.conftest import GOODBYE, ORIGIN, PASSWORD
+from tests.forms import follow, sign_in, submit
+from tests.sign_in_world import query_of
 
 
 @pytest.fixture(params=["ann", "bob"])
@@ -63,3 +65,111 @@ async def test_o7_o8_the_person_can_be_read_with_the_token(kit, configuration, s
     assert answer.status_code == 200
     assert answer.json()["resourceType"] in ("Patient", "Practitioner")
     assert answer.headers["access-control-allow-origin"] in ("*", ORIGIN)
+
+
+# --- userinfo -------------------------------------------------------------------------------------------------
+
+
+async def userinfo(configuration, token, method="GET"):
+    async with httpx.AsyncClient() as app:
+        headers = {"authorization": f"Bearer {token}", "origin": ORIGIN} if token else {}
+        return await app.request(method, configuration["userinfo_endpoint"], headers=headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_userinfo_names_the_same_person_as_the_id_token(kit, configuration, method):
+    body = (await kit.redeem(await kit.launch(scope="launch/patient openid fhirUser profile patient/*.rs"))).json()
+    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"]).json())
+    claims = jwt.decode(body["id_token"], keys, ["RS256"]).claims
+    answer = await userinfo(configuration, body["access_token"], method)
+    assert answer.status_code == 200
+    names = ("sub", "fhirUser", "preferred_username", "zoneinfo")
+    assert answer.json() == {name: claims[name] for name in names}
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_userinfo_needs_a_good_token_and_the_scope(kit, configuration):
+    without = (await kit.redeem(await kit.launch(scope="launch/patient patient/*.rs"))).json()["access_token"]
+    for token, status in ((None, 401), ("not-a-token", 401), (without, 403)):
+        answer = await userinfo(configuration, token)
+        assert answer.status_code == status
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+# --- signing out, as an app asks ------------------------------------------------------------------------------
+
+
+async def in_portal(browser, username="ann"):
+    page = await browser.get("/login")
+    await follow(browser, await sign_in(browser, page, username, PASSWORD))
+
+
+async def is_signed_in(browser):
+    return "/logout" in (await browser.get("/")).text
+
+
+async def test_an_app_that_proves_for_whom_it_asks_signs_out_at_once(kit, configuration):
+    token = (await kit.redeem(await kit.launch())).json()["id_token"]
+    asked = {"id_token_hint": token, "post_logout_redirect_uri": GOODBYE, "state": "s 1"}
+    async with kit.client() as browser:
+        await in_portal(browser)
+        answer = await browser.get(configuration["end_session_endpoint"], params=asked)
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith(GOODBYE + "?")
+        assert query_of(answer.headers["location"]) == {"state": "s 1"}
+        assert not await is_signed_in(browser)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_others_have_to_be_confirmed(kit, configuration, method):
+    asked = {"client_id": "public", "post_logout_redirect_uri": GOODBYE}
+    carried = {"params": asked} if method == "GET" else {"data": asked}
+    async with kit.client() as browser:
+        await in_portal(browser)
+        page = await browser.request(method, configuration["end_session_endpoint"], **carried)
+        assert page.status_code == 200
+        assert await is_signed_in(browser)
+        answer = await submit(browser, page, "/oauth/logout/confirm")
+        assert (answer.status_code, answer.headers["location"]) == (303, GOODBYE)
+        assert not await is_signed_in(browser)
+
+
+async def test_the_id_token_of_somebody_else_signs_nobody_out(kit, configuration):
+    token = (await kit.redeem(await kit.launch(username="bob", patient="kit-carl"))).json()["id_token"]
+    async with kit.client() as browser:
+        await in_portal(browser)
+        page = await browser.get(configuration["end_session_endpoint"], params={"id_token_hint": token})
+        assert page.status_code == 200
+        assert await is_signed_in(browser)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"client_id": "public", "post_logout_redirect_uri": GOODBYE + "/"}, id="another address"),
+        pytest.param({"post_logout_redirect_uri": GOODBYE}, id="no app"),
+        pytest.param({"client_id": "symmetric", "post_logout_redirect_uri": GOODBYE}, id="address of another app"),
+        pytest.param({"id_token_hint": "e30.e30.e30"}, id="a forged id_token"),
+    ],
+)
+async def test_nobody_is_sent_where_no_app_registered(kit, configuration, asked):
+    async with kit.client() as browser:
+        await in_portal(browser)
+        answer = await browser.get(configuration["end_session_endpoint"], params=asked)
+        assert answer.status_code == 400
+        assert "location" not in answer.headers
+        assert await is_signed_in(browser)
+
+
+async def test_online_access_ends_with_the_session(kit, configuration):
+    scope = "launch/patient openid online_access patient/*.rs"
+    launched, cookies = await kit.launch_with_cookies(scope=scope)
+    body = (await kit.redeem(launched)).json()
+    form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
+    renewed = (await kit.token(form)).json()
+    assert (await kit.read("Patient/kit-ann", renewed["access_token"])).status_code == 200
+    async with httpx.AsyncClient(base_url=kit.server.url, cookies=cookies) as browser:
+        page = await browser.get("/")
+        await submit(browser, page, "/logout")
+    assert (await kit.token(form | {"refresh_token": renewed["refresh_token"]})).status_code == 400
+    assert await kit.refused("Patient/kit-ann", renewed["access_token"])
