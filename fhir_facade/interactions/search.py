@@ -36,7 +36,7 @@ async def search(call: Call) -> FhirResponse:
     query = _query(call, parsed, asked.cursor)
     page = await call.ports.store.search(query)
     matches, extra = await _shown(call, parsed, page.entries)
-    await told(call, [*matches, *extra], patients_asked_about(call.type, query.criteria))
+    await told(call, [*matches, *extra], patients_asked_about(call.type, parsed.query.criteria))
     total = await _total(call, query, page, len(matches))
     return answered(call, asked, parsed, page.cursor, matches, extra, total)
 

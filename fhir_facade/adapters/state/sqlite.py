@@ -92,7 +92,8 @@ class SqliteState:
 
     def apply_changes(self, connection: sqlite3.Connection, changes: Iterable[RowChange]) -> None:
         """For a job of `SqliteFile.write` that joins FHIR writes and rows: the changes in the job's transaction."""
-        _apply(connection, self._tables, changes)
+        with _facade_errors():
+            _apply(connection, self._tables, changes)
 
     def _batches(self, rows: Sequence[Row]) -> list[_Batch]:
         batches: dict[str, list[tuple[Any, ...]]] = {}

@@ -1,4 +1,4 @@
-"""The audit read and searched as AuditEvents, on one facade for all of these tests."""
+"""The audit read and searched as AuditEvents, on one facade of each store for all of these tests."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from fhir_facade.fhir.validation import validate
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.interactions.audit_search import searchable
 from fhir_facade.rows.audit import AuditLine
-from tests.facade import Facade, embedded_facade
+from tests.facade import Facade
+from tests.ward import facade_on
 
 PASSWORD = "correct horse battery"
 NOON = datetime(2024, 3, 10, 12, tzinfo=UTC)
+STORES = ["embedded", pytest.param("hapi", marks=(pytest.mark.hapi, pytest.mark.postgres))]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PROFILE = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit."
 
@@ -47,9 +49,9 @@ def told(event: dict[str, Any]) -> str:
     return " ".join([event["subtype"][0]["code"], *data])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
-    async with embedded_facade(tmp_path_factory.mktemp("desk")) as facade:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
+async def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    async with facade_on(request.param, request, tmp_path_factory.mktemp("desk")) as facade:
         ports = facade.ports
         await add_account(ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
         doctor = await add_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))

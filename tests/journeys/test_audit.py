@@ -1,0 +1,227 @@
+"""Everything that is done, tried or refused is in the audit: whose, by whom, with what, under which request."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from fhir_facade.flows.accounts import NewAccount, add_account, disable_account
+from fhir_facade.flows.launch.clients import NewClient, add_client, disable_client
+from fhir_facade.rows.audit import AuditLine
+from tests.facade import Facade, embedded_facade
+from tests.forms import sign_in, submit
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+PASSWORD = "correct horse battery"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+RID = "request-of-the-test"
+
+
+@dataclass
+class Records:
+    """`anna` and `carla` are in the care of the doctor, bert is not."""
+
+    facade: Facade
+    anna: httpx.AsyncClient
+    doctor: httpx.AsyncClient
+    service: httpx.AsyncClient
+    account: str
+
+    async def newest(self) -> int:
+        rows = await self.facade.ports.state.read(lambda tx: tx.find(AuditLine, order=("-id",), limit=1))
+        return rows[0].id if rows else 0
+
+    async def since(self, last: int) -> list[AuditLine]:
+        return await self.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("id", ">", last), order=("id",)))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def records(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Records]:
+    async with embedded_facade(tmp_path_factory.mktemp("records")) as facade:
+        service = await facade.client()
+        care = [{"reference": "Practitioner/doctor"}]
+        for resource in (
+            {"resourceType": "Practitioner", "id": "doctor"},
+            {"resourceType": "Patient", "id": "anna", "generalPractitioner": care},
+            {"resourceType": "Patient", "id": "carla", "generalPractitioner": care},
+            {"resourceType": "Patient", "id": "bert"},
+            *(reading(name, id=f"of-{name}") for name in ("anna", "carla", "bert")),
+        ):
+            answer = await service.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
+            assert answer.status_code == 201, answer.text
+        await add_account(facade.ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
+        account = await add_account(
+            facade.ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor")
+        )
+        anna = await facade.client("patient/*.cruds", username="anna")
+        doctor = await facade.client("user/*.cruds", username="doctor")
+        yield Records(facade, anna, doctor, service, account.id)
+
+
+def reading(patient: str, **elements: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "a reading"},
+        "subject": {"reference": f"Patient/{patient}"},
+        **elements,
+    }
+
+
+def batch(*entries: tuple[str, str]) -> dict[str, Any]:
+    asked = [{"request": {"method": method, "url": url}} for method, url in entries]
+    return {"resourceType": "Bundle", "type": "batch", "entry": asked}
+
+
+Told = tuple[str, str, str | None, str | None]
+
+DOINGS: dict[str, tuple[str, str, Any, dict[str, str], list[Told]]] = {
+    "read": ("GET", "Observation/of-anna", None, {}, [("read", "success", "Observation/of-anna", "anna")]),
+    "read of a version": (
+        "GET", "Observation/of-anna/_history/1", None, {}, [("vread", "success", "Observation/of-anna", "anna")]),
+    "not modified": (
+        "GET", "Observation/of-anna", None, {"If-None-Match": 'W/"1"'},
+        [("read", "success", "Observation/of-anna", "anna")]),
+    "history": (
+        "GET", "Observation/of-anna/_history", None, {},
+        [("history-instance", "success", "Observation/of-anna", "anna")]),
+    "search that finds two patients": (
+        "GET", "Observation?code:text=a", None, {},
+        [("search-type", "success", "Observation", "anna"), ("search-type", "success", "Observation", "carla")]),
+    "search that finds nothing of one": (
+        "GET", "Condition?patient=anna", None, {}, [("search-type", "success", "Condition", "anna")]),
+    "search that finds nobody": (
+        "GET", "Observation?code:text=nothing", None, {}, [("search-type", "success", "Observation", None)]),
+    "search for shared records": (
+        "GET", "Practitioner?_id=doctor", None, {}, [("search-type", "success", "Practitioner", None)]),
+    "include": (
+        "GET", "Observation?_id=of-anna&_include=Observation:subject", None, {},
+        [("search-type", "success", "Observation", "anna")]),
+    "post of a search": (
+        "POST", "Observation/_search?_id=of-anna", None, {}, [("search-type", "success", "Observation", "anna")]),
+    "foreign read": (
+        "GET", "Observation/of-bert", None, {}, [("read", "refused", "Observation/of-bert", "bert")]),
+    "foreign version": (
+        "GET", "Observation/of-bert/_history/1", None, {}, [("vread", "refused", "Observation/of-bert", "bert")]),
+    "foreign patient": ("GET", "Patient/bert", None, {}, [("read", "refused", "Patient/bert", "bert")]),
+    "absent read": ("GET", "Observation/none", None, {}, [("read", "refused", "Observation/none", None)]),
+    "foreign write": (
+        "PUT", "Observation/of-bert", reading("anna", id="of-bert"), {},
+        [("update", "refused", "Observation/of-bert", "bert")]),
+    "write for somebody else": (
+        "POST", "Observation", reading("bert"), {}, [("create", "refused", "Observation", "bert")]),
+    "type without a right": ("GET", "Group/1", None, {}, [("read", "refused", "Group/1", None)]),
+    "unknown parameter": (
+        "GET", "Observation?nonsense=1", None, {}, [("search-type", "failed", "Observation", None)]),
+    "invalid resource": (
+        "POST", "Observation", {"resourceType": "Observation"}, {}, [("create", "failed", "Observation", None)]),
+    "update": (
+        "PUT", "Observation/of-anna", reading("anna", id="of-anna", valueString="x"), {},
+        [("update", "success", "Observation/of-anna", "anna")]),
+    "patch": (
+        "PATCH", "Observation/of-anna", {"valueString": "y"}, MERGE,
+        [("patch", "success", "Observation/of-anna", "anna")]),
+    "wrong version": (
+        "PUT", "Observation/of-anna", reading("anna", id="of-anna"), {"If-Match": 'W/"77"'},
+        [("update", "failed", "Observation/of-anna", None)]),
+    "batch": (
+        "POST", "", batch(("GET", "Observation/of-carla"), ("GET", "Observation/of-bert")), {},
+        [("read", "success", "Observation/of-carla", "carla"), ("read", "refused", "Observation/of-bert", "bert")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOINGS)
+async def test_what_is_done_through_fhir_has_its_lines(records: Records, name: str) -> None:
+    method, path, body, headers, expected = DOINGS[name]
+    last = await records.newest()
+
+    await records.doctor.request(method, f"/fhir/{path}", json=body, headers={"X-Request-ID": RID, **headers})
+
+    lines = await records.since(last)
+    assert sorted((each.action, each.outcome, each.entity, each.patient) for each in lines) == sorted(expected)
+    assert {(each.user, each.request_id) for each in lines} == {(records.account, RID)}
+    assert all(each.token and each.actor for each in lines)
+
+
+async def test_a_create_and_its_deletion_name_the_new_record(records: Records) -> None:
+    last = await records.newest()
+    made = (await records.anna.post("/fhir/Observation", json=reading("anna"))).json()["id"]
+    await records.anna.delete(f"/fhir/Observation/{made}")
+
+    told = [(each.action, each.outcome, each.entity, each.patient) for each in await records.since(last)]
+    assert told == [(action, "success", f"Observation/{made}", "anna") for action in ("create", "delete")]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer ffa_unknown"}], ids=["nobody", "bad token"])
+async def test_who_is_not_known_is_in_it_too(records: Records, headers: dict[str, str]) -> None:
+    last = await records.newest()
+    async with records.facade.anonymous as client:
+        await client.get("/fhir/Patient/anna", headers=headers)
+        await client.get("/api/v1/alerts", headers=headers)
+
+    lines = await records.since(last)
+    assert [(each.outcome, each.actor, each.user) for each in lines] == [("refused", "anonymous", None)] * 2
+
+
+async def test_signing_in_and_out_and_pages_are_in_it(records: Records) -> None:
+    last = await records.newest()
+    async with records.facade.anonymous as browser:
+        browser.headers["Accept"] = "text/html"
+        await sign_in(browser, await browser.get("/login"), "anna", "a wrong password")  # type: ignore[no-untyped-call]
+        await sign_in(browser, await browser.get("/login"), "anna", PASSWORD)  # type: ignore[no-untyped-call]
+        page = await browser.get("/")
+        foreign = await browser.get("/patients/bert")
+        await submit(browser, page, "/logout")  # type: ignore[no-untyped-call]
+
+    assert (page.status_code, foreign.status_code) == (200, 404)
+    lines = [each for each in await records.since(last) if each.action in ("login", "logout")]
+    assert [(each.action, each.outcome) for each in lines] == [
+        ("login", "refused"),
+        ("login", "success"),
+        ("logout", "success"),
+    ]
+    seen = {(each.action, each.outcome, each.patient) for each in await records.since(last)}
+    assert ("read", "success", "anna") in seen
+    assert ("read", "refused", "bert") in seen
+
+
+async def test_what_an_operator_does_is_in_it(records: Records) -> None:
+    ports, last = records.facade.ports, await records.newest()
+    await add_account(ports, NewAccount("new", "admin", PASSWORD))
+    await disable_account(ports, "new")
+    await add_client(ports, NewClient("kiosk", "public", "patient/*.rs", redirect_uris=("https://kiosk.example/x",)))
+    await disable_client(ports, "kiosk")
+    await records.facade.token("system/*.rs")
+
+    lines = await records.since(last)
+    assert [(each.action, each.outcome) for each in lines] == [("admin", "success")] * 4 + [("token", "success")]
+
+
+async def test_nothing_is_read_when_the_audit_cannot_be_written_unless_the_deployment_says_so(tmp_path: Path) -> None:
+    for required, expected in ((True, 503), (False, 200)):
+        folder = tmp_path / str(required)
+        async with embedded_facade(folder, audit_required=required) as facade:
+            service = await facade.client()
+            patient = {"resourceType": "Patient", "id": "anna"}
+            assert (await service.put("/fhir/Patient/anna", json=patient)).status_code == 201
+            with sqlite3.connect(facade.settings.data_file) as file:
+                file.execute("ALTER TABLE audit RENAME TO audit_elsewhere")
+            file.close()
+
+            answers = [
+                await service.get("/fhir/Patient/anna"),
+                await service.get("/fhir/Patient?_id=anna"),
+                await service.get("/fhir/Patient/anna/_history"),
+            ]
+            written = await service.put("/fhir/Patient/anna", json=patient | {"active": True})
+
+        assert [answer.status_code for answer in answers] == [expected] * 3
+        assert ("anna" in answers[0].text) == (not required)
+        assert written.status_code == 503
