@@ -7,7 +7,7 @@ from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import lock_names, matching, params_of
 from fhir_facade.interactions.record import Draft, draft_resource, record
-from fhir_facade.values import FhirResponse, Ref, StoredResource
+from fhir_facade.values import Absent, FhirResponse, Ref, StoredResource
 
 
 async def create(call: Call) -> FhirResponse:
@@ -41,5 +41,6 @@ async def found_instead(call: Call, existing: StoredResource) -> FhirResponse:
 async def _create(call: Call, type: str) -> FhirResponse:
     body, resource = draft_resource(call, call.request.body, type)
     ref = Ref(type, call.ports.ids.new())
-    (stored,) = await record(call, [Draft("put", ref, call.request, call.allow, body, {**resource, "id": ref.id})])
+    draft = Draft("put", ref, call.request, call.allow, body, {**resource, "id": ref.id}, precondition=Absent())
+    (stored,) = await record(call, [draft])
     return FhirResponse(201, stored.body, stored, stored.ref)
