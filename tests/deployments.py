@@ -1,8 +1,8 @@
 """The stores a journey runs on, as settings of a facade.
 
 A test marked `both_stores` runs on the embedded store and on HAPI with the facade's own rows in PostgreSQL; the others
-run on the embedded store alone, because the store makes no difference to them. `both_stores(days=14)`: on HAPI a first
-sync looks back so many days instead of 90, which would take half a minute.
+run on the embedded store alone, because the store makes no difference to them. A first sync reads two weeks instead of
+the three months of most deployments, unless the test is marked `lookback(90)`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 from fhir_facade.adapters.state.postgres import PostgresState
 from tests.hapi_server import psql
 
+LOOKBACK_DAYS = 14
 HAPI = pytest.param("hapi", marks=(pytest.mark.hapi, pytest.mark.postgres))
 
 
@@ -53,13 +54,14 @@ def database_url(postgres_server: str, migrated_database: str) -> Iterator[str]:
 
 @pytest.fixture
 def deployment(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The settings that choose the store."""
+    """The settings that choose the store, and how far a first sync looks back."""
+    mark = request.node.get_closest_marker("lookback")
+    days = LOOKBACK_DAYS if mark is None else mark.args[0]
     if request.param == "embedded":
-        return {"store": "embedded"}
-    mark = request.node.get_closest_marker("both_stores")
+        return {"store": "embedded", "sync_lookback_days": days}
     return {
         "store": "hapi",
-        "sync_lookback_days": mark.kwargs.get("days", 90),
+        "sync_lookback_days": days,
         "hapi_url": request.getfixturevalue("empty_hapi_url"),
         "database_url": request.getfixturevalue("database_url"),
     }

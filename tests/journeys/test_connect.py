@@ -132,7 +132,7 @@ async def test_two_callbacks_with_one_state_give_one_connection(world):
 # --- connected ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_the_granted_scopes_make_the_consent_and_the_device_is_named(world):
     connection = await world.connect()
 
@@ -160,7 +160,7 @@ async def test_tokens_are_sealed_and_the_connection_is_in_the_audit(world):
     assert (line.patient, line.outcome, line.user) == (connection.patient, "success", "account-p1")
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_fewer_scopes_are_said_and_what_was_granted_works(world):
     connection = await world.connect(scopes=(SLEEP,))
 
@@ -192,7 +192,7 @@ async def test_an_account_of_another_patient_is_refused_and_stays_with_the_first
     assert await world.observations("p2") == {}
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_two_patients_racing_for_one_account_do_not_both_get_it(world):
     both = await asyncio.gather(world.connect("p1", ALEX), world.connect("p2", ALEX))
 
@@ -260,7 +260,7 @@ async def test_a_refused_token_is_replaced_once_however_many_were_refused(world)
     assert len(await world.asked("/token")) == 1
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_access_withdrawn_at_the_vendor_asks_for_a_new_consent_and_comes_back_with_it(world):
     connection = await world.connect()
     await world.sync(connection)
@@ -280,7 +280,7 @@ async def test_access_withdrawn_at_the_vendor_asks_for_a_new_consent_and_comes_b
 # --- disconnecting --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_disconnecting_revokes_ends_the_consent_and_keeps_the_data(world):
     connection = await world.connect()
     await world.sync(connection)
@@ -299,7 +299,7 @@ async def test_disconnecting_revokes_ends_the_consent_and_keeps_the_data(world):
         await world.sync(connection)
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_disconnecting_works_when_the_vendor_does_not_answer_and_says_so(world):
     connection = await world.connect()
     await world.fault(kind="server-error", where="revoke", times=-1)

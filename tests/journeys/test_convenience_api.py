@@ -120,7 +120,7 @@ async def test_a_token_that_may_only_read_is_refused(api, path):
     assert answer.status_code == 403
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", "/sync"), ("DELETE", "")])
 async def test_a_foreign_connection_answers_like_an_absent_one(api, method, path):
     theirs = await api.connected(await api.app_of("p2"), SAM)
@@ -270,7 +270,7 @@ async def test_a_browser_of_somebody_else_gets_the_plain_page(api):
 # --- the way that works ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_an_app_connects_reads_looks_and_disconnects(api):
     app = await api.app_of()
     connection = await api.connected(app)
@@ -333,7 +333,7 @@ async def test_what_was_not_granted_is_told(api):
 # --- score ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_the_score_of_a_foreign_patient_answers_like_an_absent_one(api, method):
     app = await api.app_of("p1")
@@ -377,7 +377,7 @@ async def test_a_score_of_nothing_names_everything_that_is_missing(api):
     assert all(part["absent"] for part in answer["summary"]["parts"])
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_a_sync_leaves_a_score_that_explains_itself(api):
     app = await api.app_of()
     connection = await api.connected(app)
@@ -408,7 +408,7 @@ async def test_a_sync_that_read_nothing_leaves_no_score(api):
     assert await api.rows(Event, ("topic", "=", "score")) == []
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_the_same_record_gives_the_same_score_written_once(api):
     app = await api.app_of()
 
@@ -434,7 +434,7 @@ async def test_an_answer_about_oneself_moves_the_score(api):
 # --- vitals ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [
@@ -489,7 +489,7 @@ async def test_a_granular_scope_records_what_it_covers(api):
     assert (vital.status_code, answer.status_code) == (201, 404)
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_readings_keep_their_digits_and_come_back_as_observations(api):
     app = await api.app_of()
     body = b'{"weight": 80.50, "blood_pressure": {"systolic": 120, "diastolic": 80}, "effective": "2026-08-09"}'

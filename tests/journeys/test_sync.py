@@ -92,6 +92,7 @@ async def test_nobody_synchronises_for_somebody_else(world):
         await sync(world.ports, person("p2"), connection.id)
 
 
+@pytest.mark.lookback(90)
 @pytest.mark.both_stores
 async def test_the_first_sync_fills_ninety_days_of_every_metric(world):
     connection, report = await _synced(world)
@@ -121,7 +122,7 @@ async def test_every_request_of_a_sync_is_one_the_vendor_describes(world):
         assert asked["status"] == 200
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_one_provenance_names_everything_a_sync_wrote(world):
     _, report = await _synced(world)
 
@@ -132,7 +133,7 @@ async def test_one_provenance_names_everything_a_sync_wrote(world):
     assert await world.ports.state.read(lambda tx: tx.find(SyncRun)) == []
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_a_repeat_reads_a_week_and_changes_nothing(world):
     connection, _ = await _synced(world)
     before = await world.versions()
@@ -175,7 +176,7 @@ async def test_days_without_a_sync_are_caught_up_from_the_cursor(world):
     assert cursor.through == _days_ago(0)
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_two_syncs_at_once_follow_each_other(world):
     connection = await world.connect()
 
@@ -190,7 +191,7 @@ async def test_two_syncs_at_once_follow_each_other(world):
 # --- corrections and deletions --------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_a_correction_makes_version_two(world):
     connection, _ = await _synced(world)
     day = _worn_day(await world.observations(), 1, 7)
@@ -208,7 +209,7 @@ async def test_a_correction_makes_version_two(world):
 
 async def test_an_old_correction_is_found_by_a_full_sync(world):
     connection, _ = await _synced(world)
-    day = _worn_day(await world.observations(), 20, 40)
+    day = _worn_day(await world.observations(), 9, 14)
     await world.fault(kind="correct", account=ALEX, where=RESPIRATION, date=day, factor=1.5)
 
     usual, full = await world.sync(connection), await world.sync(connection, full=True)
@@ -278,7 +279,7 @@ async def test_a_failing_data_type_leaves_the_others_alone_and_is_caught_up(worl
     assert all(metric.error is None for name, metric in failed.metrics.items() if name != "distance")
     assert failed.connection.state == "active"
     assert failed.connection.last_error == failed.metrics["distance"].error
-    assert repaired.metrics["distance"].created > 80
+    assert repaired.metrics["distance"].created > 10
     assert repaired.connection.last_error is None
 
 
@@ -290,7 +291,7 @@ async def test_a_fault_of_one_call_is_overcome(world, kind):
     report = await world.sync(connection)
 
     assert (report.error, report.connection.state) == (None, "active")
-    assert report.metrics["weight"].created > 20
+    assert report.metrics["weight"].created > 1
 
 
 @pytest.mark.parametrize(
@@ -344,7 +345,7 @@ async def test_a_scope_that_is_missing_at_the_vendor_skips_its_types(world):
 
     assert report.connection.state == "missing-scopes"
     assert "not granted" in report.metrics["sleep"].error
-    assert report.metrics["steps"].created > 80
+    assert report.metrics["steps"].created > 10
 
 
 @pytest.mark.parametrize(("kind", "state"), [("gone", "retired"), ("not-linked", "not-linked")])
@@ -370,7 +371,7 @@ async def test_a_long_retry_after_ends_the_sync_and_sets_the_next_one(world):
     assert timedelta(minutes=119) < wait <= timedelta(minutes=120)
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_dead_tokens_in_the_middle_keep_what_was_written(world):
     connection = await world.connect()
     await world.fault(kind="unauthorized", where="distance", times=1)
@@ -387,7 +388,7 @@ async def test_dead_tokens_in_the_middle_keep_what_was_written(world):
 # --- consent --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.both_stores(days=14)
+@pytest.mark.both_stores
 async def test_without_an_active_consent_nothing_is_fetched(world):
     connection = await world.connect()
     consent = await world.read("Consent", (await _connection(world)).consent)
