@@ -53,7 +53,10 @@ class Settings(BaseSettings):
         "Several processes share one file.",
     )
     workers: int = Field(
-        0, ge=0, le=64, description="Processes that answer requests; 0: one per processor, at most 4 (1 beside Linux)."
+        0,
+        ge=0,
+        le=64,
+        description="Processes that answer requests; 0: one per processor, over HAPI one per two, at most 4 (1 beside Linux).",
     )
     trusted_proxies: str = Field(
         "", description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
@@ -112,10 +115,12 @@ class Settings(BaseSettings):
 
     @property
     def worker_count(self) -> int:
-        """Processes that answer requests. Without Linux the kernel does not spread connections over them."""
+        """Processes that answer requests. Without Linux the kernel does not spread connections over them; HAPI and its
+        database need the other processors, and fewer processes commit for more callers at once."""
         if self.workers or sys.platform != "linux":
             return self.workers or 1
-        return min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        processors = len(os.sched_getaffinity(0))
+        return min(MOST_WORKERS, processors if self.store == "embedded" else max(1, processors // 2))
 
     @property
     def base_url(self) -> str:
