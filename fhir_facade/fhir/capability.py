@@ -64,7 +64,8 @@ NORMATIVE: Final = frozenset(
 def oauth_endpoints(fhir_url: str) -> dict[str, str]:
     """The endpoints of the sign-in beside a FHIR base, by the names of the `oauth-uris` extension."""
     base = fhir_url.removesuffix("/fhir")
-    return {name: f"{base}/oauth/{name}" for name in ("authorize", "token", "introspect", "revoke")}
+    named = {name: f"{base}/oauth/{name}" for name in ("authorize", "token", "introspect", "register", "revoke")}
+    return {**named, "manage": f"{base}/apps"}
 
 
 def capability_statement(

@@ -49,17 +49,19 @@ def test_smart_clients_find_the_sign_in() -> None:
         "authorize": "https://example.org/oauth/authorize",
         "token": "https://example.org/oauth/token",
         "introspect": "https://example.org/oauth/introspect",
+        "register": "https://example.org/oauth/register",
         "revoke": "https://example.org/oauth/revoke",
+        "manage": "https://example.org/apps",
     }
     assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
 
 
 def test_other_endpoints_are_announced_as_given() -> None:
-    given = {**oauth_endpoints("https://example.org/fhir"), "register": "https://example.org/oauth/register"}
+    given = {**oauth_endpoints("https://example.org/fhir"), "register": "https://other.example/register"}
 
     uris = rest(endpoints=given)["security"]["extension"][0]["extension"]
 
-    assert uris[-1] == {"url": "register", "valueUri": "https://example.org/oauth/register"}
+    assert {"url": "register", "valueUri": "https://other.example/register"} in uris
 
 
 def test_only_interactions_that_exist_are_announced() -> None:
