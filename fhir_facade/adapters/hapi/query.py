@@ -1,25 +1,23 @@
-"""A search as the parameters that make HAPI answer what FHIR R4 says, prefixes and implied precision included.
+"""A search as the parameters that make HAPI answer what FHIR R4 says (https://hl7.org/fhir/R4/search.html).
 
-https://hl7.org/fhir/R4/search.html#prefix. Where HAPI reads a prefix in its own way, explicit bounds are sent.
+What HAPI has no index or no word for is left out: `broad` says which finds have to be looked at.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import TypeGuard
 
+from fhir_facade.adapters.hapi.literals import bounds, moment_text, single
 from fhir_facade.errors import NotSupported, UnknownParameter
-from fhir_facade.fhir.document import instant
+from fhir_facade.fhir.definitions import reference_targets, search_parameters
 from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.query.filters import ENDS
 from fhir_facade.values import (
     AnyOf,
     Chain,
-    CompositeValue,
     Criterion,
     DateValue,
     Has,
@@ -27,30 +25,15 @@ from fhir_facade.values import (
     MissingValue,
     NearValue,
     Not,
-    NumberValue,
-    QuantityValue,
-    ReferenceValue,
-    SearchValue,
     Sort,
-    StringValue,
     TokenValue,
-    UriValue,
 )
 
 Parameter = tuple[str, str]
 Span = tuple[datetime | None, datetime | None]
 
-TICK = timedelta(milliseconds=1)
-"""The finest step that HAPI tells apart."""
-
-STORED_STEP = Decimal("0.01")
-"""HAPI keeps numbers (not quantities) with two decimals: bounds are widened by as much, and the finds are checked."""
 
 IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
-
-NEAR_SLACK = 1.01
-
-_SPECIAL = re.compile(r"([\\,$|])")
 
 
 def parameters(criteria: Sequence[Criterion]) -> list[Parameter]:
@@ -83,8 +66,8 @@ def _span(value: DateValue) -> Span:
 def _written_within(spans: Sequence[Span]) -> list[Parameter]:
     lows = [low for low, _ in spans if low is not None]
     highs = [high for _, high in spans if high is not None]
-    lower = [("_lastUpdated", f"ge{_moment(max(lows))}")] if lows else []
-    upper = [("_lastUpdated", f"lt{_moment(min(highs))}")] if highs else []
+    lower = [("_lastUpdated", f"ge{moment_text(max(lows))}")] if lows else []
+    upper = [("_lastUpdated", f"lt{moment_text(min(highs))}")] if highs else []
     return lower + upper
 
 
@@ -94,7 +77,7 @@ def rendered(criterion: Criterion, *, alone: bool = False) -> list[Parameter]:
         case Chain():
             return [_by_id(criterion)] if _is_id(criterion.inner) else _within(_chained(criterion), criterion.inner)
         case Has():
-            return _within(f"_has:{criterion.type}:{criterion.name}:", criterion.inner)
+            return _referring(criterion)
         case AnyOf():
             raise NotSupported("HAPI takes alternatives one by one")
         case Not(inner):
@@ -128,11 +111,6 @@ def sort_keys(sort: Sequence[Sort]) -> str:
     return ",".join(keys if any(key.name == "_id" for key in sort) else [*keys, "_id"])
 
 
-def escaped(text: str) -> str:
-    """https://hl7.org/fhir/R4/search.html#escaping"""
-    return _SPECIAL.sub(r"\\\1", text)
-
-
 def _within(prefix: str, inner: Criterion) -> list[Parameter]:
     found = rendered(inner, alone=True)
     if not found or isinstance(inner, AnyOf | Not) or _is_only_near_it(inner):
@@ -149,6 +127,23 @@ def _by_id(chain: Chain) -> Parameter:
     assert isinstance(chain.inner, Match)
     ids = [value.code for value in chain.inner.values if isinstance(value, TokenValue)]
     return chain.name, ",".join(f"{target}/{id_}" for target in chain.targets for id_ in ids)
+
+
+def _referring(has: Has) -> list[Parameter]:
+    prefix = f"_has:{has.type}:{has.name}:"
+    if not isinstance(has.inner, Chain) or _is_id(has.inner.inner):
+        return _within(prefix, has.inner)
+    if not _means_all(has.type, has.inner):
+        raise UnknownParameter(f"HAPI cannot tell types apart behind {prefix.rstrip(':')}: search in two steps")
+    return _within(f"{prefix}{has.inner.name}.", has.inner.inner)
+
+
+def _means_all(source: str, chain: Chain) -> bool:
+    """Whether the chain goes to every type that knows what it asks: behind `_has` HAPI takes no type."""
+    inner = chain.inner
+    name = inner.name if isinstance(inner, Match | Chain) else None
+    others = set(reference_targets(source, chain.name)).difference(chain.targets)
+    return not any(name is None or name in search_parameters(other) for other in others)
 
 
 def _chained(chain: Chain) -> str:
@@ -178,60 +173,6 @@ def _missing(name: str, value: MissingValue) -> list[Parameter]:
     return [] if name in IGNORED_MISSING else [(f"{name}:missing", str(value.missing).lower())]
 
 
-def bounds(value: SearchValue) -> list[str]:
-    """The value as one text, or as two that must both hold."""
-    match value:
-        case DateValue(prefix="ap"):
-            return [f"ge{_moment(value.low)}", f"lt{_moment(value.high)}"]
-        case QuantityValue(prefix="eq" | "ap"):
-            return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
-        case NumberValue():
-            return _widened(value)
-        case CompositeValue():
-            return ["$".join(_broadly(part) for part in value.parts)]
-        case _:
-            return [single(value)]
-
-
-def _widened(value: NumberValue) -> list[str]:
-    exact = value.prefix not in ("eq", "ap")
-    low, high = (value.number, value.number) if exact else (value.low, value.high)
-    lower, upper = f"ge{_decimal(low - STORED_STEP)}", f"le{_decimal(high + STORED_STEP)}"
-    return {"gt": [lower], "ge": [lower], "sa": [lower], "lt": [upper], "le": [upper], "eb": [upper]}.get(
-        value.prefix, [lower, upper]
-    )
-
-
-def _broadly(part: SearchValue) -> str:
-    """A part of a composite as one text that finds too much rather than too little."""
-    if isinstance(part, NumberValue):
-        return _widened(part)[0]
-    return bounds(part)[0]
-
-
-def single(value: SearchValue) -> str:
-    """The value as one text that may stand in a list."""
-    match value:
-        case StringValue():
-            return escaped(value.text)
-        case TokenValue():
-            return _token(value)
-        case DateValue():
-            return _date(value)
-        case NumberValue() | QuantityValue():
-            return _number(value)
-        case ReferenceValue():
-            return _reference(value)
-        case UriValue():
-            return escaped(value.uri)
-        case CompositeValue():
-            return "$".join(single(part) for part in value.parts)
-        case NearValue():
-            return _near(value)
-        case MissingValue():
-            raise NotSupported(":missing cannot be combined with other values")
-
-
 def _is_only_near_it(criterion: Criterion) -> bool:
     """Whether HAPI is asked for more than is meant, which behind a reference nothing corrects."""
     return isinstance(criterion, Match) and (criterion.modifier == ENDS or criterion.name == "near")
@@ -241,55 +182,3 @@ def _is_around_a_pole(match: Match) -> bool:
     """HAPI's box finds nothing there: all places are asked for, and checked."""
     boxes = [box_around(value) for value in match.values if isinstance(value, NearValue)]
     return any((west, east) == (-180.0, 180.0) for _, _, west, east in boxes)
-
-
-def _near(value: NearValue) -> str:
-    """A little further than asked: HAPI looks into a box on a sphere of its own, and the finds are checked."""
-    return f"{value.latitude:.9f}|{value.longitude:.9f}|{value.metres * NEAR_SLACK / 1000:.6f}|km"
-
-
-def _token(value: TokenValue) -> str:
-    parts = [value.system, value.type_code, value.code] if value.type_code is not None else [value.system, value.code]
-    if value.system is None:
-        parts = [value.code]
-    return "|".join(escaped(part or "") for part in parts)
-
-
-def _reference(value: ReferenceValue) -> str:
-    if value.url is not None:
-        return escaped(value.url).replace("\\|", "|")  # HAPI finds a canonical's version behind a plain bar only
-    return f"{value.type}/{value.id}" if value.type else str(value.id)
-
-
-def _date(value: DateValue) -> str:
-    """Comparisons by explicit instants: HAPI leaves the year or month itself out of `ge2020` and `le2020-05`."""
-    low, high = value.low, value.high
-    texts = {
-        "gt": f"gt{_moment(high - TICK)}",
-        "ge": f"ge{_moment(low)}",
-        "lt": f"lt{_moment(low)}",
-        "le": f"lt{_moment(high)}",
-        "sa": f"sa{_moment(high - TICK)}",
-        "eb": f"eb{_moment(low)}",
-    }
-    return texts.get(value.prefix) or f"{'' if value.prefix == 'eq' else value.prefix}{value.text}"
-
-
-def _moment(moment: datetime) -> str:
-    return instant(moment)
-
-
-def _number(value: NumberValue | QuantityValue) -> str:
-    """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`."""
-    prefix = {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)
-    return f"{prefix}{_decimal(value.number)}{_unit(value)}"
-
-
-def _unit(value: NumberValue | QuantityValue) -> str:
-    if isinstance(value, NumberValue) or (value.system is None and value.code is None):
-        return ""
-    return f"|{escaped(value.system or '')}|{escaped(value.code or '')}"
-
-
-def _decimal(number: Decimal) -> str:
-    return format(number, "f")

@@ -69,6 +69,26 @@ def test_a_place_is_asked_for_a_little_further_and_looked_at() -> None:
     assert is_broad(criterion)
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("_has:Observation:patient:encounter.status", "_has:Observation:patient:encounter.status"),
+        ("_has:Observation:patient:encounter:Encounter.status", "_has:Observation:patient:encounter.status"),
+        (
+            "_has:Observation:patient:performer:Organization.partof.name",
+            "_has:Observation:patient:performer.partof:Organization.name",
+        ),
+    ],
+)
+def test_a_chain_behind_what_refers_here_names_no_type(name: str, sent: str) -> None:
+    assert parameters(query("Patient", (name, "x")).criteria) == [(sent, "x")]
+
+
+def test_a_chain_behind_what_refers_here_to_one_of_several_types_is_refused() -> None:
+    with pytest.raises(UnknownParameter, match="HAPI cannot tell types apart behind _has:Observation:patient"):
+        parameters(query("Patient", ("_has:Observation:patient:performer:Practitioner.name", "x")).criteria)
+
+
 def test_alternatives_inside_alternatives_are_split() -> None:
     asked = query("Observation", ("_filter", "status eq a or (code eq b and (status eq c or code eq d))"))
 

@@ -1,0 +1,147 @@
+"""A value of a search as the text that makes HAPI answer what FHIR R4 says, prefixes and implied precision included.
+
+https://hl7.org/fhir/R4/search.html#prefix. Where HAPI reads a prefix in its own way, explicit bounds are sent.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.document import instant
+from fhir_facade.values import (
+    CompositeValue,
+    DateValue,
+    MissingValue,
+    NearValue,
+    NumberValue,
+    QuantityValue,
+    ReferenceValue,
+    SearchValue,
+    StringValue,
+    TokenValue,
+    UriValue,
+)
+
+TICK = timedelta(milliseconds=1)
+"""The finest step that HAPI tells apart."""
+
+STORED_STEP = Decimal("0.01")
+"""HAPI keeps numbers (not quantities) with two decimals: bounds are widened by as much, and the finds are checked."""
+
+NEAR_SLACK = 1.01
+
+_SPECIAL = re.compile(r"([\\,$|])")
+
+
+def escaped(text: str) -> str:
+    """https://hl7.org/fhir/R4/search.html#escaping"""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def bounds(value: SearchValue) -> list[str]:
+    """The value as one text, or as two that must both hold."""
+    match value:
+        case DateValue(prefix="ap"):
+            return [f"ge{moment_text(value.low)}", f"lt{moment_text(value.high)}"]
+        case QuantityValue(prefix="eq" | "ap"):
+            return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
+        case NumberValue():
+            return _widened(value)
+        case CompositeValue():
+            return ["$".join(_broadly(part) for part in value.parts)]
+        case _:
+            return [single(value)]
+
+
+def _widened(value: NumberValue) -> list[str]:
+    exact = value.prefix not in ("eq", "ap")
+    low, high = (value.number, value.number) if exact else (value.low, value.high)
+    lower, upper = f"ge{_decimal(low - STORED_STEP)}", f"le{_decimal(high + STORED_STEP)}"
+    return {"gt": [lower], "ge": [lower], "sa": [lower], "lt": [upper], "le": [upper], "eb": [upper]}.get(
+        value.prefix, [lower, upper]
+    )
+
+
+def _broadly(part: SearchValue) -> str:
+    """A part of a composite as one text that finds too much rather than too little."""
+    if isinstance(part, NumberValue):
+        return _widened(part)[0]
+    return bounds(part)[0]
+
+
+def single(value: SearchValue) -> str:
+    """The value as one text that may stand in a list."""
+    match value:
+        case StringValue():
+            return escaped(value.text)
+        case TokenValue():
+            return _token(value)
+        case DateValue():
+            return _date(value)
+        case NumberValue() | QuantityValue():
+            return _number(value)
+        case ReferenceValue():
+            return _reference(value)
+        case UriValue():
+            return escaped(value.uri)
+        case CompositeValue():
+            return "$".join(single(part) for part in value.parts)
+        case NearValue():
+            return _near(value)
+        case MissingValue():
+            raise NotSupported(":missing cannot be combined with other values")
+
+
+def _near(value: NearValue) -> str:
+    """A little further than asked: HAPI looks into a box on a sphere of its own, and the finds are checked."""
+    return f"{value.latitude:.9f}|{value.longitude:.9f}|{value.metres * NEAR_SLACK / 1000:.6f}|km"
+
+
+def _token(value: TokenValue) -> str:
+    parts = [value.system, value.type_code, value.code] if value.type_code is not None else [value.system, value.code]
+    if value.system is None:
+        parts = [value.code]
+    return "|".join(escaped(part or "") for part in parts)
+
+
+def _reference(value: ReferenceValue) -> str:
+    if value.url is not None:
+        return escaped(value.url).replace("\\|", "|")  # HAPI finds a canonical's version behind a plain bar only
+    return f"{value.type}/{value.id}" if value.type else str(value.id)
+
+
+def _date(value: DateValue) -> str:
+    """Comparisons by explicit instants: HAPI leaves the year or month itself out of `ge2020` and `le2020-05`."""
+    low, high = value.low, value.high
+    texts = {
+        "gt": f"gt{moment_text(high - TICK)}",
+        "ge": f"ge{moment_text(low)}",
+        "lt": f"lt{moment_text(low)}",
+        "le": f"lt{moment_text(high)}",
+        "sa": f"sa{moment_text(high - TICK)}",
+        "eb": f"eb{moment_text(low)}",
+    }
+    return texts.get(value.prefix) or f"{'' if value.prefix == 'eq' else value.prefix}{value.text}"
+
+
+def moment_text(moment: datetime) -> str:
+    return instant(moment)
+
+
+def _number(value: NumberValue | QuantityValue) -> str:
+    """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`."""
+    prefix = {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)
+    return f"{prefix}{_decimal(value.number)}{_unit(value)}"
+
+
+def _unit(value: NumberValue | QuantityValue) -> str:
+    if isinstance(value, NumberValue) or (value.system is None and value.code is None):
+        return ""
+    return f"|{escaped(value.system or '')}|{escaped(value.code or '')}"
+
+
+def _decimal(number: Decimal) -> str:
+    return format(number, "f")
