@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/patient-operation-everything.html, https://hl7.org/fhir/
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,17 +19,19 @@ from fhir_facade.fhir.definitions import is_resource_type
 from fhir_facade.fhir.operations import Inputs
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.operations.matches import Entry, matches_of_page
+from fhir_facade.interactions.operations.matches import matches_of_page
 from fhir_facade.interactions.operations.record_parts import Wanted, check_bounds, look, parts
 from fhir_facade.interactions.operations.supporting import supporting
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.read import visible
-from fhir_facade.values import FhirResponse, Page, SearchQuery
+from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
 
 DEFAULT_COUNT: Final = 100
 MAX_COUNT: Final = 1000
 AT_ONCE: Final = 10
 """Records that are walked through together when all patients are asked for."""
+AHEAD: Final = 8
+"""Parts that are looked at in parallel at most."""
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -48,8 +51,9 @@ async def everything(call: Call, inputs: Inputs) -> FhirResponse:
     place = await _begin(call) if asked.cursor is None else _continue(asked.cursor)
     found, end = await _page(call, wanted, place, min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT))
     extra = await supporting(call, wanted, found)
-    shown = [stored for stored, _ in (*found, *extra)]
-    about = patients_of_stored(shown) | ({call.ref.id} if call.request.id and wanted.type == "Patient" else set())
+    about = patients_of_stored([*found, *extra]) | (
+        {call.ref.id} if call.request.id and wanted.type == "Patient" else set()
+    )
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     cursor = None if end is None else msgspec.json.encode(end).decode()
     return FhirResponse(200, _bundle(call, asked, cursor, found, extra))
@@ -88,33 +92,59 @@ async def _next(call: Call, cursor: str | None) -> _Place | None:
     while True:
         page, found = await matches_of_page(call, SearchQuery(call.type, count=AT_ONCE, cursor=cursor))
         if found:
-            return _Place(tuple(stored.id for stored, _ in found), more=page.cursor)
+            return _Place(tuple(stored.id for stored in found), more=page.cursor)
         cursor = page.cursor
         if cursor is None:
             return None
 
 
-async def _page(call: Call, wanted: Wanted, place: _Place | None, count: int) -> tuple[list[Entry], _Place | None]:
-    """The entries of one page, and where the next one begins: None when everything was seen."""
-    found: list[Entry] = []
+async def _page(
+    call: Call, wanted: Wanted, place: _Place | None, count: int
+) -> tuple[list[StoredResource], _Place | None]:
+    """The entries of one page, and where the next one begins: None when everything was seen. Parts that follow empty
+    ones are asked for several at once: most records have few types."""
+    found: list[StoredResource] = []
     open_parts = [part for part in parts(wanted) if not isinstance(call.search_rights(part.type), Deny)]
+    ahead = 1
     while place is not None:
         if place.part >= len(open_parts):
             place = None if place.more is None else await _next(call, place.more)
-        else:
-            part, room = open_parts[place.part], count - len(found)
-            cursor, entries = await look(call, wanted, part, place.ids, place.cursor, max(room, 1))
-            if room == 0 and entries:  # so that no link leads to an empty page
-                break
-            found += entries
-            place = structs.replace(place, part=place.part + (cursor is None), cursor=cursor)
+            continue
+        room = count - len(found)
+        some = open_parts[place.part : place.part + (ahead if place.cursor is None else 1)]
+        looks = (look(call, wanted, part, place.ids, place.cursor, max(room, 1)) for part in some)
+        answers = await asyncio.gather(*looks)
+        if room == 0 and any(entries for _, entries in answers):  # so that no link leads to an empty page
+            break
+        place = _take(answers, place, found, count)
+        ahead = 1 if any(entries for _, entries in answers) else min(ahead * 2, AHEAD)
     return found, place
 
 
-def _bundle(call: Call, asked: Asked, cursor: str | None, found: Sequence[Entry], extra: Sequence[Entry]) -> bytes:
+def _take(
+    answers: Sequence[tuple[str | None, list[StoredResource]]], place: _Place, found: list[StoredResource], count: int
+) -> _Place:
+    """Add what fits on the page, in order; a part that does not fit any more is asked for again."""
+    for cursor, entries in answers:
+        if len(found) + len(entries) > count:
+            break
+        found += entries
+        place = structs.replace(place, part=place.part + (cursor is None), cursor=cursor)
+        if cursor is not None:
+            break
+    return place
+
+
+def _bundle(
+    call: Call,
+    asked: Asked,
+    cursor: str | None,
+    found: Sequence[StoredResource],
+    extra: Sequence[StoredResource],
+) -> bytes:
     base = call.ports.deployment.fhir_url
-    shown = [Found(stored.body, "match", f"{base}/{stored.ref}") for stored, _ in found]
-    shown += [Found(stored.body, "include", f"{base}/{stored.ref}") for stored, _ in extra]
+    shown = [Found(stored.body, "match", f"{base}/{stored.ref}") for stored in found]
+    shown += [Found(stored.body, "include", f"{base}/{stored.ref}") for stored in extra]
     return searchset(
         shown,
         links=page_links(call, asked, Page((), cursor)),

@@ -11,6 +11,7 @@ from typing import Final
 
 from fhir_facade.errors import BadRequest, Issue, TooLarge
 from fhir_facade.fhir.bundle import Found, searchset
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.extract.dates import MIN_US, interval
 from fhir_facade.fhir.operations import Inputs
 from fhir_facade.fhir.query import parse_query
@@ -52,7 +53,8 @@ async def lastn(call: Call, inputs: Inputs) -> FhirResponse:
     criteria = _criteria(call, inputs)
     most = inputs.whole("max") or 1
     groups: dict[Key, Group] = {}
-    async for stored, resource in matches(call, SearchQuery("Observation", criteria)):
+    async for stored in matches(call, SearchQuery("Observation", criteria)):
+        resource = parse_stored(stored.body)
         group = _group(groups, set(_keys(resource)))
         group.kept.append((moment_of(resource), stored))
         group.keep(most)

@@ -13,26 +13,24 @@ from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
 from fhir_facade.interactions.search import LeakPrevented
-from fhir_facade.values import JsonObject, Page, SearchQuery, StoredResource
+from fhir_facade.values import Page, SearchQuery, StoredResource
 
 AT_ONCE = 500
 
-Entry = tuple[StoredResource, JsonObject]
 
-
-async def matches(call: Call, query: SearchQuery) -> AsyncIterator[Entry]:
+async def matches(call: Call, query: SearchQuery) -> AsyncIterator[StoredResource]:
     """Narrowed in the query and checked on the way out, as a search is. Forbidden when the type may not be searched."""
     cursor: str | None = None
     while True:
-        page, entries = await matches_of_page(call, replace(query, count=AT_ONCE, cursor=cursor))
-        for entry in entries:
-            yield entry
+        page, found = await matches_of_page(call, replace(query, count=AT_ONCE, cursor=cursor))
+        for stored in found:
+            yield stored
         cursor = page.cursor
         if cursor is None:
             return
 
 
-async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequence[Entry]]:
+async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequence[StoredResource]]:
     """One page of the store, and those of its matches that may leave."""
     rights, limited = call.search_rights(query.type), within(call, query)
     if isinstance(rights, Deny):
@@ -41,14 +39,13 @@ async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequenc
         raise Forbidden(limited.reason)
     ports = with_audit_events(call.ports) if query.type == AUDIT_EVENT else call.ports
     page = await ports.store.search(limited)
-    entries = [(stored, parse_stored(stored.body)) for stored in page.entries]
-    return page, _leaving(rights, query.type, entries)
+    return page, _leaving(rights, query.type, page.entries)
 
 
-def _leaving(rights: Allow, type: str, entries: Sequence[Entry]) -> Sequence[Entry]:
+def _leaving(rights: Allow, type: str, found: Sequence[StoredResource]) -> Sequence[StoredResource]:
     if sees_all(rights.check):
-        return entries
-    leaving = [entry for entry in entries if rights.check.may_leave(entry[1])]
-    if rights.exact and len(leaving) < len(entries):
+        return found
+    leaving = [stored for stored in found if rights.check.may_leave(parse_stored(stored.body))]
+    if rights.exact and len(leaving) < len(found):
         raise LeakPrevented(f"the search was answered with {type} records outside of it; this was stopped")
     return leaving

@@ -65,12 +65,13 @@ async def _in_use(call: Call) -> dict[str, Any]:
     found: dict[str, Items] = {name: [] for name in _SETS}
     looked = 0
     for kind in _searched(call) if call.request.type is None else (call.type,):
-        async for _, resource in matches(call, SearchQuery(kind)):
+        async for stored in matches(call, SearchQuery(kind)):
+            own = parse_stored(stored.body).get("meta", {})
             looked += 1
             if looked > MOST:
                 raise NotSupported(f"there are more than {MOST} resources to look through: ask for $meta of one type")
             for name, items in found.items():
-                items[:] = _added(items, resource.get("meta", {}).get(name, []))
+                items[:] = _added(items, own.get(name, []))
     return {name: items for name, items in found.items() if items}
 
 

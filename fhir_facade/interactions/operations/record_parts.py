@@ -18,11 +18,20 @@ import msgspec
 
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.definitions.tables import compartment
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.match import matches
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.operations.matches import Entry, matches_of_page
-from fhir_facade.values import Criterion, JsonObject, Match, ReferenceValue, SearchQuery, TokenValue
+from fhir_facade.interactions.operations.matches import matches_of_page
+from fhir_facade.values import (
+    Criterion,
+    JsonObject,
+    Match,
+    ReferenceValue,
+    SearchQuery,
+    StoredResource,
+    TokenValue,
+)
 
 _ON_DEMAND: Final = frozenset(("AuditEvent",))
 """Part of the record only when `_type` names it: who looked is no part of what was done."""
@@ -60,20 +69,28 @@ def parts(wanted: Wanted) -> Iterator[Part]:
 
 async def look(
     call: Call, wanted: Wanted, part: Part, ids: Sequence[str], cursor: str | None, count: int
-) -> tuple[str | None, list[Entry]]:
+) -> tuple[str | None, list[StoredResource]]:
     """At most `count` entries of one part of these records, and the cursor behind them."""
     now = call.ports.clock.now()
     criteria = (_link(wanted.type, part.param, ids), *bounds(wanted, part.type, now))
     page, found = await matches_of_page(call, SearchQuery(part.type, criteria, count=count, cursor=cursor))
     earlier = [_link(wanted.type, param, ids) for param in part.before]
     dates = _care_dates(wanted, part.type, now)
-    return page.cursor, [entry for entry in found if _is_new(entry[1], earlier) and _is_within(entry[1], dates)]
+    return page.cursor, [stored for stored in found if _is_wanted(stored, earlier, dates)]
 
 
 def _link(focus: str, param: str, ids: Sequence[str]) -> Match:
     if param == "_id":
         return Match("_id", "token", tuple(TokenValue(None, id_) for id_ in ids))
     return Match(param, "reference", tuple(ReferenceValue(focus, id_) for id_ in ids))
+
+
+def _is_wanted(stored: StoredResource, earlier: Sequence[Criterion], dates: Sequence[Sequence[Criterion]]) -> bool:
+    """Looked into only where the search could not say all of it."""
+    if not earlier and not dates:
+        return True
+    resource = parse_stored(stored.body)
+    return _is_new(resource, earlier) and _is_within(resource, dates)
 
 
 def _is_new(resource: JsonObject, earlier: Sequence[Criterion]) -> bool:

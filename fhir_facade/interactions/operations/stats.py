@@ -64,7 +64,7 @@ async def stats(call: Call, inputs: Inputs) -> FhirResponse:
     sources: list[StoredResource] = []
     about: set[str] = set()
     query = SearchQuery("Observation", criteria, sort=_NEWEST_FIRST if limit else ())
-    async for stored, _ in matches(call, query):
+    async for stored in matches(call, query):
         observation = decimal_loads(stored.body)
         for one in series:
             _measure(one, observation)

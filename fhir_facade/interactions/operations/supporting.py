@@ -11,47 +11,53 @@ from typing import Final
 
 from fhir_facade.access.check import Deny
 from fhir_facade.fhir.definitions.tables import compartment
+from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.references import parse_reference, reference_texts
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.operations.matches import Entry, matches
+from fhir_facade.interactions.operations.matches import matches
 from fhir_facade.interactions.operations.record_parts import Wanted, bounds
-from fhir_facade.values import Match, Ref, SearchQuery, TokenValue
+from fhir_facade.values import Match, Ref, SearchQuery, StoredResource, TokenValue
 
 MAX_HOPS: Final = 3
 AT_ONCE: Final = 100
 
 
-async def supporting(call: Call, wanted: Wanted, entries: Sequence[Entry]) -> list[Entry]:
+async def supporting(call: Call, wanted: Wanted, entries: Sequence[StoredResource]) -> list[StoredResource]:
     """The resources that these refer to, and what those refer to in turn, each once; what the caller may not search,
     or may not see, is left out."""
     inside = frozenset((*compartment(wanted.type), wanted.type))
     seen: set[Ref] = set()
-    found: list[Entry] = []
+    found: list[StoredResource] = []
     latest = entries
     for _ in range(MAX_HOPS):
-        refs = {ref for entry in latest for ref in _named(entry) if ref.type not in inside} - seen
+        refs = _named(latest, inside) - seen
         seen |= refs
         latest = await _read(call, wanted, refs)
         found += latest
     return found
 
 
-def _named(entry: Entry) -> set[Ref]:
-    stored, resource = entry
-    references = (parse_reference(text) for text in reference_texts(resource, stored.body))
+def _named(entries: Sequence[StoredResource], inside: frozenset[str]) -> set[Ref]:
+    """The records outside of the compartment that these name; each text is read once, however often it stands there."""
+    texts = {text for stored in entries for text in _texts(stored.body) if text.partition("/")[0] not in inside}
+    references = (parse_reference(text) for text in texts)
     return {Ref(one.type, one.id) for one in references if one.kind == "relative" and one.type and one.id}
 
 
-async def _read(call: Call, wanted: Wanted, refs: set[Ref]) -> list[Entry]:
+def _texts(body: bytes) -> list[str]:
+    return reference_texts(parse_stored(body) if b"\\" in body else None, body)
+
+
+async def _read(call: Call, wanted: Wanted, refs: set[Ref]) -> list[StoredResource]:
     ids: dict[str, list[str]] = defaultdict(list)
     for ref in sorted(refs, key=str):
         ids[ref.type].append(ref.id)
-    found: list[Entry] = []
+    found: list[StoredResource] = []
     for kind, own in ids.items():
         if (wanted.types and kind not in wanted.types) or isinstance(call.search_rights(kind), Deny):
             continue
         since = bounds(Wanted(wanted.type, wanted.types, since=wanted.since), kind, call.ports.clock.now())
         for at in range(0, len(own), AT_ONCE):
             named = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in own[at : at + AT_ONCE]))
-            found += [entry async for entry in matches(call, SearchQuery(kind, (named, *since)))]
+            found += [stored async for stored in matches(call, SearchQuery(kind, (named, *since)))]
     return found

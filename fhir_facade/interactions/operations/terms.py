@@ -79,7 +79,7 @@ async def _found(call: Call, kind: str, url: str, version: str | None = None) ->
     if isinstance(call.search_rights(kind), Deny):
         return None
     query = SearchQuery(kind, (Match("url", "uri", (UriValue(url),)),))
-    stored = [(one.last_updated, body) async for one, body in matches(call, query)]
+    stored = [(one.last_updated, parse_stored(one.body)) async for one in matches(call, query)]
     fitting = [each for each in stored if version in (None, each[1].get("version"))]
     return max(fitting, key=lambda each: each[0])[1] if fitting else None
 
