@@ -42,8 +42,8 @@ async def enrol(
     kind = PERSON_OF.get(new.role)
     if kind is None:
         raise BadRequest(f"An account of the role {new.role} has no person in the records.")
-    if person.get("resourceType", kind) != kind or "id" in person:
-        raise BadRequest(f"The person of a {new.role} account is a {kind} without id.")
+    if person.get("resourceType", kind) != kind or "id" in person or getattr(new, ID_OF[new.role]) is not None:
+        raise BadRequest(f"The person of a {new.role} account is a {kind} without id, and it is not named as well.")
     identified = replace(new, **{ID_OF[new.role]: ports.ids.new()})
     check_account(identified)
     row = await account_row(ports, identified)

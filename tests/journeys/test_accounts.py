@@ -1,0 +1,265 @@
+"""Accounts over REST: who may keep them, and that an account and its person are made together or not at all."""
+
+import asyncio
+import threading
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.rows.accounts import Account
+from fhir_facade.rows.audit import AuditLine
+from tests.facade import embedded_facade, facade_env, served
+from tests.forms import follow, form_of, sign_in
+
+PASSWORD = "correct horse battery"
+ANN = {"name": [{"text": "Ann Example"}], "birthDate": "1980-05-17"}
+ACCOUNTS = "/api/v1/accounts"
+
+
+@pytest.fixture
+async def admin(facade):
+    """Somebody who keeps accounts, with a token of the command line."""
+    await add_account(facade.ports, NewAccount("root", "admin", PASSWORD))
+    async with await facade.client("user/*.cruds", username="root") as client:
+        yield client
+
+
+def asked(username="ann", **changes):
+    return {"username": username, "password": PASSWORD, "role": "patient", "person": ANN} | changes
+
+
+async def accounts(facade, **where):
+    conditions = [(name, "=", value) for name, value in where.items()]
+    return await facade.ports.state.read(lambda tx: tx.find(Account, *conditions))
+
+
+async def patients(client):
+    return (await client.get("/fhir/Patient?_summary=count")).json()["total"]
+
+
+# --- who may --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "scope"), [("patient", "patient/*.cruds"), ("practitioner", "user/*.cruds"), ("backend", "system/*.cruds")]
+)
+async def test_only_administrators_keep_accounts(facade, role, scope):
+    context = {}
+    if role != "backend":
+        person = {"patient_id": "p1"} if role == "patient" else {"practitioner_id": "d1"}
+        await add_account(facade.ports, NewAccount("somebody", role, PASSWORD, **person))
+        context = {"username": "somebody"}
+    async with await facade.client(scope, **context) as client:
+        for method, path in (("GET", ""), ("POST", ""), ("GET", "/x"), ("PATCH", "/x"), ("DELETE", "/x")):
+            body = {"json": asked() if method == "POST" else {}} if method in ("POST", "PATCH") else {}
+            assert (await client.request(method, ACCOUNTS + path, **body)).status_code == 403
+
+
+async def test_nobody_without_a_token(facade):
+    async with facade.anonymous as client:
+        assert (await client.get(ACCOUNTS)).status_code == 401
+        assert (await client.get("/api/v1/me")).status_code == 401
+
+
+# --- made together --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.both_stores
+async def test_an_account_and_its_person_are_made_together(facade, client, admin):
+    answer = await admin.post(ACCOUNTS, json=asked())
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert answer.headers["location"] == f"{ACCOUNTS}/{made['id']}"
+    assert (await client.get(f"/fhir/{made['fhirUser']}")).json()["name"] == ANN["name"]
+    (row,) = await accounts(facade, username="ann")
+    assert f"Patient/{row.patient_id}" == made["fhirUser"]
+    lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("user", "=", row.id)))
+    assert [(line.action, line.actor, line.detail) for line in lines] == [("admin", "root", "account added")]
+
+
+@pytest.mark.both_stores
+async def test_a_person_that_is_refused_leaves_no_account(facade, client, admin):
+    before = await patients(client)
+    answer = await admin.post(ACCOUNTS, json=asked(person={"gender": "no such code"}))
+    assert answer.status_code == 422
+    assert await accounts(facade, username="ann") == []
+    assert await patients(client) == before
+
+
+@pytest.mark.both_stores
+async def test_of_racers_for_a_name_one_gets_it_and_the_others_leave_no_person(facade, client, admin):
+    before = await patients(client)
+    spellings = ("Ann", "ann", "ANN", "aNN")
+    answers = await asyncio.gather(*(admin.post(ACCOUNTS, json=asked(name)) for name in spellings))
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert await patients(client) == before + 1
+    assert len(await accounts(facade, username_key="ann")) == 1
+
+
+def test_a_killed_server_leaves_no_account_without_its_person_and_no_person_without_an_account(tmp_path):
+    env = facade_env(tmp_path)
+    with served(env, tmp_path / "log.txt") as server:
+        server.command("user", "add", "--username", "root", "--role", "admin", "--password-stdin", stdin=PASSWORD)
+        headers = {"authorization": f"Bearer {server.token('user/*.cruds', '--user', 'root')}"}
+        begun, answered = threading.Event(), []
+
+        def work(number):
+            with httpx.Client(base_url=server.url, headers=headers) as client, suppress(httpx.TransportError):
+                for count in range(200):
+                    answered.append(client.post(ACCOUNTS, json=asked(f"u{number}-{count}")).status_code)
+                    begun.set()
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        assert begun.wait(60)
+        while len(answered) < 6:
+            threads[0].join(0.01)
+        server.kill()
+        for thread in threads:
+            thread.join()
+
+    async def left():
+        async with embedded_facade(tmp_path) as facade, await facade.client() as client:
+            bundle = (await client.get("/fhir/Patient?_count=1000")).json()
+            rows = await accounts(facade, role="patient")
+            return {entry["resource"]["id"] for entry in bundle["entry"]}, {row.patient_id for row in rows}
+
+    people, named = asyncio.run(left())
+    assert people == named
+    assert len(named) >= len(answered)
+    assert set(answered) == {201}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"person": None}, id="a patient without person"),
+        pytest.param({"person": None, "patient": "nobody"}, id="a patient who is not there"),
+        pytest.param({"person": ANN | {"id": "x"}}, id="a person with an id"),
+        pytest.param({"person": ANN | {"resourceType": "Practitioner"}}, id="a person of another type"),
+        pytest.param({"patient": "p1"}, id="a person and the name of one"),
+        pytest.param({"role": "admin"}, id="an administrator with a person"),
+        pytest.param({"role": "staff", "person": None, "organization": "nowhere"}, id="staff of nowhere"),
+        pytest.param({"password": "short"}, id="a short password"),
+        pytest.param({"username": "a b"}, id="a name with a space"),
+        pytest.param({"zone": "Europe/Nowhere"}, id="an unknown zone"),
+    ],
+)
+async def test_an_account_that_cannot_be_meant_is_refused(facade, client, admin, changes):
+    answer = await admin.post(ACCOUNTS, json=asked() | changes)
+    assert answer.status_code == 400, answer.text
+    assert PASSWORD not in answer.text
+    assert len(await accounts(facade)) == 1  # the administrator
+    assert await patients(client) == 0
+
+
+async def test_an_account_can_name_a_person_who_is_there(facade, client, admin):
+    there = {"resourceType": "RelatedPerson", "id": "r1", "patient": {"reference": "Patient/p1"}}
+    await client.put("/fhir/Patient/p1", json={"resourceType": "Patient", "id": "p1"})
+    await client.put("/fhir/RelatedPerson/r1", json=there)
+    body = {"username": "mum", "password": PASSWORD, "role": "proxy", "related_person": "r1"}
+    assert (await admin.post(ACCOUNTS, json=body)).json()["fhirUser"] == "RelatedPerson/r1"
+
+
+# --- kept -----------------------------------------------------------------------------------------------------
+
+
+async def test_accounts_are_listed_by_name_page_by_page(facade, admin):
+    for name in ("dora", "bert", "carl"):
+        await add_account(facade.ports, NewAccount(name, "patient", PASSWORD, patient_id=name))
+    first = (await admin.get(ACCOUNTS, params={"limit": 3})).json()
+    rest = (await admin.get(ACCOUNTS, params={"limit": 3, "after": first["next"]})).json()
+    assert [one["username"] for one in first["accounts"] + rest["accounts"]] == ["bert", "carl", "dora", "root"]
+    assert rest["next"] is None
+    only = (await admin.get(ACCOUNTS, params={"role": "admin"})).json()
+    assert [one["username"] for one in only["accounts"]] == ["root"]
+    assert "password" not in str(first)
+
+
+async def test_a_deactivated_account_is_out_at_once_and_comes_back_when_enabled(facade, admin):
+    ann = await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    async with facade.anonymous as browser:
+        await follow(browser, await sign_in(browser, await browser.get("/login"), "ann", PASSWORD))
+        assert (await browser.get("/api/v1/me")).json()["username"] == "ann"
+        answer = await admin.delete(f"{ACCOUNTS}/{ann.id}")
+        assert (answer.status_code, answer.json()["disabled"]) == (200, True)
+        assert (await browser.get("/api/v1/me")).status_code == 401
+        assert (await sign_in(browser, await browser.get("/login"), "ann", PASSWORD)).status_code == 401
+        assert (await admin.patch(f"{ACCOUNTS}/{ann.id}", json={"disabled": False})).status_code == 200
+        assert (await sign_in(browser, await browser.get("/login"), "ann", PASSWORD)).status_code == 303
+
+
+async def test_what_is_not_there_is_not_found(admin):
+    assert (await admin.get(f"{ACCOUNTS}/nobody")).status_code == 404
+    assert (await admin.patch(f"{ACCOUNTS}/nobody", json={"zone": "Europe/Berlin"})).status_code == 404
+    assert (await admin.delete(f"{ACCOUNTS}/nobody")).status_code == 404
+
+
+# --- me -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(facade):
+    await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    async with facade.anonymous as here, facade.anonymous as there:
+        page = await follow(
+            here, await sign_in(here, await here.get("/login", params={"next": "/apps"}), "ann", PASSWORD)
+        )
+        await follow(there, await sign_in(there, await there.get("/login"), "ann", PASSWORD))
+        headers = {"x-csrf-token": form_of(page, "/logout").fields()["csrf"][0]}
+        new = {"password": "another long password"}
+        for wrong in ({}, {"current_password": "wrong password"}):
+            assert (await here.patch("/api/v1/me", json=new | wrong, headers=headers)).status_code == 403
+        answer = await here.patch("/api/v1/me", json=new | {"current_password": PASSWORD}, headers=headers)
+        assert answer.status_code == 200
+        assert (await here.get("/api/v1/me")).status_code == 200
+        assert (await there.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_person_changes_the_own_zone(facade):
+    await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    async with await facade.client("patient/*.rs", username="ann") as client:
+        assert (await client.patch("/api/v1/me", json={"zone": "Europe/Berlin"})).json()["zone"] == "Europe/Berlin"
+        assert (await client.patch("/api/v1/me", json={"zone": "x"})).status_code == 400
+        assert (await client.patch("/api/v1/me", json={"role": "admin"})).status_code == 400
+
+
+async def test_a_token_of_nobody_has_no_account(client):
+    assert (await client.get("/api/v1/me")).status_code == 401
+
+
+# --- patients who make accounts for themselves ----------------------------------------------------------------
+
+
+def sign_up(**changes):
+    return {"username": "eve", "password": PASSWORD, "patient": ANN} | changes
+
+
+async def test_nobody_signs_up_where_it_is_not_offered(facade):
+    async with facade.anonymous as client:
+        assert (await client.post(f"{ACCOUNTS}/register", json=sign_up())).status_code == 403
+    assert await accounts(facade) == []
+
+
+async def test_a_patient_signs_up_and_sees_the_own_record(tmp_path):
+    async with embedded_facade(tmp_path, self_registration=True) as facade, facade.anonymous as client:
+        made = await client.post(f"{ACCOUNTS}/register", json=sign_up())
+        assert made.status_code == 201
+        assert made.json()["role"] == "patient"
+        page = await follow(client, await sign_in(client, await client.get("/login"), "eve", PASSWORD))
+        assert "Ann Example" in page.text
+
+
+@pytest.mark.parametrize("name", ["generalPractitioner", "identifier", "link", "managingOrganization", "id", "meta"])
+async def test_a_patient_who_signs_up_says_nothing_that_others_have_to(tmp_path, name):
+    async with embedded_facade(tmp_path, self_registration=True) as facade, facade.anonymous as client:
+        answer = await client.post(f"{ACCOUNTS}/register", json=sign_up(patient=ANN | {name: []}))
+        assert (answer.status_code, await accounts(facade)) == (400, [])
+
+
+async def test_one_address_does_not_sign_up_by_the_hundred(tmp_path):
+    async with embedded_facade(tmp_path, self_registration=True) as facade, facade.anonymous as client:
+        many = [client.post(f"{ACCOUNTS}/register", json=sign_up(username="no such name")) for _ in range(64)]
+        assert {answer.status_code for answer in await asyncio.gather(*many)} == {400, 429}
