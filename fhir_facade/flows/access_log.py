@@ -30,6 +30,8 @@ Role = Literal["you", "staff", "proxy", "service", "engine", "nobody"]
 
 _OUTCOMES: Final[Mapping[str, Outcome]] = {"0": "success", "4": "refused", "8": "failed"}
 _DATA, _QUERY = "4", "24"
+NOBODY: Final = "anonymous"
+"""What the audit calls somebody who is not known."""
 _OVERRIDE: Final = "110127"
 _ROLES: Final[Mapping[str, Role]] = {"Practitioner": "staff", "RelatedPerson": "proxy"}
 
@@ -128,7 +130,7 @@ def _who(event: JsonObject, names: Mapping[str, str], principal: Principal) -> t
     if actor in engines():
         return "engine", actor
     client = _client(event)
-    return ("service", names.get(client, client)) if client else ("nobody", "")
+    return ("nobody", "") if actor == NOBODY else ("service", names.get(client, client))
 
 
 def _person(event: JsonObject) -> JsonObject:

@@ -42,7 +42,7 @@ async def main() -> None:
         async with embedded_facade(Path(folder)) as facade:
             for _ in range(3):
                 written = await _cost(asyncio.gather(*(_read(facade.ports) for _ in range(CALLERS))))
-                print(f"written {written:5.1f} µs   sealed {await _cost(seal(facade.ports)):5.1f} µs")  # noqa: T201
+                print(f"written {written:5.1f} µs   sealed {await _cost(seal(facade.ports)):5.1f} µs")
             assert not (await verify(facade.ports)).problems
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -18,16 +19,18 @@ DAYS_OF_A_YEAR = 365
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line in words. `tone` colours its badge; `badge` is empty for what is nothing special."""
+    """What one person or service did in a row, in words. `tone` colours its badge; `badge` is empty for what is nothing
+    special. `when` is the newest of so many `times`."""
 
     when: str
     machine: str
     who: str
-    what: str
+    whats: tuple[str, ...]
     app: str
     badge: str
     tone: str
     reason: str
+    times: int = 1
 
 
 async def look(visit: Visit) -> Response:
@@ -37,7 +40,7 @@ async def look(visit: Visit) -> Response:
     words = visit.words()
     return visit.show(
         "portal/access_log.html",
-        rows=[row_of(each, words) for each in found.entries],
+        rows=in_a_row(row_of(each, words) for each in found.entries),
         years=visit.ports.deployment.audit_kept_days // DAYS_OF_A_YEAR,
         older=f"{PATH}?{urlencode({'page': found.next})}" if found.next else "",
         newest="" if page is None else PATH,
@@ -52,12 +55,29 @@ def row_of(looked: Looked, words: Wording) -> Row:
         when=words.moment(looked.at),
         machine=words.machine(looked.at),
         who=_who(looked, t),
-        what=t(f"log.action.{looked.action}", what=_what(looked.kind, t)),
+        whats=(t(f"log.action.{looked.action}", what=_what(looked.kind, t)),),
         app=looked.app,
         badge="" if badge == "success" else t(f"log.{badge}"),
         tone=tone,
         reason=looked.reason,
     )
+
+
+def in_a_row(rows: Iterable[Row]) -> list[Row]:
+    """Neighbours who are the same, became one: what each did is named once."""
+    found: list[Row] = []
+    for row in rows:
+        last = found[-1] if found else None
+        if last is not None and _alike(last) == _alike(row):
+            whats = tuple(dict.fromkeys((*last.whats, *row.whats)))
+            found[-1] = replace(last, whats=whats, times=last.times + row.times)
+        else:
+            found.append(row)
+    return found
+
+
+def _alike(row: Row) -> tuple[str, ...]:
+    return row.who, row.app, row.badge, row.reason
 
 
 def _who(looked: Looked, t: Text) -> str:

@@ -145,6 +145,24 @@ async def test_the_page_says_it_in_the_words_of_its_reader(office: Office, langu
     assert "<Berg>" not in answer.text
 
 
+async def test_what_one_did_in_a_row_is_told_once(office: Office) -> None:
+    moments = [NOON.replace(year=2023) + timedelta(minutes=minute) for minute in range(4)]
+    entities = ("Observation/1", "Observation/2", "Condition/1", "Observation/3")
+    lines = [
+        AuditLine(at=at, action="read", outcome="success", actor="backend", patient="busy", entity=entity)
+        for at, entity in zip(moments, entities, strict=True)
+    ]
+    await with_account(office.facade.ports, NewAccount("busy", "patient", PASSWORD, patient_id="busy"))
+    await office.facade.ports.state.append(lines)
+
+    async with browser(office, "busy") as client:
+        text = (await client.get("/access-log")).text
+
+    assert text.count("A service") == 1
+    assert "4 times" in text
+    assert text.count("Looked at: measurements and laboratory results") == 1
+
+
 async def test_the_page_of_who_is_no_patient_is_refused_and_a_stranger_signs_in_first(office: Office) -> None:
     async with browser(office, "berg") as client:
         assert (await client.get("/access-log")).status_code == 403
