@@ -43,6 +43,7 @@ from fhir_facade.errors import (
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
+from fhir_facade.fhir.urls import query_pairs
 from fhir_facade.interactions.answers import stored_outcome, version_of, versions_of
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.batch import bundle_kind
@@ -114,7 +115,7 @@ class FhirApi:
 
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, where: Route, rid: str) -> Answer:
         asked = scope["query_string"]
-        query = parse_qsl(asked.decode("latin-1"), keep_blank_values=True) if asked else []
+        query = query_pairs(asked.decode("latin-1")) if asked else []
         check_accept(text(headers, b"accept"), dict(query).get("_format"))
         principal = await self._principal(headers, where, query)
         request = await self._request(scope, receive, headers, where, query, rid)

@@ -126,8 +126,13 @@ def searchset(
 
 
 def _found(entry: Found) -> bytes:
-    head = b"" if entry.full_url is None else b'"fullUrl":' + _text(entry.full_url) + b","
-    return b"{" + head + b'"resource":' + entry.body + b',"search":{"mode":"' + entry.mode.encode() + b'"}}'
+    tail = _ENDS[entry.mode]
+    if entry.full_url is None:
+        return b"".join((b'{"resource":', entry.body, tail))
+    return b"".join((b'{"fullUrl":', _text(entry.full_url), b',"resource":', entry.body, tail))
+
+
+_ENDS = {mode: b',"search":{"mode":"' + mode.encode() + b'"}}' for mode in ("match", "include", "outcome")}
 
 
 def history_bundle(

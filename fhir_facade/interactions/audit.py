@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
+from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import PatientReference, owners, stored_owners
 from fhir_facade.errors import FacadeError, Unavailable
+from fhir_facade.fhir.urls import query_text
 from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import Criterion, FhirRequest, JsonObject, Match, Principal, ReferenceValue, StoredResource
@@ -42,7 +43,7 @@ def audit_line(
         patient=patient,
         entity=entity or _entity(request),
         version=version or request.version,
-        query=urlencode(request.params) if request.params else None,
+        query=query_text(request.params) if request.params else None,
         detail=detail,
         address=request.address,
         request_id=request.request_id,
@@ -91,6 +92,19 @@ def patients_asked_about(type: str, criteria: Iterable[Criterion]) -> Set[str]:
     """The patients that a search is limited to by its own words: it asks about them even when it finds nothing."""
     owner = type_rules()[type].owner
     return {id_ for each in criteria if isinstance(each, Match) and each.name == owner for id_ in _named(each)}
+
+
+def patient_of_all(type: str, criteria: Iterable[Criterion]) -> str | None:
+    """The one patient that every match is about because the search says so: then none has to be looked into."""
+    owner = type_rules()[type].owner
+    if owner is None or not single_owner(type):
+        return None
+    for each in criteria:
+        if isinstance(each, Match) and each.name == owner and each.modifier is None and len(each.values) == 1:
+            (value,) = each.values
+            if isinstance(value, ReferenceValue) and (value.type or owner.capitalize()) == "Patient":
+                return value.id
+    return None
 
 
 def _named(match: Match) -> Iterable[str]:

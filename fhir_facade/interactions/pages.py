@@ -8,11 +8,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
+from functools import lru_cache
 
 import msgspec
 
 from fhir_facade.errors import BadRequest, FacadeError, Gone
+from fhir_facade.fhir.urls import query_text
 from fhir_facade.interactions.call import Call
 from fhir_facade.values import Page, Principal
 
@@ -67,7 +68,7 @@ def page_links(
 ) -> list[tuple[str, str]]:
     """`self` with what was understood, and `next` when there is more."""
     address = f"{call.ports.deployment.fhir_url}/{_target(call)}".removesuffix("/")
-    query = urlencode(understood or asked.params, safe="|:,/$")
+    query = query_text(understood or asked.params, safe="|:,/$")
     links = [("self", f"{address}?{query}" if query else address)]
     if page.cursor is not None:
         link = _Link(_caller(call.principal), _target(call), asked.params, page.cursor, call.ports.clock.now())
@@ -85,6 +86,7 @@ def _target(call: Call) -> str:
     return "/".join(part for part in parts if part)
 
 
+@lru_cache(maxsize=1024)
 def _caller(principal: Principal) -> str:
     scopes = sorted(repr((s.context, s.type, sorted(s.letters), s.params)) for s in principal.scopes)
     who = (principal.kind, principal.user, principal.client, principal.patient, principal.practitioner, *scopes)

@@ -15,7 +15,13 @@ from fhir_facade.fhir.compartments import within_compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.fhir.summary import elements, summarise
-from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of_stored, record_lines
+from fhir_facade.interactions.audit import (
+    audit_lines,
+    patient_of_all,
+    patients_asked_about,
+    patients_of_stored,
+    record_lines,
+)
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.pages import Asked, open_page, page_links
@@ -36,7 +42,9 @@ async def search(call: Call) -> FhirResponse:
     query = _query(call, parsed, asked.cursor)
     page = await call.ports.store.search(query)
     matches, extra = await _shown(call, parsed, page.entries)
-    await told(call, [*matches, *extra], patients_asked_about(call.type, parsed.query.criteria))
+    sure = None if extra else patient_of_all(call.type, query.criteria)
+    shown = [*matches, *extra] if sure is None else ()
+    await told(call, shown, patients_asked_about(call.type, parsed.query.criteria) if sure is None else {sure})
     total = await _total(call, query, page, len(matches))
     return answered(call, asked, parsed, page.cursor, matches, extra, total)
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from fhir_facade.adapters.embedded.changes import Changes, Current, IndexRows, padded
@@ -155,6 +156,7 @@ def _refuse_referenced(connection: sqlite3.Connection, deleted: Sequence[Ref]) -
             raise Conflict(f"{ref} cannot be deleted: {row[0]}/{row[1]} refers to it")
 
 
+@lru_cache(maxsize=4096)
 def instant(milliseconds: int) -> datetime:
     """Milliseconds since 1970 as an aware UTC datetime."""
     return _EPOCH + timedelta(milliseconds=milliseconds)

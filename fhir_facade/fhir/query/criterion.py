@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
@@ -17,6 +19,10 @@ from fhir_facade.values import Chain, Criterion, Has, Match, SearchValue, TokenV
 MAX_VALUES: Final = 500
 MAX_HOPS: Final = 10
 NOT_SEARCHABLE: Final = frozenset({"_query", "_filter", "_type"})
+LONGEST_KEPT: Final = 128
+_TIMELESS: Final = frozenset({"token", "date", "string", "number"})
+"""Kinds whose values mean the same for everybody and at any time; about a date only `ap` does not."""
+_ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 SEARCHABLE_SPECIALS: Final = frozenset({"_list", "near"})
 _MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "string": ("contains", "exact", "missing"),
@@ -29,6 +35,11 @@ _MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "composite": ("missing",),
     "special": (),
 }
+
+
+@lru_cache(maxsize=4096)
+def _kept_value(parameter: SearchParameter, raw: str) -> SearchValue:
+    return parse_value(parameter, None, raw, Asked(_ANY_TIME))
 
 
 @dataclass(slots=True)
@@ -67,11 +78,17 @@ class CriterionParser:
             _check_modifier(parameter, modifier)
         return self._match(parameter, modifier or None, raw)
 
+    def _value(self, parameter: SearchParameter, modifier: str | None, raw: str) -> SearchValue:
+        timeless = parameter.kind in _TIMELESS and not raw.startswith("ap")
+        if modifier is None and timeless and len(raw) <= LONGEST_KEPT:
+            return _kept_value(parameter, raw)
+        return parse_value(parameter, modifier, raw, self.asked)
+
     def _match(self, parameter: SearchParameter, modifier: str | None, raw: str) -> Match:
         parts = split(raw, ",")
         if len(parts) > MAX_VALUES:
             raise BadRequest(f"{parameter.code}: {len(parts)} values, at most {MAX_VALUES} are allowed; ask in parts")
-        values = tuple(parse_value(parameter, modifier, part, self.asked) for part in parts)
+        values = tuple([self._value(parameter, modifier, part) for part in parts])
         typed = modifier is not None and is_resource_type(modifier)
         return _in_codes(Match(parameter.code, parameter.kind, values, None if typed else modifier))
 

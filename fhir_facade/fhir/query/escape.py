@@ -9,6 +9,8 @@ _ESCAPED = re.compile(r"\\([,$|\\])")
 
 def split(raw: str, separator: str) -> list[str]:
     """Parts between unescaped separators, still escaped; one part when there is none."""
+    if "\\" not in raw:
+        return raw.split(separator)
     parts: list[str] = []
     start = place = 0
     while place < len(raw):
@@ -25,4 +27,4 @@ def split(raw: str, separator: str) -> list[str]:
 
 def unescape(raw: str) -> str:
     """A backslash before anything else stands for itself."""
-    return _ESCAPED.sub(r"\1", raw)
+    return raw if "\\" not in raw else _ESCAPED.sub(r"\1", raw)
