@@ -109,8 +109,10 @@ async def _named(asked: Asked, doing: Awaitable[Planned]) -> Planned:
         raise
 
 
-def name_entry(error: FacadeError, position: int) -> None:
-    """Say in the error which entry it is about."""
+def name_entry(error: FacadeError, position: int | None) -> None:
+    """Say in the error which entry it is about, when that is known."""
+    if position is None:
+        return
     told = f"entry {position}: "
     error.issues = tuple(
         issue

@@ -14,6 +14,7 @@ from fhir_facade.fhir.query.dates import parse_date, parse_instant
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call, may_leave, sees_all
 from fhir_facade.interactions.pages import Asked, open_page, page_links
+from fhir_facade.interactions.read import was_yours
 from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
 
 Period = tuple[datetime, datetime]
@@ -65,8 +66,10 @@ def _absent(call: Call) -> NotFound:
 async def _is_yours(call: Call, ref: Ref) -> bool:
     try:
         current = await call.ports.store.read(ref)
-    except (NotFound, Gone):
+    except NotFound:
         return False
+    except Gone:
+        return await was_yours(call, ref)
     return _may_leave(call, current)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,7 +10,7 @@ from fhir_facade.errors import Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.values import FhirResponse, JsonObject, Ref, StoredResource
+from fhir_facade.values import FhirResponse, HistoryQuery, JsonObject, Ref, StoredResource
 
 NOT_MODIFIED = 304
 
@@ -29,11 +30,11 @@ async def read(call: Call) -> FhirResponse:
 
 
 async def visible(call: Call, ref: Ref) -> StoredResource:
-    """The stored resource if this caller may see it; NotFound otherwise. Gone only where nothing could be hidden."""
+    """The stored resource if this caller may see it; NotFound otherwise. Gone for whoever saw it before it went."""
     try:
         stored = await call.ports.store.read(ref)
     except Gone:
-        if call.sees_all:
+        if call.sees_all or await was_yours(call, ref):
             raise
         raise _absent(ref) from None
     except NotFound:
@@ -41,6 +42,13 @@ async def visible(call: Call, ref: Ref) -> StoredResource:
     if not call.sees_all:
         _refuse_foreign(call, ref, parse_stored(stored.body))
     return stored
+
+
+async def was_yours(call: Call, ref: Ref) -> bool:
+    """Whether this caller may see the last content of a resource that was deleted."""
+    page = await call.ports.store.history(HistoryQuery(ref.type, ref.id, count=2))
+    last = next((version for version in page.entries if not version.deleted), None)
+    return last is not None and call.allow.check.may_leave(parse_stored(last.body))
 
 
 def _refuse_foreign(call: Call, ref: Ref, resource: JsonObject) -> None:
@@ -59,7 +67,8 @@ def _absent(ref: Ref) -> NotFound:
 async def _refuse_foreign_now(call: Call, version: Ref) -> None:
     """The version may have been the caller's; what it became may not be. Says the same as for no such version."""
     try:
-        await visible(call, call.ref)
+        with suppress(Gone):  # it was the caller's to the end
+            await visible(call, call.ref)
     except NotFound as refused:
         error = NotFound(f"{version} is not there")
         error.about = refused.about

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from fhir_facade.errors import BadRequest, Conflict, FacadeError
+from fhir_facade.errors import BadRequest, Conflict, FacadeError, InvalidResource, Issue
 from fhir_facade.fhir.bundle import Answered, parse_bundle, response_bundle
+from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.answers import Room, answer, refuse_large, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.create import found_instead
-from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, plan
+from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, name_entry, plan
 from fhir_facade.interactions.links import linked
-from fhir_facade.interactions.record import record
+from fhir_facade.interactions.record import Draft, record
 from fhir_facade.values import FhirResponse, Interaction, StoredResource
 
 Written = Mapping[int, Sequence[StoredResource]]
@@ -51,11 +52,24 @@ def _refuse_repeats(planned: Sequence[Planned]) -> None:
 async def _write(call: Call, planned: Sequence[Planned]) -> Written:
     """What was stored, by the position of its entry."""
     drafts = [(one.asked.position, draft) for one in planned for draft in one.drafts]
-    stored = await record(call, [draft for _, draft in drafts]) if drafts else []
+    stored = await _recorded(call, drafts) if drafts else []
     written: dict[int, list[StoredResource]] = {}
     for (position, _), result in zip(drafts, stored, strict=True):
         written.setdefault(position, []).append(result)
     return written
+
+
+async def _recorded(call: Call, drafts: Sequence[tuple[int, Draft]]) -> Sequence[StoredResource]:
+    try:
+        return await record(call, [draft for _, draft in drafts])
+    except InvalidResource as error:
+        found = (position for position, draft in drafts if _issues(draft) == error.issues)
+        name_entry(error, next(found, None))
+        raise
+
+
+def _issues(draft: Draft) -> tuple[Issue, ...]:
+    return () if draft.resource is None else tuple(validate(dict(draft.resource), type=draft.ref.type))
 
 
 async def _answer(asked: Asked, plan: Planned | None, written: Written, room: Room) -> Answered:

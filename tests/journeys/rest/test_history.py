@@ -146,6 +146,28 @@ async def test_the_version_of_a_deletion_is_gone(client: httpx.AsyncClient, mark
     assert (await client.get(f"{path}/_history/7")).status_code == 404
 
 
+async def test_whoever_saw_a_resource_is_told_that_it_is_gone(
+    facade: Facade, client: httpx.AsyncClient, mark: str
+) -> None:
+    """For everybody else it is not there, as if it never had been."""
+    own, other, theirs = f"{mark}own", f"{mark}other", f"/fhir/Basic/{mark}b"
+    for patient in (own, other):
+        await put(client, "Patient", patient)
+    await put(client, "Basic", f"{mark}b", code={"text": "x"}, subject={"reference": f"Patient/{own}"})
+    await client.delete(theirs)
+    paths = (theirs, f"{theirs}/_history/2", f"{theirs}/_history/1", f"{theirs}/_history")
+
+    seen: dict[str, list[int]] = {}
+    for patient in (own, other):
+        async with await facade.client("patient/*.rs", patient=patient) as person:
+            answers = [await person.get(path) for path in paths]
+            absent = await person.get(f"{theirs}x")
+        seen[patient] = [answer.status_code for answer in answers]
+
+    assert seen == {own: [410, 410, 200, 200], other: [404] * 4}
+    assert answers[0].text.replace(f"{mark}b", "?") == absent.text.replace(f"{mark}bx", "?")
+
+
 async def test_nothing_foreign_leaves_with_a_history(facade: Facade, client: httpx.AsyncClient, mark: str) -> None:
     """An Organization belongs to nobody, unless it names a patient."""
     own, other = f"{mark}own", f"{mark}other"
