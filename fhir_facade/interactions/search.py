@@ -25,6 +25,7 @@ from fhir_facade.interactions.audit import (
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.pages import Asked, open_page, page_links
+from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
 
 Entry = tuple[StoredResource, JsonObject]
@@ -39,6 +40,8 @@ async def search(call: Call) -> FhirResponse:
     """One page. 400 for what is not understood; the self link shows what was."""
     asked = open_page(call)
     parsed = understood(call, call.type, asked)
+    if parsed.contained != "false":
+        return await _with_contained(call, asked, parsed)
     query = _query(call, parsed, asked.cursor)
     page = await call.ports.store.search(query)
     matches, extra = await _shown(call, parsed, page.entries)
@@ -47,6 +50,34 @@ async def search(call: Call) -> FhirResponse:
     await told(call, shown, patients_asked_about(call.type, parsed.query.criteria) if sure is None else {sure})
     total = await _total(call, query, page, len(matches))
     return answered(call, asked, parsed, page.cursor, matches, extra, total)
+
+
+async def _with_contained(call: Call, asked: Asked, parsed: ParsedSearch) -> FhirResponse:
+    """Contained resources behind the others (`both`) or alone. The links of the two parts say which is which."""
+    refuse_unclear(call, parsed)
+    place = opened(asked.cursor)
+    inside = await contained(call, parsed)
+    if parsed.contained == "both" and (place is None or place.store is not None):
+        return await _before_contained(call, asked, parsed, place.store if place else None, len(inside))
+    left = [each for each in inside if place is None or each.place > place.after]
+    shown = left[: parsed.query.count]
+    await told(call, [each.container for each in shown], set())
+    cursor = sealed(after=shown[-1].place) if len(left) > len(shown) > 0 else None
+    base_url = call.ports.deployment.fhir_url
+    found = [Found(_shaped(e.body or e.container.body, parsed), "match", e.address(base_url)) for e in shown]
+    return _bundled(call, asked, parsed, cursor, found, len(inside) if parsed.contained == "true" else None)
+
+
+async def _before_contained(
+    call: Call, asked: Asked, parsed: ParsedSearch, cursor: str | None, inside: int
+) -> FhirResponse:
+    query = _query(call, parsed, cursor)
+    page = await call.ports.store.search(query)
+    matches, _ = await _shown(call, parsed, page.entries)
+    await told(call, matches, patients_asked_about(call.type, query.criteria))
+    following = sealed(store=page.cursor) if page.cursor is not None else sealed() if inside and query.count else None
+    total = await _total(call, query, page, len(matches)) if query.total else None
+    return answered(call, asked, parsed, following, matches, (), None if total is None else total + inside)
 
 
 def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
@@ -75,6 +106,12 @@ def answered(
 ) -> FhirResponse:
     """The searchset of one page."""
     found = [*_found(call, parsed, matches, "match"), *_found(call, parsed, extra, "include")]
+    return _bundled(call, asked, parsed, cursor, found, total)
+
+
+def _bundled(
+    call: Call, asked: Asked, parsed: ParsedSearch, cursor: str | None, found: Sequence[Found], total: int | None
+) -> FhirResponse:
     links = page_links(call, asked, Page((), cursor), parsed.understood)
     body = searchset(found, links=links, total=total, id=call.ports.ids.new(), now=call.ports.clock.now())
     return FhirResponse(200, body)

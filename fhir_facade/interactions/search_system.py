@@ -77,6 +77,8 @@ def _with_audit(call: Call, parsed: ParsedSearch) -> Call:
 
 def _parts(call: Call, parsed: ParsedSearch) -> dict[str, _Part]:
     """The searches by type. Types that are not named and not open are left out."""
+    if parsed.contained != "false":
+        raise BadRequest("_contained: contained resources are searched by their type, not of the whole system")
     if any(sort.name not in _ORDERS for sort in parsed.query.sort):
         raise BadRequest(f"_sort: several types together are sorted by {' or '.join(sorted(_ORDERS))}")
     parts = {kind: _part(call, parsed, kind) for kind in _types(call, parsed)}

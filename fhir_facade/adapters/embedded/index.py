@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, UNKNOWN, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, CONTAINED, NEAR, UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.fhir.extract import (
     CompositeRow,
@@ -52,11 +52,23 @@ def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
         _add_canonical(values)
     if "position" in resource:
         values.numbers += _place(resource)
+    if "contained" in resource:
+        values.tokens += [TokenRow(CONTAINED, None, kind) for kind in _contained_types(resource)]
     systems = {token.system or NO_SYSTEM for token in values.tokens}
     systems.update([quantity.system or NO_SYSTEM for quantity in values.quantities])
     for row in values.composites:
         systems.update([part.system or NO_SYSTEM for part in row.parts if isinstance(part, _WITH_SYSTEM)])
     return Indexed(values, frozenset(systems), local_targets(document, body))
+
+
+def _contained_types(resource: JsonObject) -> list[str]:
+    contained = resource["contained"]
+    found = (
+        [item.get("resourceType") for item in contained if isinstance(item, dict)]
+        if isinstance(contained, list)
+        else []
+    )
+    return sorted({kind for kind in found if isinstance(kind, str)})
 
 
 def _place(resource: JsonObject) -> list[NumberRow]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, insert_params
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, CONTAINED, NEAR, insert_params
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract import VERSION
@@ -133,7 +133,9 @@ def number_params(connection: sqlite3.Connection) -> None:
     for type_ in resource_types():
         for own in search_parameters(type_).values():
             insert_params(connection, ((type_, f"{own.code}{tail}") for tail in ("", *_BESIDES.get(own.kind, ()))))
-    insert_params(connection, (("Location", name) for name in NEAR))
+    insert_params(
+        connection, [*(("Location", name) for name in NEAR), *((type_, CONTAINED) for type_ in resource_types())]
+    )
     connection.execute("COMMIT")
 
 

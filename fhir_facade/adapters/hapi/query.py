@@ -33,6 +33,7 @@ Parameter = tuple[str, str]
 Span = tuple[datetime | None, datetime | None]
 
 
+CONTAINED = "_contained"
 IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
 
 
@@ -154,6 +155,8 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
     missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
         return _missing(match.name, missing)
+    if match.name == CONTAINED:
+        raise UnknownParameter("HAPI has no index of contained resources: _contained is not available on this server")
     if is_identifier(match) or _is_around_a_pole(match):
         return []
     if match.modifier == ENDS:

@@ -14,6 +14,8 @@ from fhir_facade.values import Include, Sort
 MAX_COUNT: Final = 1000
 TotalMode = Literal["none", "estimate", "accurate"]
 Summary = Literal["true", "text", "data", "count", "false"]
+Contained = Literal["false", "true", "both"]
+ContainedType = Literal["container", "contained"]
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 _UNSORTABLE: Final = frozenset({"composite", "special"})
 
@@ -30,6 +32,8 @@ class Controls:
     count: int | None = None
     total_mode: TotalMode | None = None
     summary: Summary | None = None
+    contained: Contained = "false"
+    contained_type: ContainedType = "container"
 
 
 def whole_number(name: str, text: str) -> int:
@@ -58,6 +62,14 @@ def total(controls: Controls, raw: str) -> None:
 
 def summary(controls: Controls, raw: str) -> None:
     controls.summary = cast("Summary", _one_of("_summary", raw, get_args(Summary)))
+
+
+def contained(controls: Controls, raw: str) -> None:
+    controls.contained = cast("Contained", _one_of("_contained", raw, get_args(Contained)))
+
+
+def contained_type(controls: Controls, raw: str) -> None:
+    controls.contained_type = cast("ContainedType", _one_of("_containedType", raw, get_args(ContainedType)))
 
 
 def _one_of(name: str, raw: str, allowed: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.query import controls as control
-from fhir_facade.fhir.query.controls import Controls, Summary, TotalMode
+from fhir_facade.fhir.query.controls import Contained, ContainedType, Controls, Summary, TotalMode
 from fhir_facade.fhir.query.criterion import CriterionParser
 from fhir_facade.fhir.query.filters import parse_filter
 from fhir_facade.fhir.query.values import Asked
@@ -27,6 +27,8 @@ _CONTROLS: Final[dict[str, Callable[[Controls, str], None]]] = {
     "_total": control.total,
     "_summary": control.summary,
     "_elements": control.elements,
+    "_contained": control.contained,
+    "_containedType": control.contained_type,
     "_include": partial(control.include, reverse=False, iterate=False),
     "_include:iterate": partial(control.include, reverse=False, iterate=True),
     "_revinclude": partial(control.include, reverse=True, iterate=False),
@@ -50,6 +52,8 @@ class ParsedSearch:
     count: int | None = None
     understood: tuple[tuple[str, str], ...] = ()
     types: tuple[str, ...] = ()
+    contained: Contained = "false"
+    contained_type: ContainedType = "container"
 
 
 def parse_query(
@@ -117,4 +121,6 @@ def _parsed(
         controls.count,
         understood,
         tuple(controls.types),
+        controls.contained,
+        controls.contained_type,
     )

@@ -154,6 +154,8 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
         ("_count", "", "_count: an empty value"),
         ("_total", "some", "_total: 'some'; allowed are none, estimate, accurate"),
         ("_summary", "long", "allowed are true, text, data, count, false"),
+        ("_contained", "yes", "allowed are false, true, both"),
+        ("_containedType", "both", "allowed are container, contained"),
         ("_include", "Observation", "allowed are Type:parameter, Type:parameter:Target, Type:* and *"),
         ("_include", "Heart:subject", "allowed are Type:parameter"),
         ("_include", "*:subject", "allowed are Type:parameter"),
@@ -474,6 +476,13 @@ def test_a_search_without_parameters_asks_for_everything():
     found = parsed("Observation")
     assert found.query == SearchQuery("Observation")
     assert (found.count, found.summary, found.total_mode, found.understood) == (None, None, None, ())
+
+
+def test_contained_resources_are_left_out_unless_asked_for():
+    plain, both = parsed("Observation"), parsed("Observation", ("_contained", "both"), ("_containedType", "contained"))
+
+    assert (plain.contained, plain.contained_type) == ("false", "container")
+    assert (both.contained, both.contained_type) == ("both", "contained")
 
 
 def test_the_answer_is_shaped_by_controls():

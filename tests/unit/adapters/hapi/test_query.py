@@ -11,7 +11,7 @@ from fhir_facade.adapters.hapi.broad import is_broad
 from fhir_facade.adapters.hapi.query import parameters, sort_keys
 from fhir_facade.errors import NotSupported, UnknownParameter
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.values import SearchQuery, Sort
+from fhir_facade.values import Match, SearchQuery, Sort, TokenValue
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -87,6 +87,11 @@ def test_a_chain_behind_what_refers_here_names_no_type(name: str, sent: str) -> 
 def test_a_chain_behind_what_refers_here_to_one_of_several_types_is_refused() -> None:
     with pytest.raises(UnknownParameter, match="HAPI cannot tell types apart behind _has:Observation:patient"):
         parameters(query("Patient", ("_has:Observation:patient:performer:Practitioner.name", "x")).criteria)
+
+
+def test_what_is_contained_hapi_does_not_know() -> None:
+    with pytest.raises(UnknownParameter, match="HAPI has no index of contained resources"):
+        parameters([Match("_contained", "token", (TokenValue(None, "Medication"),))])
 
 
 def test_alternatives_inside_alternatives_are_split() -> None:
