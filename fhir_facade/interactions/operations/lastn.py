@@ -5,26 +5,42 @@ https://hl7.org/fhir/R4/observation-operation-lastn.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeGuard
 
 from fhir_facade.errors import BadRequest, Issue, TooLarge
 from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.fhir.extract.dates import MIN_US, interval
+from fhir_facade.fhir.extract.dates import MIN_US, SECOND_US, interval
 from fhir_facade.fhir.operations import Inputs
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.operations.matches import matches
+from fhir_facade.interactions.operations.matches import AT_ONCE, matches
 from fhir_facade.interactions.pages import Asked, page_links
-from fhir_facade.values import Criterion, FhirResponse, JsonObject, Match, Page, SearchQuery, StoredResource, TokenValue
+from fhir_facade.values import (
+    Criterion,
+    FhirResponse,
+    JsonObject,
+    Match,
+    Page,
+    SearchQuery,
+    Sort,
+    StoredResource,
+    TokenValue,
+)
 
 MOST: Final = 5000
 _SUBJECTS: Final = frozenset(("patient", "subject"))
 _NOT_TRUE: Final = Match("status", "token", (TokenValue(None, "entered-in-error"),), modifier="not")
 
+_NEWEST_FIRST: Final = (Sort("date", "date", descending=True),)
+LEAST: Final = 20
+"""Observations that are read together at least where the newest are enough."""
+
+Candidate = tuple[int, StoredResource, JsonObject]
+"""(when it was observed, as stored, parsed)."""
 Key = tuple[str, str, str]
 """(subject, system, code); the system of a code that is only text is "text"."""
 
@@ -53,11 +69,13 @@ async def lastn(call: Call, inputs: Inputs) -> FhirResponse:
     criteria = _criteria(call, inputs)
     most = inputs.whole("max") or 1
     groups: dict[Key, Group] = {}
-    async for stored in matches(call, SearchQuery("Observation", criteria)):
-        resource = parse_stored(stored.body)
-        group = _group(groups, set(_keys(resource)))
-        group.kept.append((moment_of(resource), stored))
-        group.keep(most)
+    seen: set[str] = set()
+    async for moment, stored, resource in _candidates(call, criteria, most):
+        if stored.id not in seen:
+            seen.add(stored.id)
+            group = _group(groups, set(_keys(resource)))
+            group.kept.append((moment, stored))
+            group.keep(most)
     found = list(_newest(groups))
     if len(found) > MOST:
         raise TooLarge(f"these are {len(found)} observations, at most {MOST} are answered: ask for fewer codes")
@@ -78,6 +96,36 @@ def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
         "Observation", inputs.criteria, now=call.ports.clock.now(), base_url=call.ports.deployment.fhir_url
     )
     return asked.query.criteria if "status" in names else (*asked.query.criteria, _NOT_TRUE)
+
+
+async def _candidates(call: Call, criteria: Sequence[Criterion], most: int) -> AsyncIterator[Candidate]:
+    """All matches, or where one subject and codes are named the newest of each code: the rest cannot be among them."""
+    for own, enough in _searches(criteria, most):
+        moments: list[int] = []
+        query = SearchQuery("Observation", own, sort=_NEWEST_FIRST if enough else ())
+        async for stored in matches(call, query, at_once=max(2 * most, LEAST) if enough else AT_ONCE):
+            resource = parse_stored(stored.body)
+            moment = moment_of(resource)
+            if enough and len(moments) >= most and moment < min(moments[:most]) - SECOND_US:
+                break
+            moments.append(moment)
+            yield moment, stored, resource
+
+
+def _searches(criteria: Sequence[Criterion], most: int) -> Iterator[tuple[tuple[Criterion, ...], bool]]:
+    """What is searched for, and whether the newest of it are enough."""
+    codes = next((one for one in criteria if _names_codes(one)), None)
+    subjects = [one for one in criteria if isinstance(one, Match) and one.name in _SUBJECTS]
+    if codes is None or any(len(one.values) > 1 or one.modifier is not None for one in subjects):
+        yield tuple(criteria), False
+        return
+    others = tuple(one for one in criteria if one is not codes)
+    for value in codes.values:
+        yield (*others, replace(codes, values=(value,))), True
+
+
+def _names_codes(criterion: Criterion) -> TypeGuard[Match]:
+    return isinstance(criterion, Match) and criterion.name == "code" and criterion.modifier is None
 
 
 def _keys(resource: JsonObject) -> Iterator[Key]:
@@ -109,14 +157,14 @@ def _newest(groups: dict[Key, Group]) -> Iterator[StoredResource]:
 
 
 def moment_of(resource: JsonObject) -> int:
-    """When it was observed, in microseconds: the end of a period, its beginning while it has no end."""
+    """When it was observed, in microseconds: where it begins, as `_sort=date` has it too."""
     period, timing = resource.get("effectivePeriod", {}), resource.get("effectiveTiming", {})
     texts = (
-        *(resource.get("effectiveDateTime"), resource.get("effectiveInstant")),
-        *(period.get("end") or period.get("start"), *timing.get("event", ())),
+        *(resource.get("effectiveDateTime"), resource.get("effectiveInstant"), period.get("start")),
+        *timing.get("event", ()),
     )
     bounds = [interval(text) for text in texts if isinstance(text, str)]
-    return max((bound[0] for bound in bounds if bound is not None), default=MIN_US)
+    return min((bound[0] for bound in bounds if bound is not None), default=MIN_US)
 
 
 def _bundle(call: Call, inputs: Inputs, found: list[StoredResource]) -> bytes:

@@ -18,11 +18,11 @@ from fhir_facade.values import Page, SearchQuery, StoredResource
 AT_ONCE = 500
 
 
-async def matches(call: Call, query: SearchQuery) -> AsyncIterator[StoredResource]:
+async def matches(call: Call, query: SearchQuery, *, at_once: int = AT_ONCE) -> AsyncIterator[StoredResource]:
     """Narrowed in the query and checked on the way out, as a search is. Forbidden when the type may not be searched."""
     cursor: str | None = None
     while True:
-        page, found = await matches_of_page(call, replace(query, count=AT_ONCE, cursor=cursor))
+        page, found = await matches_of_page(call, replace(query, count=at_once, cursor=cursor))
         for stored in found:
             yield stored
         cursor = page.cursor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fhir_facade.rows.audit import AuditLine
 from tests.facade import PUBLIC
 from tests.journeys.operations.world import Bedside, Resource, ids, pages, parameters
 
@@ -118,6 +119,30 @@ async def test_a_person_gets_the_own_record_and_nothing_of_others(bedside: Bedsi
     assert foreign in ids(*everybody), "performed by the patient: in the compartment, about somebody else"
     assert refused.status_code == 404
     assert ids(*only) == [bedside.patient]
+
+
+async def test_operations_are_entries_of_a_batch_and_stand_in_the_audit(bedside: Bedside) -> None:
+    entries: list[Resource] = [
+        {"request": {"method": "GET", "url": f"Patient/{bedside.patient}/$everything?_type=Patient"}},
+        {"request": {"method": "GET", "url": "Patient/$nothing"}},
+        {
+            "request": {"method": "POST", "url": "Patient/$validate"},
+            "resource": {"resourceType": "Patient", "gender": "x"},
+        },
+    ]
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+    answer = (await bedside.world.system.post("/fhir", json=batch)).json()
+    lines = await bedside.world.facade.ports.state.read(
+        lambda tx: tx.find(AuditLine, ("patient", "=", bedside.patient))
+    )
+
+    assert [entry["response"]["status"][:3] for entry in answer["entry"]] == ["200", "400", "200"]
+    assert ids(answer["entry"][0]["resource"]) == [bedside.patient]
+    assert answer["entry"][2]["resource"]["issue"][0]["expression"] == ["Patient.gender"]
+    assert [(line.action, line.outcome) for line in lines if line.action.startswith("$")] == [
+        ("$everything", "success")
+    ]
 
 
 async def test_everything_of_an_encounter_is_what_happened_there(bedside: Bedside) -> None:

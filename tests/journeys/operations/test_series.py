@@ -58,16 +58,30 @@ async def test_observations_that_share_a_coding_are_of_one_group(bedside: Bedsid
     assert sorted(ids(found)) == sorted([newest, text])
 
 
-async def test_the_end_of_a_period_says_when_it_was(bedside: Bedside) -> None:
+async def test_the_beginning_of_a_period_says_when_it_was(bedside: Bedside) -> None:
     night = {"effectivePeriod": {"start": "2026-01-01T22:00:00Z", "end": "2026-01-02T06:00:00Z"}}
     body = {"status": "final", "code": {"coding": [{"system": "urn:codes", "code": "a"}]}}
     slept = (await bedside.post("Observation", **body, **night))["id"]
-    await bedside.mass(1, "2026-01-01T23:00:00Z", "a")
+    noon = await bedside.mass(1, "2026-01-01T12:00:00Z", "a")
+    never = (await bedside.post("Observation", **body))["id"]
 
     asked = parameters(patient=("valueString", bedside.patient), max=("valuePositiveInt", 1))
-    answer = await bedside.world.system.post("/fhir/Observation/$lastn", json=asked)
+    one = await bedside.world.system.post("/fhir/Observation/$lastn", json=asked)
+    (all_,) = await pages(bedside.world.system, f"/fhir/Observation/$lastn?patient={bedside.patient}&code=a&max=5")
 
-    assert ids(answer.json()) == [slept]
+    assert (ids(one.json()), ids(all_)) == ([slept], [slept, noon, never])
+
+
+async def test_named_codes_are_read_until_no_other_can_be_among_the_newest(bedside: Bedside) -> None:
+    for day in range(1, 29):
+        await bedside.mass(day, f"2026-01-{day:02}", "a", "b" if day % 2 else "c")
+    path = f"/fhir/Observation/$lastn?patient={bedside.patient}&max=3"
+
+    (apart,) = await pages(bedside.world.system, f"{path}&code=urn:codes|b,urn:codes|c")
+    (together,) = await pages(bedside.world.system, f"{path}&code:not=urn:codes|d")
+
+    assert [entry["resource"]["valueQuantity"]["value"] for entry in apart["entry"]] == [28, 27, 26]
+    assert ids(apart) == ids(together), "all of them share a coding"
 
 
 async def test_a_person_gets_own_readings_only(bedside: Bedside) -> None:
