@@ -25,11 +25,12 @@ from fhir_facade.interactions.alerts.concerns import (
 )
 from fhir_facade.interactions.alerts.following import Plan, Put, plan_of
 from fhir_facade.interactions.alerts.judging import Judged, guards_of, judge
-from fhir_facade.interactions.alerts.marks import mark, marks_of
+from fhir_facade.interactions.alerts.marks import evidence, evidence_marks, mark, marks_of
 from fhir_facade.interactions.alerts.stored import currents
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.ports import Ports
 from fhir_facade.rows import Append, RowChange
+from fhir_facade.rules.alerts import Raise, Update
 from fhir_facade.values import Absent, FhirRequest, Interaction, Principal, Ref, Write
 
 __all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concerned", "consequences", "moved"]
@@ -66,7 +67,8 @@ class Consequences:
 
 
 async def concerned(ports: Ports, changes: Sequence[Changed]) -> Concerned | None:
-    """None for almost every write; only a deletion, or the Task of an alert, makes this ask the store what it was."""
+    """None for almost every write; only a deletion, the Task of an alert, or an Observation on which an alert rests
+    makes this ask the store what it was."""
     if not changes:
         return None
     known = await _with_before(ports, changes)
@@ -75,7 +77,9 @@ async def concerned(ports: Ports, changes: Sequence[Changed]) -> Concerned | Non
 
 
 async def _with_before(ports: Ports, changes: Sequence[Changed]) -> Sequence[Changed]:
-    refs = {each.ref for each in changes if each.before is None and _depends_on_before(each)}
+    unknown = [each for each in changes if each.before is None and not each.fresh]
+    refs = {each.ref for each in unknown if _depends_on_before(each)}
+    refs |= await evidence(ports, {each.ref for each in unknown if each.ref.type == "Observation"} - refs)
     if not refs:
         return changes
     before = {ref: parse(stored.body) for ref, stored in (await currents(ports, refs)).items()}
@@ -102,10 +106,16 @@ async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, o
     await mark(ports, marks_of(ref for ref, version in plan.seen.items() if version is None))
     return Consequences(
         writes=tuple(_write(ref, put) for ref, put in puts.items()),
-        rows=(*lines, *(Append(event) for event in plan.events)),
+        rows=(*lines, *evidence_marks(ports, _rested_on(judged)), *(Append(event) for event in plan.events)),
         seen=_seen(plan, own),
         events=bool(plan.events),
     )
+
+
+def _rested_on(judged: Iterable[Judged]) -> set[str]:
+    """The ids of the Observations that show what is raised now, or goes on."""
+    shown = [each.transition.evidence for each in judged if isinstance(each.transition, Raise | Update)]
+    return {reading.observation_id for some in shown for reading in some}
 
 
 def _refuse_deletion(judged: Iterable[Judged]) -> None:

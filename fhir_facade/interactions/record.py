@@ -30,7 +30,7 @@ from fhir_facade.interactions.circle import MADE_OF, TOPIC
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import FhirRequest, JsonObject, Precondition, Ref, StoredResource, Write
+from fhir_facade.values import FhirRequest, Interaction, JsonObject, Precondition, Ref, StoredResource, Write
 
 GUARD_ATTEMPTS = 20
 LOCAL_ID_CHARACTERS = "letters, digits, '-' and '.', at most 64"
@@ -183,7 +183,8 @@ def _hide_what_refers(drafts: Sequence[Draft], error: Conflict) -> None:
 
 
 def _changed(draft: Draft) -> Changed:
-    return Changed(draft.ref, draft.before, draft.resource, draft.body)
+    fresh = draft.request.interaction is Interaction.CREATE
+    return Changed(draft.ref, draft.before, draft.resource, draft.body, fresh)
 
 
 def _lines(call: Call, draft: Draft) -> list[AuditLine]:

@@ -260,15 +260,33 @@ async def test_a_daily_value_counts_until_the_day_of_the_patient_ends(ward):
     [
         pytest.param({"valueQuantity": {"value": 80, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min"}}, id="corrected value"),
         pytest.param({"status": "entered-in-error"}, id="entered in error"),
+        pytest.param({"code": {"text": "something else"}}, id="another code"),
+        pytest.param({"subject": {"reference": "Patient/somebody-else"}}, id="another patient"),
     ],
 )  # fmt: skip
 async def test_an_alert_ends_when_its_reading_is_taken_back(ward, change):
+    await ward.put({"resourceType": "Patient", "id": "somebody-else"})
     bad = await ward.post(ward.reading(140, 5))
 
     await ward.put({**bad, **change})
 
     assert await ward.states() == ["cleared-unacked"]
     assert await ward.flags() == ["inactive"]
+
+
+async def test_an_alert_ends_when_its_last_reading_became_something_else(ward):
+    first, second = await ward.post(ward.reading(140, 5)), await ward.post(ward.reading(145, 4))
+    other = {"code": {"text": "something else"}}
+
+    await ward.put({**second, **other})
+    assert await ward.states() == ["new"]
+
+    document = [{"op": "replace", "path": "/code", "value": other["code"]}]
+    patched = await ward.system.patch(
+        f"/fhir/Observation/{first['id']}", json=document, headers={"Content-Type": "application/json-patch+json"}
+    )
+    assert patched.status_code == 200
+    assert await ward.states() == ["cleared-unacked"]
 
 
 async def test_an_alert_goes_on_while_another_reading_shows_it(ward):

@@ -23,12 +23,14 @@ _WITHDRAWN: Final = {"status": "entered-in-error"}
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A write of a watched type. `after` None: deleted; `before` None: not there, or not known."""
+    """A write of a watched type. `after` None: deleted; `before` None: not there, or not known; `fresh`: cannot have
+    been there."""
 
     ref: Ref
     before: JsonObject | None
     after: JsonObject | None
     body: bytes = b""
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

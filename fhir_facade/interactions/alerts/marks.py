@@ -4,6 +4,9 @@ The mark of a guard is on the disk before the guard is written, in whichever pro
 in between leaves a mark too many, which costs a look at the store, never one too few. Where rows are missing (older
 than the store after a restore, or from before there were marks) they are added, and the write that met a guard without
 a mark is judged again. docs/decisions/020-the-guard-of-an-alert.md
+
+What an alert rests on is marked beside it: who writes such an Observation anew may make it one of another patient or of
+another code, and then what it was has to be known.
 """
 
 from __future__ import annotations
@@ -59,6 +62,22 @@ async def _guards(ports: Ports, since: tuple[tuple[str, str], ...]) -> AsyncIter
         if page.cursor is None:
             return
         query = replace(query, cursor=page.cursor)
+
+
+def evidence_marks(ports: Ports, ids: Iterable[str]) -> list[Put]:
+    """To be committed with the alert that rests on these Observations."""
+    now = ports.clock.now()
+    return [Put(GuardMark(id=_evidence(id_), at=now)) for id_ in sorted(ids)]
+
+
+async def evidence(ports: Ports, refs: Collection[Ref]) -> set[Ref]:
+    """Those of the Observations on which an alert rests or rested."""
+    named = {_evidence(ref.id): ref for ref in refs}
+    return {named[row.id] for row in await ports.state.look_up(GuardMark, named)} if named else set()
+
+
+def _evidence(id_: str) -> str:
+    return f"Observation/{id_}"
 
 
 def marks_of(refs: Iterable[Ref]) -> list[str]:
