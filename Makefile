@@ -32,7 +32,11 @@ DECIDED   := $(addprefix tests/unit/,$(DECIDING) profiles terminology)
 MEASURED  := --cov=fhir_facade/access --cov=fhir_facade/rules --cov=fhir_facade/fhir --cov=mappers
 PYTEST    := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-test: install check coverage ## all checks and tests; says what it left out
+# The checks use one processor: the first tests run beside them, each with its output in one piece where make can.
+TOGETHER  := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+
+test: install ## all checks and tests; says what it left out
+	@$(MAKE) --no-print-directory $(TOGETHER) check coverage
 	$(PYTEST) $(addprefix --ignore=,$(DECIDED))
 
 coverage: install ## the tests of the rooms that decide; every branch of them or it fails

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,20 @@ from fhir_facade.adapters.state.postgres import PostgresState
 from tests.hapi_server import psql
 
 LOOKBACK_DAYS = 14
+EMPTY = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$
+DECLARE
+  name text;
+  used boolean;
+BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', name) INTO used;
+    IF used THEN EXECUTE format('TRUNCATE %I RESTART IDENTITY', name); END IF;
+  END LOOP;
+END $$
+"""
+"""A tenth of the work of making a database anew: most tables were not used."""
 HAPI = pytest.param("hapi", marks=(pytest.mark.hapi, pytest.mark.postgres))
 
 
@@ -29,12 +42,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(postgres_server: str) -> str:
-    """The name of a database with empty tables, to be copied."""
+def migrated_url(postgres_server: str) -> str:
+    """The address of a database with the facade's tables, which all tests of a process share."""
     name = f"t{uuid.uuid4().hex}"
     psql(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
-    asyncio.run(_migrate(urlsplit(postgres_server)._replace(path=f"/{name}").geturl()))
-    return name
+    url = urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
+    asyncio.run(_migrate(url))
+    return url
 
 
 async def _migrate(url: str) -> None:
@@ -44,12 +58,10 @@ async def _migrate(url: str) -> None:
 
 
 @pytest.fixture
-def database_url(postgres_server: str, migrated_database: str) -> Iterator[str]:
-    """A database of the test's own for the facade's rows."""
-    name = f"t{uuid.uuid4().hex}"
-    psql(postgres_server, f"CREATE DATABASE {name} TEMPLATE {migrated_database}")
-    yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
-    psql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+def database_url(migrated_url: str) -> str:
+    """A database for the facade's rows, without any; nobody else is connected to it."""
+    psql(migrated_url, EMPTY)
+    return migrated_url
 
 
 @pytest.fixture

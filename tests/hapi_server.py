@@ -192,7 +192,8 @@ def said_by(url: str) -> str:
 def psql(url: str, statement: str) -> None:
     tool = postgres_tool("psql")
     assert tool is not None
-    subprocess.run([tool, "-q", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement], check=True, timeout=60)
+    words = [tool, "-q", "-o", os.devnull, "-v", "ON_ERROR_STOP=1", "-d", url, "-c", statement]
+    subprocess.run(words, check=True, timeout=60)
 
 
 def postgres_tool(name: str) -> str | None:

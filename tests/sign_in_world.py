@@ -11,12 +11,12 @@ import pytest
 from fhir_facade.adapters.keys import open_key_file
 from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.adapters.state.sqlite import SqliteState, core_connection
+from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.adapters.state.tables import facade_tables
 from fhir_facade.adapters.system_clock import RandomIds
 from fhir_facade.adapters.vault import KeyFileVault
 from fhir_facade.errors import UpstreamError
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.flows.launch.authorize import begin, choose_patient, decide, next_step
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.flows.launch.endpoints import token_endpoint
@@ -24,6 +24,8 @@ from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
 from fhir_facade.flows.sessions import load_session, sign_in_with_password
 from fhir_facade.ports import Ports
+from tests.accounts import with_account
+from tests.facade import unused_file
 
 BASE = "https://facade.example"
 REDIRECT = "https://app.example/callback"
@@ -141,9 +143,10 @@ def query_of(url):
 
 @pytest.fixture
 async def state(tmp_path):
-    file = SqliteFile(tmp_path / "state.sqlite")
+    path = tmp_path / "state.sqlite"
+    path.write_bytes(await unused_file())
+    file = SqliteFile(path)
     file.open()
-    facade_tables().metadata.create_all(core_connection(file.writer))
     yield SqliteState(file, facade_tables())
     file.close()
 
@@ -172,7 +175,7 @@ async def world(ports, clock):
 
     people = [("ann", "patient", "p1", None), ("bob", "practitioner", None, "d1"), ("root", "admin", None, None)]
     for name, role, patient, practitioner in people:
-        await add_account(ports, NewAccount(name, role, PASSWORD, patient, practitioner))
+        await with_account(ports, NewAccount(name, role, PASSWORD, patient, practitioner))
     scope = SCOPE + " user/*.rs patient/Observation.cruds"
     await add_client(ports, NewClient("app", "public", scope, redirect_uris=(REDIRECT,)))
     return World(SignIn(ports, Issuer(BASE), keys, patients_of), clock, keys, patients)
