@@ -40,7 +40,7 @@ async def _seal_next(ports: Ports) -> int:
         made = await ports.state.read(lambda tx: _next(tx, now, secret))
         if made is None:
             return 0
-        authentic = ports.vault.seal(_statement(made), context=_context(made.number))
+        authentic = ports.vault.seal(_statement(made), context=seal_context(made.number))
         await ports.state.write(lambda tx: tx.apply(Append(msgspec.structs.replace(made, sealed=authentic))))
         return made.count
 
@@ -80,7 +80,8 @@ def _ready(lines: Sequence[AuditLine], last: int, now: datetime) -> Sequence[Aud
     return lines
 
 
-def _context(number: int) -> str:
+def seal_context(number: int) -> str:
+    """What a seal is sealed for."""
     return f"audit-seal|{number}"
 
 
@@ -155,7 +156,7 @@ def _chained(walk: _Walk, made: AuditSeal) -> str | None:
 
 def _authentic(ports: Ports, made: AuditSeal) -> str | None:
     try:
-        stated = ports.vault.open(made.sealed, context=_context(made.number))
+        stated = ports.vault.open(made.sealed, context=seal_context(made.number))
     except BadRequest:
         return "was not made by this deployment's keys"
     return None if stated == _statement(made) else "was changed after it was made"
@@ -202,7 +203,7 @@ async def _drop_next(ports: Ports, before: datetime) -> int:
             return 0
         (old,) = found
         gone = msgspec.structs.replace(old, dropped=True, salts=b"")
-        authentic = ports.vault.seal(_statement(gone), context=_context(old.number))
+        authentic = ports.vault.seal(_statement(gone), context=seal_context(old.number))
         await ports.state.write(lambda tx: _drop(tx, msgspec.structs.replace(gone, sealed=authentic)))
         return old.count
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fhir_facade.access.care import Carer, carer_of, circle_of, circle_queries, organizations_of, role_queries
 from fhir_facade.fhir.match import matches_query
@@ -187,3 +189,79 @@ def test_institutions_and_proxies_reach_their_patients(carer: Carer, resource: d
 )
 def test_nothing_else_lets_institutions_and_proxies_in(carer: Carer, resource: dict[str, Any]) -> None:
     assert circle_of([resource], carer, NOW) == frozenset()
+
+
+# --- the oracle -----------------------------------------------------------------------------------------------
+
+_WHO = st.sampled_from(["Practitioner/doc", "Practitioner/other", "Organization/ward", "RelatedPerson/mother"])
+_PERIODS = st.sampled_from([None, {"end": "2026-03-09"}, {"start": "2026-03-10"}, {"start": "2026-03-11"}])
+_FLAGS = st.sampled_from([None, True, False])
+_IDS = st.sampled_from(["a", "b"])
+
+
+def _without_none(**elements: Any) -> dict[str, Any]:
+    return {name: value for name, value in elements.items() if value is not None}
+
+
+_PATIENTS = st.builds(
+    lambda id_, doctor, house: _without_none(
+        resourceType="Patient", id=id_, generalPractitioner=[ref(doctor)], managingOrganization=ref(house)
+    ),
+    _IDS,
+    _WHO,
+    _WHO,
+)
+_TEAMS = st.builds(
+    lambda id_, who, status, period, part: team(ref(who), status, period, part) | {"subject": ref(f"Patient/{id_}")},
+    _IDS,
+    _WHO,
+    st.sampled_from(["active", "proposed", None]),
+    _PERIODS,
+    _PERIODS,
+)
+_RELATED = st.builds(
+    lambda id_, name, active, period: _without_none(
+        resourceType="RelatedPerson", id=name, patient=ref(f"Patient/{id_}"), active=active, period=period
+    ),
+    _IDS,
+    st.sampled_from(["mother", "father"]),
+    _FLAGS,
+    _PERIODS,
+)
+_RECORDS = st.lists(st.one_of(_PATIENTS, _TEAMS, _RELATED), max_size=6)
+_CARERS = st.sampled_from([DOC, AT_WARD, WARD, MOTHER, Carer("Practitioner/other"), Carer("RelatedPerson/doc")])
+
+
+def now_within(period: dict[str, str] | None) -> bool:
+    """All periods of this world are told by one day."""
+    return period is None or period == {"start": "2026-03-10"}
+
+
+def oracle(resource: dict[str, Any], carer: Carer) -> str | None:
+    """The patient whom this one record puts into the carer's care, read out of the record word for word."""
+    text = str(resource)
+    named = f"'{carer.itself}'" in text
+    if resource["resourceType"] == "RelatedPerson":
+        counts = carer.itself == f"RelatedPerson/{resource['id']}" and resource.get("active", True)
+        return resource["patient"]["reference"][8:] if counts and now_within(resource.get("period")) else None
+    if resource["resourceType"] == "CareTeam":
+        (part,) = resource["participant"]
+        present = now_within(resource.get("period")) and now_within(part.get("period"))
+        counts = carer.type == "Practitioner" and named and resource.get("status") == "active" and present
+        return resource["subject"]["reference"][8:] if counts else None
+    by_name = carer.type == "Practitioner" and resource["generalPractitioner"] == [ref(carer.itself)]
+    houses = {"Organization": {carer.itself}, "Practitioner": {f"Organization/{id_}" for id_ in carer.organizations}}
+    by_house = resource["managingOrganization"]["reference"] in houses.get(carer.type, set())
+    return resource["id"] if by_name or by_house else None
+
+
+@settings(max_examples=50, deadline=None)
+@given(_RECORDS, _CARERS)
+def test_the_circle_is_what_each_record_by_itself_says_and_the_queries_find_all_of_it(
+    records: list[dict[str, Any]], carer: Carer
+) -> None:
+    expected = {patient for each in records if (patient := oracle(each, carer)) is not None}
+    found = [each for each in records if any(matches_query(each, query) for query in circle_queries(carer))]
+
+    assert circle_of(records, carer, NOW) == expected
+    assert circle_of(found, carer, NOW) == expected

@@ -11,6 +11,7 @@ CONTRACT = {
     "serve", "demo", "token", "import", "backup", "restore", "settings", "simulator",
     "user add", "user list", "user disable", "client add", "client list", "client disable", "client verify", "client invite",
     "client invitations", "client uninvite", "keys new", "keys rotate",
+    "audit verify", "audit seal", "erase patient",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,9 +13,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from fhir_facade.cli.root import command_line
 from fhir_facade.flows.audit_chain import drop_old, seal, verify
 from fhir_facade.flows.audit_erase import Forgotten, forget
+from fhir_facade.opening import open_ports
 from fhir_facade.ports import Ports
 from fhir_facade.rows import Put, Remove, Row
 from fhir_facade.rows.audit import AuditErasure, AuditLine, AuditSeal
@@ -242,3 +246,50 @@ async def test_a_line_is_forgotten_for_its_patient_first_and_for_who_did_it_late
 
     found = await verify(ports)
     assert (found.problems, found.erased) == ((), 1)
+
+
+# --- several processes, and the commands ----------------------------------------------------------------------
+
+
+async def test_processes_that_write_and_seal_at_the_same_time_make_one_chain(tmp_path: Path, empty: Path) -> None:
+    folder = shutil.copytree(empty, tmp_path / "data")
+    async with embedded_facade(folder) as facade, open_ports(facade.settings, guest=True) as beside:
+
+        async def work(ports: Ports) -> int:
+            sealed_here = 0
+            for _ in range(10):
+                await ports.state.append([line(), line()])
+                sealed_here += await seal(ports)
+            return sealed_here
+
+        counts = await asyncio.gather(work(facade.ports), work(beside), work(facade.ports))
+
+        found = await verify(facade.ports)
+    assert (found.problems, found.lines, found.unsealed) == ((), 60, 0)
+    assert sum(counts) == 60
+
+
+def test_the_commands_tell_what_was_tampered_with(tmp_path: Path, empty: Path) -> None:
+    folder = shutil.copytree(empty, tmp_path / "data")
+
+    def run(*words: str) -> tuple[int, str]:
+        told = CliRunner().invoke(command_line(words[0]), list(words), env={"FHIR_FACADE_DATA_DIR": str(folder)})
+        return told.exit_code, told.output
+
+    async def write() -> None:
+        async with embedded_facade(folder) as facade:
+            await facade.ports.state.append([line()])
+
+    asyncio.run(write())
+    sealed_lines, whole = run("audit", "seal"), run("audit", "verify")
+    with sqlite3.connect(folder / "facade.sqlite") as file:
+        file.execute("UPDATE audit SET patient = 'bert'")
+    file.close()
+    changed, unknown = run("audit", "verify"), run("erase", "patient", "nobody", "--yes")
+
+    assert sealed_lines == (0, "1 lines sealed\n")
+    assert whole[0] == 0
+    assert "nothing was tampered with" in whole[1]
+    assert changed[0] == 1
+    assert "tampered: seal 1 over the lines 1 to 1: a line was changed" in changed[1]
+    assert unknown[0] == 1
