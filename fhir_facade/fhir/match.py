@@ -45,6 +45,9 @@ from fhir_facade.values import (
 Resolve = Callable[[Ref], JsonObject | None]
 Referrers = Callable[[str, str, Ref], Iterable[JsonObject]]
 
+CONTAINED: Final = "_contained"
+"""A criterion that only the server asks: a resource of this type is contained."""
+
 # Absorbs what binary floats cannot hold, far below any digit a client can mean.
 RELATIVE_SLACK: Final = 1e-12
 _ROWS_OF: Final = {
@@ -110,6 +113,9 @@ def _referring(resource: JsonObject, has: Has, referrers: Referrers | None) -> I
 def _match(resource: JsonObject, asked: Match) -> bool:
     if asked.kind == "special":
         return _special(resource, asked)
+    if asked.name == CONTAINED:
+        kinds = {inner.get("resourceType") for inner in resource.get("contained", ())}
+        return any(isinstance(value, TokenValue) and value.code in kinds for value in asked.values)
     rows = _rows(extract_parameter(resource, asked.name, canonical=in_canonical_units), asked)
     if asked.modifier == "missing":
         return any(value == MissingValue(not rows) for value in asked.values)

@@ -10,6 +10,9 @@ from fhir_facade.values import JsonObject, NearValue
 EARTH_RADIUS_M: Final = 6_371_008.8
 """Mean radius of WGS84 (https://epsg.org/ellipsoid_7030): a sphere of it is within 0.6 % of the ellipsoid."""
 
+HALFWAY_ROUND_M: Final = math.pi * EARTH_RADIUS_M
+"""Nothing is further away."""
+
 Point = tuple[float, float]
 """Latitude and longitude in degrees."""
 

@@ -16,7 +16,7 @@ from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.errors import BadRequest, Gone, TooLarge
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, parse_stored
-from fhir_facade.fhir.match import matches_query
+from fhir_facade.fhir.match import CONTAINED, matches_query
 from fhir_facade.fhir.query import ParsedSearch
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, may_leave, within
@@ -25,8 +25,6 @@ from fhir_facade.values import AnyOf, Chain, Criterion, Has, Match, SearchQuery,
 AT_ONCE: Final = 8
 MOST_CONTAINERS: Final = 5000
 COUNT: Final = 1000
-MARK: Final = "_contained"
-"""The criterion of a store by which containers are found; clients cannot ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ async def contained(call: Call, parsed: ParsedSearch) -> list[Inside]:
 async def _containers(call: Call, kind: str) -> list[StoredResource]:
     """Resources of a kind, visible to the caller, that contain something of the type that is asked for."""
     rights = call.search_rights(kind)
-    mark = Match(MARK, "token", (TokenValue(None, call.type),))
+    mark = Match(CONTAINED, "token", (TokenValue(None, call.type),))
     limited = within(call, SearchQuery(kind, (mark,), count=COUNT))
     if isinstance(rights, Deny) or isinstance(limited, Deny):
         return []

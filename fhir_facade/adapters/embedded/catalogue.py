@@ -13,9 +13,6 @@ CANONICAL = ":canonical"
 NEAR = ("near:latitude", "near:longitude")
 """The names under which the position of a Location stands among the numbers."""
 
-CONTAINED = "_contained"
-"""The name under which the types of contained resources stand among the tokens of their container."""
-
 
 class Catalogue:
     """A number never changes its meaning; the memory holds only numbers that are committed."""

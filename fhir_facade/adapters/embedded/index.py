@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, CONTAINED, NEAR, UNKNOWN, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.fhir.extract import (
     CompositeRow,
@@ -21,6 +21,7 @@ from fhir_facade.fhir.extract import (
 )
 from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
 from fhir_facade.fhir.extract.rows import IndexRows
+from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import position_of
 from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import JsonObject

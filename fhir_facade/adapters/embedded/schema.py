@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, CONTAINED, NEAR, insert_params
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, insert_params
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract import VERSION
+from fhir_facade.fhir.match import CONTAINED
 
 SCHEMA_VERSION = 1
 

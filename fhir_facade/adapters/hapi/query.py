@@ -13,6 +13,7 @@ from typing import TypeGuard
 from fhir_facade.adapters.hapi.literals import bounds, moment_text, single
 from fhir_facade.errors import NotSupported, UnknownParameter
 from fhir_facade.fhir.definitions import reference_targets, search_parameters
+from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.query.filters import ENDS
 from fhir_facade.values import (
@@ -33,7 +34,6 @@ Parameter = tuple[str, str]
 Span = tuple[datetime | None, datetime | None]
 
 
-CONTAINED = "_contained"
 IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from fhir_facade.errors import BadRequest
+from fhir_facade.fhir.positions import HALFWAY_ROUND_M
 from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.fhir.query.numbers import parse_number
 from fhir_facade.values import NearValue
@@ -47,4 +48,4 @@ def _metres(name: str, text: str, unit: str) -> float:
         raise BadRequest(f"{name}: {unit!r} is no unit of length known here; {_ALLOWED}") from error
     if metres < 0:
         raise BadRequest(f"{name}: the distance {text!r} is negative; {_ALLOWED}")
-    return float(metres)
+    return min(float(metres), HALFWAY_ROUND_M)

@@ -342,3 +342,12 @@ NOTE = {"resourceType": "Observation", "text": {"div": "<p>broken arm</p>"}, "no
 )
 def test_words_are_in_the_narrative_or_anywhere(name, text, there):
     assert found(NOTE, name, text) is there
+
+
+@pytest.mark.parametrize(("kind", "there"), [("Medication", True), ("Patient", False)])
+def test_a_container_is_known_by_what_it_contains(kind, there):
+    container = {"resourceType": "MedicationStatement", "contained": [{"resourceType": "Medication", "id": "m"}]}
+    criterion = Match("_contained", "token", (TokenValue(None, kind),))
+
+    assert matches(container, criterion) is there
+    assert not matches({"resourceType": "MedicationStatement"}, criterion)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.definitions import resource_types, search_parameters
+from fhir_facade.fhir.positions import HALFWAY_ROUND_M
 from fhir_facade.fhir.query import (
     MAX_HOPS,
     MAX_PARAMETERS,
@@ -356,6 +357,7 @@ def test_a_reference_is_an_id_a_relative_reference_or_a_url(name, value, expecte
         ("0|0|1|[mi_i]", NearValue(0, 0, 1609.344)),
         ("0|0", NearValue(0, 0, 10_000)),
         ("0|0||m", NearValue(0, 0, 10)),
+        ("0|0|9e99", NearValue(0, 0, HALFWAY_ROUND_M)),
     ],
 )
 def test_near_is_a_point_and_a_distance_of_kilometres_unless_it_says_otherwise(value, expected):
