@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
+
+from msgspec.structs import replace as replace_row
 
 from fhir_facade.errors import MethodNotAllowed, NotFound
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT, VERSION, stored_audit_event
@@ -14,19 +17,26 @@ from fhir_facade.interactions.audit_search import conditions, is_number, lines, 
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
+
+_OVERSEERS: Final = frozenset({"admin", "backend", "engine"})
 
 
-def with_audit_events(ports: Ports) -> Ports:
-    """The same ports, whose store has AuditEvents too: for those who ask for them."""
-    return replace(ports, store=AuditEvents(ports))
+def with_audit_events(ports: Ports, principal: Principal) -> Ports:
+    """The same ports, whose store has AuditEvents too, as this principal may see them."""
+    overseeing = principal.kind in _OVERSEERS and principal.patient is None
+    return replace(ports, store=AuditEvents(ports, overseeing))
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvents:
-    """A `FhirStore` of AuditEvents, each with one version; other types, which an include leads to, are as they were."""
+    """A `FhirStore` of AuditEvents, each with one version; other types, which an include leads to, are as they were.
+
+    `overseeing` False: for a patient. What somebody searched for may name others, and the address belongs to staff.
+    """
 
     ports: Ports
+    overseeing: bool
 
     async def read(self, ref: Ref) -> StoredResource:
         if ref.type != AUDIT_EVENT:
@@ -73,7 +83,8 @@ class AuditEvents:
     def _told(self, tx: StateTransaction, found: Sequence[AuditLine]) -> list[StoredResource]:
         users = sorted({line.user for line in found if line.user is not None})
         people = {account.id: account for account in tx.find(Account, ("id", "in", users))} if users else {}
-        return [stored_audit_event(line, people, self.ports.deployment.fhir_url) for line in found]
+        shown = found if self.overseeing else [replace_row(line, query=None, address=None) for line in found]
+        return [stored_audit_event(line, people, self.ports.deployment.fhir_url) for line in shown]
 
 
 def _one(tx: StateTransaction, number: int) -> list[AuditLine]:

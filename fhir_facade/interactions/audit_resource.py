@@ -161,7 +161,7 @@ def _patient(line: AuditLine) -> list[dict[str, Any]]:
 def _query(line: AuditLine, fhir_url: str) -> list[dict[str, Any]]:
     if line.query is None and not line.action.startswith("search"):
         return []
-    asked = f"GET {fhir_url}/{line.entity or ''}?{line.query or ''}"
+    asked = f"GET {fhir_url}/{line.entity or ''}" + (f"?{line.query}" if line.query else "")
     return [_entity("2", "System Object", "24", "Query", query=base64.b64encode(asked.encode()).decode())]
 
 

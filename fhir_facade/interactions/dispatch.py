@@ -87,7 +87,7 @@ async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows:
     decision = decide(principal, ask_of(request, patients))
     if isinstance(decision, Deny):
         raise refusal(decision, request)
-    reach = with_audit_events(ports) if request.type == AUDIT_EVENT else ports
+    reach = with_audit_events(ports, principal) if request.type == AUDIT_EVENT else ports
     return Call(reach, principal, request, decision, patients, tuple(rows))
 
 

@@ -132,7 +132,7 @@ async def _allowed(call: Call, query: SearchQuery) -> list[Entry]:
     limited = within(call, query)
     if not isinstance(decision, Allow) or isinstance(limited, Deny):
         return []
-    store = with_audit_events(call.ports).store if query.type == AUDIT_EVENT else call.ports.store
+    store = with_audit_events(call.ports, call.principal).store if query.type == AUDIT_EVENT else call.ports.store
     found: list[Entry] = []
     cursor: str | None = None
     while len(found) <= MAX_INCLUDED:

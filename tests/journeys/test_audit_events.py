@@ -136,6 +136,33 @@ async def test_a_patient_sees_the_lines_about_herself_and_no_others(desk: Desk) 
     assert foreign.text.replace(str(lines[0].id), "987654") == absent.text
 
 
+async def test_what_was_asked_for_and_from_where_is_not_a_patients_to_read(desk: Desk) -> None:
+    """A search for her may have named others too."""
+    together = AuditLine(
+        at=NOON.replace(year=2023),
+        action="search-type",
+        outcome="success",
+        entity="Condition",
+        query="patient=anna,bert",
+        patient="anna",
+        address="192.0.2.7",
+    )
+    await desk.facade.ports.state.append([together])
+
+    own = await desk.anna.get("/fhir/AuditEvent?date=2023")
+    admin = await desk.admin.get("/fhir/AuditEvent?date=2023")
+
+    asked = [question(answer.json()["entry"][0]["resource"]) for answer in (own, admin)]
+    assert [text.rpartition("/")[2] for text in asked] == ["Condition", "Condition?patient=anna,bert"]
+    assert "192.0.2.7" not in own.text
+    assert "192.0.2.7" in admin.text
+
+
+def question(event: dict[str, Any]) -> str:
+    texts = [entity["query"] for entity in event["entity"] if entity.get("role", {}).get("code") == "24"]
+    return base64.b64decode(texts[0]).decode()
+
+
 async def test_who_may_not_read_a_chart_does_not_read_who_did(desk: Desk) -> None:
     doctor = await desk.facade.client("user/*.rs", username="doctor")
 
@@ -201,8 +228,7 @@ async def test_an_audit_event_is_a_valid_resource_of_the_basic_audit_profiles(de
     assert person["who"]["reference"] == "Practitioner/doctor"
     assert person["who"]["identifier"]["value"] == desk.doctor_account
     assert search["meta"]["profile"] == [PROFILE + "PatientQuery"]
-    query = next(entity["query"] for entity in search["entity"] if entity["role"]["code"] == "24")
-    assert base64.b64decode(query).decode() == "GET http://127.0.0.1:8000/fhir/Condition?code=x"
+    assert question(search) == "GET http://127.0.0.1:8000/fhir/Condition?code=x"
 
 
 async def test_one_audit_event_has_one_version_and_a_history_of_it(desk: Desk) -> None:

@@ -37,7 +37,7 @@ async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequenc
         raise Forbidden(rights.reason)
     if isinstance(limited, Deny):
         raise Forbidden(limited.reason)
-    ports = with_audit_events(call.ports) if query.type == AUDIT_EVENT else call.ports
+    ports = with_audit_events(call.ports, call.principal) if query.type == AUDIT_EVENT else call.ports
     page = await ports.store.search(limited)
     return page, _leaving(rights, query.type, page.entries)
 
