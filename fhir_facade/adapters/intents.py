@@ -124,7 +124,7 @@ class IntentUnit:
         deletes = [write.ref for write in writes if write.kind == "delete" and await self._is_live(write.ref)]
         now = self._clock.now()
         intent = Intent(
-            id=self._ids.secret()[:ID_LENGTH],
+            id=self._ids.new().replace("-", "")[-ID_LENGTH:],
             puts=tuple(str(write.ref) for write in writes if write.kind == "put"),
             deletes=tuple(map(str, deletes)),
             changes=encode_changes(self._tables, rows),
