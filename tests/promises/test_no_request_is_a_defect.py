@@ -62,13 +62,14 @@ fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[Hea
 
 TYPES = st.sampled_from(["Patient", "Observation", "QuestionnaireResponse", "RiskAssessment", "Location", "List"])
 CONTROLS = words("""_sort _count _total _summary _elements _include _revinclude _include:iterate _format _pretty _getpages
-_page _type _since _at _has:Observation:patient:code _has: _has:X:y:z""")
+_page _type _since _at _has:Observation:patient:code _has: _has:X:y:z _filter _contained _containedType _text _content _list
+near""")
 NAMES = CONTROLS | st.sampled_from(sorted({name for kind in resource_types()[::7] for name in search_parameters(kind)}))
 MODIFIERS = words(""":missing :exact :contains :text :not :in :below :above :of-type :identifier :Patient :Patient.name .name
     .subject.name : . :nonsense :not-in :iterate""") | st.just("")
 PIECES = words(r"""| , $ \ : / true false ge le ap sa ne 2020 2020-02-30 2020-01-01T25:00 9999-12-31T23:59:60Z 0000 1e300 -1e-300
     99999999999999999999999999999999999999999999 NaN Infinity 5.4 http://loinc.org http://unitsofmeasure.org kg mg
-    Patient/p urn:uuid:x ü % *""") | st.sampled_from([" ", "\x00", "\ud7ff"])
+    Patient/p urn:uuid:x ü % * " ( ) both status eq and not or 48.4|9""") | st.sampled_from([" ", "\x00", "\ud7ff"])
 VALUES = st.lists(PIECES, max_size=6).map("".join) | st.text(max_size=20)
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 
@@ -91,7 +92,7 @@ def test_any_query_string(world: World, query: str) -> None:
 
 
 SEGMENTS = words(f"""Patient p Observation _history 1 0 -1 {"9" * 30} _search metadata $validate $x %2e%2e %00 %ff {"a" * 65}
-    Binary _history;x * patient""") | TEXTS.map(lambda text: quote(text, safe=""))
+    Binary _history;x * patient Device Organization""") | TEXTS.map(lambda text: quote(text, safe=""))
 
 
 @fuzz
