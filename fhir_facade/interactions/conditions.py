@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#ccreate, https://hl7.org/fhir/R4/http.html#con
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from urllib.parse import parse_qsl
 from zlib import crc32
@@ -35,11 +35,10 @@ def lock_names(type: str, params: Params) -> frozenset[str]:
     return frozenset(f"condition|{crc32(f'{type}|{name}'.encode()) % LOCKS}" for name in names)
 
 
-def identifiers(params: Params) -> Iterator[str]:
+def identifiers(params: Params) -> list[str]:
     """The values of the identifiers that a condition names, without their systems."""
-    for name, text in params:
-        if name == "identifier":
-            yield from (value.rpartition("|")[2] for value in text.split(","))
+    texts = [text for name, text in params if name == "identifier"]
+    return [value.rpartition("|")[2] for text in texts for value in text.split(",")]
 
 
 async def matching(

@@ -10,8 +10,8 @@ import base64
 import binascii
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
@@ -27,11 +27,17 @@ from fhir_facade.interactions.patch import matched
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, draft_resource
 from fhir_facade.interactions.update import check_id, conditional_draft, expectation
-from fhir_facade.values import ExpectVersion, Interaction, Ref, StoredResource
+from fhir_facade.values import Absent, ExpectVersion, Interaction, Ref, StoredResource
 
 BREATHE_EVERY: Final = 25  # entries prepared before other requests get their turn
 IN_ORDER: Final = (Interaction.DELETE, Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH)
 """Writes in the order in which R4 has them processed."""
+AT_ONCE: Final = 8  # conditions that the store is asked for together
+_FOUND: Final = frozenset((Interaction.CREATE, Interaction.UPDATE))
+
+A = TypeVar("A")
+T = TypeVar("T")
+Condition = tuple[str, Params]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +95,64 @@ async def plan(entries: Sequence[Asked]) -> list[Planned]:
     """What the writes among the entries come to, in the order of R4: what a delete removes is not found by the
     condition of a create. References are as they were sent."""
     planned: list[Planned] = []
-    twins: dict[tuple[str, Params], int] = {}
-    gone: set[Ref] = set()
+    so_far = _SoFar()
     for interaction in IN_ORDER:
-        for number, asked in enumerate([one for one in entries if one.interaction is interaction], 1):
-            one = await _named(asked, _plan(asked, gone, twins))
-            gone.update(draft.ref for draft in one.drafts if draft.kind == "delete")
+        asking = [asked for asked in entries if asked.interaction is interaction]
+        await _find(asking, so_far)
+        for number, asked in enumerate(asking, 1):
+            one = await named(asked.position, _plan(asked, so_far))
+            so_far.gone.update(draft.ref for draft in one.drafts if draft.kind == "delete")
             planned.append(one)
             if number % BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
     return planned
 
 
-async def _named(asked: Asked, doing: Awaitable[Planned]) -> Planned:
+@dataclass(frozen=True, slots=True)
+class _SoFar:
+    """What earlier entries remove, what each condition finds besides that, and which entry is to create for it."""
+
+    gone: set[Ref] = field(default_factory=set)
+    found: dict[Condition, StoredResource | None] = field(default_factory=dict)
+    twins: dict[Condition, int] = field(default_factory=dict)
+
+
+async def _find(asking: Sequence[Asked], so_far: _SoFar) -> None:
+    """Ask the store for all conditions of creates or updates, several at once."""
+    conditional = [asked for asked in asking if asked.condition is not None and asked.interaction in _FOUND]
+    first = {_condition(asked): asked for asked in reversed(conditional)}
+    found = await several_at_once(
+        lambda asked: named(asked.position, _match(asked, so_far.gone)), tuple(first.values())
+    )
+    so_far.found.update(zip(first, found, strict=True))
+
+
+def _condition(asked: Asked) -> Condition:
+    return asked.call.type, tuple(sorted(asked.condition or ()))
+
+
+async def _match(asked: Asked, gone: Set[Ref]) -> StoredResource | None:
+    return await matching(asked.call, asked.call.type, asked.condition or (), besides=gone)
+
+
+async def several_at_once(work: Callable[[A], Awaitable[T]], items: Sequence[A]) -> list[T]:
+    """The results in order, or the error of the first item that failed."""
+    done: list[T] = []
+    for start in range(0, len(items), AT_ONCE):
+        results = await asyncio.gather(*map(work, items[start : start + AT_ONCE]), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+            done.append(result)
+    return done
+
+
+async def named(position: int, doing: Awaitable[T]) -> T:
+    """The result; an error says which entry it is about."""
     try:
         return await doing
     except FacadeError as error:
-        name_entry(error, asked.position)
+        name_entry(error, position)
         raise
 
 
@@ -122,43 +169,43 @@ def name_entry(error: FacadeError, position: int | None) -> None:
     )
 
 
-async def _plan(asked: Asked, gone: Set[Ref], twins: dict[tuple[str, Params], int]) -> Planned:
+async def _plan(asked: Asked, so_far: _SoFar) -> Planned:
     if asked.interaction is Interaction.CREATE:
-        return await _create(asked, gone, twins)
-    return Planned(asked, tuple(await _DRAFTS[asked.interaction](asked, gone)))
+        return _create(asked, so_far)
+    return Planned(asked, tuple(await _DRAFTS[asked.interaction](asked, so_far)))
 
 
-async def _create(asked: Asked, gone: Set[Ref], twins: dict[tuple[str, Params], int]) -> Planned:
-    call, condition = asked.call, asked.condition
-    if condition is not None:
-        same = (call.type, tuple(sorted(condition)))
-        if same in twins:
-            return Planned(asked, twin=twins[same])
-        existing = await matching(call, call.type, condition, besides=gone)
+def _create(asked: Asked, so_far: _SoFar) -> Planned:
+    call = asked.call
+    if asked.condition is not None:
+        same = _condition(asked)
+        if same in so_far.twins:
+            return Planned(asked, twin=so_far.twins[same])
+        existing = so_far.found[same]
         if existing is not None:
             return Planned(asked, existing=existing)
-        twins[same] = asked.position
+        so_far.twins[same] = asked.position
     body, resource = draft_resource(call, _body(asked), call.type)
     ref = Ref(call.type, call.ports.ids.new())
-    return Planned(asked, (Draft("put", ref, call.request, call.allow, body, {**resource, "id": ref.id}),))
+    draft = Draft("put", ref, call.request, call.allow, body, {**resource, "id": ref.id}, precondition=Absent())
+    return Planned(asked, (draft,))
 
 
-async def _delete(asked: Asked, gone: Set[Ref]) -> list[Draft]:
+async def _delete(asked: Asked, so_far: _SoFar) -> list[Draft]:
     call = asked.call
     if call.request.id is None:
-        return [deletion(call, found) for found in await condemned(call, besides=gone)]
+        return [deletion(call, found) for found in await condemned(call, besides=so_far.gone)]
     if not call.sees_all:
         return [deletion(call, await visible(call, call.ref))]
     expected = expectation(call.request.if_match)
     return [Draft("delete", call.ref, call.request, call.allow, precondition=expected)]
 
 
-async def _update(asked: Asked, gone: Set[Ref]) -> list[Draft]:
+async def _update(asked: Asked, so_far: _SoFar) -> list[Draft]:
     call = asked.call
     body, resource = draft_resource(call, _body(asked), call.type)
     if call.request.id is None:
-        found = await matching(call, call.type, call.request.params, besides=gone)
-        return [conditional_draft(call, body, resource, found)]
+        return [conditional_draft(call, body, resource, so_far.found[_condition(asked)])]
     check_id(call.ref, resource)
     expected = expectation(call.request.if_match)
     if call.sees_all:
@@ -168,16 +215,16 @@ async def _update(asked: Asked, gone: Set[Ref]) -> list[Draft]:
     return [Draft("put", call.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
 
 
-async def _patch(asked: Asked, gone: Set[Ref]) -> list[Draft]:
+async def _patch(asked: Asked, so_far: _SoFar) -> list[Draft]:
     call = asked.call
-    current = await visible(call, call.ref if call.request.id else await matched(call, besides=gone))
+    current = await visible(call, call.ref if call.request.id else await matched(call, besides=so_far.gone))
     patch, content_type = _patch_of(_body(asked))
     body, resource = draft_resource(call, apply_patch(current.body, patch, content_type), call.type)
     expected = ExpectVersion(call.request.if_match or current.version)
     return [Draft("put", current.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
 
 
-_DRAFTS: Mapping[Interaction, Callable[[Asked, Set[Ref]], Awaitable[list[Draft]]]] = {
+_DRAFTS: Mapping[Interaction, Callable[[Asked, _SoFar], Awaitable[list[Draft]]]] = {
     Interaction.DELETE: _delete,
     Interaction.UPDATE: _update,
     Interaction.PATCH: _patch,

@@ -11,16 +11,18 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from fhir_facade.errors import BadRequest, FacadeError, NotFound, NotSupported
+from fhir_facade.errors import BadRequest, FacadeError, NotFound, NotSupported, TooLarge
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.match import matches_query
 from fhir_facade.fhir.references import parse_reference, reference_texts, references_in
 from fhir_facade.interactions.conditions import Params, criteria_of, identifiers, matches, params_of, several
-from fhir_facade.interactions.entries import BREATHE_EVERY, Planned, name_entry
+from fhir_facade.interactions.entries import BREATHE_EVERY, Planned, name_entry, named, several_at_once
 from fhir_facade.interactions.record import Draft
-from fhir_facade.values import Ref, SearchQuery
+from fhir_facade.values import Interaction, Ref, SearchQuery
 
+MOST_JUDGED: Final = 50_000  # some seconds
 _URN = re.compile(rb"urn:(?:uuid|oid):[0-9A-Za-z.\-]+")
 
 
@@ -32,19 +34,22 @@ class _Bundle:
     written: Mapping[Ref, Draft]
     identified: Mapping[tuple[str, str], Sequence[Draft]]
     resolved: dict[str, str] = field(default_factory=dict)
+    judged: int = 0
 
 
 async def linked(planned: Sequence[Planned]) -> list[Planned]:
     """The same, with every reference that means another entry, or is conditional, as the id it stands for.
 
     BadRequest: no entry has this full URL. NotFound, PreconditionFailed: a conditional reference has no match, or
-    several. What the entries write counts among the matches.
+    several. What the entries write counts among the matches. TooLarge when that is too much to compare.
     """
     bundle = _bundle(planned)
+    _refuse_overlaps(planned, bundle)
+    await _resolve_all(planned, bundle)
     result: list[Planned] = []
     for number, one in enumerate(planned, 1):
         try:
-            drafts = [await _linked(one, draft, bundle) for draft in one.drafts]
+            drafts = [_linked(one, draft, bundle) for draft in one.drafts]
         except FacadeError as error:
             name_entry(error, one.asked.position)
             raise
@@ -81,13 +86,25 @@ def _identifiers(draft: Draft) -> Iterable[str]:
     return {str(each.get("value")) for each in several if isinstance(each, dict)}
 
 
-async def _linked(one: Planned, draft: Draft, bundle: _Bundle) -> Draft:
+def _refuse_overlaps(planned: Sequence[Planned], bundle: _Bundle) -> None:
+    """The condition of an update must not also be met by what another entry creates: it would be one resource twice."""
+    for one in planned:
+        asked = one.asked
+        if asked.interaction is Interaction.UPDATE and asked.condition is not None and identifiers(asked.condition):
+            own = {draft.ref for draft in one.drafts}
+            others = [ref for ref in _among(one, asked.call.type, asked.condition, bundle) if ref not in own]
+            if others:
+                name_entry(error := several(asked.call.type), asked.position)
+                raise error
+
+
+def _linked(one: Planned, draft: Draft, bundle: _Bundle) -> Draft:
     resource = draft.resource
     if resource is None:
         return draft
     replace = {text: bundle.known[text] for text in _urns(draft.body) if text in bundle.known}
     for text in reference_texts(resource, draft.body):
-        target = await _target(one, text, bundle)
+        target = _target(one, text, bundle)
         if target is not None:
             replace[text] = target
         elif text.startswith("urn:"):
@@ -104,15 +121,13 @@ def _urns(body: bytes) -> set[str]:
     return {found.decode() for found in _URN.findall(body)} if b"urn:" in body else set()
 
 
-async def _target(one: Planned, text: str, bundle: _Bundle) -> str | None:
+def _target(one: Planned, text: str, bundle: _Bundle) -> str | None:
     """What the reference means when it is about an entry or conditional; None leaves it as it is."""
     if text in bundle.known:
         return bundle.known[text]
     if text.startswith(("urn:", "#")):
         return None
     if "?" in text:
-        if text not in bundle.resolved:
-            bundle.resolved[text] = await _resolve(one, text, bundle)
         return bundle.resolved[text]
     return next((bundle.known[url] for url in _absolute(one, text) if url in bundle.known), None)
 
@@ -126,6 +141,20 @@ def _absolute(one: Planned, text: str) -> Iterable[str]:
     if own.kind == "absolute" and own.url is not None:
         yield own.url.removesuffix(f"{own.type}/{own.id}") + text
     yield f"{one.asked.call.ports.deployment.fhir_url}/{text}"
+
+
+async def _resolve_all(planned: Sequence[Planned], bundle: _Bundle) -> None:
+    """Ask the store for each conditional reference once, for several at once."""
+    first: dict[str, Planned] = {}
+    for one in planned:
+        for draft in one.drafts:
+            for text in reference_texts(draft.resource or {}, draft.body):
+                if "?" in text and not text.startswith(("urn:", "#")) and text not in bundle.known:
+                    first.setdefault(text, one)
+    found = await several_at_once(
+        lambda item: named(item[1].asked.position, _resolve(item[1], item[0], bundle)), tuple(first.items())
+    )
+    bundle.resolved.update(zip(first, found, strict=True))
 
 
 async def _resolve(one: Planned, text: str, bundle: _Bundle) -> str:
@@ -144,13 +173,16 @@ async def _resolve(one: Planned, text: str, bundle: _Bundle) -> str:
 
 def _among(one: Planned, type: str, params: Params, bundle: _Bundle) -> list[Ref]:
     """Those of the entries that satisfy the condition as they will be; looked for by identifier where it names one."""
-    named = list(identifiers(params))
-    if named:
-        drafts = [draft for value in named for draft in bundle.identified.get((type, value), ())]
+    values = identifiers(params)
+    if values:
+        drafts = [draft for value in values for draft in bundle.identified.get((type, value), ())]
     else:
         drafts = [draft for draft in bundle.written.values() if draft.ref.type == type and draft.kind == "put"]
     if not drafts:
         return []
+    bundle.judged += len(drafts)
+    if bundle.judged > MOST_JUDGED:
+        raise TooLarge("too many conditions on what the transaction itself writes: name full URLs instead")
     query = SearchQuery(type, criteria_of(one.asked.call, type, params))
     return list({draft.ref: None for draft in drafts if _satisfies(draft, query)})
 

@@ -203,6 +203,20 @@ async def test_two_entries_with_one_condition_create_one_resource(client: httpx.
     assert len(await found(client, mark)) == 1
 
 
+async def test_an_update_whose_condition_also_finds_a_new_resource_is_refused(
+    client: httpx.AsyncClient, mark: str
+) -> None:
+    answer = await send(
+        client,
+        entry("POST", "Patient", patient(mark)),
+        entry("PUT", f"Patient?identifier=urn:test|{mark}", patient(mark, gender="male")),
+    )
+
+    assert answer.status_code == 412
+    assert "entry 1" in answer.text
+    assert await found(client, mark) == []
+
+
 @pytest.mark.parametrize("way", ["by id", "by condition"])
 async def test_a_resource_twice_is_refused(client: httpx.AsyncClient, mark: str, way: str) -> None:
     await client.put(f"/fhir/Patient/{mark}", json=patient(mark, id=mark))
