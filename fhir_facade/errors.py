@@ -19,6 +19,7 @@ FacadeError
 ├── TooManyRequests         429
 ├── NotSupported            501
 └── Unavailable             503  a dependency is down
+    ├── Busy                503  somebody else holds a lock for too long
     ├── UpstreamError       502  a dependency answered nonsense
     └── VendorError         502  a wearable vendor refused or failed
         ├── ReconsentNeeded      its tokens are dead: the person must connect again
@@ -186,6 +187,10 @@ class Unavailable(FacadeError):
 
     status = 503
     code = "transient"
+
+
+class Busy(Unavailable):
+    """Somebody else holds the same lock for so long that waiting ended; what they do may still go on."""
 
 
 class UpstreamError(Unavailable):

@@ -108,7 +108,7 @@ class Locks(Protocol):
     """Named locks that hold between all processes of one deployment."""
 
     def hold(self, *names: str) -> AbstractAsyncContextManager[None]:
-        """Hold all names (taken in sorted order) while the block runs. Unavailable after 30 s of waiting."""
+        """Hold all names (taken in sorted order) while the block runs. Busy after 30 s of waiting."""
 
 
 class Clock(Protocol):

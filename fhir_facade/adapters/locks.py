@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fhir_facade.errors import Unavailable
+from fhir_facade.errors import Busy
 
 WAIT_S = 30.0
 SHORTEST_PAUSE_S = 0.005
@@ -137,6 +137,6 @@ def key_of(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=b"facade").digest(), signed=True)
 
 
-def busy(wait_s: float) -> Unavailable:
+def busy(wait_s: float) -> Busy:
     """What a caller is told who waited in vain."""
-    return Unavailable(f"another request has held the same lock for {wait_s:g} s; try again")
+    return Busy(f"another request has held the same lock for {wait_s:g} s; try again")

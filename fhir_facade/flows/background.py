@@ -16,7 +16,8 @@ from typing import Any, Final
 from fhir_facade.errors import FacadeError
 from fhir_facade.flows.audit_chain import drop_old, seal
 from fhir_facade.flows.launch.sweep import sweep
-from fhir_facade.flows.sync import SyncReport, pause, synchronise
+from fhir_facade.flows.sync import join, pause
+from fhir_facade.flows.wearables.report import SyncReport
 from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.connections import Connection
@@ -66,9 +67,10 @@ class RunningSyncs:
         self._stopping = asyncio.Event()
 
     async def wait_for(self, connection_id: str, *, full: bool = False, wait_s: float) -> SyncReport | None:
-        """Begin a sync, or join the same one under way; its report, or None when it takes longer than `wait_s`.
+        """Begin a sync, or join the same one under way here or in another process; its report, or None when it takes
+        longer than `wait_s`.
 
-        Access is the caller's business. Errors as of `synchronise`.
+        Access is the caller's business. Errors as of `join`.
         """
         task = self._begin(connection_id, full=full)
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -115,7 +117,7 @@ class RunningSyncs:
         other = self._running.get((connection_id, not full))
         if other is not None:
             await asyncio.wait([other])
-        return await synchronise(self._ports, connection_id, full=full)
+        return await join(self._ports, connection_id, full=full)
 
     def _ended(self, key: tuple[str, bool], task: asyncio.Task[SyncReport]) -> None:
         """The text of an error could name a person; the trace of a defect is needed to repair it."""

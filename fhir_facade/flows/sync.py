@@ -6,7 +6,8 @@ its cursor moves in the transaction that completes it. Whatever dies where, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -14,18 +15,18 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from fhir_facade.errors import Conflict, MissingScope, NotFound, VendorError, VendorThrottled
+from fhir_facade.errors import Busy, Conflict, MissingScope, NotFound, VendorError, VendorThrottled
 from fhir_facade.flows.connections import ConnectionView, view
 from fhir_facade.flows.score import rescore
 from fhir_facade.flows.wearables.acting import reachable
 from fhir_facade.flows.wearables.changes import changes, window_of
 from fhir_facade.flows.wearables.reader import FINAL, Reader, permitted_scopes, refresh_settings
+from fhir_facade.flows.wearables.report import Ended, Metric, SyncReport, ended_since, newest_event
 from fhir_facade.flows.wearables.stored import stored_observations
 from fhir_facade.flows.wearables.writer import Written, close_run, open_run, write_changes
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put
 from fhir_facade.rows.connections import Connection, Cursor
-from fhir_facade.rows.events import Event
 from fhir_facade.values import Interaction, Principal
 from mappers.google_health import to_observations
 from mappers.observation import MapContext
@@ -41,29 +42,6 @@ GIVE_UP_AFTER: Final = 2
 
 _NOT_GRANTED = "The person did not grant this kind of data."
 _MORE = "The vendor had more records than are read at once; the rest follows with the next synchronisation."
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One data type of a sync. `read` counts the vendor's records, the others Observations; `error` in plain words."""
-
-    read: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync did, by data type. `error` is what stopped it or failed first; `provenance` an id, None when
-    nothing was written."""
-
-    connection: ConnectionView
-    metrics: Mapping[str, Metric]
-    provenance: str | None
-    error: str | None
 
 
 @dataclass(slots=True)
@@ -83,31 +61,53 @@ class _Course:
 
 
 async def sync(ports: Ports, principal: Principal, connection_id: str, *, full: bool = False) -> SyncReport:
-    """Synchronise for somebody. NotFound, Forbidden; Conflict when the connection was never completed; Unavailable
-    when another sync of it takes too long. What fails at the vendor is in the report."""
+    """Synchronise for somebody, one sync of a connection at a time; the score follows. NotFound, Forbidden; Conflict
+    when the connection was never completed; Unavailable when another sync of it takes too long. What fails at the
+    vendor is in the report."""
     connection = await reachable(ports, principal, connection_id, Interaction.CREATE)
-    return await synchronise(ports, connection.id, full=full)
-
-
-async def synchronise(ports: Ports, connection_id: str, *, full: bool = False) -> SyncReport:
-    """The same for the facade's own jobs. One sync of a connection runs at a time; the score follows."""
-    report = await _synchronise(ports, connection_id, full=full)
+    async with ports.locks.hold(_lock_of(connection.id)):
+        report = await _synchronise(ports, connection.id, full=full)
     await rescore(ports, report.connection.patient)
     return report
 
 
+def _lock_of(connection_id: str) -> str:
+    return f"sync|{connection_id}"
+
+
+async def join(ports: Ports, connection_id: str, *, full: bool = False) -> SyncReport:
+    """The same for who may already, behind whatever other process reads this connection, however long that takes; when
+    that one's sync ends meanwhile, its report (a `full` one's, when this is asked) instead of another sync."""
+    newest = await ports.state.read(lambda tx: newest_event(tx, connection_id))
+    async with _turn(ports, connection_id):
+        report = await ended_since(ports, connection_id, newest, full=full)
+        report = report or await _synchronise(ports, connection_id, full=full)
+    await rescore(ports, report.connection.patient)
+    return report
+
+
+@asynccontextmanager
+async def _turn(ports: Ports, connection_id: str) -> AsyncIterator[None]:
+    async with AsyncExitStack() as held:
+        while True:
+            with suppress(Busy):
+                await held.enter_async_context(ports.locks.hold(_lock_of(connection_id)))
+                break
+        yield
+
+
 async def _synchronise(ports: Ports, connection_id: str, *, full: bool) -> SyncReport:
-    async with ports.locks.hold(f"sync|{connection_id}"):
-        connection = await ports.state.read(lambda tx: tx.get(Connection, connection_id))
-        if connection is None:
-            raise NotFound(f"There is no connection {connection_id}.")
-        if connection.account is None:
-            raise Conflict("This connection is not complete: open its authorize_url and grant the access first.")
-        reader = Reader(ports, connection)
-        await open_run(reader)
-        course = await _read(reader, full=full)
-        provenance = await close_run(reader)
-        return SyncReport(await _finish(reader, course), course.metrics, provenance, course.error)
+    connection = await ports.state.read(lambda tx: tx.get(Connection, connection_id))
+    if connection is None:
+        raise NotFound(f"There is no connection {connection_id}.")
+    if connection.account is None:
+        raise Conflict("This connection is not complete: open its authorize_url and grant the access first.")
+    reader = Reader(ports, connection)
+    await open_run(reader)
+    course = await _read(reader, full=full)
+    provenance = await close_run(reader)
+    connection_view = await _finish(reader, course, provenance, full=full)
+    return SyncReport(connection_view, course.metrics, provenance, course.error)
 
 
 async def _read(reader: Reader, *, full: bool) -> _Course:
@@ -201,8 +201,8 @@ def _context(connection: Connection) -> MapContext:
     )
 
 
-async def _finish(reader: Reader, course: _Course) -> ConnectionView:
-    """Write how it went into the connection, unless it was removed meanwhile."""
+async def _finish(reader: Reader, course: _Course, provenance: str | None, *, full: bool) -> ConnectionView:
+    """Write how it went into the connection, unless it was removed meanwhile, and tell it to who waits."""
     ports, now = reader.ports, reader.ports.clock.now()
     state = course.state or _state(reader, course)
     failures = reader.connection.failures + 1 if state == "error" else 0
@@ -216,9 +216,18 @@ async def _finish(reader: Reader, course: _Course) -> ConnectionView:
     if any(metric.error is None for metric in course.metrics.values()):
         values["last_sync_at"] = now
 
+    ended = Ended(
+        connection=reader.connection.id,
+        state=state,
+        full=full,
+        metrics=course.metrics,
+        provenance=provenance,
+        error=course.error,
+    )
+
     def work(tx: StateTransaction) -> Connection:
         changed = tx.change(Connection, [("id", "=", reader.connection.id)], **values)
-        tx.apply(*(Append(_event(now, each)) for each in changed))
+        tx.apply(*(Append(ended.event(now, each.patient)) for each in changed))
         return changed[0] if changed else msgspec.structs.replace(reader.connection, **values)
 
     return view(ports, await ports.state.write(work))
@@ -227,11 +236,6 @@ async def _finish(reader: Reader, course: _Course) -> ConnectionView:
 def pause(failures: int) -> timedelta:
     """Until the next sync, after so many in a row that failed."""
     return EVERY if failures == 0 else min(AGAIN_AFTER * 2 ** min(failures - 1, 20), EVERY)
-
-
-def _event(now: datetime, connection: Connection) -> Event:
-    data = msgspec.json.encode({"connection": connection.id, "state": connection.state}).decode()
-    return Event(at=now, topic="sync", kind="ended", patient=connection.patient, data=data)
 
 
 def _state(reader: Reader, course: _Course) -> str:

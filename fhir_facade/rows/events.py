@@ -10,7 +10,7 @@ from fhir_facade.rows.table import Row, table
 @table("event", ("id",), serial=True, indexes=(("patient", "id"),))
 class Event(Row, frozen=True, kw_only=True):
     """`id` rises with every commit (it is the SSE event id). `topic`: `alert`, `sync`, `score`; `kind` what happened
-    to it; `data` JSON without names or values, made of references and codes."""
+    to it; `data` JSON without names or values, made of references, codes and counts."""
 
     at: datetime
     topic: str

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.errors import Unavailable
 from fhir_facade.flows.background import LEASE, RunningSyncs, again_and_again, alongside, background, sync_due
 from fhir_facade.flows.sync import AGAIN_AFTER, EVERY, pause
@@ -108,6 +110,54 @@ async def test_two_processes_share_what_is_due(world):
         row = await _connection(world, connection)
         assert row.last_sync_at is not None
         assert row.due_at > world.clock.now()
+
+
+# --- the same connection in two processes ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def other_process(world, tmp_path):
+    """A process that finds a lock too busy very soon."""
+    locks = FileLocks(tmp_path / "facade.locks", wait_s=0.01)
+    yield RunningSyncs(replace(world.ports, locks=locks))
+    locks.close()
+
+
+async def test_who_asks_while_another_process_syncs_gets_its_report(world, other_process):
+    connection = await world.connect()
+    first = asyncio.create_task(RunningSyncs(world.ports).wait_for(connection.id, wait_s=60))
+    await _begun(world)
+
+    second = await other_process.wait_for(connection.id, wait_s=60)
+
+    assert second == await first
+    assert second.metrics["steps"].created > 0
+
+
+async def test_who_asks_for_everything_is_not_told_of_less(world, other_process):
+    connection = await world.connect()
+    first = asyncio.create_task(RunningSyncs(world.ports).wait_for(connection.id, wait_s=60))
+    await _begun(world)
+
+    second = await other_process.wait_for(connection.id, full=True, wait_s=60)
+
+    created = (await first).metrics["steps"].created
+    assert (second.metrics["steps"].created, second.metrics["steps"].unchanged) == (0, created)
+
+
+async def test_who_waits_for_a_process_that_dies_syncs_instead(world, other_process):
+    connection = await world.connect()
+    async with world.ports.locks.hold(f"sync|{connection.id}"):
+        assert await other_process.wait_for(connection.id, wait_s=0.1) is None
+
+    report = await other_process.wait_for(connection.id, wait_s=60)
+
+    assert report.metrics["steps"].created > 0
+
+
+async def _begun(world):
+    while not await world.asked():
+        pass
 
 
 async def test_nothing_is_due_right_after_a_sync(world):

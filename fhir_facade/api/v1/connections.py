@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from fhir_facade.api.dependencies import CallerDep, PortsDep, deps_of
 from fhir_facade.flows import connect, connections
 from fhir_facade.flows.connections import ConnectionView
-from fhir_facade.flows.sync import SyncReport
 from fhir_facade.flows.wearables.acting import acting_patient, reachable
+from fhir_facade.flows.wearables.report import SyncReport
 from fhir_facade.values import Interaction
 
 PREFIX: Final = "/api/v1/connections"
