@@ -24,7 +24,7 @@ from fhir_facade.interactions.alerts.concerns import (
     handled_of,
 )
 from fhir_facade.interactions.alerts.following import Plan, Put, plan_of
-from fhir_facade.interactions.alerts.judging import Judged, guards_of, judge
+from fhir_facade.interactions.alerts.judging import Judged, guards_of, judge, without_effect
 from fhir_facade.interactions.alerts.marks import evidence, evidence_marks, mark, marks_of
 from fhir_facade.interactions.alerts.stored import currents
 from fhir_facade.interactions.audit import audit_line
@@ -33,7 +33,7 @@ from fhir_facade.rows import Append, RowChange
 from fhir_facade.rules.alerts import Raise, Update
 from fhir_facade.values import Absent, FhirRequest, Interaction, Principal, Ref, Write
 
-__all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concerned", "consequences", "moved"]
+__all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concerned", "consequences", "is_idle", "moved"]
 
 ENGINE: Final = Principal("engine", name="alert-engine")
 """Who writes alerts."""
@@ -90,6 +90,11 @@ def _depends_on_before(change: Changed) -> bool:
     if change.after is None:
         return change.ref.type == "Observation"
     return change.ref.type == "Task" and alert_key(change.after) is not None
+
+
+async def is_idle(ports: Ports, concern: Concerned) -> bool:
+    """Whether nothing follows, whatever others write at the same time."""
+    return not concern.handled and await without_effect(ports, concern.concerns)
 
 
 async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, own: frozenset[Ref]) -> Consequences:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
@@ -30,8 +30,10 @@ from fhir_facade.rules.alerts import (
     guard_state,
     reading,
 )
+from fhir_facade.rules.observations import effective
 from fhir_facade.values import Ref, StoredResource
 
+ONE_DAY: Final = timedelta(days=1)
 TIMES: Final = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")
 
 
@@ -101,6 +103,25 @@ async def _possible_guards(ports: Ports, keys: Collection[tuple[str, str]]) -> d
     there = await possible(ports, [ref.id for ref in refs.values()])
     stored = await guards_of(ports, [key for key, ref in refs.items() if ref.id in there])
     return {key: stored.get(key) or Guard(ref) for key, ref in refs.items()}
+
+
+async def without_effect(ports: Ports, concerns: Sequence[Concern]) -> bool:
+    """Whether all are old readings of patients who never had the alert: they open none, and no one that opens just now
+    rests on them, so that nobody has to queue. Without the value, for which most of the time would go."""
+    now = ports.clock.now()
+    if not all(_is_old(each, now) for each in concerns):
+        return False
+    return not await possible(ports, [guard_id(each.rule.id, each.patient) for each in concerns])
+
+
+def _is_old(concern: Concern, now: datetime) -> bool:
+    """Too old to matter wherever the person's civil day begins; what does not say when never matters."""
+    oldest = now - concern.rule.staleness - concern.rule.lookback - ONE_DAY
+    for written in concern.written.values():
+        span = effective(written.resource, UTC)
+        if not written.body or (span is not None and span[1] >= oldest):
+            return False
+    return True
 
 
 async def judge(ports: Ports, concerns: Sequence[Concern]) -> list[Judged]:
