@@ -6,6 +6,7 @@ reason; the patient is told, and the audit says so.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,6 +23,8 @@ from fhir_facade.rows.audit import AuditLine, EmergencyAccess
 from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal
 
 LASTS: Final = timedelta(hours=4)
+REMEMBERED: Final = timedelta(days=30)
+"""How long the patient is reminded of it on the own page; the access log keeps it."""
 SHORTEST_REASON: Final = 10
 LONGEST_REASON: Final = 500
 ENGINE: Final = Principal("engine", name="emergency")
@@ -56,6 +59,13 @@ async def open_in_emergency(
             )
             error.recorded = True
         raise
+
+
+async def recent_emergencies(ports: Ports, patient: PatientId) -> Sequence[EmergencyAccess]:
+    """Those of the last `REMEMBERED`, the newest first."""
+    since = ports.clock.now() - REMEMBERED
+    where = (("patient", "=", patient), ("ends_at", ">", since))
+    return await ports.state.read(lambda tx: tx.find(EmergencyAccess, *where, order=("-ends_at",)))
 
 
 async def _open(ports: Ports, principal: Principal, patient: str, reason: str, origin: Origin) -> Opened:

@@ -139,6 +139,17 @@ async def principal_of_session(ports: Ports, cookie: str | None, *, touch: bool 
     return principal_of_account(signed_in.account, expires_at=signed_in.session.expires_at)
 
 
+async def admit_guess(ports: Ports, username: str, caller: Caller) -> None:
+    """Count a guess of a password, wherever it is asked for. TooManyRequests: not even looked at."""
+    await _admitted(ports, username.casefold(), _subjects(username, caller), caller)
+
+
+async def forgive_guesses(ports: Ports, username: str, caller: Caller) -> None:
+    """The password was right."""
+    subjects = _subjects(username, caller)
+    await ports.state.write(lambda tx: _forgive(tx, subjects))
+
+
 async def _admitted(ports: Ports, key: str, subjects: dict[str, Slowdown], caller: Caller) -> Account | None:
     now = ports.clock.now()
     try:

@@ -21,8 +21,12 @@ PAGES = {
     "record": ("dora", "/"),
     "record-empty": ("ann", "/"),
     "access-log": ("dora", "/access-log"),
+    "my-apps": ("ann", "/apps"),
+    "sign-ins": ("ann", "/sign-ins"),
+    "sign-out": ("ann", "/oauth/logout"),
     "worklist": ("bo", "/"),
     "patient": ("bo", "/patients/dora"),
+    "emergency": ("bo", "/emergency"),
     "administration": ("root", "/"),
     "returned-stale": (None, "/api/v1/connections/callback?state=unknown&code=x"),
 }

@@ -11,7 +11,7 @@ from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from tests.facade import embedded_facade, facade_env, served
-from tests.forms import follow, form_of, sign_in
+from tests.forms import follow, form_of, sign_in, submit
 
 PASSWORD = "correct horse battery"
 ANN = {"name": [{"text": "Ann Example"}], "birthDate": "1980-05-17"}
@@ -216,6 +216,22 @@ async def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(faca
         assert answer.status_code == 200
         assert (await here.get("/api/v1/me")).status_code == 200
         assert (await there.get("/api/v1/me")).status_code == 401
+
+
+async def test_the_password_is_changed_on_a_page_too_and_guesses_are_slowed(facade):
+    await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    async with facade.anonymous as browser:
+        login = await browser.get("/login", params={"next": "/sign-ins"})
+        page = await follow(browser, await sign_in(browser, login, "ann", PASSWORD))
+        new = "another long password"
+        for current, given, status in (("wrong password", new, 403), (PASSWORD, "short", 400), (PASSWORD, new, 303)):
+            answer = await submit(browser, page, "/sign-ins/password", current=current, new=given)
+            assert answer.status_code == status
+        assert "The password is changed" in (await follow(browser, answer)).text
+        for _ in range(6):
+            answer = await submit(browser, page, "/sign-ins/password", current="wrong password", new=PASSWORD)
+        assert "tried too often" in answer.text
+        assert (await sign_in(browser, await facade.anonymous.get("/login"), "ann", new)).status_code in (403, 429)
 
 
 async def test_a_person_changes_the_own_zone(facade):

@@ -15,6 +15,7 @@ from fhir_facade.api.portal.alerts import lines
 from fhir_facade.api.portal.apps import openable
 from fhir_facade.api.portal.charts import chart_of
 from fhir_facade.api.portal.connections import connectable, vendor_origins, wearable
+from fhir_facade.api.portal.emergency import notices
 from fhir_facade.api.portal.score_view import score_view
 from fhir_facade.api.portal.sign_ins import news
 from fhir_facade.api.portal.visit import Portal, Visit, enter
@@ -22,7 +23,7 @@ from fhir_facade.api.portal.wording import Wording
 from fhir_facade.flows.alerts import MOST, list_alerts
 from fhir_facade.flows.overview import Overview, overview
 from fhir_facade.flows.people import display_name, patients_of, staff_names
-from fhir_facade.values import JsonObject
+from fhir_facade.values import JsonObject, PatientId
 
 PERIODS: Final = (30, 90)
 
@@ -66,6 +67,7 @@ async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
         apps=apps,
         devices=await news(visit),
         own=own,
+        emergencies=await notices(visit, PatientId(wanted)) if own else (),
         days=days,
         periods=PERIODS,
         **record_view(visit, found),

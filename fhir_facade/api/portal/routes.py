@@ -17,7 +17,7 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
 from fhir_facade.api.pages.texts import LANGUAGES
 from fhir_facade.api.pages.troubles import problem_page
-from fhir_facade.api.portal import access_log, alerts, apps, connections, home, scores, sign_ins
+from fhir_facade.api.portal import access_log, alerts, apps, connections, emergency, home, scores, sign_ins
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.flows.background import RunningSyncs
@@ -29,6 +29,7 @@ Handler = Callable[[Portal, Request], Awaitable[Response]]
 LOOKS: Final[tuple[tuple[str, Look], ...]] = (
     ("/patients/{patient}", home.patient),
     (access_log.PATH, access_log.look),
+    (emergency.PATH, emergency.look),
     ("/apps", apps.look),
     ("/sign-ins", sign_ins.look),
     ("/connections/{connection}", connections.look),
@@ -41,9 +42,11 @@ ACTS: Final[tuple[tuple[str, Act], ...]] = (
     ("/connections/{connection}/disconnect", connections.disconnect),
     ("/patients/{patient}/score", scores.compute),
     ("/alerts/{alert}/{action}", alerts.act),
+    (emergency.PATH, emergency.open_record),
     ("/apps/{grant}/withdraw", apps.end),
     ("/launches", apps.start),
     ("/sign-ins/known", sign_ins.know),
+    ("/sign-ins/password", sign_ins.change_password),
     ("/sign-ins/others/end", sign_ins.end_others),
     ("/sign-ins/{session}/end", sign_ins.end),
 )

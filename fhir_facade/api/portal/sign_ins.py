@@ -12,6 +12,9 @@ from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import Form
 from fhir_facade.api.portal.visit import Visit
+from fhir_facade.errors import BadRequest, Forbidden, TooManyRequests
+from fhir_facade.flows.accounts import SHORTEST_PASSWORD
+from fhir_facade.flows.passwords import replace_password
 from fhir_facade.flows.sign_ins import (
     acknowledge_devices,
     end_other_sign_ins,
@@ -36,6 +39,10 @@ class Place:
 
 async def look(visit: Visit) -> Response:
     """GET /sign-ins."""
+    return await _page(visit)
+
+
+async def _page(visit: Visit, *, status: int = 200, problem: str = "") -> Response:
     words, account = visit.words(), visit.signed_in.account
     found = await sign_ins(visit.ports, account, visit.signed_in.session.hash)
     places = [
@@ -49,7 +56,7 @@ async def look(visit: Visit) -> Response:
         )
         for each in found
     ]
-    return visit.show("portal/sign_ins.html", places=places, news=await news(visit))
+    return visit.show("portal/sign_ins.html", status=status, places=places, news=await news(visit), problem=problem)
 
 
 async def end(visit: Visit, form: Form) -> Response:
@@ -68,6 +75,20 @@ async def know(visit: Visit, form: Form) -> Response:
     """POST /sign-ins/known: the new devices are one's own."""
     await acknowledge_devices(visit.ports, visit.signed_in.account, visit.signed_in.session)
     return visit.go("/sign-ins", "device-known")
+
+
+async def change_password(visit: Visit, form: Form) -> Response:
+    """POST /sign-ins/password: the present one and a new one; every other session ends."""
+    account, session = visit.signed_in.account, visit.signed_in.session
+    try:
+        new = form.fields.get("new", "")
+        current = form.fields.get("current", "")
+        await replace_password(visit.ports, account, current=current, new=new, keep=session.hash, caller=visit.caller)
+    except (Forbidden, TooManyRequests):
+        return await _page(visit, status=403, problem=visit.t("password.wrong"))
+    except BadRequest:
+        return await _page(visit, status=400, problem=visit.t("password.rules", shortest=SHORTEST_PASSWORD))
+    return visit.go("/sign-ins", "password")
 
 
 async def news(visit: Visit) -> Sequence[str]:

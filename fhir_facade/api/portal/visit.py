@@ -33,7 +33,7 @@ NOTICES = frozenset(
         *("acknowledge", "respond", "resolve", "false-alarm"),
         *("score", "unknown-birth-date", "under-age"),
         *("read", "disconnected", "not-revoked"),
-        *("withdrawn", "signed-out", "device-known"),
+        *("withdrawn", "signed-out", "device-known", "password"),
     )
 )
 """What `?done=` may say: each is a sentence `done.*` of the catalogue."""

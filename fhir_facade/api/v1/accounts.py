@@ -15,9 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, deps_of, origin_of
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import Forbidden, NotFound, Unauthenticated
-from fhir_facade.flows.accounts import LONGEST_PASSWORD, NewAccount, change_account, password_fits
+from fhir_facade.flows.accounts import LONGEST_PASSWORD, NewAccount, change_account
 from fhir_facade.flows.enrol import enrol
 from fhir_facade.flows.launch.identity import fhir_user
+from fhir_facade.flows.launch.sign_in import Caller as SignInCaller
+from fhir_facade.flows.passwords import replace_password
 from fhir_facade.flows.registry import accounts_page, find_account
 from fhir_facade.flows.signing_up import sign_up
 from fhir_facade.rows.accounts import Account
@@ -118,17 +120,9 @@ async def change_me(asked: OwnChanges, ports: PortsDep, caller: CallerDep) -> An
         raise Forbidden("Apps do not change accounts: sign in on our own pages.")
     if asked.password is not None:
         current = asked.current_password.get_secret_value() if asked.current_password else ""
-        if not await password_fits(account, current):
-            raise Forbidden("The present password is wrong.")
-    changed = await change_account(
-        ports,
-        account.id,
-        zone=asked.zone,
-        password=asked.password.get_secret_value() if asked.password else None,
-        actor="person",
-        keep=caller.session,
-    )
-    return _shown(changed)
+        new, who = asked.password.get_secret_value(), SignInCaller(caller.address, caller.request_id)
+        await replace_password(ports, account, current=current, new=new, keep=caller.session, caller=who)
+    return _shown(await change_account(ports, account.id, zone=asked.zone, actor="person"))
 
 
 @router.get("/accounts", response_model=People)

@@ -198,6 +198,7 @@ async def add_people_and_apps(folder):
     async with embedded_facade(folder) as facade:
         for name in ("ann", "carl", "dora"):
             await add_account(facade.ports, NewAccount(name, "patient", PASSWORD, patient_id=f"kit-{name}"))
+        await add_account(facade.ports, NewAccount("mia", "proxy", PASSWORD, related_person_id="kit-mia"))
         await add_account(facade.ports, NewAccount("bob", "practitioner", PASSWORD, practitioner_id="kit-bob"))
         for app in apps:
             await add_client(facade.ports, app)
@@ -215,6 +216,13 @@ def add_records(server):
             }
             for name in ("ann", "carl")
         ),
+        {
+            "resourceType": "RelatedPerson",
+            "id": "kit-mia",
+            "active": True,
+            "patient": {"reference": "Patient/kit-ann"},
+            "name": [{"text": "Mia Example"}],
+        },
         {
             "resourceType": "Encounter",
             "id": "kit-visit",

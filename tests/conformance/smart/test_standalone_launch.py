@@ -79,6 +79,16 @@ async def test_a_clinician_picks_the_patient(kit):
     assert (await kit.read("Patient/kit-carl", body["access_token"])).status_code == 200
 
 
+async def test_a_proxy_picks_whom_to_act_for(kit):
+    scope = "launch/patient openid fhirUser patient/*.rs"
+    launched = await kit.launch(username="mia", patient="kit-ann", scope=scope)
+    body = (await kit.redeem(launched)).json()
+    assert body["patient"] == "kit-ann"
+    assert (await kit.read("Patient/kit-ann", body["access_token"])).status_code == 200
+    assert (await kit.read("RelatedPerson/kit-mia", body["access_token"])).status_code == 200
+    assert (await kit.read("Patient/kit-carl", body["access_token"])).status_code == 404
+
+
 @pytest.mark.parametrize(
     "verifier", [None, "", "w" * 64, "challenge"], ids=["absent", "blank", "wrong", "the challenge"]
 )
