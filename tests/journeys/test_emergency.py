@@ -17,6 +17,7 @@ from fhir_facade.interactions.circle import circle
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import Principal
 from tests.facade import Facade, embedded_facade
+from tests.forms import sign_in, submit
 
 PASSWORD = "correct horse battery"
 REASON = "found unconscious, allergies unknown"
@@ -100,3 +101,26 @@ async def test_a_denial_of_the_patient_holds_in_an_emergency_too(facade: Facade,
     assert written.status_code == 201, written.text
     assert (await doctor.get("/fhir/Patient/anna")).status_code == 404
     assert (await opened(doctor)).status_code == 403
+
+
+async def test_the_pages_open_a_record_and_tell_the_patient(facade: Facade) -> None:
+    async with facade.anonymous as doctor, facade.anonymous as anna:
+        for browser, name in ((doctor, "doctor"), (anna, "anna")):
+            browser.headers["Accept"] = "text/html"
+            await sign_in(browser, await browser.get("/login"), name, PASSWORD)  # type: ignore[no-untyped-call]
+        page = await doctor.get("/emergency")
+        problems = [
+            (await submit(doctor, page, "/emergency", patient=patient, reason=reason)).text  # type: ignore[no-untyped-call]
+            for patient, reason in (("anna", "x"), ("nobody", REASON), ("", REASON))
+        ]
+        answer = await submit(doctor, page, "/emergency", patient="anna", reason=REASON)  # type: ignore[no-untyped-call]
+        record = await doctor.get(answer.headers["location"])
+        home = await anna.get("/")
+        refused = await anna.get("/emergency")
+
+    assert "at least 10 characters" in problems[0]
+    assert all("There is no patient with this id" in text for text in problems[1:])
+    assert (answer.status_code, answer.headers["location"], record.status_code) == (303, "/patients/anna", 200)
+    assert "opened your record in an emergency (today, " in home.text
+    assert REASON in home.text
+    assert refused.status_code == 403
