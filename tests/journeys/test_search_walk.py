@@ -144,3 +144,39 @@ async def test_includes_come_with_their_matches(walk: Walk) -> None:
     assert (walk.labels(forward), walk.labels(forward, "include")) == ("ab", "p")
     assert walk.labels(backward) == "p"
     assert sorted(walk.labels(backward, "include")) == list("abcd")
+
+
+SUBSETTED = "SUBSETTED"
+HEAD = {"resourceType", "id", "meta"}
+SHAPES = [
+    ("_summary=true", {*HEAD, "identifier", "status", "code", "subject", "effectiveDateTime", "valueQuantity"}),
+    ("_summary=data", {*HEAD, "identifier", "status", "code", "subject", "effectiveDateTime", "valueQuantity", "note"}),
+    ("_summary=text", {*HEAD, "text", "status", "code"}),
+    ("_elements=subject,value", {*HEAD, "subject", "valueQuantity", "status", "code"}),
+    ("_summary=false", None),
+    ("", None),
+]
+
+
+async def test_matches_come_in_the_parts_that_are_asked_for(walk: Walk) -> None:
+    narrative = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Four</div>'}
+    whole = (await walk.ask("Observation", "_id={0}-d"))["entry"][0]["resource"]
+    told = await walk.client.put(
+        f"/fhir/Observation/{whole['id']}", json=whole | {"text": narrative, "note": [{"text": "fasting"}]}
+    )
+    assert told.status_code == 200, told.text
+
+    for how, members in SHAPES:
+        (entry,) = (await walk.ask("Observation", f"_id={{0}}-d&{how}"))["entry"]
+        tags = [tag["code"] for tag in entry["resource"]["meta"].get("tag", [])]
+        assert set(entry["resource"]) == (members or {*HEAD, *SHAPES[1][1], "text"}), how
+        assert (SUBSETTED in tags) is (members is not None), how
+
+
+async def test_the_members_of_a_list_are_found(walk: Walk) -> None:
+    items = [{"item": {"reference": f"Observation/{walk.mark}-{label}"}} for label in "ac"]
+    await walk.put("List", "l", status="current", mode="working", entry=items)
+
+    assert walk.labels(await walk.ask("Observation", "_list={0}-l&_sort=_id")) == "ac"
+    refused = await walk.client.get("/fhir/Observation?_list=$current-problems")
+    assert refused.status_code == 400
