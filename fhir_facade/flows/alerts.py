@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
-
-import msgspec
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Ask, decide
 from fhir_facade.errors import BadRequest, Conflict, Forbidden, NotFound, PreconditionFailed, PreconditionRequired
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads
+from fhir_facade.fhir.searchset import read_searchset
 from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.flows.alert_view import Alert, Note, views
 from fhir_facade.interactions.alerts.concerns import alert_key
@@ -42,20 +40,6 @@ class Alerts:
     next: str | None = None
 
 
-class _Link(msgspec.Struct):
-    relation: str
-    url: str
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw
-
-
-class _Bundle(msgspec.Struct):
-    link: list[_Link] = []
-    entry: list[_Entry] = []
-
-
 async def list_alerts(
     ports: Ports,
     principal: Principal,
@@ -75,9 +59,9 @@ async def list_alerts(
     request = FhirRequest(
         Interaction.SEARCH_TYPE, "Task", params=params, request_id=origin.request_id, address=origin.address
     )
-    bundle = msgspec.json.decode((await dispatch(ports, principal, request)).body, type=_Bundle)
-    resources = [decimal_loads(bytes(entry.resource)) for entry in bundle.entry]
-    return Alerts(tuple(views(resources, may_act=may_act)), _next(bundle))
+    found = read_searchset((await dispatch(ports, principal, request)).body)
+    resources = [decimal_loads(each) for each in found.resources]
+    return Alerts(tuple(views(resources, may_act=may_act)), dict(found.following).get(PAGE))
 
 
 def _asked(patient: str | None, open_only: bool, limit: int, *, with_issue: bool) -> tuple[tuple[str, str], ...]:
@@ -89,11 +73,6 @@ def _asked(patient: str | None, open_only: bool, limit: int, *, with_issue: bool
     if with_issue:
         params.append(("_include", "Task:focus"))
     return tuple(params)
-
-
-def _next(bundle: _Bundle) -> str | None:
-    address = next((link.url for link in bundle.link if link.relation == "next"), None)
-    return None if address is None else parse_qs(urlsplit(address).query)[PAGE][0]
 
 
 async def _may(ports: Ports, principal: Principal, asked: Interaction, type_name: str = "Task") -> bool:

@@ -15,6 +15,7 @@ import msgspec
 
 from fhir_facade.errors import Conflict, FacadeError, NotScorable
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, equal_values
+from fhir_facade.fhir.searchset import read_searchset
 from fhir_facade.flows.admission import UNKNOWN, Origin, admit
 from fhir_facade.flows.wearables.records import transaction
 from fhir_facade.interactions.dispatch import dispatch
@@ -97,7 +98,7 @@ async def latest_score(
     request = FhirRequest(
         Interaction.SEARCH_TYPE, "Observation", params=params, request_id=origin.request_id, address=origin.address
     )
-    found = _resources((await dispatch(ports, principal, request)).body)
+    found = read_searchset((await dispatch(ports, principal, request)).body).resources
     return found[0] if found else None
 
 
@@ -213,22 +214,7 @@ async def _known(ports: Ports, patient_id: str, need: Need, day: date) -> list[R
         ("_count", str(need.limit)),
     )
     response = await dispatch(ports, ENGINE, FhirRequest(Interaction.SEARCH_TYPE, "Observation", params=params))
-    return [decimal_loads(body) for body in _resources(response.body)]
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw
-
-
-class _Bundle(msgspec.Struct):
-    entry: list[_Entry] = []
-
-
-_BUNDLE = msgspec.json.Decoder(_Bundle)
-
-
-def _resources(bundle: bytes) -> list[bytes]:
-    return [bytes(entry.resource) for entry in _BUNDLE.decode(bundle).entry]
+    return [decimal_loads(body) for body in read_searchset(response.body).resources]
 
 
 # --- storing --------------------------------------------------------------------------------------------------
@@ -253,11 +239,11 @@ async def _is_stored(ports: Ports, resource: Resource) -> bool:
     return any(equal_values(body, decimal_dumps(resource)) for body in await _current(ports, resource))
 
 
-async def _current(ports: Ports, resource: Resource) -> list[bytes]:
+async def _current(ports: Ports, resource: Resource) -> tuple[bytes, ...]:
     """What is stored under the id of the resource: its current version, or nothing."""
     params = (("_id", resource["id"]),)
     request = FhirRequest(Interaction.SEARCH_TYPE, resource["resourceType"], params=params)
-    return _resources((await dispatch(ports, ENGINE, request)).body)
+    return read_searchset((await dispatch(ports, ENGINE, request)).body).resources
 
 
 def _event(ports: Ports, score: Resource) -> Event:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from fhir_facade.fhir.searchset import read_searchset
 from fhir_facade.flows.wearables.acting import SYNC
 from fhir_facade.flows.wearables.changes import key_of
 from fhir_facade.interactions.dispatch import dispatch
@@ -20,28 +20,6 @@ from mappers.observation import identity_key
 PAGE: Final = 500
 EARLIER: Final = timedelta(days=2)
 """A sleep is read by its end and may begin before the window; the search is by any overlap of its period."""
-
-
-class _Link(msgspec.Struct):
-    relation: str
-    url: str
-
-
-class _Entry(msgspec.Struct):
-    resource: msgspec.Raw
-
-
-class _Bundle(msgspec.Struct):
-    link: list[_Link] = []
-    entry: list[_Entry] = []
-
-    @property
-    def following(self) -> tuple[tuple[str, str], ...]:
-        address = next((each.url for each in self.link if each.relation == "next"), "")
-        return tuple(parse_qsl(urlsplit(address).query))
-
-
-_DECODER = msgspec.json.Decoder(_Bundle)
 
 
 async def stored_observations(ports: Ports, connection: Connection, data_type: str, since: date) -> dict[str, bytes]:
@@ -57,12 +35,12 @@ async def stored_observations(ports: Ports, connection: Connection, data_type: s
     found: dict[str, bytes] = {}
     while params:
         response = await dispatch(ports, SYNC, FhirRequest(Interaction.SEARCH_TYPE, "Observation", params=params))
-        bundle = _DECODER.decode(response.body)
-        for entry in bundle.entry:
-            key = key_of(msgspec.json.decode(entry.resource), connection.vendor)
+        page = read_searchset(response.body)
+        for resource in page.resources:
+            key = key_of(msgspec.json.decode(resource), connection.vendor)
             if key is not None and key.startswith(prefix):
-                found[key] = bytes(entry.resource)
-        params = bundle.following
+                found[key] = resource
+        params = page.following
     return found
 
 
