@@ -14,7 +14,7 @@ from fhir_facade.fhir.query.escape import split
 from fhir_facade.fhir.query.values import Asked, parse_value
 from fhir_facade.fhir.references import ID
 from fhir_facade.fhir.words import TEXTS
-from fhir_facade.values import Chain, Criterion, Has, Match, SearchValue, TokenValue, UriValue
+from fhir_facade.values import AnyOf, Chain, Criterion, Has, Match, SearchValue, TokenValue, UriValue
 
 MAX_VALUES: Final = 500
 MAX_HOPS: Final = 10
@@ -92,7 +92,8 @@ class CriterionParser:
         typed = modifier is not None and is_resource_type(modifier)
         return _in_codes(Match(parameter.code, parameter.kind, values, None if typed else modifier))
 
-    def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Chain:
+    def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Criterion:
+        """Types for which the rest means different things are alternatives."""
         code, _, wanted = head.partition(":")
         parameter = reference_parameter(fhir_type, code)
         if wanted and wanted not in parameter.targets:
@@ -107,11 +108,11 @@ class CriterionParser:
                 refused.append(error)
         if not found:
             raise _best(refused, code, rest, targets)
-        inner, *others = found.values()
-        if any(other != inner for other in others):
-            names = ", ".join(f"{code}:{target}" for target in found)
-            raise BadRequest(f"{head}.{rest} means different things for different types: say one of {names}")
-        return Chain(code, tuple(found), inner)
+        alike: dict[Criterion, list[str]] = {}
+        for target, inner in found.items():
+            alike.setdefault(inner, []).append(target)
+        ways = tuple((Chain(code, tuple(names), inner),) for inner, names in alike.items())
+        return ways[0][0] if len(ways) == 1 else AnyOf(ways)
 
     def _has(self, fhir_type: str, name: str, raw: str, hops: int) -> Has:
         parts = name.split(":", 3)

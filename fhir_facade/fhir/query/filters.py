@@ -170,7 +170,10 @@ def _compared(parser: CriterionParser, fhir_type: str, path: str, name: str, val
 def _kind(criterion: Criterion) -> ParamKind:
     while isinstance(criterion, Chain | Has):
         criterion = criterion.inner
-    assert isinstance(criterion, Match), "a path of a filter ends in a parameter"
+    if not isinstance(criterion, Match):
+        raise UnknownParameter(
+            "_filter: the path means different things for different types: name the type behind a colon"
+        )
     return criterion.kind
 
 

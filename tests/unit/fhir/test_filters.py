@@ -159,3 +159,9 @@ def test_whatever_is_asked_the_only_errors_are_bad_requests(text: str) -> None:
         criteria(text)
     except BadRequest:
         return
+
+
+def test_a_path_that_means_different_things_asks_for_the_type() -> None:
+    with pytest.raises(UnknownParameter, match="name the type behind a colon"):
+        criteria("focus.location eq x", "MessageHeader")
+    assert criteria("focus:Encounter.location eq Location/x", "MessageHeader")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +24,7 @@ from fhir_facade.fhir.query import (
 from fhir_facade.fhir.query.dates import parse_instant
 from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.values import (
+    AnyOf,
     Chain,
     CompositeValue,
     DateValue,
@@ -195,10 +197,15 @@ def test_a_chain_that_is_too_long_is_refused():
         parsed("Provenance", ("target." * 3000 + "recorded", "2020"))
 
 
-def test_a_chain_that_means_different_things_asks_for_the_type():
-    with pytest.raises(BadRequest, match=r"say one of .*focus:Encounter"):
-        parsed("MessageHeader", ("focus.location", "x"))
-    assert criterion("MessageHeader", "focus:Encounter.location", "x")
+def test_a_chain_that_means_different_things_is_each_of_them():
+    found = criterion("MessageHeader", "focus.location", "x")
+
+    assert isinstance(found, AnyOf)
+    assert criterion("MessageHeader", "focus:Encounter.location", "x") in [
+        dataclasses.replace(way, targets=("Encounter",)) for (way,) in found.groups if "Encounter" in way.targets
+    ]
+    names = [name for (way,) in found.groups for name in way.targets]
+    assert len(names) == len(set(names))
 
 
 ANY_NAME = st.one_of(
