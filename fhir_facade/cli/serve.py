@@ -5,7 +5,6 @@ What must be true once is looked at here, before anything heavy is loaded: setti
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from contextlib import ExitStack
@@ -14,12 +13,10 @@ from typing import Final
 
 from fhir_facade.adapters import logs
 from fhir_facade.adapters.data_lock import sole_server
-from fhir_facade.settings import Settings
+from fhir_facade.settings import Settings, share_metrics
 
 PATIENCE_S: Final = 3.0
 """Workers of a server that was killed end within this."""
-METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Read by the client library when it is loaded. https://prometheus.github.io/client_python/multiprocess/"""
 
 
 def serve() -> None:
@@ -46,10 +43,11 @@ def _together(settings: Settings, stack: ExitStack) -> int:
     if settings.port:
         bind(settings).close()
     reserved = stack.enter_context(bind(settings, shared=True))
-    os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="fhir-facade-metrics-"))
+    metrics = stack.enter_context(TemporaryDirectory(prefix="fhir-facade-metrics-"))
+    share_metrics(metrics)
     from fhir_facade.cli.serving import serve_together
 
-    return serve_together(_on_port_of(reserved, settings), os.environ[METRICS_FOLDER])
+    return serve_together(_on_port_of(reserved, settings), metrics)
 
 
 def bind(settings: Settings, *, shared: bool = False) -> socket.socket:

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -128,7 +127,7 @@ def _run(work: Work, worker: Worker) -> None:
     except (SystemExit, FacadeError) as error:
         print(error, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - the last line of the process
-        traceback.print_exc()
+        _LOG.exception("serve.worker_failed", extra={"worker": worker.number})
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
