@@ -251,7 +251,7 @@ async def test_every_read_write_and_refusal_is_in_the_audit(facade: Facade, clie
     assert [(line.action, line.outcome, line.patient) for line in lines] == [
         ("create", "success", own),
         ("read", "success", own),
-        ("read", "refused", None),
+        ("read", "refused", "none"),
         ("search-type", "success", own),
     ]
     assert lines[-1].request_id == "my-request"

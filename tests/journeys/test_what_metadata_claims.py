@@ -114,6 +114,8 @@ async def test_every_search_parameter_that_is_announced_can_be_searched_and_no_o
     for kind in resource_types():
         announced = {one["name"]: one["type"] for one in of_type(statement, kind).get("searchParam", [])}
         assert everywhere == ELSEWHERE
+        if kind == "AuditEvent":  # searched in the audit, not in the store
+            continue
         for name in announced:
             asked = WITHOUT_MISSING.get(name, (f"{name}:missing", "false"))
             query = parse_query(kind, [asked], now=facade.ports.clock.now()).query
@@ -124,6 +126,23 @@ async def test_every_search_parameter_that_is_announced_can_be_searched_and_no_o
                 name,
             )
             assert announced.get(name, own.kind) == own.kind
+
+
+SOME = {"token": "x", "reference": "Patient/x", "date": "2020", "string": "x", "uri": "urn:x"}
+
+
+async def test_audit_events_are_searched_by_what_is_announced_and_nothing_else(
+    client: httpx.AsyncClient, statement: Statement
+) -> None:
+    announced = {one["name"] for one in of_type(statement, "AuditEvent")["searchParam"]}
+
+    answered = set()
+    for name, own in search_parameters("AuditEvent").items():
+        answer = await client.get("/fhir/AuditEvent", params={name: SOME.get(own.kind, "x")})
+        assert answer.status_code in (200, 400), (name, answer.text)
+        answered |= {name} if answer.status_code == 200 else set()
+
+    assert answered - ELSEWHERE == announced
 
 
 async def searchable(facade: Facade, kind: str, name: str) -> bool:
@@ -155,9 +174,12 @@ async def test_the_sign_in_is_where_every_document_says(facade: Facade, statemen
         smart = (await nobody.get("/fhir/.well-known/smart-configuration")).json()
         openid = (await nobody.get("/.well-known/openid-configuration")).json()
 
-    names = {"authorize": "authorization", "token": "token", "introspect": "introspection", "revoke": "revocation"}
-    for document in (smart, openid):
-        assert uris == {name: document[f"{word}_endpoint"] for name, word in names.items()}
+    names = {
+        **{"authorize": "authorization", "token": "token", "introspect": "introspection", "revoke": "revocation"},
+        **{"register": "registration", "manage": "management"},
+    }
+    assert uris == {name: smart[f"{word}_endpoint"] for name, word in names.items()}
+    assert uris == {name: openid.get(f"{word}_endpoint", uris[name]) for name, word in names.items()}
 
 
 NO_PATH = {"name": "path", "valueString": "Patient.photo"}
