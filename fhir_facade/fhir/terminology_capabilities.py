@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_facade.fhir.capability import RELEASED
 from fhir_facade.values import Deployment
-from terminology.codes import resources
+from terminology.known import known
 
 
 def terminology_capabilities(deployment: Deployment, *, released: str = RELEASED) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def terminology_capabilities(deployment: Deployment, *, released: str = RELEASED
         "software": {"name": "fhir-facade", "version": deployment.software_version},
         "implementation": {"description": "Code systems of FHIR R4 and of the project", "url": deployment.fhir_url},
         "lockedDate": False,
-        "codeSystem": [_system(url, system) for url, system in sorted(resources("CodeSystem").items())],
+        "codeSystem": [_system(url, system) for url, system in sorted(known("CodeSystem").items())],
     }
 
 

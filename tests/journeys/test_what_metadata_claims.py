@@ -175,8 +175,12 @@ async def test_the_sign_in_is_where_every_document_says(facade: Facade, statemen
         openid = (await nobody.get("/.well-known/openid-configuration")).json()
 
     names = {
-        **{"authorize": "authorization", "token": "token", "introspect": "introspection", "revoke": "revocation"},
-        **{"register": "registration", "manage": "management"},
+        "authorize": "authorization",
+        "token": "token",
+        "introspect": "introspection",
+        "revoke": "revocation",
+        "register": "registration",
+        "manage": "management",
     }
     assert uris == {name: smart[f"{word}_endpoint"] for name, word in names.items()}
     assert uris == {name: openid.get(f"{word}_endpoint", uris[name]) for name, word in names.items()}
