@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fhir_facade.cli.session import CONSOLE
 from fhir_facade.flows.load import Loaded, load_files
@@ -35,12 +36,12 @@ def import_files(
 
 
 async def _import(files: list[Path]) -> list[Loaded]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     results: list[Loaded] = []
     async with open_ports(Settings(), guest=True) as ports:
         with Progress(*columns, console=CONSOLE, transient=True) as progress:
-            task = progress.add_task("import", total=len(files))
-            async for result in load_files(ports, files):
+            task = progress.add_task("import", total=sum(file.stat().st_size for file in files))
+            async for result in load_files(ports, files, partial(progress.advance, task)):
                 results.append(result)
-                progress.update(task, advance=1, description=Path(result.file).name[:40])
+                progress.update(task, description=f"{len(results)} of {len(files)} files")
     return results

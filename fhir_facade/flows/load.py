@@ -59,14 +59,40 @@ class _AnswerBundle(msgspec.Struct):
     entry: list[_AnswerEntry] = []
 
 
-async def load_files(ports: Ports, files: list[Path]) -> AsyncIterator[Loaded]:
-    """One result per file, as soon as it is done."""
+@dataclass(slots=True)
+class _Course:
+    """How much of a file is done, told in bytes as they lie on the disk: of a packed file in proportion."""
+
+    tell: Callable[[int], None]
+    size: int
+    content: int = 0
+    done: int = 0
+    told: int = 0
+
+    def advance(self, content: int) -> None:
+        self.done += content
+        self._tell(self.size * self.done // max(self.content, self.done, 1))
+
+    def end(self) -> None:
+        self._tell(self.size)
+
+    def _tell(self, done: int) -> None:
+        self.tell(done - self.told)
+        self.told = done
+
+
+async def load_files(
+    ports: Ports, files: list[Path], tell: Callable[[int], None] = lambda _bytes: None
+) -> AsyncIterator[Loaded]:
+    """One result per file, as soon as it is done. `tell` hears how many further bytes of the files are done."""
     for file in files:
         result = Loaded(str(file))
+        course = _Course(tell, file.stat().st_size)
         try:
-            await _load(ports, _content(file), result)
+            await _load(ports, _content(file), result, course)
         except FacadeError as error:
             result.refused.append(str(error))
+        course.end()
         yield result
 
 
@@ -79,15 +105,16 @@ def _content(file: Path) -> bytes:
         raise BadRequest(f"the file cannot be read: {error}") from error
 
 
-async def _load(ports: Ports, content: bytes, result: Loaded) -> None:
+async def _load(ports: Ports, content: bytes, result: Loaded, course: _Course) -> None:
+    course.content = len(content)
     bundle = _bundle(content)
     if bundle is None:
         lines = [line for line in content.splitlines() if line.strip()]
-        await _put_all(ports, lines, result)
+        await _put_all(ports, lines, result, course)
     elif bundle.type in ("transaction", "batch"):
         await _post(ports, Interaction(bundle.type), content, result)
     else:
-        await _put_all(ports, [bytes(entry.resource) for entry in bundle.entry if entry.resource], result)
+        await _put_all(ports, [bytes(entry.resource) for entry in bundle.entry if entry.resource], result, course)
 
 
 def _bundle(content: bytes) -> _Bundle | None:
@@ -119,10 +146,11 @@ def _diagnostics(outcome: bytes) -> str:
     return "; ".join(str(issue.get("diagnostics", "")) for issue in issues)
 
 
-async def _put_all(ports: Ports, resources: list[bytes], result: Loaded) -> None:
+async def _put_all(ports: Ports, resources: list[bytes], result: Loaded, course: _Course) -> None:
     for start in range(0, len(resources), CHUNK):
         chunk = resources[start : start + CHUNK]
         await _post(ports, Interaction.BATCH, _batch(list(_identified(chunk, start, result))), result)
+        course.advance(sum(map(len, chunk)))
 
 
 def _identified(resources: list[bytes], start: int, result: Loaded) -> Iterator[tuple[str, str | None, bytes]]:
