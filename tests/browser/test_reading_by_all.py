@@ -28,6 +28,7 @@ PAGES = {
     "patient": ("bo", "/patients/dora"),
     "emergency": ("bo", "/emergency"),
     "administration": ("root", "/"),
+    "administration-apps": ("root", "/admin/apps"),
     "returned-stale": (None, "/api/v1/connections/callback?state=unknown&code=x"),
 }
 

@@ -17,7 +17,7 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
 from fhir_facade.api.pages.texts import LANGUAGES
 from fhir_facade.api.pages.troubles import problem_page
-from fhir_facade.api.portal import access_log, alerts, apps, connections, emergency, home, scores, sign_ins
+from fhir_facade.api.portal import access_log, admin_apps, alerts, apps, connections, emergency, home, scores, sign_ins
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.flows.background import RunningSyncs
@@ -31,6 +31,7 @@ LOOKS: Final[tuple[tuple[str, Look], ...]] = (
     (access_log.PATH, access_log.look),
     (emergency.PATH, emergency.look),
     ("/apps", apps.look),
+    ("/admin/apps", admin_apps.look),
     ("/sign-ins", sign_ins.look),
     ("/connections/{connection}", connections.look),
     ("/connections/{connection}/progress", connections.follow),
@@ -45,6 +46,10 @@ ACTS: Final[tuple[tuple[str, Act], ...]] = (
     (emergency.PATH, emergency.open_record),
     ("/apps/{grant}/withdraw", apps.end),
     ("/launches", apps.start),
+    ("/admin/apps/{client}/verify", admin_apps.verify),
+    ("/admin/apps/{client}/disable", admin_apps.disable),
+    ("/admin/invitations", admin_apps.let_register),
+    ("/admin/invitations/{invitation}/withdraw", admin_apps.withdraw),
     ("/sign-ins/known", sign_ins.know),
     ("/sign-ins/password", sign_ins.change_password),
     ("/sign-ins/others/end", sign_ins.end_others),

@@ -34,6 +34,7 @@ NOTICES = frozenset(
         *("score", "unknown-birth-date", "under-age"),
         *("read", "disconnected", "not-revoked"),
         *("withdrawn", "signed-out", "device-known", "password"),
+        *("app-verified", "app-disabled", "invitation-withdrawn"),
     )
 )
 """What `?done=` may say: each is a sentence `done.*` of the catalogue."""

@@ -85,13 +85,13 @@ def put_client(tx: StateTransaction, row: Client) -> None:
     tx.apply(Put(row), *(Put(origin) for origin in _origins(row)))
 
 
-async def verify_client(ports: Ports, client_id: str) -> None:
+async def verify_client(ports: Ports, client_id: str, *, actor: str = "operator") -> None:
     """Somebody who runs this server looked at an app that registered itself: consent pages warn no more. NotFound."""
 
     def verify(tx: StateTransaction) -> None:
         if not tx.change(Client, [("id", "=", client_id)], verified=True):
             raise NotFound(f"There is no client {client_id}.")
-        tx.apply(Append(audit_client(ports.clock.now(), client_id, "client verified")))
+        tx.apply(Append(audit_client(ports.clock.now(), client_id, "client verified", actor)))
 
     await ports.state.write(verify)
 
@@ -101,11 +101,11 @@ async def list_clients(ports: Ports) -> Sequence[Client]:
     return await ports.state.read(lambda tx: tx.find(Client, order=("id",)))
 
 
-async def disable_client(ports: Ports, client_id: str) -> None:
+async def disable_client(ports: Ports, client_id: str, *, actor: str = "operator") -> None:
     """Refuse the client from now on and end every grant and token it has. NotFound."""
 
     def disable(tx: StateTransaction) -> None:
-        disable_in(tx, ports.clock.now(), client_id, "operator")
+        disable_in(tx, ports.clock.now(), client_id, actor)
 
     await ports.state.write(disable)
 

@@ -19,7 +19,9 @@ MOST_USES: Final = 1000
 LONGEST_DAYS: Final = 365
 
 
-async def invite(ports: Ports, *, name: str, scope: str = DEFAULT_SCOPE, uses: int = 1, days: int = 7) -> str:
+async def invite(
+    ports: Ports, *, name: str, scope: str = DEFAULT_SCOPE, uses: int = 1, days: int = 7, actor: str = "operator"
+) -> str:
     """A token that registers `uses` apps within `days`, none of which may ask for more than `scope`. BadRequest."""
     scopes = parse_scopes(scope)
     if scopes.refused or not (scopes.fhir or scopes.launch):
@@ -36,7 +38,7 @@ async def invite(ports: Ports, *, name: str, scope: str = DEFAULT_SCOPE, uses: i
         expires_at=now + timedelta(days=days),
         uses_left=uses,
     )
-    line = AuditLine(at=now, action="admin", outcome="success", actor="operator", detail=f"may register apps: {row.id}")
+    line = AuditLine(at=now, action="admin", outcome="success", actor=actor, detail=f"may register apps: {row.id}")
     await ports.state.write(lambda tx: tx.apply(Append(row), Append(line)))
     return text
 
@@ -47,13 +49,13 @@ async def invitations(ports: Ports) -> Sequence[InitialAccessToken]:
     return await ports.state.read(lambda tx: tx.find(InitialAccessToken, *live, order=("created_at",)))
 
 
-async def withdraw_invitation(ports: Ports, token_id: str) -> None:
+async def withdraw_invitation(ports: Ports, token_id: str, *, actor: str = "operator") -> None:
     """No app is registered with it any more; those that were stay. NotFound."""
     line = AuditLine(
         at=ports.clock.now(),
         action="admin",
         outcome="success",
-        actor="operator",
+        actor=actor,
         detail=f"may not register: {token_id}",
     )
 
