@@ -150,4 +150,4 @@ def _whole_server(rights: Rights) -> Allow | Deny:
     stored = [rule.type for rule in type_rules().values() if rule.type_class != "transient"]
     if all(any(way == Grant(EVERYONE) for way in grants(rights, name, "s")) for name in stored):
         return Allow(UNNARROWED, Check(rights, None, "s"))
-    return Deny("forbidden", "The token does not reach the whole server: name the types you may search with _type.")
+    return Deny("forbidden", "The token does not reach the whole server: ask for one type.")
