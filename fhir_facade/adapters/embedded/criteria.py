@@ -194,8 +194,9 @@ def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
         sql, values = _pks(inner)
         selects.append(f"SELECT type || '/' || id FROM fhir_resource WHERE type = ? AND deleted = 0 AND {sql}")
         args += [target, *values]
-    where = f"param = ? AND target IN ({' UNION ALL '.join(selects)})"
-    return Condition("idx_reference", where, tuple(args))
+    targets = f"target IN ({' UNION ALL '.join(selects)})"
+    # The + keeps SQLite from trying every target for one resource instead of looking at what it refers to.
+    return Condition("idx_reference", f"param = ? AND {targets}", tuple(args), check=f"param = ? AND +{targets}")
 
 
 def _has(catalogue: Catalogue, type: str, has: Has) -> Condition:

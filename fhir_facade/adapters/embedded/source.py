@@ -13,7 +13,8 @@ class Condition:
     """Rows of `table` that satisfy `where`, identified by `pk`; `negated` means: resources without such a row.
 
     `fhir_resource` is a table here too (for `_id`, `_lastUpdated`): its rows are the resources themselves. What is
-    `slow` has no index and is asked of the candidates that the other conditions leave.
+    `slow` has no index and is asked of the candidates that the other conditions leave. `check` says the same as `where`
+    of one resource, where that is better found by its pk than by value.
     """
 
     table: str
@@ -21,6 +22,7 @@ class Condition:
     args: tuple[Any, ...]
     negated: bool = False
     slow: bool = False
+    check: str = ""
 
     def members(self) -> Sql:
         """A SELECT of the pks that satisfy the (positive) condition."""
@@ -28,7 +30,7 @@ class Condition:
 
     def holds_for(self, pk: str) -> Sql:
         """An expression that is true for the resource whose pk is the SQL expression `pk`."""
-        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.where})"
+        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.check or self.where})"
         return (f"NOT {test}" if self.negated else test), self.args
 
 
