@@ -16,6 +16,7 @@ import msgspec
 
 from fhir_facade.fhir.validation.amounts_and_times import TYPE_INVARIANTS
 from fhir_facade.fhir.validation.invariants import INVARIANTS, Rule
+from fhir_facade.fhir.validation.resource_invariants import RESOURCE_INVARIANTS
 
 NESTED = "ResourceList"
 EXTENSION = "Extension"
@@ -45,7 +46,7 @@ class Shape:
     rules: tuple[Rule, ...] = ()
 
 
-_RULES: Mapping[str, tuple[Rule, ...]] = {**INVARIANTS, **TYPE_INVARIANTS}
+Rules = Mapping[str, tuple[Rule, ...]]
 
 
 @cache
@@ -57,15 +58,27 @@ def asset() -> Mapping[str, Any]:
 
 
 @cache
-def shapes() -> Mapping[str, Shape]:
-    """All shapes by definition name; members whose definition has nothing to look at are left out."""
-    checks, bindings = asset()["checks"], _bindings()
-    found = {name: Shape(rules=_RULES.get(name, ())) for name in {*checks, *_RULES}}
-    busy = _busy({name: members for name, members in checks.items() if name != EXTENSION}) | {EXTENSION}
+def shapes(*, every: bool = False) -> Mapping[str, Shape]:
+    """All shapes by definition name; members whose definition has nothing to look at are left out.
+
+    `every`: with all invariants. Without, those that a write has to keep: many records in the world break others, and
+    are worth more stored than refused.
+    """
+    checks, bindings, rules = asset()["checks"], _bindings(), _rules(every=every)
+    found = {name: Shape(rules=rules.get(name, ())) for name in {*checks, *rules}}
+    busy = _busy({name: members for name, members in checks.items() if name != EXTENSION}, rules) | {EXTENSION}
     for name, members in checks.items():
         found[name].members = {
             member: _member(check, found, bindings) for member, check in members.items() if _matters(check, busy)
         }
+    return found
+
+
+def _rules(*, every: bool) -> Rules:
+    found: dict[str, tuple[Rule, ...]] = {}
+    for table in (INVARIANTS, TYPE_INVARIANTS, RESOURCE_INVARIANTS) if every else (INVARIANTS,):
+        for name, rules in table.items():
+            found[name] = (*found.get(name, ()), *rules)
     return found
 
 
@@ -76,9 +89,9 @@ def _bindings() -> Mapping[str, Mapping[str, frozenset[str]]]:
     }
 
 
-def _busy(checks: Mapping[str, Any]) -> set[str]:
+def _busy(checks: Mapping[str, Any], rules: Rules) -> set[str]:
     """Definitions with something to look at in them or below them."""
-    busy = set(_RULES)
+    busy = set(rules)
     while True:
         more = {
             name

@@ -23,20 +23,22 @@ def validate(
     *,
     type: str,
     path: str | None = None,
+    every: bool = False,
 ) -> tuple[Issue, ...]:
     """All issues of a parsed resource of the R4 type `type`; empty when it may be written.
 
     First the schema (structure, formats, codes, what is required); only a resource that satisfies it is held against
     the other rules (choices, references, bindings, invariants, vital-signs profiles). Resources inside it are validated
     too. An issue of severity `warning` forbids nothing. `path` names the resource in the issues, its type by default.
+    `every`: also by the invariants that a write may break.
     """
     root = path or type
     if not validator(type).is_valid(resource):
         return tuple(schema_issues(resource, type, root))
-    found = Findings(root)
-    walk(resource, shapes()[type], None, found)
+    found = Findings(root, shapes(every=every))
+    walk(resource, found.shapes[type], None, found)
     for inner, place in found.nested:  # grows while it is walked through
-        _look_at_nested(inner, place, found)
+        _look_at_nested(inner, place, found, every=every)
     if found.local or "contained" in resource:
         look_at_contained(resource, found)
     if type == "Observation":
@@ -46,18 +48,18 @@ def validate(
     return tuple(found.issues)
 
 
-def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings) -> None:
+def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings, *, every: bool) -> None:
     kind = inner["resourceType"]
     path = found.path(place)
     assert place is not None
     if kind not in known_types():
         found.add("structure", place, "has a resourceType that is not of FHIR R4.", ".resourceType")
     elif place[1] != "contained":
-        found.issues.extend(validate(inner, type=kind, path=path))
+        found.issues.extend(validate(inner, type=kind, path=path, every=every))
     elif place[0] is not None:
         found.add("invariant", place, "breaks dom-2: a contained resource contains no other.")
     elif validator(kind).is_valid(inner):
-        walk(inner, shapes()[kind], place, found)
+        walk(inner, found.shapes[kind], place, found)
     else:
         found.issues.extend(schema_issues(inner, kind, path))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fhir_facade.errors import Issue
 from fhir_facade.fhir.document import known_types
-from fhir_facade.fhir.validation.tables import Member, Shape, shapes
+from fhir_facade.fhir.validation.tables import Member, Shape
 
 _NO_TYPE = ""
 
@@ -39,6 +39,7 @@ class Findings:
     """What a walk through one resource collects; `local` are references to contained resources, without their `#`."""
 
     root: str
+    shapes: Mapping[str, Shape]
     issues: list[Issue] = field(default_factory=list)
     local: list[Local] = field(default_factory=list)
     nested: list[tuple[Any, Place]] = field(default_factory=list)
@@ -124,7 +125,7 @@ def _look_at_reference(item: Mapping[str, Any], targets: frozenset[str], place: 
     elif targets and item.get("type", _NO_TYPE) not in (*targets, _NO_TYPE):
         _refuse_target(item["type"], targets, (place, "type", None), found)
     if "identifier" in item:
-        walk(item["identifier"], shapes()["Identifier"], (place, "identifier", None), found)
+        walk(item["identifier"], found.shapes["Identifier"], (place, "identifier", None), found)
 
 
 def _kind_of(reference: str, targets: frozenset[str], place: Place, found: Findings) -> str:

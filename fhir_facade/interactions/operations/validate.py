@@ -59,7 +59,7 @@ def _of_resource(call: Call, resource: JsonObject, profile: str | None) -> Itera
     kind = str(resource["resourceType"])
     if kind != call.type:
         yield Issue("invalid", f"the resource is a {kind}, the address says {call.type}", kind)
-    issues = issues_of(resource, type=kind)
+    issues = issues_of(resource, type=kind, every=True)
     yield from issues
     asked = {} if profile is None else {profile: None}
     if any(issue.severity in _SERIOUS for issue in issues):
