@@ -18,6 +18,7 @@ from fhir_facade.fhir.document import parse_stored
 from fhir_facade.flows.audit_erase import Forgotten, forget
 from fhir_facade.flows.connections import belongings
 from fhir_facade.flows.wearables.tokens import token_to_revoke
+from fhir_facade.interactions.alerts.marks import unmark
 from fhir_facade.interactions.audit import record_operator
 from fhir_facade.interactions.circle import TOPIC
 from fhir_facade.ports import Ports, StateTransaction
@@ -70,6 +71,7 @@ async def erase_patient(ports: Ports, patient: str) -> Erased:
     if not (refs or accounts or connections):
         raise NotFound(f"Nothing is stored about Patient/{patient}, and nobody has an account for it.")
     erased = await ports.store.erase(refs)
+    await unmark(ports, patient)
     ports.memory.forget(TOPIC)
     unrevoked = [each.vendor for each in connections if not await _revoked(ports, each)]
     await ports.state.write(lambda tx: _remove_rows(tx, patient, accounts, connections))

@@ -11,6 +11,7 @@ from typing import Final
 
 from fhir_facade.errors import TooManyRequests, Unauthenticated
 from fhir_facade.flows.accounts import LONGEST_PASSWORD, hash_password, needs_rehash, password_fits
+from fhir_facade.flows.launch.issuer import SESSION_IDLE
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.tokens import revoke_grants
@@ -23,7 +24,7 @@ from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Grant, OpenAuthorization
 from fhir_facade.values import Principal
 
-IDLE: Final = timedelta(hours=1)
+IDLE: Final = SESSION_IDLE
 ABSOLUTE: Final = timedelta(hours=12)
 TOUCH: Final = timedelta(minutes=1)
 """How often a session that is in use is written."""

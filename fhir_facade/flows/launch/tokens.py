@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fhir_facade.access.scopes import parse_scopes
 from fhir_facade.errors import BadRequest
-from fhir_facade.flows.launch.issuer import GRANT_LIFETIME, REFRESH_IDLE
+from fhir_facade.flows.launch.issuer import GRANT_LIFETIME, REFRESH_IDLE, SESSION_IDLE
 from fhir_facade.flows.launch.opaque import ACCESS, REFRESH, digest
 from fhir_facade.ports import Ids, Ports, StateTransaction
 from fhir_facade.rows import Append
@@ -68,7 +68,16 @@ def live(grant: Grant | None, now: datetime) -> bool:
 
 def still_online(tx: StateTransaction, session: str, now: datetime) -> bool:
     """Whether a session (its hash) still lives. An app that renews its access is a sign of the person being there."""
-    return bool(tx.change(Session, [("hash", "=", session), ("expires_at", ">", now)], seen_at=now))
+    return bool(tx.change(Session, _living(session, now), seen_at=now))
+
+
+def lasts(tx: StateTransaction, grant: Grant, now: datetime) -> bool:
+    """Whether what a grant depends on is still there: nothing, or a session. Looking is no sign of life."""
+    return grant.session is None or bool(tx.count(Session, *_living(grant.session, now)))
+
+
+def _living(session: str, now: datetime) -> list[tuple[str, str, Any]]:
+    return [("hash", "=", session), ("expires_at", ">", now), ("seen_at", ">", now - SESSION_IDLE)]
 
 
 def revoke_grants(tx: StateTransaction, now: datetime, because: str, *which: tuple[str, str, Any]) -> list[Grant]:

@@ -9,7 +9,7 @@ from fhir_facade.flows.launch.authorize import begin, decide, next_step
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.verify import verify_access_token
-from fhir_facade.flows.sessions import end_session, sign_in_with_password
+from fhir_facade.flows.sessions import end_session, load_session, sign_in_with_password
 from fhir_facade.rows.oauth import Grant
 from tests.sign_in_world import PASSWORD, REDIRECT, query_of, request
 
@@ -59,6 +59,14 @@ async def test_renewing_keeps_the_session_alive_up_to_its_end(world, granted):
     assert answer.status == 200
     world.clock.move(minutes=75)
     assert (await world.refresh(body["refresh_token"])).status == 400
+
+
+async def test_a_session_that_idled_too_long_renews_nothing_and_is_not_revived(world, granted):
+    cookie, session, body = await granted()
+    world.clock.move(minutes=61)
+    assert await grants_of(world.ports, session.account) == []
+    assert (await world.refresh(body["refresh_token"])).status == 400
+    assert await load_session(world.ports, cookie) is None
 
 
 async def test_signing_in_again_as_the_same_person_carries_it_on(world, granted):
