@@ -15,6 +15,8 @@ from fhir_facade.errors import Conflict, NotFound
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.audit_chain import seal, verify
 from fhir_facade.flows.erase import erase_patient
+from fhir_facade.flows.wearables.tokens import keep_tokens
+from fhir_facade.ports import VendorTokens
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, ConnectionTokens
@@ -62,11 +64,17 @@ async def test_a_patient_is_erased_with_every_version_account_and_name_and_other
     own = await facade.client("patient/*.rs", username=anna)
     assert (await own.get(f"/fhir/Observation?patient={anna}")).json()["total"] == 1
     await ports.state.append([connection := _connection(ports.clock.now(), anna)])
+    await keep_tokens(ports, connection.id, VendorTokens("an access token", "a refresh token", ports.clock.now(), ()))
     await seal(ports)
 
     erased = await erase_patient(ports, anna)
 
-    assert (erased.resources, erased.accounts, erased.connections, erased.unrevoked) == (3, 1, 1, ())
+    assert (erased.resources, erased.accounts, erased.connections, erased.unrevoked) == (
+        3,
+        1,
+        1,
+        ("retired-vendor",),
+    )
     for path in (f"Patient/{anna}", f"Observation/{gone}", f"Observation/{gone}/_history/1", f"Observation/{deleted}"):
         assert (await service.get(f"/fhir/{path}")).status_code == 404, path
     assert (await service.get(f"/fhir/Observation/{gone}/_history")).status_code == 404
