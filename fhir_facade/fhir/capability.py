@@ -45,6 +45,7 @@ AUDIT_SEARCH: Final = frozenset(
 )
 """What AuditEvents are searched by."""
 _EVERYWHERE = (("_filter", "special"), ("_has", "special"), ("_list", "special"), ("_type", "token"))
+_FULL_TEXT = (("_content", "string"), ("_text", "string"))
 
 Operation = tuple[str, str]
 """(name without $, canonical URL of its definition)."""
@@ -90,7 +91,7 @@ def capability_statement(
         "security": _security(oauth_endpoints(deployment.fhir_url) if endpoints is None else endpoints),
         "resource": [_resource(kind, deployment, interactions, offered.get(kind, ())) for kind in told],
         "interaction": _codes(_OF_THE_SYSTEM, interactions),
-        "searchParam": [{"name": name, "type": kind} for name, kind in _EVERYWHERE],
+        "searchParam": _everywhere(deployment),
         "operation": _operations((*offered.get("", ()), VERSIONS)),
         "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in COMPARTMENTS],
     }
@@ -109,6 +110,12 @@ def capability_statement(
         "patchFormat": list(PATCH_FORMATS),
         "rest": [_filled(rest)],
     }
+
+
+def _everywhere(deployment: Deployment) -> list[dict[str, str]]:
+    """Parameters of every type that no path leads to."""
+    found = (*_EVERYWHERE, *_FULL_TEXT) if deployment.full_text else _EVERYWHERE
+    return [{"name": name, "type": kind} for name, kind in found]
 
 
 def _filled(element: dict[str, Any]) -> dict[str, Any]:

@@ -5,21 +5,28 @@ from __future__ import annotations
 from fhir_facade.fhir.document import parse
 from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import lock_names, matching, params_of
+from fhir_facade.interactions.conditions import Params, lock_names, matching, params_of
 from fhir_facade.interactions.record import Draft, draft_resource, record
-from fhir_facade.values import Absent, FhirResponse, Ref, StoredResource
+from fhir_facade.values import Absent, FhirRequest, FhirResponse, Ref, StoredResource
 
 
 async def create(call: Call) -> FhirResponse:
-    """201 with the new resource; 200 with the existing one when If-None-Exist has a match."""
-    if call.request.if_none_exist is None:
+    """201 with the new resource; 200 with the existing one when its condition has a match."""
+    condition = condition_of(call.request)
+    if condition is None:
         return await _create(call, call.type)
-    condition = params_of(call.request.if_none_exist)
     async with call.ports.locks.hold(*lock_names(call.type, condition)):
         existing = await matching(call, call.type, condition)
         if existing is not None:
             return await found_instead(call, existing)
         return await _create(call, call.type)
+
+
+def condition_of(request: FhirRequest) -> Params | None:
+    """What a create must not find: `If-None-Exist`, or the parameters of its address, as some clients send them."""
+    if request.if_none_exist is not None:
+        return params_of(request.if_none_exist)
+    return request.params or None
 
 
 async def found_instead(call: Call, existing: StoredResource) -> FhirResponse:

@@ -21,7 +21,8 @@ from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.interactions.answers import entry_request
 from fhir_facade.interactions.call import Call, ask_of
-from fhir_facade.interactions.conditions import Params, lock_names, matching, params_of
+from fhir_facade.interactions.conditions import Params, lock_names, matching
+from fhir_facade.interactions.create import condition_of
 from fhir_facade.interactions.delete import condemned, deletion
 from fhir_facade.interactions.patch import matched
 from fhir_facade.interactions.read import visible
@@ -57,7 +58,7 @@ class Asked:
         """What has to be resolved before it is known which resource the entry is about."""
         request = self.call.request
         if request.interaction is Interaction.CREATE:
-            return None if request.if_none_exist is None else params_of(request.if_none_exist)
+            return condition_of(request)
         return request.params if request.interaction in IN_ORDER and request.id is None else None
 
 

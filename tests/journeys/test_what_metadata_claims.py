@@ -101,7 +101,7 @@ def named(offering: Statement) -> set[str]:
     return {one["name"] for one in offering["operation"]}
 
 
-ELSEWHERE = {"_filter", "_has", "_list", "_type"}
+ELSEWHERE = {"_content", "_filter", "_has", "_list", "_text", "_type"}
 WITHOUT_MISSING = {"near": ("near", "48.4|9.99")}
 """How a parameter is asked that does not take `:missing`."""
 

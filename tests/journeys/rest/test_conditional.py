@@ -135,6 +135,21 @@ async def test_a_delete_removes_the_one_that_matches_and_is_content_with_none(
     assert (await client.get(f"/fhir/Patient/{own}")).status_code == 410
 
 
+async def test_a_create_may_have_its_condition_in_its_address(client: httpx.AsyncClient, mark: str) -> None:
+    """As fhirpy's get_or_create sends it."""
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+    entry = {"resource": patient(mark), "request": {"method": "POST", "url": path.removeprefix("/fhir/")}}
+
+    created, again = await client.post(path, json=patient(mark)), await client.post(path, json=patient(mark))
+    bundle = await client.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    everything = await client.post("/fhir/Patient?_count=1", json=patient(mark))
+
+    assert (created.status_code, again.status_code, everything.status_code) == (201, 200, 400)
+    assert created.json()["id"] == again.json()["id"]
+    assert bundle.json()["entry"][0]["response"]["status"] == "200 OK"
+    assert len(await found(client, mark)) == 1
+
+
 @pytest.mark.parametrize("way", ["create", "update"])
 async def test_racers_that_name_the_same_identifier_create_one(client: httpx.AsyncClient, mark: str, way: str) -> None:
     """Also when their conditions are not the same text: with the system or without, with more, in another order."""

@@ -82,6 +82,15 @@ def test_fewer_interactions_are_announced_when_fewer_exist() -> None:
     assert {"code": "search-system"} not in rest(interactions=fewer)["interaction"]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_full_text_is_announced_where_the_store_has_it(there: bool) -> None:
+    statement = capability_statement(dataclasses.replace(DEPLOYMENT, full_text=there))
+
+    names = {one["name"] for one in statement["rest"][0]["searchParam"]}
+    assert {"_filter", "_has", "_list", "_type"} <= names
+    assert ({"_text", "_content"} <= names) is there
+
+
 def test_compartments_are_announced() -> None:
     assert "http://hl7.org/fhir/CompartmentDefinition/patient" in rest()["compartment"]
     assert {"name": "near", "type": "special"} in described("Location")["searchParam"]
