@@ -71,7 +71,7 @@ async def erase_patient(ports: Ports, patient: str) -> Erased:
     if not (refs or accounts or connections):
         raise NotFound(f"Nothing is stored about Patient/{patient}, and nobody has an account for it.")
     erased = await ports.store.erase(refs)
-    await unmark(ports, patient)
+    await unmark(ports, patient, refs)
     ports.memory.forget(TOPIC)
     unrevoked = [each.vendor for each in connections if not await _revoked(ports, each)]
     await ports.state.write(lambda tx: _remove_rows(tx, patient, accounts, connections))

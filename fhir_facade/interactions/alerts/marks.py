@@ -1,6 +1,6 @@
 """Which guards there may be, known from the facade's own rows: almost all readings are calm and have none to read.
 
-The mark of a guard is on the disk before the guard is written, in whichever process, and is never taken back: a crash
+The mark of a guard is on the disk before the guard is written, in whichever process, and stays as long as it: a crash
 in between leaves a mark too many, which costs a look at the store, never one too few. Where rows are missing (older
 than the store after a restore, or from before there were marks) they are added, and the write that met a guard without
 a mark is judged again. docs/decisions/020-the-guard-of-an-alert.md
@@ -20,6 +20,7 @@ from fhir_facade.fhir.query import parse_query
 from fhir_facade.ports import Ports
 from fhir_facade.rows import Put
 from fhir_facade.rows.alerts import GuardMark
+from fhir_facade.rules.alerts import guard_id, rules
 from fhir_facade.values import Ref
 from terminology.canonical import BASIC
 
@@ -40,6 +41,13 @@ async def mark(ports: Ports, ids: Iterable[str]) -> None:
     rows = [Put(GuardMark(id=id_, at=now)) for id_ in ids]
     if rows:
         await ports.state.write(lambda tx: tx.apply(*rows))
+
+
+async def unmark(ports: Ports, patient: str, refs: Iterable[Ref]) -> None:
+    """For a patient who was erased with these resources: the id of a guard is made of hers."""
+    ids = [guard_id(rule.id, patient) for rule in rules()]
+    ids += [_evidence(ref.id) for ref in refs if ref.type == "Observation"]
+    await ports.state.write(lambda tx: tx.take(GuardMark, ids))
 
 
 async def compare(ports: Ports) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fhir_facade.flows.erase import erase_patient
 from fhir_facade.interactions.alerts.marks import ALL, compare, mark, possible
 from fhir_facade.rows import Put, Remove
 from fhir_facade.rows.alerts import GuardMark
@@ -54,6 +55,14 @@ async def test_a_mark_whose_guard_was_never_written_changes_nothing(ward: Ward) 
     assert await ward.alerts() == []
     await ward.post(ward.reading(140))
     assert len(await ward.alerts()) == 1
+
+
+async def test_a_patient_who_is_erased_leaves_no_mark(ward: Ward) -> None:
+    await ward.post(ward.reading(140))
+
+    await erase_patient(ward.facade.ports, ward.patient)
+
+    assert [row.id for row in await ward.facade.ports.state.read(lambda tx: tx.find(GuardMark))] == [ALL]
 
 
 async def test_until_the_store_was_compared_every_guard_is_possible(ward: Ward) -> None:
