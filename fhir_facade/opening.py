@@ -104,4 +104,5 @@ def _deployment(settings: Settings) -> Deployment:
         audit_kept_days=settings.audit_kept_days,
         sync_lookback_days=settings.sync_lookback_days,
         self_registration=settings.self_registration,
+        full_text=settings.store == "embedded",
     )

@@ -417,3 +417,4 @@ class Deployment:
     audit_kept_days: int = 2192
     sync_lookback_days: int = 90
     self_registration: bool = False
+    full_text: bool = True

@@ -1,5 +1,7 @@
 """The CapabilityStatement; https://hl7.org/fhir/R4/capabilitystatement.html."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -84,7 +86,7 @@ def test_fewer_interactions_are_announced_when_fewer_exist() -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_full_text_is_announced_where_the_store_has_it(there: bool) -> None:
-    statement = capability_statement(dataclasses.replace(DEPLOYMENT, full_text=there))
+    statement = capability_statement(replace(DEPLOYMENT, full_text=there))
 
     names = {one["name"] for one in statement["rest"][0]["searchParam"]}
     assert {"_filter", "_has", "_list", "_type"} <= names
