@@ -11,6 +11,7 @@ from fhir_facade.adapters.keys import KeyFile, create_key_file
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.cli.session import with_ports
 from fhir_facade.flows.keys import rotate_keys
+from fhir_facade.flows.launch.keys import AHEAD, rotate_signing_key
 from fhir_facade.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -35,3 +36,10 @@ def rotate() -> None:
         typer.echo(f"{count:>8}  {table} that no key of the file opens", err=True)
     if rotation.unreadable:
         raise typer.Exit(1)
+
+
+@app.command("rotate-signing")
+def rotate_signing() -> None:
+    """Publish a new key for id_tokens and sign with it ten minutes later; happens by itself every 90 days."""
+    kid = with_ports(rotate_signing_key)
+    typer.echo(f"key {kid} is published; id_tokens are signed with it in {AHEAD.seconds // 60} minutes")

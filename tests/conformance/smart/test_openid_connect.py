@@ -1,5 +1,7 @@
 """O: the id_token, its keys, and the person it names."""
 
+import asyncio
+
 import httpx
 import pytest
 from joserfc import jws, jwt
@@ -173,3 +175,19 @@ async def test_online_access_ends_with_the_session(kit, configuration):
         await submit(browser, page, "/logout")
     assert (await kit.token(form | {"refresh_token": renewed["refresh_token"]})).status_code == 400
     assert await kit.refused("Patient/kit-ann", renewed["access_token"])
+
+
+# --- keys that change -----------------------------------------------------------------------------------------
+
+
+async def test_a_new_key_is_published_beside_the_old_one_before_it_signs(kit, configuration):
+    before = (await kit.redeem(await kit.launch())).json()["id_token"]
+    (old,) = (key["kid"] for key in httpx.get(configuration["jwks_uri"]).json()["keys"])
+    await asyncio.to_thread(kit.server.command, "keys", "rotate-signing")
+    after = (await kit.redeem(await kit.launch())).json()["id_token"]
+    document = httpx.get(configuration["jwks_uri"]).json()
+    assert [key["kid"] for key in document["keys"]].index(old) == 1
+    keys = KeySet.import_key_set(document)
+    for token in (before, after):
+        assert jws.extract_compact(token.encode()).headers()["kid"] == old
+        assert jwt.decode(token, keys, ["RS256"]).claims["iss"] == configuration["issuer"]

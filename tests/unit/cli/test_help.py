@@ -10,7 +10,7 @@ APP = command_line()
 CONTRACT = {
     "serve", "demo", "token", "import", "backup", "restore", "settings", "simulator",
     "user add", "user list", "user disable", "client add", "client list", "client disable", "client verify", "client invite",
-    "client invitations", "client uninvite", "keys new", "keys rotate",
+    "client invitations", "client uninvite", "keys new", "keys rotate", "keys rotate-signing",
     "audit verify", "audit seal", "erase patient",
 }  # fmt: skip
 
