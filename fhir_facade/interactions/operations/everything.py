@@ -51,12 +51,13 @@ async def everything(call: Call, inputs: Inputs) -> FhirResponse:
     place = await _begin(call) if asked.cursor is None else _continue(asked.cursor)
     found, end = await _page(call, wanted, place, min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT))
     extra = await supporting(call, wanted, found)
-    about = patients_of_stored([*found, *extra]) | (
+    shown = [stored for stored in found if wanted.has(stored.type)]
+    about = patients_of_stored([*shown, *extra]) | (
         {call.ref.id} if call.request.id and wanted.type == "Patient" else set()
     )
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     cursor = None if end is None else msgspec.json.encode(end).decode()
-    return FhirResponse(200, _bundle(call, asked, cursor, found, extra))
+    return FhirResponse(200, _bundle(call, asked, cursor, shown, extra))
 
 
 def _wanted(call: Call, inputs: Inputs) -> Wanted:

@@ -42,10 +42,18 @@ class Wanted:
     """What of a record is asked for: of a Patient or Encounter; no `types`: all. The bounds are as they were sent."""
 
     type: str
-    types: frozenset[str]
+    types: frozenset[str] = frozenset()
     start: str | None = None
     end: str | None = None
     since: str | None = None
+
+    def has(self, kind: str) -> bool:
+        return not self.types or kind in self.types
+
+    @property
+    def inside(self) -> bool:
+        """Whether nothing is asked for that only the references of the record lead to."""
+        return bool(self.types) and self.types <= {*compartment(self.type), self.type}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +66,19 @@ class Part:
 
 
 def parts(wanted: Wanted) -> Iterator[Part]:
-    """The record itself first, then the types of its compartment by name."""
+    """The record itself first, then the types of its compartment by name: all of them where their references count."""
     members: Mapping[str, Sequence[str]] = {wanted.type: ("_id",)}
     others = compartment(wanted.type)
     for kind, params in (*members.items(), *sorted((name, others[name]) for name in others if name != wanted.type)):
-        if kind in wanted.types or not (wanted.types or kind in _ON_DEMAND):
+        if _is_part(wanted, kind):
             for at, param in enumerate(params):
                 yield Part(kind, param, tuple(params[:at]))
+
+
+def _is_part(wanted: Wanted, kind: str) -> bool:
+    if kind in _ON_DEMAND:
+        return kind in wanted.types
+    return wanted.has(kind) or not wanted.inside
 
 
 async def look(

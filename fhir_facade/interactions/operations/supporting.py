@@ -23,8 +23,10 @@ AT_ONCE: Final = 100
 
 
 async def supporting(call: Call, wanted: Wanted, entries: Sequence[StoredResource]) -> list[StoredResource]:
-    """The resources that these refer to, and what those refer to in turn, each once; what the caller may not search,
-    or may not see, is left out."""
+    """The resources that these refer to, and what those refer to in turn, each once, as far as their types are wanted;
+    what the caller may not search, or may not see, is left out."""
+    if wanted.inside:
+        return []
     inside = frozenset((*compartment(wanted.type), wanted.type))
     seen: set[Ref] = set()
     found: list[StoredResource] = []
@@ -34,7 +36,7 @@ async def supporting(call: Call, wanted: Wanted, entries: Sequence[StoredResourc
         seen |= refs
         latest = await _read(call, wanted, refs)
         found += latest
-    return found
+    return [stored for stored in found if wanted.has(stored.type)]
 
 
 def _named(entries: Sequence[StoredResource], inside: frozenset[str]) -> set[Ref]:
@@ -54,7 +56,7 @@ async def _read(call: Call, wanted: Wanted, refs: set[Ref]) -> list[StoredResour
         ids[ref.type].append(ref.id)
     found: list[StoredResource] = []
     for kind, own in ids.items():
-        if (wanted.types and kind not in wanted.types) or isinstance(call.search_rights(kind), Deny):
+        if isinstance(call.search_rights(kind), Deny):
             continue
         since = bounds(Wanted(wanted.type, wanted.types, since=wanted.since), kind, call.ports.clock.now())
         for at in range(0, len(own), AT_ONCE):

@@ -74,6 +74,7 @@ async def test_everything_is_the_compartment_and_what_it_refers_to(bedside: Beds
 LIMITED = {
     "_type=Observation": ["first", "second", "third"],
     "_type=Encounter,Organization": ["visit", "clinic"],
+    "_type=Practitioner": ["doctor"],
     "start=2026-01-02&end=2026-01-31": ["patient", "visit", "second", "recorded", "clinic"],
     "end=2026-01-01": ["patient", "first", "doctor"],
     "_since=2100-01-01T00:00:00Z": [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -178,6 +179,43 @@ async def test_stats_of_a_period_convert_units_and_count_what_has_none(bedside: 
         [*kept, part]
     )
     assert answer["parameter"][0]["resource"]["subject"] == {"reference": bedside.reference}
+
+
+async def test_stats_of_the_last_hours(bedside: Bedside) -> None:
+    now = datetime.now(UTC)
+    await bedside.mass(5, (now - timedelta(hours=1)).isoformat(), "a")
+    await bedside.mass(7, (now - timedelta(hours=5)).isoformat(), "a")
+    hours = parameters(subject=("valueUri", bedside.reference), duration=("valueDecimal", 2.5))
+    hours["parameter"] += [{"name": "code", "valueString": "a"}, {"name": "statistic", "valueCode": "sum"}]
+    both = {**hours, "parameter": [*hours["parameter"], {"name": "period", "valuePeriod": {"start": "2026"}}]}
+
+    answer = await bedside.world.system.post("/fhir/Observation/$stats", json=hours)
+    refused = await bedside.world.system.post("/fhir/Observation/$stats", json=both)
+
+    assert value_of(answer.json(), "sum")["value"] == 5
+    assert set(answer.json()["parameter"][0]["resource"]["effectivePeriod"]) == {"start", "end"}
+    assert (refused.status_code, "not both" in refused.text) == (400, True)
+
+
+async def test_a_text_with_a_comparator_is_no_number(bedside: Bedside) -> None:
+    below = {"value": 1, "comparator": "<", "unit": "g", "system": "http://unitsofmeasure.org", "code": "g"}
+    await bedside.mass(1, "2026-01-01", "a", valueQuantity=below)
+    asked = f"subject={bedside.reference}&code=a&statistic=average,count,total-count"
+
+    answer = (await bedside.world.system.get(f"/fhir/Observation/$stats?{asked}")).json()
+
+    assert value_of(answer, "average") is None
+    assert [value_of(answer, code)["value"] for code in ("count", "total-count")] == [0, 1]
+
+
+async def test_series_ask_for_the_right_to_search(bedside: Bedside) -> None:
+    async with await bedside.world.person(bedside.patient, "patient/Observation.r") as person:
+        answers = [
+            await person.get(f"/fhir/Observation/$lastn?patient={bedside.patient}"),
+            await person.get(f"/fhir/Observation/$stats?subject={bedside.reference}&code=a&statistic=sum"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
 
 
 async def test_regression_counts_days_from_the_beginning(bedside: Bedside) -> None:
