@@ -112,6 +112,7 @@ async def test_a_form_of_half_a_million_fields_is_not_taken_apart(ward: Ward) ->
         "yesterday",
     ],
 )
+@pytest.mark.both_stores
 async def test_a_moment_beyond_all_times_is_ignored(ward: Ward, since: str) -> None:
     answer = await ward.anna.get("/fhir/Observation/own", headers={"If-Modified-Since": since})
 
@@ -121,6 +122,7 @@ async def test_a_moment_beyond_all_times_is_ignored(ward: Ward, since: str) -> N
 @pytest.mark.parametrize(
     "member", [b'"subject":{"reference":"Patient/bert"}', b'"s\\u0075bject":{"reference":"Patient/bert"}']
 )
+@pytest.mark.both_stores
 async def test_a_member_named_twice_is_not_read_in_two_ways(ward: Ward, member: bytes) -> None:
     body = json.dumps(observation("anna")).encode()[:-1] + b"," + member + b"}"
 

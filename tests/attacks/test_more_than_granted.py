@@ -9,6 +9,8 @@ import pytest
 from fhir_facade.rows.audit import AuditLine
 from tests.attacks.conftest import Ward, entry, observation, transaction
 
+pytestmark = pytest.mark.both_stores
+
 JSON_PATCH = {"Content-Type": "application/json-patch+json"}
 
 

@@ -6,9 +6,16 @@ import pytest
 
 from tests.browser.conftest import ALEX, OXYGEN, PASSWORD, SYNC_MS, connect, disconnect
 
+MOST_LOOKS = 100
+
 
 def see_what_it_means(page):
-    """Readings, score and the alert that a threshold raised, on the page of the patient."""
+    """Readings, score and the alert that a threshold raised, on the page of the patient. The score is written a moment
+    after the readings."""
+    for _ in range(MOST_LOOKS):
+        if page.get_by_text("Preliminary: 2 of 8 parts are known").is_visible():
+            break
+        page.reload()
     assert page.get_by_role("img", name=re.compile("Steps: .* from 2[0-9] readings")).is_visible()
     assert page.get_by_role("img", name=re.compile("Score: [0-9]+ of 100")).is_visible()
     assert page.get_by_text("Preliminary: 2 of 8 parts are known").is_visible()

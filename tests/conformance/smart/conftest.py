@@ -13,6 +13,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
+from tests.deployments import HAPI
 from tests.facade import Served, embedded_facade, facade_env, served
 from tests.forms import follow, sign_in, submit
 from tests.sign_in_world import query_of
@@ -37,6 +39,7 @@ RSA = RSAKey.generate_key(2048, {"kid": "rsa", "alg": "RS384", "use": "sig"})
 EC = ECKey.generate_key("P-384", {"kid": "ec", "alg": "ES384", "use": "sig"})
 KEYS = {"RS384": RSA, "ES384": EC}
 CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
+RECORDS = json.loads((Path(__file__).parent / "records.json").read_text())
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -47,15 +50,15 @@ class Kit:
     server: Served
     smart: dict = field(default_factory=dict)
     cookies: httpx.Cookies = field(default_factory=httpx.Cookies)
+    admission: str = ""
 
     @property
     def fhir(self):
         return f"{self.server.url}/fhir"
 
     def client(self):
-        return httpx.AsyncClient(
-            base_url=self.server.url, timeout=30, verify=False
-        )  # reading the authorities takes long
+        """Without the certificates of the authorities, which take long to read."""
+        return httpx.AsyncClient(base_url=self.server.url, timeout=30, verify=False)
 
     async def launch(
         self,
@@ -174,19 +177,35 @@ async def through_pages(browser, answer, username, patient, ticked, only):
     return await submit(browser, page, "/oauth/consent", decision="allow", only=list(only), **choice)
 
 
+def pytest_generate_tests(metafunc):
+    """What a launch ends in is asked of both stores; that the sign-in itself keeps nothing there is asked of one."""
+    if "kit" in metafunc.fixturenames:
+        both = metafunc.definition.get_closest_marker("both_stores") is not None
+        stores = ["embedded", HAPI] if both else ["embedded"]
+        metafunc.parametrize("kit", stores, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory):
-    """The server runs once for all conformance tests; every test launches anew."""
+def kit(request, tmp_path_factory):
+    """The server runs once on each store for all conformance tests; every test launches anew."""
     folder = tmp_path_factory.mktemp("smart")
-    env = facade_env(folder)
-    asyncio.run(add_people_and_apps(folder))
-    with served(env, folder / "log.txt") as server:
-        add_records(server)
+    hapi = {} if request.param == "embedded" else {"STORE": "hapi", "HAPI_URL": request.getfixturevalue("hapi_url")}
+    asyncio.run(add_people_and_apps(folder, {name.lower(): value for name, value in hapi.items()}))
+    with served(facade_env(folder, **hapi), folder / "log.txt") as server:
         smart = httpx.get(f"{server.url}/fhir/.well-known/smart-configuration").json()
-        yield Kit(server, smart)
+        kit = Kit(server, smart, admission=server.token("system/*.cruds", "--minutes", "60"))
+        add_records(kit)
+        yield kit
 
 
-async def add_people_and_apps(folder):
+@pytest.fixture(autouse=True)
+def records(request):
+    """Tests of others empty the HAPI that all share."""
+    if request.node.get_closest_marker("hapi") is not None:
+        add_records(request.getfixturevalue("kit"))
+
+
+async def add_people_and_apps(folder, store):
     """What `fhir-facade user add` and `client add` do, without starting a process for each."""
     jwks = json.dumps({"keys": [key.as_dict(private=False) for key in KEYS.values()]})
     apps = [
@@ -195,7 +214,7 @@ async def add_people_and_apps(folder):
         NewClient("asymmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), jwks=jwks),
         NewClient("backend", "backend", "system/*.rs", jwks=jwks),
     ]
-    async with embedded_facade(folder) as facade:
+    async with embedded_facade(folder, **store) as facade:
         for name in ("ann", "carl", "dora"):
             await add_account(facade.ports, NewAccount(name, "patient", PASSWORD, patient_id=f"kit-{name}"))
         await add_account(facade.ports, NewAccount("mia", "proxy", PASSWORD, related_person_id="kit-mia"))
@@ -204,54 +223,7 @@ async def add_people_and_apps(folder):
             await add_client(facade.ports, app)
 
 
-def add_records(server):
-    records = [
-        {"resourceType": "Practitioner", "id": "kit-bob", "name": [{"text": "Bob Example"}]},
-        *(
-            {
-                "resourceType": "Patient",
-                "id": f"kit-{name}",
-                "name": [{"text": f"{name.title()} Example"}],
-                "generalPractitioner": [{"reference": "Practitioner/kit-bob"}],
-            }
-            for name in ("ann", "carl")
-        ),
-        {
-            "resourceType": "RelatedPerson",
-            "id": "kit-mia",
-            "active": True,
-            "patient": {"reference": "Patient/kit-ann"},
-            "name": [{"text": "Mia Example"}],
-        },
-        {
-            "resourceType": "Encounter",
-            "id": "kit-visit",
-            "status": "in-progress",
-            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-            "subject": {"reference": "Patient/kit-ann"},
-        },
-        {
-            "resourceType": "Observation",
-            "id": "kit-glucose",
-            "status": "final",
-            "category": [{"coding": [{"system": CATEGORIES, "code": "laboratory"}]}],
-            "code": {"coding": [{"system": "http://loinc.org", "code": "2339-0"}]},
-            "subject": {"reference": "Patient/kit-ann"},
-            "effectiveDateTime": "2026-01-01T08:00:00Z",
-            "valueQuantity": {"value": 95, "unit": "mg/dL", "system": "http://unitsofmeasure.org", "code": "mg/dL"},
-        },
-        {
-            "resourceType": "Observation",
-            "id": "kit-pulse",
-            "status": "final",
-            "category": [{"coding": [{"system": CATEGORIES, "code": "vital-signs"}]}],
-            "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
-            "subject": {"reference": "Patient/kit-ann"},
-            "effectiveDateTime": "2026-01-01T08:00:00Z",
-            "valueQuantity": {"value": 64, "unit": "/min", "system": "http://unitsofmeasure.org", "code": "/min"},
-        },
-    ]
-    headers = {"authorization": f"Bearer {server.token()}", "content-type": "application/fhir+json"}
-    for record in records:
-        path = f"{server.url}/fhir/{record['resourceType']}/{record['id']}"
-        httpx.put(path, json=record, headers=headers).raise_for_status()
+def add_records(kit):
+    with httpx.Client(base_url=kit.fhir, headers={"authorization": f"Bearer {kit.admission}"}, verify=False) as client:
+        for record in RECORDS:
+            client.put(f"/{record['resourceType']}/{record['id']}", json=record).raise_for_status()
