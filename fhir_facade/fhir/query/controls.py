@@ -60,6 +60,12 @@ def total(controls: Controls, raw: str) -> None:
     controls.total_mode = cast("TotalMode", _one_of("_total", raw, get_args(TotalMode)))
 
 
+def total_method(controls: Controls, raw: str) -> None:
+    """How fhirpy asks for the total, in the words of another server."""
+    _one_of("_totalMethod", raw, ("count", "estimate"))
+    controls.total_mode = "accurate"
+
+
 def summary(controls: Controls, raw: str) -> None:
     controls.summary = cast("Summary", _one_of("_summary", raw, get_args(Summary)))
 

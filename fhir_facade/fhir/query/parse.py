@@ -25,6 +25,7 @@ _CONTROLS: Final[dict[str, Callable[[Controls, str], None]]] = {
     "_sort": control.sort,
     "_count": control.count,
     "_total": control.total,
+    "_totalMethod": control.total_method,
     "_summary": control.summary,
     "_elements": control.elements,
     "_contained": control.contained,

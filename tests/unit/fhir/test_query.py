@@ -523,6 +523,12 @@ def test_the_total_is_counted_when_asked_for(mode, total):
     assert parsed("Observation", ("_total", mode)).query.total is total
 
 
+def test_the_total_is_also_asked_for_as_fhirpy_does():
+    assert parsed("Observation", ("_totalMethod", "count"), ("_count", "1")).query.total is True
+    with pytest.raises(BadRequest, match="allowed are count, estimate"):
+        parsed("Observation", ("_totalMethod", "guess"))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
