@@ -116,12 +116,13 @@ class FhirApi:
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, where: Route, rid: str) -> Answer:
         asked = scope["query_string"]
         query = query_pairs(asked.decode("latin-1")) if asked else []
-        check_accept(text(headers, b"accept"), dict(query).get("_format"))
+        form = dict(query)
+        check_accept(text(headers, b"accept"), form.get("_format"))
         principal = await self._principal(headers, where, query)
         request = await self._request(scope, receive, headers, where, query, rid)
-        form = dict(request.params) if scope["method"] == "POST" else {}
-        if "_format" in form:
-            check_accept(None, form["_format"])
+        if scope["method"] == "POST":
+            form |= request.params
+            check_accept(None, form.get("_format", "json"))
         response = await dispatch(self._ports, principal, request)
         answer = self._render(request, response)
         return pretty(answer) if form.get("_pretty") == "true" else answer

@@ -114,10 +114,9 @@ def _refuse(draft: Draft, refusal: Deny | None) -> None:
 
 async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
     """References of people to records they may not see answer like references to nothing."""
-    own = {str(draft.ref) for draft in drafts}
-    for draft in drafts:
-        if sees_all(draft.allow.check):
-            continue
+    bound = [draft for draft in drafts if not sees_all(draft.allow.check)]
+    own = {str(draft.ref) for draft in drafts} if bound else set()
+    for draft in bound:
         for text in dict.fromkeys(reference_texts(draft.resource or {})):
             if text not in own and not await _reachable(call, draft, text):
                 raise DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
