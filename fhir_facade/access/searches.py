@@ -37,6 +37,8 @@ Groups = tuple[tuple[Criterion, ...], ...]
 
 MAX_GROUPS: Final = 64
 """Alternatives of one search; scopes and hops multiply."""
+_NOT_STORED: Final = "AuditEvent"
+"""Made from the audit when asked for: no store could find what one refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ def _target(asker: _Asker, type_name: str, chain: Chain, target: str) -> Groups 
 
 
 def _has(asker: _Asker, type_name: str, has: Has) -> Groups | Deny:
+    if has.type == _NOT_STORED:
+        return Deny("forbidden", "_has:AuditEvent is not possible: search AuditEvent, or use _revinclude.")
     limit, own = asker.narrow(has.type), asker.narrow(type_name)
     inner = limit if isinstance(limit, Deny) else _hop(asker, has.type, has.inner)
     if isinstance(inner, Deny):

@@ -260,3 +260,10 @@ def test_a_chain_to_nothing_leads_to_nothing() -> None:
     query = SearchQuery("Observation", (Chain("subject", (), OWN),))
 
     assert isinstance(search_within(patient(), query), Deny)
+
+
+def test_what_is_no_resource_of_a_store_is_no_condition_of_a_search() -> None:
+    answer = ask(backend(), "Patient", ("_has:AuditEvent:patient:date", "2026"))
+
+    assert isinstance(answer, Deny)
+    assert "search AuditEvent" in answer.reason
