@@ -192,6 +192,13 @@ async def test_a_deactivated_account_is_out_at_once_and_comes_back_when_enabled(
         assert (await sign_in(browser, await browser.get("/login"), "ann", PASSWORD)).status_code == 303
 
 
+async def test_nobody_disables_the_own_account(facade, admin):
+    own = (await admin.get("/api/v1/me")).json()["id"]
+    assert (await admin.delete(f"{ACCOUNTS}/{own}")).status_code == 400
+    assert (await admin.patch(f"{ACCOUNTS}/{own}", json={"disabled": True})).status_code == 400
+    assert (await admin.patch(f"{ACCOUNTS}/{own}", json={"zone": "Europe/Berlin"})).status_code == 200
+
+
 async def test_what_is_not_there_is_not_found(admin):
     assert (await admin.get(f"{ACCOUNTS}/nobody")).status_code == 404
     assert (await admin.patch(f"{ACCOUNTS}/nobody", json={"zone": "Europe/Berlin"})).status_code == 404

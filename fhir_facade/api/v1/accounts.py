@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, deps_of, origin_of
 from fhir_facade.api.v1.connections import ID
-from fhir_facade.errors import Forbidden, NotFound, Unauthenticated
+from fhir_facade.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from fhir_facade.flows.accounts import LONGEST_PASSWORD, NewAccount, change_account
 from fhir_facade.flows.enrol import enrol
 from fhir_facade.flows.launch.identity import fhir_user
@@ -167,6 +167,7 @@ async def look(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any
 async def change(account_id: AccountId, asked: Changes, ports: PortsDep, caller: CallerDep) -> Any:
     """Change time zone or password, disable or enable again."""
     _administrate(caller)
+    _spare_oneself(caller, account_id, disabled=bool(asked.disabled))
     password = asked.password.get_secret_value() if asked.password else None
     actor = _actor(caller)
     changed = await change_account(
@@ -179,6 +180,7 @@ async def change(account_id: AccountId, asked: Changes, ports: PortsDep, caller:
 async def deactivate(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any:
     """No sign-in from now on: sessions, permissions and tokens end. The record of the person stays."""
     _administrate(caller)
+    _spare_oneself(caller, account_id, disabled=True)
     return _shown(await change_account(ports, account_id, disabled=True, actor=_actor(caller)))
 
 
@@ -186,6 +188,12 @@ def _administrate(caller: Caller) -> None:
     """Administrators, on their own behalf: no app keeps accounts for them."""
     if caller.principal.kind != "admin" or caller.principal.client is not None:
         raise Forbidden("Accounts are kept by administrators, signed in here themselves.")
+
+
+def _spare_oneself(caller: Caller, account_id: str, *, disabled: bool) -> None:
+    """Somebody has to be left who can let people in again."""
+    if disabled and account_id == caller.principal.user:
+        raise BadRequest("You cannot disable your own account: another administrator can.")
 
 
 def _actor(caller: Caller) -> str:
