@@ -19,6 +19,8 @@ from fhir_facade.fhir.words import TEXTS, Asked, Joined, all_words, narrative_wo
 from fhir_facade.values import Match, SearchQuery, StringValue
 
 CHUNK = 1000
+LEFT_ALONE = 10_000
+"""Versions of other types after which the place in them is noted."""
 _COLUMNS = {"_text": "narrative", "_content": "content"}
 _TABLES = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS fhir_text USING fts5(kind, narrative, content, columnsize=0,
@@ -69,9 +71,10 @@ def catch_up(connection: sqlite3.Connection, type: str) -> bool:
     new = connection.execute(
         "SELECT pk, deleted, body FROM fhir_resource WHERE pk > ? AND type = ? ORDER BY pk LIMIT ?", (pk, type, CHUNK)
     ).fetchall()
-    _write(connection, type, (*changed, *new))
-    last = new[-1][0] if new else pk
-    connection.execute("INSERT OR REPLACE INTO fhir_text_done VALUES (?, ?, ?)", (type, last, newest))
+    if changed or new or newest - seen > LEFT_ALONE:  # else nothing is written, so that nothing waits for the disk
+        _write(connection, type, (*changed, *new))
+        last = new[-1][0] if new else pk
+        connection.execute("INSERT OR REPLACE INTO fhir_text_done VALUES (?, ?, ?)", (type, last, newest))
     return len(new) < CHUNK
 
 

@@ -57,6 +57,15 @@ def test_many_resources_are_indexed_in_chunks_so_that_others_can_write_in_betwee
     assert corner.found("Observation", "_content", f"word{CHUNK}") == [f"r{CHUNK}"]
 
 
+def test_a_question_without_news_writes_nothing(corner: Corner) -> None:
+    corner.add(note("word"))
+    catch_up(corner.connection, "Observation")
+    before = corner.connection.total_changes
+
+    assert catch_up(corner.connection, "Observation")
+    assert corner.connection.total_changes == before
+
+
 def test_nothing_of_what_was_erased_stays(corner: Corner) -> None:
     corner.add(note("secret"), "gone")
     corner.add(note("kept"), "stays")
