@@ -47,14 +47,24 @@ Key = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Group:
-    """The newest observations of one subject that are coded alike; those as old as the last one stay too."""
+    """The newest observations of one subject that are coded alike; those as old as the last one stay too.
+
+    It is cut back each time it has doubled, so that a long series costs no sort per observation.
+    """
 
     keys: set[Key] = field(default_factory=set)
     kept: list[tuple[int, StoredResource]] = field(default_factory=list)
+    room: int = LEAST
 
-    def keep(self, most: int) -> None:
+    def add(self, moment: int, stored: StoredResource, most: int) -> None:
+        self.kept.append((moment, stored))
+        if len(self.kept) > self.room:
+            self.cut(most)
+            self.room = 2 * max(len(self.kept), LEAST)
+
+    def cut(self, most: int) -> None:
+        self.kept.sort(key=_order)
         if len(self.kept) > most:
-            self.kept.sort(key=_order)
             oldest = self.kept[most - 1][0]
             self.kept = [entry for entry in self.kept if entry[0] >= oldest]
 
@@ -73,10 +83,8 @@ async def lastn(call: Call, inputs: Inputs) -> FhirResponse:
     async for moment, stored, resource in _candidates(call, criteria, most):
         if stored.id not in seen:
             seen.add(stored.id)
-            group = _group(groups, set(_keys(resource)))
-            group.kept.append((moment, stored))
-            group.keep(most)
-    found = list(_newest(groups))
+            _group(groups, set(_keys(resource))).add(moment, stored, most)
+    found = list(_newest(groups, most))
     if len(found) > MOST:
         raise TooLarge(f"these are {len(found)} observations, at most {MOST} are answered: ask for fewer codes")
     about = patients_of_stored(found) or patients_asked_about("Observation", criteria)
@@ -150,10 +158,11 @@ def _group(groups: dict[Key, Group], keys: set[Key]) -> Group:
     return first
 
 
-def _newest(groups: dict[Key, Group]) -> Iterator[StoredResource]:
+def _newest(groups: dict[Key, Group], most: int) -> Iterator[StoredResource]:
     distinct = {id(group): group for group in groups.values()}
     for group in sorted(distinct.values(), key=lambda group: min(group.keys, default=("", "", ""))):
-        yield from (stored for _, stored in sorted(group.kept, key=_order))
+        group.cut(most)
+        yield from (stored for _, stored in group.kept)
 
 
 def moment_of(resource: JsonObject) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fhir_facade.errors import BadRequest, Issue
+from fhir_facade.errors import BadRequest, Issue, TooLarge
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, instant
 from fhir_facade.fhir.extract.dates import DAY_US, interval
 from fhir_facade.fhir.operations import Inputs
@@ -39,6 +39,8 @@ from terminology.canonical import DATA_ABSENT_REASON, UCUM
 
 SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/observation-statistics"
 MOST_SOURCES: Final = 1000
+MOST_VALUES: Final = 250_000
+"""Measurements of one code that are held in memory: half a year, one a minute."""
 _NOT_TRUE: Final = Match("status", "token", (TokenValue(None, "entered-in-error"),), modifier="not")
 _NEWEST_FIRST: Final = (Sort("date", "date", descending=True),)
 
@@ -68,6 +70,7 @@ async def stats(call: Call, inputs: Inputs) -> FhirResponse:
         observation = decimal_loads(stored.body)
         for one in series:
             _measure(one, observation)
+            _refuse_many(one)
         about.add(str(observation.get("subject", {}).get("reference", "")))
         if len(sources) < limit:
             sources.append(stored)
@@ -138,6 +141,12 @@ def _measure(series: Series, observation: JsonObject) -> None:
             series.coding = {**found, **series.coding}
             series.total += 1
             series.values += _measured(part, moment_of(observation))
+
+
+def _refuse_many(series: Series) -> None:
+    if len(series.values) > MOST_VALUES:
+        text = f"there are more than {MOST_VALUES} measurements: ask for a shorter period"
+        raise TooLarge(text)
 
 
 def _is(coding: Mapping[str, Any], wanted: JsonObject) -> bool:
