@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_facade.fhir.validation import validate
+from fhir_facade.rules.score import Inputs, score, score_observation
+from fhir_facade.rules.score.chart import Found
+from fhir_facade.rules.score.parts import Nicotine
 from profiles.own import check, definitions, own_profiles
 from terminology.canonical import HEALTH_SCORE, SCORE_METHOD, extension
 
@@ -92,6 +98,21 @@ def test_another_code_is_refused(changes: dict[str, Any], path: str, text: str) 
 
     assert (place, severity) == (path, "error")
     assert text in said
+
+
+READINGS = sorted((Path(__file__).parents[2] / "data" / "google-health").glob("*.fhir.json"))
+
+
+@pytest.mark.parametrize("file", READINGS, ids=lambda file: file.name.partition(".")[0])
+def test_what_a_sync_stores_keeps_to_its_profile(file: Path) -> None:
+    for observation in json.loads(file.read_bytes()):
+        assert faults(observation, WEARABLE) == []
+
+
+def test_a_score_keeps_to_its_profile() -> None:
+    for part in (Found(reason="not-asked"), Found(Nicotine(), ("Observation/n1",))):
+        result = score(Inputs(date(2026, 8, 10), {"le8-nicotine": part}))
+        assert faults(score_observation(result, "p1"), SCORE) == []
 
 
 def test_a_code_out_of_the_value_set_is_refused() -> None:
