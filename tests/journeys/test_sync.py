@@ -294,6 +294,8 @@ async def test_a_fault_of_one_call_is_overcome(world, kind):
     assert report.metrics["weight"].created > 1
 
 
+@pytest.mark.lookback(3)
+@pytest.mark.both_stores
 @pytest.mark.parametrize(
     ("kind", "word"),
     [
