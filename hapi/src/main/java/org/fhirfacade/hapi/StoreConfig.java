@@ -58,6 +58,8 @@ public class StoreConfig {
     storage.setResourceServerIdStrategy(
         settings.get("server_id_strategy", IdStrategyEnum.class, IdStrategyEnum.SEQUENTIAL_NUMERIC));
     storage.setAllowExternalReferences(settings.on("allow_external_references", false));
+    // The facade resolves them where the caller's rights are known; a second lock, should one ever arrive here.
+    storage.setAllowInlineMatchUrlReferences(settings.on("allow_inline_match_url_references", false));
     storage.setEnforceReferentialIntegrityOnWrite(settings.on("enforce_referential_integrity_on_write", true));
     storage.setEnforceReferentialIntegrityOnDelete(settings.on("enforce_referential_integrity_on_delete", true));
     storage.setAutoCreatePlaceholderReferenceTargets(
