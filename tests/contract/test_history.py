@@ -170,10 +170,10 @@ async def test_a_time_shows_what_was_current_in_it(case: Case, scope: str) -> No
     type_, id_ = (None if scope == "all" else "Patient"), (written[0].id if scope == "instance" else None)
     between = (written[1].last_updated + timedelta(milliseconds=1), written[3].last_updated)
 
-    page = await case.store.history(HistoryQuery(type_, id_, at=between, count=500))
-    exactly = await case.store.history(
-        HistoryQuery(type_, id_, at=(written[2].last_updated, written[3].last_updated), count=500)
-    )
+    query = HistoryQuery(type_, id_, since=gone.last_updated, at=between, count=500)
+
+    page = await case.store.history(query)
+    exactly = await case.store.history(replace(query, at=(written[2].last_updated, written[3].last_updated)))
 
     def ours(entries: Sequence[StoredResource]) -> list[tuple[str, str]]:
         return [(entry.id, entry.version) for entry in entries if entry.ref in (gone.ref, other.ref, written[0].ref)]

@@ -29,13 +29,18 @@ async def history(session: HapiSession, query: HistoryQuery) -> Page:
         versions = list(await asyncio.gather(*(_version(session, entry) for entry in found.entry[: query.count])))
         fresh = await _current_then(session, query, _unseen(cursor, versions) if cursor else versions)
         total = _total(query, found, fresh) if first else total
-        link = found.linked("next")
+        link = None if _is_past(query, versions) else found.linked("next")
         if link is None or query.count == 0:
             return Page(fresh, total=total)
         if fresh:
             following = InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
             return Page(fresh, sealed(following), total)
         asked, first = urlsplit(link).query, False
+
+
+def _is_past(query: HistoryQuery, versions: list[StoredResource]) -> bool:
+    """Whether nothing that follows is recent enough; HAPI looks at `_since` only without `_at`."""
+    return query.since is not None and bool(versions) and versions[-1].last_updated < query.since
 
 
 def _total(query: HistoryQuery, found: Bundle, versions: list[StoredResource]) -> int | None:
@@ -54,12 +59,9 @@ async def _current_then(
     """Those of the time that is asked for; HAPI knows its end, and its beginning only for one resource."""
     if query.at is None:
         return versions
-    held = await asyncio.gather(*(_held(session, query.at[0], version) for version in versions))
-    return [
-        version
-        for version, was in zip(versions, held, strict=True)
-        if was and (query.since is None or version.last_updated >= query.since)
-    ]
+    recent = [each for each in versions if query.since is None or each.last_updated >= query.since]
+    held = await asyncio.gather(*(_held(session, query.at[0], version) for version in recent))
+    return [version for version, was in zip(recent, held, strict=True) if was]
 
 
 async def _held(session: HapiSession, moment: datetime, version: StoredResource) -> bool:

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fhirpy import AsyncFHIRClient, SyncFHIRClient
 from fhirpy.base.exceptions import MultipleResourcesFound, OperationOutcome, ResourceNotFound
 
+from fhir_facade.flows.launch.tokens import mint_token
+from fhir_facade.opening import open_ports
+from fhir_facade.settings import Settings
 from tests.facade import Served, facade_env, served
 
 
 @pytest.fixture(scope="module")
-def server(chosen: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def server(chosen: dict[str, Any], folder: Path) -> Iterator[Served]:
     settings = {name.upper(): str(value) for name, value in chosen.items()}
     with served(facade_env(folder, WORKERS="1", **settings), folder / "log") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def bearer(server: Served) -> str:
-    return f"Bearer {server.token()}"
+def bearer(server: Served, chosen: dict[str, Any], folder: Path) -> str:
+    """A token that may do everything, made beside the server."""
+
+    async def token() -> str:
+        settings = Settings(data_dir=folder, public_url=server.url, **chosen)
+        async with open_ports(settings, guest=True) as ports:
+            return await mint_token(ports, scope="system/*.cruds")
+
+    return f"Bearer {asyncio.run(token())}"
 
 
 @pytest.fixture

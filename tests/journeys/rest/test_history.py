@@ -78,10 +78,11 @@ async def test_types_and_everything_have_a_history_in_pages(client: httpx.AsyncC
 
 
 async def test_a_time_shows_what_was_current_then(client: httpx.AsyncClient, mark: str) -> None:
-    _, moment, _ = [await put(client, "Organization", f"{mark}a", name=name) for name in ("one", "two", "three")]
+    times = [await put(client, "Organization", f"{mark}a", name=name) for name in ("one", "two", "three")]
+    since, moment = quote(times[0]), times[1]
 
     async def names(path: str, at: str) -> list[str]:
-        entries = await pages(client, f"/fhir/{path}_history?_at={quote(at)}")
+        entries = await pages(client, f"/fhir/{path}_history?_at={quote(at)}&_since={since}")
         return [entry["resource"]["name"] for entry in entries if mark in entry["fullUrl"]]
 
     for path in (f"Organization/{mark}a/", "Organization/", ""):
