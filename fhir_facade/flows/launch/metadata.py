@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ KIND_OF: Final[Mapping[str, str]] = {
     "client_secret_post": "confidential",
     "private_key_jwt": "confidential",
 }
+_ELSEWHERE: Final = re.compile(r"https://(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?::443)?/[!-~]*")
+"""An address at a name, never at a number or at a machine next door: nobody lets us look around in here."""
 MOST_URIS: Final = 20
 LONGEST_NAME: Final = 200
 
@@ -44,8 +47,8 @@ def new_client(document: Mapping[str, Any], client_id: str) -> NewClient:
         raise InvalidMetadata("Give jwks or jwks_uri, not both.")
     if (method == "private_key_jwt") is not (keys is not None or "jwks_uri" in document):
         raise InvalidMetadata("Keys belong to private_key_jwt, and it needs them.")
-    if not (_text(document, "jwks_uri") or "https://").startswith("https://"):
-        raise InvalidMetadata("jwks_uri is an https address.")
+    if "jwks_uri" in document and not _ELSEWHERE.fullmatch(_text(document, "jwks_uri") or ""):
+        raise InvalidMetadata("jwks_uri is an https address with the name of a host on the internet.")
     kind = _kind(document, KIND_OF[method])
     return NewClient(
         id=client_id,

@@ -109,7 +109,7 @@ class Kit:
         async with self.client() as app:
             return await app.post(self.smart["token_endpoint"], data=form, headers=sent)
 
-    def assertion(self, client_id, algorithm, **changes):
+    def assertion(self, client_id, algorithm, *, key=None, **changes):
         now = int(datetime.now(UTC).timestamp())
         claims = {
             "iss": client_id,
@@ -118,7 +118,7 @@ class Kit:
             "exp": now + 300,
             "jti": secrets.token_hex(16),
         } | changes
-        key = KEYS[algorithm]
+        key = key or KEYS[algorithm]
         text = jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "JWT"}, claims, key, [algorithm])
         return {"client_assertion_type": JWT_BEARER, "client_assertion": text}
 

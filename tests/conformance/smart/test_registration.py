@@ -149,6 +149,11 @@ async def test_metadata_that_cannot_be_meant_is_refused(kit, initial, changes, e
         pytest.param({"jwks": {"keys": [{"kty": "oct", "kid": "x", "k": "AAAA"}]}}, id="a symmetric key"),
         pytest.param({"jwks": {"keys": []}}, id="no key"),
         pytest.param({"jwks_uri": "http://127.0.0.1:1/jwks"}, id="keys on this machine"),
+        pytest.param({"jwks_uri": "https://10.0.0.1/jwks"}, id="keys at a number"),
+        pytest.param({"jwks_uri": "https://[::1]/jwks"}, id="keys at a number of six"),
+        pytest.param({"jwks_uri": "https://metadata/jwks"}, id="keys next door"),
+        pytest.param({"jwks_uri": "https://app.example:8080/jwks"}, id="keys at another port"),
+        pytest.param({"jwks_uri": "https://a@app.example/jwks"}, id="keys behind a user name"),
     ],
 )
 async def test_keys_that_prove_nothing_are_refused(kit, initial, keys):
