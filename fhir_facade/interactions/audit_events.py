@@ -54,11 +54,12 @@ class AuditEvents:
         return await self.ports.state.read(lambda tx: self._search(tx, query))
 
     async def history(self, query: HistoryQuery) -> Page:
-        """Of one AuditEvent: the version it has, when it is not older than what is asked for."""
+        """Of one AuditEvent: the version it has, when it is neither older nor younger than what is asked for."""
         if query.id is None:
             raise MethodNotAllowed("the history of all AuditEvents is the search for them: they never change")
         stored = replace(await self.read(Ref(AUDIT_EVENT, query.id)), change="created")
         recent = query.since is None or stored.last_updated >= query.since
+        recent &= query.at is None or stored.last_updated < query.at[1]
         return Page((stored,) if recent else (), total=int(recent))
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:

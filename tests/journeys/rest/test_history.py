@@ -250,3 +250,14 @@ async def test_a_history_is_audited_with_what_was_asked(facade: Facade, client: 
         ("history-type", "refused", None),
     }
     assert Principal("anonymous").kind in {line.actor for line in lines}
+
+
+async def test_an_audit_event_has_the_one_version_it_was_made_with(client: httpx.AsyncClient, mark: str) -> None:
+    await put(client, "Patient", mark)
+    found = (await client.get(f"/fhir/AuditEvent?patient=Patient/{mark}&_count=1")).json()
+    path = f"/fhir/AuditEvent/{found['entry'][0]['resource']['id']}/_history"
+
+    totals = {asked: (await client.get(f"{path}?{asked}")).json()["total"] for asked in ("", "_at=ge2001", "_at=2001")}
+
+    assert totals == {"": 1, "_at=ge2001": 1, "_at=2001": 0}
+    assert (await client.get("/fhir/AuditEvent/_history")).status_code == 405
