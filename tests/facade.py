@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.launch.tokens import mint_token
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
+from tests.ports import free_port
 
 PUBLIC = "http://127.0.0.1:8000"
 
@@ -77,12 +77,6 @@ async def embedded_facade(folder: Path, **settings: Any) -> AsyncIterator[Facade
             yield Facade(chosen, ports, app)
         finally:
             await app.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -11,7 +11,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hapi_server import ROOT, postgres_tool, psql
+from tests.ports import free_port
 
 QUICK_START = "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 QUICK_AND_UNSAFE = {
@@ -111,12 +111,6 @@ def start_hapi(folder: Path, java_opts: str = QUICK_START) -> tuple[dict[str, st
 
     ready = json.loads(said)
     return {"url": ready["url"], "pid": str(ready["pid"]), "postgres_url": database, "canary": canary}, stop
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

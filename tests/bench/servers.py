@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 from fhir_facade.settings import Settings
 from tests.bench.data import Request
 from tests.bench.report import BARE, HAPI, JAVA, OVER, POSTGRESQL, PYTHON
-from tests.facade import facade_env, free_port, run_command, served
+from tests.facade import facade_env, run_command, served
 from tests.hapi_keeper import publish, start_hapi, start_postgres
 from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool
+from tests.ports import free_port
 
 JAVA_OPTS = "-Xmx2g -Dspring.datasource.hikari.connection-timeout=30000"  # a request may wait for its connection
 POSTGRES = {
