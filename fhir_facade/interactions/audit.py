@@ -57,9 +57,9 @@ def audit_lines(
 
     https://profiles.ihe.net/ITI/BALP/StructureDefinition-IHE.BasicAudit.PatientQuery.html
     """
+    if len(patients) <= 1:
+        return [audit_line(ports, principal, request, patient=next(iter(patients), None), **elements)]
     line = audit_line(ports, principal, request, **elements)
-    if not patients:
-        return [line]
     return [msgspec.structs.replace(line, patient=patient) for patient in sorted(patients)]
 
 
