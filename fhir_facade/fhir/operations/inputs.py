@@ -172,7 +172,7 @@ def _of_body(operation: Operation, body: bytes) -> Iterator[_Sent]:
     listed = resource.get("parameter", [])
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise BadRequest("Parameters.parameter must be an array of objects", expression="Parameters.parameter")
-    _refuse_malformed(one for one in listed if "resource" not in one)
+    _refuse_malformed(listed)
     exact = decimal_loads(body)["parameter"] if listed else []
     for position, (one, digits) in enumerate(zip(listed, exact, strict=True)):
         yield _sent(one, digits, position)
@@ -188,15 +188,21 @@ def _bare(operation: Operation, resource: dict[str, Any]) -> _Sent:
     return _Sent(own[0].name, resource, "resource")
 
 
-def _refuse_malformed(parameters: Iterable[Mapping[str, Any]]) -> None:
-    """All but the resources, which an operation may have to judge itself."""
-    listed = list(parameters)
-    if not listed:
+def _refuse_malformed(parameters: list[dict[str, Any]]) -> None:
+    """All but the resources, which an operation may have to judge itself: a plain value stands in for each."""
+    if not parameters:
         return
+    listed = [_without_resource(one) for one in parameters]
     issues = validate({"resourceType": "Parameters", "parameter": listed}, type="Parameters")
     errors = [issue for issue in issues if issue.severity == "error"]
     if errors:
         raise BadRequest(errors[0].diagnostics, issues=errors)
+
+
+def _without_resource(parameter: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(parameter.get("resource"), dict):
+        return parameter
+    return {name: value for name, value in parameter.items() if name != "resource"} | {"valueBoolean": True}
 
 
 def _sent(one: Mapping[str, Any], digits: Mapping[str, Any], position: int) -> _Sent:

@@ -52,8 +52,18 @@ def refusal(operation: Operation, params: tuple[tuple[str, str], ...], sent: byt
         ),
         pytest.param(
             body({"name": "code", "resource": None}),
-            "Parameters.parameter[0] needs a value or a resource",
+            "Parameters.parameter[0].resource must be a JSON object",
             id="a resource that is null",
+        ),
+        pytest.param(
+            body({"name": "subject", "resource": 7}),
+            "Parameters.parameter[0].resource must be a JSON object",
+            id="a resource that is a number",
+        ),
+        pytest.param(
+            body({"name": "x", "resource": {"resourceType": "Patient"}}, {"name": "subject", "valueUri": 7}),
+            "Parameters.parameter[1].valueUri",
+            id="a fault behind a resource has its own place",
         ),
         pytest.param(
             b'{"resourceType":"Patient"}',
