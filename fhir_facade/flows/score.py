@@ -76,8 +76,9 @@ async def compute_score(
     NotFound: absent or not the caller's. Forbidden. NotScorable with the reason.
     """
     await admit(ports, principal, Interaction.READ, _probe(patient_id), patient=patient_id, origin=origin)
-    score = await _computed(ports, patient_id, day)
-    await _store(ports, score)
+    async with ports.locks.hold(_lock_of(patient_id)):
+        score = await _computed(ports, patient_id, day)
+        await _store(ports, score)
     request = FhirRequest(
         Interaction.READ, "Observation", score["id"], request_id=origin.request_id, address=origin.address
     )
@@ -107,13 +108,19 @@ async def rescore(ports: Ports, patient_id: str) -> None:
     who cannot be scored is no failure; any other one is logged and left to the next time, so that what changed the
     record stands."""
     try:
-        score = await _computed(ports, patient_id, None)
-        if "valueQuantity" in score or await _current(ports, score):
-            await _store(ports, score)
+        async with ports.locks.hold(_lock_of(patient_id)):
+            score = await _computed(ports, patient_id, None)
+            if "valueQuantity" in score or await _current(ports, score):
+                await _store(ports, score)
     except NotScorable:
         return
     except FacadeError as error:
         _LOG.warning("score.failed", extra={"error": type(error).__name__})
+
+
+def _lock_of(patient_id: str) -> str:
+    """Of two who compute at once the second finds what the first stored, instead of telling of it again."""
+    return f"score:{patient_id}"
 
 
 def summary_of(observation: bytes) -> Summary:

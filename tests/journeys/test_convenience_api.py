@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -418,6 +419,16 @@ async def test_the_same_record_gives_the_same_score_written_once(api):
     assert first.json()["observation"]["meta"]["versionId"] == "1"
     assert len(await api.rows(Event, ("topic", "=", "score"))) == 1
     assert len(await api.world.search("Device", _id=first.json()["observation"]["device"]["reference"][7:])) == 1
+
+
+@pytest.mark.both_stores
+async def test_several_who_ask_for_the_same_score_at_once_write_it_once(api):
+    app = await api.app_of()
+
+    answers = await asyncio.gather(*(app.post("/api/v1/patients/p1/score") for _ in range(4)))
+
+    assert {answer.json()["observation"]["meta"]["versionId"] for answer in answers} == {"1"}
+    assert len(await api.rows(Event, ("topic", "=", "score"))) == 1
 
 
 async def test_an_answer_about_oneself_moves_the_score(api):
