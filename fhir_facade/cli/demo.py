@@ -66,6 +66,7 @@ def demo(
 ) -> None:
     """Start everything on loopback, do the main job step by step, and serve on until Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell without job control ignores it
     tell = Teller(1 + len(STEPS))
     with _folder(data_dir) as folder, ExitStack() as stack:
         try:

@@ -125,7 +125,7 @@ def _run(work: Work, worker: Worker) -> None:
         work(worker)
         code = 0
     except (SystemExit, FacadeError) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
     except BaseException:  # noqa: BLE001 - the last line of the process
         _LOG.exception("serve.worker_failed", extra={"worker": worker.number})
     finally:
