@@ -63,7 +63,7 @@ async def _state(settings: Settings, stack: AsyncExitStack) -> tuple[StateStore,
 
 def _data_file(settings: Settings, stack: AsyncExitStack) -> SqliteFile:
     file = SqliteFile(settings.data_file)
-    file.open(turns=settings.worker_count > 1)
+    file.open()
     stack.callback(file.close)
     return file
 

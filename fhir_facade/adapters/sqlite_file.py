@@ -1,4 +1,4 @@
-"""One SQLite file: one writer thread with group commit, reader connections beside it.
+"""One SQLite file: one writer with group commit, reader connections beside it.
 
 Durable (WAL, synchronous=FULL): a write returns after its commit reached the disk. Callers that wait at the same time
 share one commit; each keeps its own savepoint, so one caller's failure never touches another's rows.
@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fhir_facade.adapters.sqlite_jobs import Done, Job, carry_out, deliver
-from fhir_facade.adapters.turns import FileTurns, NoTurns, Turns
+from fhir_facade.adapters.sqlite_jobs import Done, Job, are_small, carry_out, deliver, resolve
+from fhir_facade.adapters.turns import Turns
 from fhir_facade.errors import Unavailable
 
 T = TypeVar("T")
@@ -32,6 +32,11 @@ WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
 MAX_BATCH = 512
+SLOW_S = 0.005
+"""A commit that took longer, on whatever disk, made others wait who have nothing to write."""
+SLOW_FOR_S = 1.0
+ATTEMPTS, PAUSE_S = 3, 0.001
+"""How often the event loop's thread asks for the turn before the writer's thread waits for it."""
 GATHER_S = 0.0005
 """How long a commit waits for callers that are on their way when the one before had more than twice as many."""
 
@@ -48,21 +53,19 @@ class SqliteFile:
         self._here: sqlite3.Connection | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
-        self._turns: Turns = NoTurns()
+        self._turns = Turns(path.with_name(f"{path.name}.turns"))
+        self._writing = threading.Lock()
+        self._slow_until = 0.0
         self._connections: list[sqlite3.Connection] = []
 
     # --- life ------------------------------------------------------------------------------------------------
 
-    def open(self, *, turns: bool = False) -> None:
-        """Start the writer. Unavailable when the file cannot be opened.
-
-        With `turns` the writers of several processes take turns; SQLite keeps all apart, but makes them poll.
-        """
+    def open(self) -> None:
+        """Start the writer. Unavailable when the file cannot be opened."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files take its mode
-            if turns:
-                self._turns = FileTurns(self.path.with_name(f"{self.path.name}.turns"))
+            self._turns.open()
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._here = self._connect(read_only=True)
@@ -77,7 +80,7 @@ class SqliteFile:
     def close(self) -> None:
         """Commit what waits and stop the writer."""
         if self._thread is not None:
-            self._hand_over()
+            self._hand_over(attempt=ATTEMPTS + 1)
             self._queue.put(None)
             self._thread.join()
             self._thread = None
@@ -125,18 +128,21 @@ class SqliteFile:
         """
         return await self._submit(Job(asyncio.get_running_loop(), asyncio.get_running_loop().create_future(), work))
 
-    async def write_shared(self, shared: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]], item: Item) -> T:
-        """Like `write`; `shared` is called with the items of all callers that wait and answers in their order.
+    async def write_shared(
+        self, shared: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]], item: Item, *, size: int = 1
+    ) -> T:
+        """Like `write`, but on any thread; `shared` is called with the items of all callers that wait and answers in
+        their order. `size` says how much the item is: what is much is not done on the event loop's thread.
 
         When it raises, it is called again for each alone, so that a caller fails for its own item only.
         """
         loop = asyncio.get_running_loop()
-        return await self._submit(Job(loop, loop.create_future(), shared=shared, item=item))
+        return await self._submit(Job(loop, loop.create_future(), shared=shared, item=item, size=size))
 
     async def insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert rows; neighbours with the same statement share one execution and one commit."""
         loop = asyncio.get_running_loop()
-        await self._submit(Job(loop, loop.create_future(), statement=statement, rows=rows))
+        await self._submit(Job(loop, loop.create_future(), statement=statement, rows=rows, size=len(rows)))
 
     async def _submit(self, job: Job[T]) -> T:
         if self._thread is None:
@@ -146,11 +152,40 @@ class SqliteFile:
         self._waiting.append(job)
         return await job.future
 
-    def _hand_over(self) -> None:
-        """All that asked in this turn of the event loop go to the writer at once."""
-        jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if jobs:
+    def _hand_over(self, attempt: int = 1) -> None:
+        """All that asked in this turn of the event loop are written at once: here when that is quick, else there."""
+        jobs = list(self._waiting)
+        if not jobs:
+            return
+        here = attempt <= ATTEMPTS and are_small(jobs) and time.monotonic() >= self._slow_until
+        done = self._written_here(jobs) if here else None
+        if here and done is None:
+            jobs[0].loop.call_later(PAUSE_S, self._hand_over, attempt + 1)
+            return
+        self._waiting.clear()
+        if done is None:
             self._queue.put(jobs)
+        else:
+            resolve(done)
+
+    def _written_here(self, jobs: list[Job[Any]]) -> list[Done] | None:
+        """Small work is carried out on the event loop's own thread: two threads that pass the interpreter to and fro
+        take longer than the work. None, and nothing was done, when somebody else writes."""
+        if not self._writing.acquire(blocking=False):
+            return None
+        began = time.monotonic()
+        try:
+            if not self._turns.taken_at_once():
+                return None
+            try:
+                return self._carried_out(jobs)
+            finally:
+                self._turns.give()
+        finally:
+            self._writing.release()
+            ended = time.monotonic()
+            if ended - began > SLOW_S:
+                self._slow_until = ended + SLOW_FOR_S
 
     def _run(self) -> None:
         expected = 0
@@ -177,17 +212,23 @@ class SqliteFile:
         return False
 
     def _commit(self, batch: list[Job[Any]]) -> None:
+        with self._writing:
+            self._turns.take()
+            try:
+                done = self._carried_out(batch)
+            finally:
+                self._turns.give()
+        deliver(done)
+
+    def _carried_out(self, batch: list[Job[Any]]) -> list[Done]:
         connection = self.writer
-        done: list[Done]
         try:
-            with self._turns:
-                done = carry_out(connection, batch)
+            return carry_out(connection, batch)
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             failure = Unavailable(f"the data file could not be written: {error}")
-            done = [(job, None, failure) for job in batch]
-        deliver(done)
+            return [(job, None, failure) for job in batch]
 
     # --- reading ---------------------------------------------------------------------------------------------
 

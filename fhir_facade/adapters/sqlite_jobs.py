@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 ROWS_AT_ONCE = 64
 FEW_ROWS = 8
+FEW_ITEMS = 64
 
 
 @dataclass(slots=True)
@@ -35,9 +36,15 @@ class Job(Generic[T]):
     rows: Sequence[tuple[Any, ...]] = ()
     shared: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]] | None = None
     item: Any = None
+    size: int = 1
 
 
 Done = tuple["Job[Any]", Any, BaseException | None]
+
+
+def are_small(jobs: list[Job[Any]]) -> bool:
+    """Whether they take a few milliseconds at most, and may be done on any thread."""
+    return sum(job.size for job in jobs) <= FEW_ITEMS and all(job.work is None for job in jobs)
 
 
 def carry_out(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done]:
@@ -195,10 +202,11 @@ def deliver(done: list[Done]) -> None:
         by_loop.setdefault(entry[0].loop, []).append(entry)
     for loop, entries in by_loop.items():
         if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, entries)
+            loop.call_soon_threadsafe(resolve, entries)
 
 
-def _resolve(entries: list[Done]) -> None:
+def resolve(entries: list[Done]) -> None:
+    """Give the callers their results; on the thread of their event loop."""
     for job, result, error in entries:
         if job.future.done():
             continue

@@ -1,4 +1,4 @@
-"""Turns of processes that write the same file: who waits sleeps in the kernel until the one before is done.
+"""Turns of all who write the same file: who waits sleeps in the kernel until the one before is done.
 
 SQLite alone lets a writer that waits try again after pauses of up to a tenth of a second.
 https://man7.org/linux/man-pages/man2/flock.2.html
@@ -9,40 +9,34 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import Protocol
 
 
-class Turns(Protocol):
-    """`with turns:` around each transaction, on one thread."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class NoTurns:
-    """The only process that writes."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class FileTurns:
-    """Freed by the kernel when its process ends, however it ends."""
+class Turns:
+    """One turn for each transaction. Freed by the kernel when its process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._path = path
+        self._file = -1
 
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *error: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
+    def open(self) -> None:
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def take(self) -> None:
+        """Waits as long as it takes."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def taken_at_once(self) -> bool:
+        """False when somebody else writes."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def give(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)

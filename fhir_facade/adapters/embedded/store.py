@@ -106,7 +106,7 @@ class EmbeddedStore:
         return await self._file.read(lambda connection: versions.history(connection, query))
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
-        return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes)))
+        return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes)), size=len(writes))
 
     async def erase(self, refs: Sequence[Ref]) -> int:
         return await self._file.write(lambda connection: erase(connection, refs))
@@ -115,7 +115,8 @@ class EmbeddedStore:
         self, writes: Sequence[Write], rows: Sequence[RowChange], apply_rows: ApplyRows
     ) -> Sequence[StoredResource]:
         """The writes and the row changes in one transaction."""
-        return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes), rows, apply_rows))
+        commit = _Commit(await self._prepare(writes), rows, apply_rows)
+        return await self._file.write_shared(self._apply, commit, size=len(writes) + len(rows))
 
     def _apply(self, connection: sqlite3.Connection, commits: Sequence[_Commit]) -> list[list[StoredResource]]:
         """What all callers want who wait at this moment, with the statements of one."""

@@ -2,11 +2,15 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
-from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.adapters.sqlite_jobs import insert_rows
+from fhir_facade.adapters.sqlite_file import SLOW_S, SqliteFile
+from fhir_facade.adapters.sqlite_jobs import FEW_ITEMS, insert_rows
 from fhir_facade.errors import Conflict, Unavailable
 
 
@@ -161,3 +165,49 @@ async def test_rows_of_many_callers_share_statements(file, callers):
     await asyncio.gather(*(file.insert("INSERT INTO t VALUES (?, ?)", [(f"{i:03}", i)]) for i in range(callers)))
 
     assert len(rows(file)) == callers
+
+
+def where(connection, items):
+    """Shared work that says on which thread it ran."""
+    connection.executemany("INSERT INTO t VALUES (?, 1)", [(item,) for item in items])
+    return [threading.get_ident()] * len(items)
+
+
+async def test_small_work_is_done_on_the_thread_of_the_event_loop(file):
+    done = await asyncio.gather(*(file.write_shared(where, key) for key in "ab"))
+
+    assert set(done) == {threading.get_ident()}
+    assert [key for key, _ in rows(file)] == ["a", "b"]
+
+
+async def test_large_work_is_not(file):
+    assert await file.write_shared(where, "a", size=FEW_ITEMS + 1) != threading.get_ident()
+
+
+async def test_after_a_slow_commit_others_are_not_made_to_wait_for_the_next(file):
+    def slow(connection, items):
+        until = time.monotonic() + 2 * SLOW_S
+        while time.monotonic() < until:
+            pass
+        return where(connection, items)
+
+    first = await file.write_shared(slow, "a")
+    second = await file.write_shared(where, "b")
+
+    assert first == threading.get_ident()
+    assert second != threading.get_ident()
+
+
+async def test_while_another_process_writes_the_event_loop_goes_on(file):
+    held = "import sys, fcntl; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    command = [sys.executable, "-c", held, f"{file.path}.turns"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"1\n"
+        waiting = asyncio.create_task(file.write_shared(where, "a"))
+        await asyncio.wait([waiting], timeout=0.05)
+        assert not waiting.done()
+        other.stdin.close()
+        done = await waiting
+
+    assert done != threading.get_ident()
+    assert [key for key, _ in rows(file)] == ["a"]

@@ -16,7 +16,7 @@ async def write(file):
         await file.write(lambda c: c.execute("UPDATE t SET n = n + 1"))
 
 file = SqliteFile(pathlib.Path(sys.argv[1]))
-file.open(turns=True)
+file.open()
 asyncio.run(write(file))
 file.close()
 """
@@ -44,7 +44,7 @@ async def test_a_turn_ends_with_its_process(tmp_path):
     held = "import sys, fcntl, os; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); os._exit(0)"
     subprocess.run([sys.executable, "-c", held, f"{path}.turns"], check=True)
     file = SqliteFile(path)
-    file.open(turns=True)
+    file.open()
 
     await file.write(lambda c: c.execute("CREATE TABLE t (n INTEGER)"))
 
