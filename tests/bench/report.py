@@ -13,7 +13,7 @@ from statistics import median
 
 import msgspec
 
-PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "aiohttp", "msgspec", "jsonschema-rs")
+PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "msgspec", "jsonschema-rs")
 BARE, EMBEDDED, HAPI, OVER = "bare framework", "embedded", "HAPI alone", "facade over HAPI"
 PYTHON, JAVA, POSTGRESQL, LOADER = "Python", "Java", "PostgreSQL", "load generator"
 PARTS = (PYTHON, JAVA, POSTGRESQL)
