@@ -61,7 +61,7 @@ class Workers:
         reading, self._writing = os.pipe()
         self._lifeline = reading
         started = [self._start(number) for number in range(self.count)]
-        answered = all(os.read(pipe, 1) == READY for pipe in started)
+        answered = all(_answers(pipe) for pipe in started)
         told = self._stopping
         if answered and not told:
             self.ready()
@@ -113,6 +113,14 @@ class Workers:
         if self._stopping:  # the signal came while it was not among them yet
             self._end(signal.SIGTERM)
         return reading
+
+
+def _answers(pipe: int) -> bool:
+    """Waits until the worker at the other end answers, or has ended."""
+    try:
+        return os.read(pipe, 1) == READY
+    finally:
+        os.close(pipe)
 
 
 def _run(work: Work, worker: Worker) -> None:
