@@ -28,6 +28,8 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         raise BadRequest(f"entry {position}: {error}", expression=f"Bundle.entry[{position}].request.url") from error
     if route.interaction in (Interaction.TRANSACTION, Interaction.BATCH):
         raise BadRequest(f"entry {position}: a Bundle inside a Bundle is not possible")
+    if entry.resource and route.interaction in _SEARCHES:
+        raise BadRequest(f"entry {position}: a search has its parameters in its url here, and no resource")
     return FhirRequest(
         interaction=route.interaction,
         type=route.type,
@@ -107,6 +109,7 @@ class Room:
         return refused(TooLarge("the answer is full: ask for the rest in another Bundle"))
 
 
+_SEARCHES = frozenset((Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM))
 _WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE))
 
 

@@ -18,12 +18,14 @@ from fhir_facade.access.policy import decide
 from fhir_facade.errors import BadRequest, FacadeError
 from fhir_facade.fhir.bundle import BundleEntry
 from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.operations import find_operation
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.interactions.answers import entry_request
 from fhir_facade.interactions.call import Call, ask_of
 from fhir_facade.interactions.conditions import Params, lock_names, matching
 from fhir_facade.interactions.create import condition_of
 from fhir_facade.interactions.delete import condemned, deletion
+from fhir_facade.interactions.operations import operation_draft
 from fhir_facade.interactions.patch import matched
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, draft_resource
@@ -31,8 +33,14 @@ from fhir_facade.interactions.update import check_id, conditional_draft, expecta
 from fhir_facade.values import Absent, ExpectVersion, Interaction, Ref, StoredResource
 
 BREATHE_EVERY: Final = 25  # entries prepared before other requests get their turn
-IN_ORDER: Final = (Interaction.DELETE, Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH)
-"""Writes in the order in which R4 has them processed."""
+IN_ORDER: Final = (
+    Interaction.DELETE,
+    Interaction.CREATE,
+    Interaction.OPERATION,
+    Interaction.UPDATE,
+    Interaction.PATCH,
+)
+"""Writes in the order in which R4 has them processed; an operation is a POST, and counts when it changes something."""
 AT_ONCE: Final = 8  # conditions that the store is asked for together
 _FOUND: Final = frozenset((Interaction.CREATE, Interaction.UPDATE))
 
@@ -54,12 +62,20 @@ class Asked:
         return self.call.request.interaction
 
     @property
+    def writes(self) -> bool:
+        """Whether it is planned and written with the others; all else is answered after the writes."""
+        request = self.call.request
+        if request.interaction is not Interaction.OPERATION:
+            return request.interaction in IN_ORDER
+        return find_operation(request.operation or "", request.type, request.id).changes
+
+    @property
     def condition(self) -> Params | None:
         """What has to be resolved before it is known which resource the entry is about."""
         request = self.call.request
         if request.interaction is Interaction.CREATE:
             return condition_of(request)
-        return request.params if request.interaction in IN_ORDER and request.id is None else None
+        return request.params if request.id is None and self.writes else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +92,6 @@ class Planned:
 def admit(call: Call, position: int, entry: BundleEntry) -> Asked:
     """The entry as a call of its own. An error names the entry."""
     request = entry_request(call, entry, position)
-    if request.interaction not in IN_ORDER and entry.method not in ("GET", "HEAD"):
-        raise BadRequest(f"entry {position}: {request.interaction.value} is not possible inside a transaction")
     decision = decide(call.principal, ask_of(request, call.circle))
     if isinstance(decision, Deny):
         from fhir_facade.interactions.dispatch import refusal
@@ -98,7 +112,7 @@ async def plan(entries: Sequence[Asked]) -> list[Planned]:
     planned: list[Planned] = []
     so_far = _SoFar()
     for interaction in IN_ORDER:
-        asking = [asked for asked in entries if asked.interaction is interaction]
+        asking = [asked for asked in entries if asked.interaction is interaction and asked.writes]
         await _find(asking, so_far)
         for number, asked in enumerate(asking, 1):
             one = await named(asked.position, _plan(asked, so_far))
@@ -225,8 +239,13 @@ async def _patch(asked: Asked, so_far: _SoFar) -> list[Draft]:
     return [Draft("put", current.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
 
 
+async def _operation(asked: Asked, so_far: _SoFar) -> list[Draft]:
+    return [await operation_draft(asked.call)]
+
+
 _DRAFTS: Mapping[Interaction, Callable[[Asked, _SoFar], Awaitable[list[Draft]]]] = {
     Interaction.DELETE: _delete,
+    Interaction.OPERATION: _operation,
     Interaction.UPDATE: _update,
     Interaction.PATCH: _patch,
 }

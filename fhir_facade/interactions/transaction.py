@@ -17,6 +17,7 @@ from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.create import found_instead
 from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, name_entry, plan
 from fhir_facade.interactions.links import linked
+from fhir_facade.interactions.operations import operation_written
 from fhir_facade.interactions.record import Draft, record
 from fhir_facade.values import FhirResponse, Interaction, StoredResource
 
@@ -102,5 +103,7 @@ async def _respond(asked: Asked, plan: Planned, written: Written) -> FhirRespons
     if not stored:
         raise Conflict(f"entry {asked.position} was not written")
     (one,) = stored
+    if asked.interaction is Interaction.OPERATION:
+        return operation_written(asked.call, one)
     shown = asked.interaction is not Interaction.PATCH or asked.call.may_read(one)
     return FhirResponse(201 if one.change == "created" else 200, one.body if shown else b"", one, one.ref)

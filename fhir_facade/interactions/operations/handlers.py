@@ -11,13 +11,15 @@ from fhir_facade.interactions.operations.everything import everything
 from fhir_facade.interactions.operations.expand import expand
 from fhir_facade.interactions.operations.lastn import lastn
 from fhir_facade.interactions.operations.lookup import lookup
-from fhir_facade.interactions.operations.meta import meta, meta_add, meta_delete
+from fhir_facade.interactions.operations.meta import meta, meta_add, meta_added, meta_delete, meta_deleted
 from fhir_facade.interactions.operations.stats import stats
 from fhir_facade.interactions.operations.validate import validate
 from fhir_facade.interactions.operations.validate_code import validate_code_of_set, validate_code_of_system
+from fhir_facade.interactions.record import Draft
 from fhir_facade.values import FhirResponse
 
 Operate = Callable[[Call, Inputs], Awaitable[FhirResponse]]
+Draw = Callable[[Call, Inputs], Awaitable[Draft]]
 
 HANDLERS: Final[Mapping[str, Operate]] = {
     "CodeSystem-lookup": lookup,
@@ -33,3 +35,9 @@ HANDLERS: Final[Mapping[str, Operate]] = {
     "ValueSet-expand": expand,
     "ValueSet-validate-code": validate_code_of_set,
 }
+
+DRAFTS: Final[Mapping[str, Draw]] = {
+    "Resource-meta-add": meta_added,
+    "Resource-meta-delete": meta_deleted,
+}
+"""What those that change something write, for a transaction."""

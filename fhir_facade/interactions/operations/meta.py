@@ -85,25 +85,40 @@ def _searched(call: Call) -> Iterator[str]:
 # --- changes ----------------------------------------------------------------------------------------------------------
 
 
+async def meta_added(call: Call, inputs: Inputs) -> Draft:
+    """What `$meta-add` writes."""
+    return await _draft(call, inputs, _added)
+
+
+async def meta_deleted(call: Call, inputs: Inputs) -> Draft:
+    """What `$meta-delete` writes."""
+    return await _draft(call, inputs, _without)
+
+
+def changed_meta(call: Call, stored: StoredResource) -> FhirResponse:
+    """The meta of the new version, as far as the caller may read it."""
+    return FhirResponse(200, _answer(decimal_loads(stored.body)["meta"] if call.may_read(stored) else {}))
+
+
 async def _changed(call: Call, inputs: Inputs, change: Change) -> FhirResponse:
     """Written on exactly the version it was computed from; repeated when somebody was faster."""
-    given = inputs.object("meta") or {}
-    unknown = sorted(set(given) - set(_SETS))
-    if unknown:
-        raise BadRequest(f"only profile, security and tag can be changed, not {', '.join(unknown)}", expression="meta")
     for attempt in range(ATTEMPTS):
+        draft = await _draft(call, inputs, change)
         try:
-            stored = await _write(call, given, change)
+            (stored,) = await record(call, [draft])
         except PreconditionFailed:
             if call.request.if_match is not None or attempt == ATTEMPTS - 1:
                 raise
         else:
-            shown = decimal_loads(stored.body)["meta"] if call.may_read(stored) else {}
-            return FhirResponse(200, _answer(shown))
+            return changed_meta(call, stored)
     raise AssertionError("unreachable")
 
 
-async def _write(call: Call, given: Mapping[str, Any], change: Change) -> StoredResource:
+async def _draft(call: Call, inputs: Inputs, change: Change) -> Draft:
+    given = inputs.object("meta") or {}
+    unknown = sorted(set(given) - set(_SETS))
+    if unknown:
+        raise BadRequest(f"only profile, security and tag can be changed, not {', '.join(unknown)}", expression="meta")
     current = await visible(call, call.ref)
     before = parse_stored(current.body)
     changes = {name: change(list(before["meta"].get(name, ())), given.get(name, [])) or None for name in _SETS}
@@ -112,9 +127,7 @@ async def _write(call: Call, given: Mapping[str, Any], change: Change) -> Stored
     )
     body, resource = draft_resource(call, moved, call.type)
     expected = ExpectVersion(call.request.if_match or current.version)
-    draft = Draft("put", call.ref, call.request, call.allow, body, resource, before, expected)
-    (stored,) = await record(call, [draft])
-    return stored
+    return Draft("put", call.ref, call.request, call.allow, body, resource, before, expected)
 
 
 def _added(items: Items, given: Items) -> Items:
