@@ -23,10 +23,11 @@ from fhir_facade.interactions.audit import record_operator
 from fhir_facade.interactions.circle import TOPIC
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Put, Remove, Row, RowChange, spec_of
-from fhir_facade.rows.accounts import Account, KnownDevice, Session
+from fhir_facade.rows.accounts import Account, KnownDevice, PasswordLink, Session
 from fhir_facade.rows.audit import AuditLine, EmergencyAccess
 from fhir_facade.rows.connections import Connection, ConnectionTokens
 from fhir_facade.rows.events import Event
+from fhir_facade.rows.mail import DueMail
 from fhir_facade.rows.oauth import (
     AccessToken,
     AuthorizationCode,
@@ -40,7 +41,7 @@ from fhir_facade.values import HistoryQuery, Match, Ref, ReferenceValue, SearchQ
 PAGE: Final = 500
 _WRITING: Final = ("create", "update", "patch", "delete")
 _OF_A_GRANT: Final[tuple[type[Row], ...]] = (AccessToken, AuthorizationCode, RefreshToken)
-_OF_AN_ACCOUNT: Final[tuple[type[Row], ...]] = (Session, KnownDevice, Grant, Launch)
+_OF_AN_ACCOUNT: Final[tuple[type[Row], ...]] = (Session, KnownDevice, PasswordLink, DueMail, Grant, Launch)
 _OF_A_PATIENT: Final[tuple[type[Row], ...]] = (
     EmergencyAccess,
     Event,

@@ -21,7 +21,8 @@ class Account(Row, frozen=True, kw_only=True):
     or `admin`.
 
     `patient_id`, `practitioner_id` or `related_person_id` is the FHIR resource of this very person; `organization_id`
-    the institution whose staff the person belongs to. `zone` is an IANA time zone.
+    the institution whose staff the person belongs to. `zone` is an IANA time zone. `email` is where notices about the
+    account go, written in `language`; nobody checked that it is the person's.
     """
 
     id: str
@@ -36,6 +37,18 @@ class Account(Row, frozen=True, kw_only=True):
     disabled: bool = False
     related_person_id: str | None = None
     organization_id: str | None = None
+    email: str | None = None
+    language: str = "en"
+
+
+@table("password_link", ("hash",), indexes=(("account_id",), ("expires_at",)))
+class PasswordLink(Row, frozen=True, kw_only=True):
+    """Whoever holds it may choose a new password for an account, once. `hash` is the SHA-256 of the secret in it."""
+
+    hash: str
+    account_id: str
+    created_at: datetime
+    expires_at: datetime
 
 
 @table("session", ("hash",), indexes=(("account_id",), ("expires_at",)))

@@ -13,7 +13,8 @@ from fhir_facade.flows.sessions import FORGET, IDLE
 from fhir_facade.flows.sign_ins import FORGOTTEN
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Remove, Row, spec_of
-from fhir_facade.rows.accounts import KnownDevice, LoginThrottle, Session
+from fhir_facade.rows.accounts import KnownDevice, LoginThrottle, PasswordLink, Session
+from fhir_facade.rows.mail import DueMail
 from fhir_facade.rows.oauth import (
     AccessToken,
     AuthorizationCode,
@@ -32,11 +33,16 @@ AT_ONCE: Final = 500
 LATE: Final = timedelta(days=1)
 """Codes and tokens stay recognisable this long after their end, so that a late second use still ends their grant."""
 
+STALE: Final = timedelta(days=7)
+"""A notice that waited so long tells nothing new: mail was switched off meanwhile."""
+
 _RULES: Final[tuple[tuple[type[Row], str, timedelta], ...]] = (
     (OpenAuthorization, "expires_at", timedelta(0)),
     (Launch, "expires_at", timedelta(0)),
     (InitialAccessToken, "expires_at", LATE),
     (KnownDevice, "last_at", FORGOTTEN),
+    (PasswordLink, "expires_at", timedelta(0)),
+    (DueMail, "happened_at", STALE),
     (AuthorizationCode, "expires_at", LATE),
     (AccessToken, "expires_at", LATE),
     (RefreshToken, "expires_at", LATE),
