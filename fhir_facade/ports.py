@@ -85,9 +85,12 @@ class StateStore(Protocol):
         """Run `work` in one durable transaction. It may run more than once, so it must be free of other effects.
         An exception rolls back and is raised to the caller."""
 
-    async def write_shared(self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+    async def write_shared(
+        self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item, *, in_turn: bool = False
+    ) -> T:
         """As `write`, for what many callers do alike: `work`, always the same object, is called with the items of all
-        who wait and answers in their order. When it raises, it is called again for each alone."""
+        who wait and answers in their order. When it raises, it is called again for each alone. `in_turn`: their items
+        meet on the same rows, so one transaction of this process follows the other."""
 
     async def append(self, rows: Sequence[Row]) -> None:
         """Insert rows durably; many callers share one commit. The hot path of the audit."""
@@ -223,6 +226,25 @@ class DeviceVendor(Protocol):
         AccessTokenRefused: refresh and ask again. Any failed page fails the whole read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One e-mail in plain text. `id` (a UUID) is the same however often it is sent, so that receivers know it again."""
+
+    id: str
+    to: str
+    subject: str
+    text: str
+    language: str
+    at: datetime
+
+
+class Mailer(Protocol):
+    """Hands e-mail to a server."""
+
+    async def send(self, mail: Mail) -> None:
+        """Returns when a server has taken it over. MailRefused: none ever will; Unavailable: perhaps later."""
+
+
 class Memory(Protocol):
     """What this process remembers for a short while, so that a question is not asked anew on every request."""
 
@@ -235,7 +257,7 @@ class Memory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything the rooms may ask of the world; built once in `app.py`."""
+    """Everything the rooms may ask of the world; built once in `app.py`. `mailer` None: no mail is sent."""
 
     store: FhirStore
     state: StateStore
@@ -248,3 +270,4 @@ class Ports:
     vendors: Mapping[str, DeviceVendor]
     memory: Memory
     deployment: Deployment
+    mailer: Mailer | None = None

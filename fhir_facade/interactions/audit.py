@@ -19,6 +19,8 @@ from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import Criterion, FhirRequest, JsonObject, Match, Principal, ReferenceValue, StoredResource
 
+UNRECORDED = "the audit record cannot be written, so nothing is answered: try again later"
+
 
 def audit_line(
     ports: Ports,
@@ -122,7 +124,7 @@ async def record_lines(ports: Ports, lines: Sequence[AuditLine]) -> None:
         await ports.state.append(lines)
     except FacadeError as error:
         if ports.deployment.audit_required:
-            raise Unavailable("the audit record cannot be written, so nothing is answered: try again later") from error
+            raise Unavailable(UNRECORDED) from error
 
 
 async def record_operator(ports: Ports, action: str, detail: str) -> None:

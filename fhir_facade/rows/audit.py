@@ -65,6 +65,36 @@ class AuditErasure(Row, frozen=True, kw_only=True):
     actor: str | None = None
 
 
+@table("refusal_count", ("key",), indexes=(("since",), ("user",)))
+class RefusalCount(Row, frozen=True, kw_only=True):
+    """How often a refusal came again after the line of its first: `more` times since `since`, at `last` the last time.
+
+    `key` is a hash of its kind. The other fields are those of the line that will tell the count; `address` is None for
+    what came from too many addresses to count each.
+    """
+
+    key: str
+    since: datetime
+    last: datetime
+    more: int
+    action: str
+    outcome: str
+    actor: str
+    user: str | None = None
+    client: str | None = None
+    detail: str | None = None
+    address: str | None = None
+
+
+@table("audit_copy", ("target",))
+class AuditCopy(Row, frozen=True, kw_only=True):
+    """How far the audit is copied into a store as AuditEvents: every line up to `last`."""
+
+    target: str
+    last: int
+    at: datetime
+
+
 @table("emergency_access", ("id",), indexes=(("practitioner", "ends_at"), ("patient", "ends_at")))
 class EmergencyAccess(Row, frozen=True, kw_only=True):
     """A practitioner opened the record of a patient out of care for a while, and said why."""

@@ -23,6 +23,7 @@ from fhir_facade.adapters.state.appends import Appends
 from fhir_facade.adapters.state.migrate import upgrade
 from fhir_facade.adapters.state.statements import Step, insert_step, names_of, plain_insert
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
+from fhir_facade.adapters.state.together import Together
 from fhir_facade.adapters.state.transaction import RowT, Transaction
 from fhir_facade.errors import Conflict, Unavailable
 from fhir_facade.ports import StateTransaction
@@ -59,6 +60,7 @@ class PostgresState:
         self._readers = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writers = self._engine.execution_options(isolation_level="SERIALIZABLE")
         self._appends = Appends(self._insert)
+        self._together = Together(self.write)
 
     async def migrate(self) -> None:
         """Bring the tables to the newest revision; one process does it, others that start meanwhile wait.
@@ -73,6 +75,7 @@ class PostgresState:
     async def close(self) -> None:
         """Commit what waits and give the connections back."""
         await self._appends.settled()
+        await self._together.settled()
         await self._engine.dispose()
 
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
@@ -86,8 +89,13 @@ class PostgresState:
         """Conflict when other writers were faster 14 times in a row."""
         return await _repeated(self._writers, lambda connection: connection.run_sync(self._run, work))
 
-    async def write_shared(self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+    async def write_shared(
+        self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item, *, in_turn: bool = False
+    ) -> T:
         """Each in a transaction of its own: together they would wait for the slowest and be repeated for any."""
+        if in_turn:
+            answer: T = await self._together.write(work, item)
+            return answer
         return await self.write(lambda tx: work(tx, (item,))[0])
 
     async def append(self, rows: Sequence[Row]) -> None:

@@ -72,7 +72,10 @@ class SqliteState:
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.write(lambda connection: self._run(connection, work))
 
-    async def write_shared(self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item) -> T:
+    async def write_shared(
+        self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item, *, in_turn: bool = False
+    ) -> T:
+        """There is one writer: all come in turn."""
         shared = self._shared.get(work)
         if shared is None:
             shared = self._shared[work] = lambda connection, items: self._run(connection, lambda tx: work(tx, items))

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from fhir_facade.errors import Conflict, FacadeError, Unavailable
@@ -105,24 +106,45 @@ def add_all(tx, rows):
     return [f"{row.id} is there" for row in rows]
 
 
-async def test_shared_work_answers_each_caller(state):
+IN_TURN = pytest.mark.parametrize("in_turn", [False, True], ids=["at once", "in turn"])
+
+
+@IN_TURN
+async def test_shared_work_answers_each_caller(state, in_turn):
     rows = [specimen("a"), specimen("b"), specimen("c")]
 
-    answers = await asyncio.gather(*(state.write_shared(add_all, row) for row in rows))
+    answers = await asyncio.gather(*(state.write_shared(add_all, row, in_turn=in_turn) for row in rows))
 
     assert answers == ["a is there", "b is there", "c is there"]
     assert await everything(state, Specimen, "id") == rows
 
 
-async def test_shared_work_fails_only_the_caller_whose_item_is_refused(state):
+@IN_TURN
+async def test_shared_work_fails_only_the_caller_whose_item_is_refused(state, in_turn):
     await put(state, specimen("b"))
 
     answers = await asyncio.gather(
-        *(state.write_shared(add_all, specimen(name)) for name in "abc"), return_exceptions=True
+        *(state.write_shared(add_all, specimen(name), in_turn=in_turn) for name in "abc"), return_exceptions=True
     )
 
     assert [type(answer) for answer in answers] == [str, Conflict, str]
     assert [row.id for row in await everything(state, Specimen, "id")] == ["a", "b", "c"]
+
+
+def count_all(tx, items):
+    row = tx.get(Specimen, "a")
+    tx.apply(Put(msgspec.structs.replace(row, number=row.number + len(items))))
+    return [None] * len(items)
+
+
+async def test_shared_work_in_turn_is_done_also_where_all_meet_on_one_row(state):
+    """Each in a transaction of its own, most would be repeated until they gave up."""
+    await put(state, specimen("a"))
+
+    await asyncio.gather(*(state.write_shared(count_all, None, in_turn=True) for _ in range(200)))
+
+    (row,) = await everything(state, Specimen)
+    assert row.number == 200
 
 
 async def test_an_exception_undoes_everything_and_reaches_the_caller(state):
