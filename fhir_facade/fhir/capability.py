@@ -44,6 +44,7 @@ AUDIT_SEARCH: Final = frozenset(
     ("_id", "_lastUpdated", "action", "agent", "date", "entity", "outcome", "patient", "subtype", "type")
 )
 """What AuditEvents are searched by."""
+_OF_EVERY_TYPE = ("_id", "_lastUpdated", "_profile", "_security", "_source", "_tag")
 _EVERYWHERE = (("_filter", "special"), ("_has", "special"), ("_list", "special"), ("_type", "token"))
 _FULL_TEXT = (("_content", "string"), ("_text", "string"))
 
@@ -113,9 +114,11 @@ def capability_statement(
 
 
 def _everywhere(deployment: Deployment) -> list[dict[str, str]]:
-    """Parameters of every type that no path leads to."""
+    """What the whole system can be searched by: what every type has, and parameters that no path leads to."""
+    known = search_parameters("Basic")
     found = (*_EVERYWHERE, *_FULL_TEXT) if deployment.full_text else _EVERYWHERE
-    return [{"name": name, "type": kind} for name, kind in found]
+    every = [(name, known[name].kind) for name in _OF_EVERY_TYPE]
+    return [{"name": name, "type": kind} for name, kind in (*every, *found)]
 
 
 def _filled(element: dict[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,19 @@ def test_full_text_is_announced_where_the_store_has_it(there: bool) -> None:
     assert ({"_text", "_content"} <= names) is there
 
 
+def test_what_every_type_is_searched_by_is_announced_for_the_whole_system() -> None:
+    common = set.intersection(
+        *(
+            {one["name"] for one in each.get("searchParam", [])}
+            for each in rest()["resource"]
+            if each["type"] != "AuditEvent"
+        )
+    )
+
+    assert "_id" in common
+    assert common <= {one["name"] for one in rest()["searchParam"]}
+
+
 def test_compartments_are_announced() -> None:
     assert "http://hl7.org/fhir/CompartmentDefinition/patient" in rest()["compartment"]
     assert {"name": "near", "type": "special"} in described("Location")["searchParam"]
