@@ -26,6 +26,7 @@ from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
+from fhir_facade.interactions.value_sets import value_sets
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
 
 Entry = tuple[StoredResource, JsonObject]
@@ -39,7 +40,7 @@ class LeakPrevented(FacadeError):
 async def search(call: Call) -> FhirResponse:
     """One page. 400 for what is not understood; the self link shows what was."""
     asked = open_page(call)
-    parsed = understood(call, call.type, asked)
+    parsed = await understood(call, call.type, asked)
     if parsed.contained != "false":
         return await _with_contained(call, asked, parsed)
     query = _query(call, parsed, asked.cursor)
@@ -80,11 +81,12 @@ async def _before_contained(
     return answered(call, asked, parsed, following, matches, (), None if total is None else total + inside)
 
 
-def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
+async def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
     """The parameters of a search of a type; lenient for systems only."""
     lenient = call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient)
+    stored = await value_sets(call, asked.params)
+    return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient, value_sets=stored)
 
 
 async def told(call: Call, shown: Sequence[StoredResource], asked_about: Set[str]) -> None:

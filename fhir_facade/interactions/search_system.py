@@ -54,7 +54,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 async def search_system(call: Call) -> FhirResponse:
     """One page. Types follow each other unless `_sort` says otherwise. 403 when a type that `_type` names is closed."""
     asked = open_page(call)
-    parsed = understood(call, SYSTEM, asked)
+    parsed = await understood(call, SYSTEM, asked)
     call = _with_audit(call, parsed)
     parts = _parts(call, parsed)
     places = _opened(asked.cursor, parts)

@@ -7,6 +7,7 @@ import pytest
 from tests.contract.case import Case
 
 WEARABLE = "https://fhir-facade.org/fhir/ValueSet/wearable-observation"
+STATUS = "http://hl7.org/fhir/ValueSet/observation-status"
 LOINC = "http://loinc.org"
 
 
@@ -22,12 +23,17 @@ def coded(code: str) -> dict[str, object]:
         pytest.param(f"code:below={LOINC}|41950-7", ["steps"], id="below"),
         pytest.param("code:above=41950-7", ["steps"], id="above, in any system"),
         pytest.param(f"method:not-in={WEARABLE}", ["blood", "steps"], id="what has no code is in no set"),
+        pytest.param(f"status:in={STATUS}", ["blood", "steps"], id="in a value set of R4"),
+        pytest.param(f"status:not-in={STATUS}", [], id="not in a value set of R4"),
+        pytest.param("status:below=amended", ["blood"], id="below, in a code system of R4"),
+        pytest.param("status:above=corrected", ["blood"], id="above, in a code system of R4"),
+        pytest.param(f"code:in={WEARABLE}&status:in={STATUS}", ["steps"], id="in both"),
         pytest.param(f"has-member:Observation.code:in={WEARABLE}", ["blood"], id="at the end of a chain"),
     ],
 )
 async def test_codes_are_found_by_where_they_belong(case: Case, asked: str, found: list[str]) -> None:
     await case.put("Observation", "steps", code=coded("41950-7"))
     member = {"reference": str(case.ref("Observation", "steps"))}
-    await case.put("Observation", "blood", code=coded("718-7"), hasMember=[member])
+    await case.put("Observation", "blood", status="corrected", code=coded("718-7"), hasMember=[member])
 
     assert await case.labels("Observation", f"{asked}&_sort=_id") == found

@@ -8,6 +8,7 @@ from fhir_facade.values import Match, TokenValue
 from tests.contract.case import Case
 
 LOINC = "http://loinc.org"
+MANY = ",".join([f"{LOINC}|718-7", "41950-7", "|718-7", *(f"{LOINC}|1-{number}" for number in range(20)), "urn:x|718-7"])
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ async def readings(case: Case) -> Case:
         pytest.param("code=|718-7", ["plain"], id="a code without a system"),
         pytest.param(f"code={LOINC}|", ["heart", "steps"], id="any code of a system"),
         pytest.param(f"code={LOINC}|718-7,{LOINC}|41950-7", ["heart", "steps"], id="one of a list"),
+        pytest.param(f"code={MANY}", ["heart", "plain", "steps"], id="one of many"),
+        pytest.param(f"code:not={MANY}", ["local"], id="none of many"),
         pytest.param("code:not=718-7", ["steps"], id="not"),
         pytest.param("category:not=urn:category|activity", ["heart", "local", "plain"], id="not, also without any"),
         pytest.param("category:missing=true", ["local"], id="missing"),

@@ -32,6 +32,8 @@ from fhir_facade.values import (
     TokenValue,
 )
 
+MANY = 10
+
 
 def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Test:
     """Compile one criterion of a search of `type`. NotSupported names what this store cannot do."""
@@ -82,13 +84,31 @@ def _any_value(catalogue: Catalogue, type: str, match: Match) -> Sql:
     for params, values in _rows_searched(match):
         if values:
             numbers = tuple(catalogue.param(type, name) for name in params)
-            alternatives = [value_sql(catalogue, type, match, value) for value in values]
+            alternatives = _alternatives(catalogue, type, match, values)
             where = " OR ".join(f"({sql})" for sql, _ in alternatives)
             marks = ", ".join("?" * len(numbers))
             parts.append(
                 (f"param IN ({marks}) AND ({where})", (*numbers, *(a for _, args in alternatives for a in args)))
             )
     return " OR ".join(f"({sql})" for sql, _ in parts), tuple(arg for _, args in parts for arg in args)
+
+
+def _alternatives(catalogue: Catalogue, type: str, match: Match, values: Sequence[SearchValue]) -> list[Sql]:
+    """One condition per value; many codes of one system are one list, because SQLite's expressions are not deep."""
+    if match.kind != "token" or len(values) < MANY:
+        return [value_sql(catalogue, type, match, value) for value in values]
+    codes: dict[str, list[str]] = {}
+    others: list[SearchValue] = []
+    for value in values:
+        if isinstance(value, TokenValue) and value.system and value.code is not None:
+            codes.setdefault(value.system, []).append(value.code)
+        else:
+            others.append(value)
+    lists = [
+        (f"system = ? AND code IN ({', '.join('?' * len(own))})", (catalogue.system(system), *own))
+        for system, own in codes.items()
+    ]
+    return [*lists, *(value_sql(catalogue, type, match, value) for value in others)]
 
 
 def _rows_searched(match: Match) -> tuple[tuple[tuple[str, ...], list[SearchValue]], ...]:

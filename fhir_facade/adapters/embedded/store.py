@@ -20,11 +20,12 @@ from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
 from fhir_facade.adapters.embedded.write import CHECKED, Integrity, Prepared, apply_writes, stored_resource, without_own
 from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.errors import Conflict, Gone, NotFound, Unavailable
+from fhir_facade.errors import Conflict, Gone, NotFound, TooLarge, Unavailable
 from fhir_facade.ports import Clock
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
+BEYOND_SQLITE = ("Expression tree is too large", "too many SQL variables", "parser stack overflow")
 PREPARE_IN_THREAD = 20  # writes; a larger transaction is indexed off the event loop
 
 ApplyRows = Callable[[sqlite3.Connection, Sequence[RowChange]], None]
@@ -94,6 +95,15 @@ class EmbeddedStore:
         return row
 
     async def search(self, query: SearchQuery) -> Page:
+        """TooLarge: so many values, behind so many references, that SQLite has no room for the question."""
+        try:
+            return await self._search(query)
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith(BEYOND_SQLITE):
+                raise
+            raise TooLarge("this search has too many values: ask for some of them at a time") from error
+
+    async def _search(self, query: SearchQuery) -> Page:
         page = page_at_once(self._file.read_here(), self._catalogue, query)
         if page is not None:
             return page

@@ -1,6 +1,7 @@
 """Search parameters of a request as a `SearchQuery` (https://hl7.org/fhir/R4/search.html).
 
-    parse_query(type, params, *, now, base_url=None, strict=True) -> ParsedSearch
+    parse_query(type, params, *, now, base_url=None, strict=True, value_sets={}) -> ParsedSearch
+    named_value_sets(params) -> URLs whose codes `value_sets` is to hold
     whole_number(name, text) -> int                           `_count` and its like
     dates.parse_instant(text) -> datetime                     `_since` and its like
 
@@ -18,6 +19,7 @@ What the values mean for a store:
 
 from __future__ import annotations
 
+from fhir_facade.fhir.query.concepts import NO_VALUE_SETS, ValueSets, named_value_sets
 from fhir_facade.fhir.query.controls import MAX_COUNT, Summary, TotalMode, whole_number
 from fhir_facade.fhir.query.criterion import MAX_HOPS, MAX_VALUES
 from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query
@@ -28,9 +30,12 @@ __all__ = [
     "MAX_HOPS",
     "MAX_PARAMETERS",
     "MAX_VALUES",
+    "NO_VALUE_SETS",
     "ParsedSearch",
     "Summary",
     "TotalMode",
+    "ValueSets",
+    "named_value_sets",
     "parse_query",
     "whole_number",
 ]

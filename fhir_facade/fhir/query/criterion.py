@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -9,7 +10,7 @@ from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type, search_parameters
-from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, members, relatives
+from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, ValueSets, members, relatives
 from fhir_facade.fhir.query.escape import split
 from fhir_facade.fhir.query.values import Asked, parse_value
 from fhir_facade.fhir.references import ID
@@ -90,7 +91,8 @@ class CriterionParser:
             raise BadRequest(f"{parameter.code}: {len(parts)} values, at most {MAX_VALUES} are allowed; ask in parts")
         values = tuple([self._value(parameter, modifier, part) for part in parts])
         typed = modifier is not None and is_resource_type(modifier)
-        return _in_codes(Match(parameter.code, parameter.kind, values, None if typed else modifier))
+        match = Match(parameter.code, parameter.kind, values, None if typed else modifier)
+        return _in_codes(match, self.asked.value_sets)
 
     def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Criterion:
         """Types for which the rest means different things are alternatives."""
@@ -127,17 +129,17 @@ class CriterionParser:
         return Has(source, code, self.parse(source, rest, raw, hops + 1))
 
 
-def _in_codes(match: Match) -> Match:
+def _in_codes(match: Match, stored: ValueSets) -> Match:
     """The same question without a modifier that needs a terminology."""
     if match.kind != "token" or match.modifier is None or match.modifier not in (*OF_TREES, *OF_VALUE_SETS):
         return match
-    found = [code for value in match.values for code in _codes(match.name, match.modifier, value)]
+    found = [code for value in match.values for code in _codes(match.name, match.modifier, value, stored)]
     return Match(match.name, "token", tuple(dict.fromkeys(found)), OF_VALUE_SETS.get(match.modifier))
 
 
-def _codes(name: str, modifier: str, value: SearchValue) -> tuple[TokenValue, ...]:
+def _codes(name: str, modifier: str, value: SearchValue, stored: ValueSets) -> Sequence[TokenValue]:
     if isinstance(value, UriValue):
-        return members(name, value.uri)
+        return members(name, value.uri, stored)
     assert isinstance(value, TokenValue), "above and below take tokens"
     return relatives(name, modifier, value)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type
+from fhir_facade.fhir.query.concepts import ValueSets
 from fhir_facade.fhir.query.dates import parse_date
 from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.fhir.query.near import parse_near
@@ -32,6 +33,7 @@ class Asked:
 
     now: datetime
     base_url: str | None = None
+    value_sets: ValueSets = field(default_factory=dict)
 
 
 def parse_value(parameter: SearchParameter, modifier: str | None, raw: str, asked: Asked) -> SearchValue:

@@ -19,6 +19,7 @@ from fhir_facade.interactions.audit import audit_lines, patients_asked_about, pa
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import AT_ONCE, matches
 from fhir_facade.interactions.pages import Asked, page_links
+from fhir_facade.interactions.value_sets import value_sets
 from fhir_facade.values import (
     Criterion,
     FhirResponse,
@@ -76,7 +77,7 @@ def _order(entry: tuple[int, StoredResource]) -> tuple[int, str]:
 async def lastn(call: Call, inputs: Inputs) -> FhirResponse:
     """A searchset, grouped by code. Observations that share a coding are of one group; ties are all returned, and what
     was entered in error only when `status` asks for it."""
-    criteria = _criteria(call, inputs)
+    criteria = await _criteria(call, inputs)
     most = inputs.whole("max") or 1
     groups: dict[Key, Group] = {}
     seen: set[str] = set()
@@ -92,7 +93,7 @@ async def lastn(call: Call, inputs: Inputs) -> FhirResponse:
     return FhirResponse(200, _bundle(call, inputs, found))
 
 
-def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
+async def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
     names = [name.partition(":")[0].partition(".")[0] for name, _ in inputs.criteria]
     shaping = [name for name in names if name.startswith("_") and name not in ("_id", "_lastUpdated", "_tag")]
     if shaping:
@@ -100,9 +101,9 @@ def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
         raise BadRequest(issues[0].diagnostics, issues=issues)
     if not _SUBJECTS.intersection(names):
         raise BadRequest("$lastn needs a patient (or subject), e.g. patient=Patient/1", expression="patient")
-    asked = parse_query(
-        "Observation", inputs.criteria, now=call.ports.clock.now(), base_url=call.ports.deployment.fhir_url
-    )
+    now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
+    stored = await value_sets(call, inputs.criteria)
+    asked = parse_query("Observation", inputs.criteria, now=now, base_url=base_url, value_sets=stored)
     return asked.query.criteria if "status" in names else (*asked.query.criteria, _NOT_TRUE)
 
 

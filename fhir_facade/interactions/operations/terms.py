@@ -65,14 +65,15 @@ async def _by_id(call: Call) -> JsonObject:
 
 async def named(call: Call, kind: str, url: str, version: str | None = None) -> JsonObject:
     """NotFound when it neither ships with the server nor is stored where the caller can see it."""
-    found = await _found(call, kind, url, version)
+    found = await look_for(call, kind, url, version)
     if found is None:
         said = url if version is None else f"{url}|{version}"
         raise NotFound(f"the {kind} {said} is not known here: store it, or ask for one that is")
     return found
 
 
-async def _found(call: Call, kind: str, url: str, version: str | None = None) -> JsonObject | None:
+async def look_for(call: Call, kind: str, url: str, version: str | None = None) -> JsonObject | None:
+    """What ships with the server, or the newest of what is stored where the caller can see it; None for neither."""
     shipped = known(kind).get(url)
     if shipped is not None and version in (None, shipped.get("version")):
         return shipped
@@ -99,7 +100,7 @@ async def _gathered(call: Call, value_set: JsonObject) -> Find:
     wanted = needs(value_set)
     while wanted:
         kind, url = wanted.pop()
-        found[kind, url] = await _found(call, kind, url)
+        found[kind, url] = await look_for(call, kind, url)
         if kind == "ValueSet":
             wanted |= {key for key in needs(found[kind, url] or {}) if key not in found}
     return lambda kind, url: found.get((kind, url))

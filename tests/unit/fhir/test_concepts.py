@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fhir_facade.fhir.query import parse_query
-from fhir_facade.fhir.query.concepts import above, below, parents_in
+from fhir_facade.errors import BadRequest, TooLarge
+from fhir_facade.fhir.query import named_value_sets, parse_query
+from fhir_facade.fhir.query.concepts import MOST_CODES, above, below, parents_in
 from fhir_facade.values import Match, TokenValue
 from terminology import codes
 
@@ -18,8 +19,9 @@ WEARABLE = "https://fhir-facade.org/fhir/ValueSet/wearable-observation"
 LOINC = "http://loinc.org"
 
 
-def match(name: str, value: str) -> Match:
-    (found,) = parse_query("Observation", [(name, value)], now=NOW).query.criteria
+def match(name: str, value: str, **value_sets: tuple[TokenValue, ...]) -> Match:
+    sets = {url.replace("_", ":"): codes for url, codes in value_sets.items()}
+    (found,) = parse_query("Observation", [(name, value)], now=NOW, value_sets=sets).query.criteria
     assert isinstance(found, Match)
     return found
 
@@ -43,6 +45,56 @@ def test_a_value_set_that_lists_codes_is_those_and_its_version_is_not_looked_at(
 @pytest.mark.parametrize("modifier", ["above", "below"])
 def test_a_code_that_stands_alone_is_all_there_is_around_it(modifier: str) -> None:
     assert match(f"code:{modifier}", f"{LOINC}|8867-4") == Match("code", "token", (TokenValue(LOINC, "8867-4"),))
+
+
+def test_a_value_set_of_r4_is_what_it_expands_to() -> None:
+    found = match("status:in", "http://hl7.org/fhir/ValueSet/observation-status")
+
+    assert TokenValue("http://hl7.org/fhir/observation-status", "corrected") in found.values
+    assert len(found.values) == 8
+
+
+def test_a_stored_value_set_is_the_codes_that_were_looked_up() -> None:
+    codes = (TokenValue("urn:s", "a"), TokenValue("urn:s", "b"))
+
+    assert match("code:in", "urn:vs", urn_vs=codes) == Match("code", "token", codes)
+    assert match("code:not-in", f"urn:vs,{STATUS}", urn_vs=codes).values[:2] == codes
+
+
+@pytest.mark.parametrize(
+    ("codes", "error", "says"),
+    [
+        pytest.param(0, BadRequest, "urn:vs has no codes", id="empty"),
+        pytest.param(MOST_CODES + 1, TooLarge, f"at most {MOST_CODES}", id="too many"),
+    ],
+)
+def test_a_stored_value_set_that_no_search_can_hold_is_refused(codes: int, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        match("code:in", "urn:vs", urn_vs=tuple(TokenValue("urn:s", str(number)) for number in range(codes)))
+
+
+def test_only_value_sets_that_are_not_shipped_have_to_be_looked_up() -> None:
+    params = [
+        ("subject:Patient.gender:in", f"{STATUS},urn:a|1"),
+        ("code:not-in", r"urn:b\,c"),
+        ("_filter", f'status eq final and (code in urn:d or code in "urn:e") and code in {STATUS}'),
+        ("code", "urn:not|in"),
+    ]
+
+    assert named_value_sets(params) == {"urn:a|1", "urn:b,c", "urn:d", "urn:e"}
+
+
+@pytest.mark.parametrize(
+    ("modifier", "code", "around"),
+    [
+        ("below", "amended", ("amended", "corrected")),
+        ("above", "corrected", ("corrected", "amended")),
+    ],
+)
+def test_a_code_of_r4_has_its_place_in_its_code_system(modifier: str, code: str, around: tuple[str, ...]) -> None:
+    system = "http://hl7.org/fhir/observation-status"
+
+    assert match(f"status:{modifier}", f"{system}|{code}").values == tuple(TokenValue(system, one) for one in around)
 
 
 def test_a_code_without_a_system_is_looked_for_in_all_that_ship() -> None:

@@ -45,6 +45,7 @@ A, B, C = (Match("status", "token", (TokenValue(None, code),)) for code in "abc"
         ("date eq ge2020", "ge2020 is no date"),
         ("date ge x", "x is no date"),
         ("value-quantity gt 1e999", "is not a number"),
+        ("code in http://o/vs", "the value set 'http://o/vs' is not known"),
         ("status pr maybe", "allowed are true and false"),
         (" or ".join(["status eq a"] * (MAX_COMPARISONS + 1)), f"more than {MAX_COMPARISONS} comparisons"),
         ("(" * (MAX_DEPTH + 1) + "status eq a" + ")" * (MAX_DEPTH + 1), f"more than {MAX_DEPTH} brackets"),
@@ -64,7 +65,6 @@ def test_what_cannot_be_read_is_refused(text: str, says: str) -> None:
         ("status gt a", "gt does not compare a token; it takes date, number, quantity"),
         ("subject.name ne Ada", "ne are not available over references"),
         ("not (subject.name eq Ada)", "not (…) and ne are not available over references"),
-        ("code in http://o/vs", "the value set 'http://o/vs' is not known"),
         ("near eq 1|2", "'near' is not a search parameter of Observation"),
     ],
 )
