@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
 
+from fhir_facade.adapters.state.revisions import FOLDER, revisions
 from fhir_facade.errors import Unavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-FOLDER = Path(__file__).parent / "migrations"
 
-
-def revisions() -> list[str]:
-    """The numbers of all steps, oldest first: `0001`, `0002`."""
-    return sorted(path.name.split("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+def upgrade_file(connection: sqlite3.Connection) -> None:
+    """As `upgrade`, in the open transaction of a driver's connection."""
+    try:
+        upgrade(core_connection(connection))
+    except DBAPIError as error:
+        raise Unavailable(f"the data file cannot be used: {error.orig}") from error
 
 
 def upgrade(connection: sa.Connection) -> None:
@@ -39,6 +42,23 @@ def upgrade(connection: sa.Connection) -> None:
     from alembic import command
 
     command.upgrade(_config(connection), "head")
+
+
+def core_connection(connection: sqlite3.Connection) -> sa.Connection:
+    """A SQLAlchemy connection on an open driver connection, which must be in autocommit mode and stays so.
+
+    Setting an isolation level would commit, and a pool would roll back, so neither is asked for.
+    """
+    assert connection.isolation_level is None
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: connection,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
+        hide_parameters=True,
+    )
+    return engine.connect()
 
 
 def _revision(connection: sa.Connection) -> str | None:
@@ -61,8 +81,6 @@ def _config(connection: sa.Connection) -> Config:
 def write_revision(message: str) -> None:
     """The next step, as a file to read and correct."""
     from alembic import command
-
-    from fhir_facade.adapters.state.sqlite import core_connection
 
     driver = sqlite3.connect(":memory:", isolation_level=None)
     connection = core_connection(driver)

@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from fhir_facade.adapters.state.appends import Appends
 from fhir_facade.adapters.state.migrate import upgrade
-from fhir_facade.adapters.state.statements import Step, insert_step, names_of, plain_insert
+from fhir_facade.adapters.state.statements import plain_insert
+from fhir_facade.adapters.state.steps import Step, insert_step, names_of
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
 from fhir_facade.adapters.state.together import Together
 from fhir_facade.adapters.state.transaction import RowT, Transaction

@@ -1,45 +1,29 @@
 """The facade's own rows in one SQLite file, in the same transactions as whatever else lives there.
 
-The writer thread of `SqliteFile` owns BEGIN and COMMIT; SQLAlchemy only runs statements on its connection.
-https://docs.sqlalchemy.org/en/20/dialects/sqlite.html
+`SqliteFile` owns BEGIN and COMMIT. https://docs.python.org/3/library/sqlite3.html
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from itertools import groupby
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import StaticPool
-
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.sqlite_jobs import insert_rows
-from fhir_facade.adapters.state.migrate import upgrade
-from fhir_facade.adapters.state.statements import (
-    INSERTS,
-    Step,
-    Verb,
-    names_of,
-    plain_insert,
-    row_exists,
-    select_by_key,
-    sqlite_text,
-    statement,
-    steps,
-)
+from fhir_facade.adapters.state import sqlite_texts
+from fhir_facade.adapters.state.revisions import is_newest
+from fhir_facade.adapters.state.sqlite_texts import Condition, change_text
+from fhir_facade.adapters.state.steps import INSERTS, Step, Verb, row_exists, steps
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
-from fhir_facade.adapters.state.transaction import RowT, Transaction
 from fhir_facade.errors import Unavailable
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append, Row, RowChange
 
 T = TypeVar("T")
+RowT = TypeVar("RowT", bound=Row)
 Item = TypeVar("Item")
 KEYS_AT_ONCE = 64
 _Batch = tuple[str, list[tuple[Any, ...]]]
@@ -51,7 +35,6 @@ class SqliteState:
     def __init__(self, file: SqliteFile, tables: Tables | None = None) -> None:
         self._file = file
         self._tables = tables or facade_tables()
-        self._threads = threading.local()
         self._shared: dict[Any, Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]] = {}
 
     async def migrate(self) -> None:
@@ -67,7 +50,11 @@ class SqliteState:
         chunks = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
         with _facade_errors():
             here = self._file.read_here()
-            return [table.decode(row) for some in chunks for row in here.execute(_among_text(table, len(some)), some)]
+            return [
+                table.decode(row)
+                for some in chunks
+                for row in here.execute(sqlite_texts.rows_among(table, len(some)), some)
+            ]
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.write(lambda connection: self._run(connection, work))
@@ -103,39 +90,47 @@ class SqliteState:
         for row in rows:
             table = self._tables.of(type(row))
             if table.is_unnumbered(row):
-                batches.setdefault(_append_text(table, "number"), []).append(table.encode_unnumbered(row))
+                batches.setdefault(change_text(table, "number"), []).append(table.encode_unnumbered(row))
             else:
-                batches.setdefault(_append_text(table, "insert"), []).append(table.encode(row))
+                batches.setdefault(change_text(table, "insert"), []).append(table.encode(row))
         return list(batches.items())
 
     def _run(self, connection: sqlite3.Connection, work: Callable[[StateTransaction], T]) -> T:
         with _facade_errors():
-            return work(_SqliteTransaction(self._core(connection), connection, self._tables))
+            return work(_SqliteTransaction(connection, self._tables))
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
         with _facade_errors():
-            upgrade(self._core(connection))
+            if is_newest(connection):
+                return
+        from fhir_facade.adapters.state.migrate import upgrade_file  # a start with nothing to do stays quick
 
-    def _core(self, connection: sqlite3.Connection) -> sa.Connection:
-        """SQLAlchemy on this thread's connection, made once; it is never told to begin, commit or roll back."""
-        known: tuple[sqlite3.Connection, sa.Connection] | None = getattr(self._threads, "known", None)
-        if known is None or known[0] is not connection:
-            known = self._threads.known = (connection, core_connection(connection))
-        return known[1]
+        upgrade_file(connection)
 
 
-class _SqliteTransaction(Transaction):
-    """Look-ups by key and row changes go to the driver, in a tenth of the time, and rows of one table together."""
+class _SqliteTransaction:
+    """`StateTransaction`: a refused change (Conflict) leaves the transaction usable."""
 
-    def __init__(self, core: sa.Connection, connection: sqlite3.Connection, tables: Tables) -> None:
-        super().__init__(core, tables)
+    def __init__(self, connection: sqlite3.Connection, tables: Tables) -> None:
         self._driver = connection
+        self._tables = tables
 
     def get(self, row: type[RowT], *key: Any) -> RowT | None:
         table = self._tables.of(row)
         encoded = [table.encode_field(name, value) for name, value in zip(table.spec.key, key, strict=True)]
-        values = self._driver.execute(_get_text(table), encoded).fetchone()
+        values = self._driver.execute(sqlite_texts.row_by_key(table), encoded).fetchone()
         return None if values is None else table.decode(values)
+
+    def find(
+        self, row: type[RowT], *where: Condition, order: tuple[str, ...] = (), limit: int | None = None
+    ) -> list[RowT]:
+        table = self._tables.of(row)
+        found = self._driver.execute(*sqlite_texts.select(table, where, order, limit))
+        return [table.decode(values) for values in found]
+
+    def count(self, row: type[Row], *where: Condition) -> int:
+        (amount,) = self._driver.execute(*sqlite_texts.count(self._tables.of(row), where)).fetchone()
+        return int(amount)
 
     def apply(self, *changes: RowChange) -> None:
         _apply(self._driver, self._tables, changes)
@@ -143,33 +138,25 @@ class _SqliteTransaction(Transaction):
     def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         table, wanted = self._tables.of(row), list(keys)
         chunks = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
-        return frozenset(id_ for some in chunks for (id_,) in self._driver.execute(_take_text(table, len(some)), some))
+        texts = [(sqlite_texts.take_among(table, len(some)), some) for some in chunks]
+        return frozenset(id_ for asked in texts for (id_,) in self._driver.execute(*asked))
 
-
-def core_connection(connection: sqlite3.Connection) -> sa.Connection:
-    """A SQLAlchemy connection on an open driver connection, which must be in autocommit mode and stays so.
-
-    Setting an isolation level would commit, and a pool would roll back, so neither is asked for.
-    """
-    assert connection.isolation_level is None
-    engine = sa.create_engine(
-        "sqlite://",
-        creator=lambda: connection,
-        poolclass=StaticPool,
-        pool_reset_on_return=None,
-        skip_autocommit_rollback=True,
-        hide_parameters=True,
-    )
-    return engine.connect()
+    def change(self, row: type[RowT], where: Sequence[Condition], **values: Any) -> list[RowT]:
+        """Conflict when the new values meet a unique index."""
+        table = self._tables.of(row)
+        try:
+            changed = self._driver.execute(*sqlite_texts.update(table, where, values)).fetchall()
+        except sqlite3.IntegrityError as error:
+            raise row_exists(table) from error
+        return [table.decode(values_now) for values_now in changed]
 
 
 @contextmanager
 def _facade_errors() -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, sqlite3.Error) as error:
-        cause = getattr(error, "orig", None) or error
-        raise Unavailable(f"the data file cannot be used: {cause}") from error
+    except sqlite3.Error as error:
+        raise Unavailable(f"the data file cannot be used: {error}") from error
 
 
 def _apply(connection: sqlite3.Connection, tables: Tables, changes: Iterable[RowChange]) -> None:
@@ -183,44 +170,13 @@ def _apply(connection: sqlite3.Connection, tables: Tables, changes: Iterable[Row
 
 def _execute(connection: sqlite3.Connection, step: Step) -> None:
     try:
-        connection.execute(_change_text(step.table, step.verb), step.values)
+        connection.execute(change_text(step.table, step.verb), step.values)
     except sqlite3.IntegrityError as error:
         raise row_exists(step.table) from error
 
 
 def _insert(connection: sqlite3.Connection, table: RowTable[Any], verb: Verb, rows: list[tuple[Any, ...]]) -> None:
     try:
-        insert_rows(connection, _append_text(table, verb), rows)
+        insert_rows(connection, change_text(table, verb), rows)
     except sqlite3.IntegrityError as error:
         raise row_exists(table) from error
-
-
-@cache
-def _get_text(table: RowTable[Any]) -> str:
-    return sqlite_text(select_by_key(table), table.spec.key)
-
-
-@cache
-def _among_text(table: RowTable[Any], count: int) -> str:
-    return sqlite_text(sa.select(*table.selected()), ()) + _among(table, count)
-
-
-@cache
-def _take_text(table: RowTable[Any], count: int) -> str:
-    (key,) = table.spec.key
-    return f'{sqlite_text(sa.delete(table.table), ())}{_among(table, count)} RETURNING "{key}"'
-
-
-def _among(table: RowTable[Any], count: int) -> str:
-    (key,) = table.spec.key
-    return f' WHERE "{key}" IN ({", ".join("?" * count)})'
-
-
-@cache
-def _change_text(table: RowTable[Any], verb: Verb) -> str:
-    return sqlite_text(statement(table, verb, "sqlite"), names_of(table, verb))
-
-
-@cache
-def _append_text(table: RowTable[Any], verb: Verb) -> str:
-    return sqlite_text(plain_insert(table, names_of(table, verb)), names_of(table, verb))

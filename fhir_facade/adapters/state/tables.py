@@ -1,48 +1,41 @@
-"""SQL tables derived from the row classes of `rows/`; no table is written by hand.
-
-Every table carries a `tenant` column fixed to one value: one deployment is one tenant, and tables of several can be
-merged later. https://docs.sqlalchemy.org/en/20/core/metadata.html
-"""
+"""Tables derived from the row classes of `rows/`; none is written by hand. `metadata` says them to SQLAlchemy."""
 
 from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
-import sqlalchemy as sa
 
 from fhir_facade import rows
-from fhir_facade.adapters.state.columns import SERIAL, Column, column_of
+from fhir_facade.adapters.state.fields import Field, field_of
 from fhir_facade.rows import Row, TableSpec
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 RowT = TypeVar("RowT", bound=Row)
 
-TENANT = "default"
-_ENDS_OF_NAMES = 63  # PostgreSQL cuts longer names silently
-
 
 class RowTable(Generic[RowT]):
-    """One row class with its SQL table and the conversion between the two.
+    """One row class with its table and the conversion between the two.
 
     Encoded values come in the order of `fields`, which is the order of the columns after `tenant`.
     """
 
-    def __init__(self, spec: TableSpec, row: type[RowT], metadata: sa.MetaData) -> None:
+    def __init__(self, spec: TableSpec, row: type[RowT]) -> None:
         self.spec = spec
         self.row = row
-        self.columns: tuple[Column, ...] = tuple(
-            column_of(field.name, field.type) for field in msgspec.structs.fields(row)
-        )
-        self.fields = tuple(column.name for column in self.columns)
-        self.by_name = {column.name: column for column in self.columns}
+        self.by_name: dict[str, Field] = {
+            field.name: field_of(field.name, field.type) for field in msgspec.structs.fields(row)
+        }
+        self.fields = tuple(self.by_name)
         self.serial_at = self.fields.index(spec.key[0]) if spec.serial else None
-        self.table = _sql_table(spec, self.columns, metadata)
-        self._encoders = tuple(column.encode for column in self.columns)
-        self._decoders = tuple(column.decode for column in self.columns)
+        self._encoders = tuple(field.encode for field in self.by_name.values())
+        self._decoders = tuple(field.decode for field in self.by_name.values())
 
     def encode(self, row: Row) -> tuple[Any, ...]:
         values = msgspec.structs.astuple(row)
@@ -64,19 +57,12 @@ class RowTable(Generic[RowT]):
         decoded = [None if v is None else f(v) for f, v in zip(self._decoders, values, strict=True)]
         return self.row(**dict(zip(self.fields, decoded, strict=True)))
 
-    def selected(self) -> list[sa.Column[Any]]:
-        """The columns of a row in the order that `decode` expects."""
-        return [self.table.c[name] for name in self.fields]
-
 
 class Tables:
-    """All row tables of one deployment, by row class, in one `MetaData`."""
+    """All row tables of one deployment, by row class."""
 
     def __init__(self, specs: Iterable[TableSpec]) -> None:
-        self.metadata = sa.MetaData()
-        self._by_row: dict[type[Row], RowTable[Any]] = {
-            spec.row: RowTable(spec, spec.row, self.metadata) for spec in specs
-        }
+        self._by_row: dict[type[Row], RowTable[Any]] = {spec.row: RowTable(spec, spec.row) for spec in specs}
         self._by_name = {table.spec.name: table for table in self}
 
     def of(self, row: type[RowT]) -> RowTable[RowT]:
@@ -86,6 +72,13 @@ class Tables:
     def named(self, name: str) -> RowTable[Any]:
         """KeyError for a name that no table has."""
         return self._by_name[name]
+
+    @cached_property
+    def metadata(self) -> sa.MetaData:
+        """As SQLAlchemy knows them, which a file that needs no migration does not load."""
+        from fhir_facade.adapters.state.metadata import metadata_of
+
+        return metadata_of(self)
 
     def __iter__(self) -> Iterator[RowTable[Any]]:
         return iter(self._by_row.values())
@@ -97,34 +90,3 @@ def facade_tables() -> Tables:
     for module in pkgutil.iter_modules(rows.__path__):
         import_module(f"{rows.__name__}.{module.name}")
     return Tables(rows.tables())
-
-
-def _sql_table(spec: TableSpec, columns: Iterable[Column], metadata: sa.MetaData) -> sa.Table:
-    key = sa.PrimaryKeyConstraint(*spec.key, name=f"pk_{spec.name}")
-    indexes = [_index(spec, fields, unique=False) for fields in spec.indexes]
-    options: dict[str, Any] = {"sqlite_autoincrement": True} if spec.serial else {}
-    uniques = [_index(spec, fields, unique=True) for fields in spec.unique]
-    return sa.Table(
-        spec.name,
-        metadata,
-        sa.Column("tenant", sa.Text(), nullable=False, server_default=TENANT),
-        *(_sql_column(spec, column) for column in columns),
-        key,
-        *indexes,
-        *uniques,
-        **options,
-    )
-
-
-def _sql_column(spec: TableSpec, column: Column) -> sa.Column[Any]:
-    if spec.serial and column.name == spec.key[0]:
-        return sa.Column(column.name, SERIAL, autoincrement=True, nullable=False)
-    counted = column.name in spec.key and isinstance(column.type, sa.BigInteger)
-    return sa.Column(column.name, column.type, nullable=column.nullable, autoincrement=False if counted else "auto")
-
-
-def _index(spec: TableSpec, fields: tuple[str, ...], *, unique: bool) -> sa.Index:
-    name = f"{'uq' if unique else 'ix'}_{spec.name}_{'_'.join(fields)}"
-    if len(name) > _ENDS_OF_NAMES:
-        raise ValueError(f"index name {name} is longer than PostgreSQL keeps: shorten the table or field names")
-    return sa.Index(name, *fields, unique=unique)

@@ -1,6 +1,6 @@
-"""`StateTransaction` over a synchronous SQLAlchemy connection: the same verbs on SQLite and on PostgreSQL.
+"""`StateTransaction` on PostgreSQL, over a synchronous SQLAlchemy connection.
 
-Text orders by its bytes and absent values come first on both databases.
+Text orders by its bytes and absent values come first, as on SQLite.
 https://docs.sqlalchemy.org/en/20/core/connections.html
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from fhir_facade.adapters.state.statements import Step, Verb, names_of, row_exists, statement, steps
+from fhir_facade.adapters.state.metadata import selected, sql_table
+from fhir_facade.adapters.state.statements import statement
+from fhir_facade.adapters.state.steps import Step, Verb, names_of, row_exists, steps
 from fhir_facade.adapters.state.tables import RowTable, Tables
 from fhir_facade.rows import Row, RowChange
 
@@ -31,8 +32,6 @@ OPERATORS: dict[str, Callable[[sa.Column[Any], Any], sa.ColumnElement[bool]]] = 
     "in": lambda column, value: column.in_(value),
 }
 
-_statement = cache(statement)
-
 
 class Transaction:
     """Lives as long as the database transaction it works in; begin and commit belong to the store.
@@ -43,7 +42,6 @@ class Transaction:
     def __init__(self, connection: sa.Connection, tables: Tables) -> None:
         self._connection = connection
         self._tables = tables
-        self._dialect = connection.dialect.name
 
     def get(self, row: type[RowT], *key: Any) -> RowT | None:
         table = self._tables.of(row)
@@ -56,7 +54,7 @@ class Transaction:
     ) -> list[RowT]:
         """Rows with equal `order` fields come by key."""
         table = self._tables.of(row)
-        query = sa.select(*table.selected()).where(*_conditions(table, where))
+        query = sa.select(*selected(table)).where(*_conditions(table, where))
         if order:
             query = query.order_by(*(_ordering(table, name) for name in (*order, *_tie_breakers(table, order))))
         if limit is not None:
@@ -65,7 +63,7 @@ class Transaction:
 
     def count(self, row: type[Row], *where: Condition) -> int:
         table = self._tables.of(row)
-        query = sa.select(sa.func.count()).select_from(table.table).where(*_conditions(table, where))
+        query = sa.select(sa.func.count()).select_from(sql_table(table)).where(*_conditions(table, where))
         return int(self._connection.execute(query).scalar_one())
 
     def apply(self, *changes: RowChange) -> None:
@@ -76,15 +74,17 @@ class Transaction:
     def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         table = self._tables.of(row)
         (name,) = table.spec.key
-        key = table.table.c[name]
-        taken = self._connection.execute(sa.delete(table.table).where(key.in_(list(keys))).returning(key))
+        key = sql_table(table).c[name]
+        taken = self._connection.execute(sa.delete(sql_table(table)).where(key.in_(list(keys))).returning(key))
         return frozenset(taken.scalars())
 
     def change(self, row: type[RowT], where: Sequence[Condition], **values: Any) -> list[RowT]:
         """Conflict when the new values meet a unique index."""
         table = self._tables.of(row)
         encoded = {name: table.encode_field(name, value) for name, value in values.items()}
-        query = sa.update(table.table).where(*_conditions(table, where)).values(encoded).returning(*table.selected())
+        query = (
+            sa.update(sql_table(table)).where(*_conditions(table, where)).values(encoded).returning(*selected(table))
+        )
         with self._savepoint(table, "put"):
             try:
                 changed = self._connection.execute(query).all()
@@ -95,21 +95,21 @@ class Transaction:
     def _execute(self, step: Step) -> int:
         parameters = dict(zip(names_of(step.table, step.verb), step.values, strict=True))
         try:
-            result = self._connection.execute(_statement(step.table, step.verb, self._dialect), parameters)
+            result = self._connection.execute(statement(step.table, step.verb), parameters)
         except IntegrityError as error:
             raise row_exists(step.table) from error
         return result.rowcount
 
     def _savepoint(self, table: RowTable[Any], verb: Verb) -> AbstractContextManager[Any]:
         """PostgreSQL ends a transaction at its first error, so what may meet a unique index gets a savepoint."""
-        if self._dialect == "postgresql" and verb == "put" and table.spec.unique:
+        if verb == "put" and table.spec.unique:
             return self._connection.begin_nested()
         return nullcontext()
 
 
 def _conditions(table: RowTable[Any], where: Sequence[Condition]) -> list[sa.ColumnElement[bool]]:
     return [
-        OPERATORS[operator](table.table.c[name], _operand(table, name, operator, value))
+        OPERATORS[operator](sql_table(table).c[name], _operand(table, name, operator, value))
         for name, operator, value in where
     ]
 
@@ -121,7 +121,7 @@ def _operand(table: RowTable[Any], name: str, operator: str, value: Any) -> Any:
 
 
 def _ordering(table: RowTable[Any], name: str) -> sa.ColumnElement[Any]:
-    column = table.table.c[name.removeprefix("-")]
+    column = sql_table(table).c[name.removeprefix("-")]
     ordered: sa.ColumnElement[Any] = column.desc() if name.startswith("-") else column.asc()
     if not table.by_name[column.name].nullable:
         return ordered

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.state.migrate import core_connection
 from fhir_facade.adapters.state.postgres import PostgresState
-from fhir_facade.adapters.state.sqlite import SqliteState, core_connection
+from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.adapters.state.tables import facade_tables
 from fhir_facade.flows.launch.authorize import begin, decide, next_step
 from fhir_facade.flows.launch.clients import NewClient, add_client

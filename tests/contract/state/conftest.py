@@ -4,8 +4,9 @@ import pytest
 import sqlalchemy as sa
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
+from fhir_facade.adapters.state.migrate import core_connection
 from fhir_facade.adapters.state.postgres import PostgresState, engine_of
-from fhir_facade.adapters.state.sqlite import SqliteState, core_connection
+from fhir_facade.adapters.state.sqlite import SqliteState
 from tests.contract.state.specimens import TABLES
 
 

@@ -9,9 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.adapters.state.migrate import revisions, upgrade
+from fhir_facade.adapters.state.migrate import core_connection, upgrade
 from fhir_facade.adapters.state.postgres import PostgresState, engine_of
-from fhir_facade.adapters.state.sqlite import SqliteState, core_connection
+from fhir_facade.adapters.state.revisions import revisions
+from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.adapters.state.tables import facade_tables
 from fhir_facade.errors import Unavailable
 from fhir_facade.rows import Append
