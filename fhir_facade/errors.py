@@ -21,6 +21,7 @@ FacadeError
 └── Unavailable             503  a dependency is down
     ├── Busy                503  somebody else holds a lock for too long
     ├── UpstreamError       502  a dependency answered nonsense
+    │   └── MailRefused          a mail server will never take this message
     └── VendorError         502  a wearable vendor refused or failed
         ├── ReconsentNeeded      its tokens are dead: the person must connect again
         ├── MissingScope         the person did not grant this data type
@@ -198,6 +199,10 @@ class UpstreamError(Unavailable):
 
     status = 502
     code = "exception"
+
+
+class MailRefused(UpstreamError):
+    """A mail server refused the message for good; sending it again would change nothing."""
 
 
 class VendorError(UpstreamError):

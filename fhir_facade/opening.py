@@ -15,7 +15,7 @@ from fhir_facade.adapters.streams import PolledStreams, ProcessStreams
 from fhir_facade.adapters.system_clock import RandomIds, SystemClock
 from fhir_facade.adapters.vault import KeyFileVault
 from fhir_facade.flows.keys import refuse_lost_keys
-from fhir_facade.ports import DeviceVendor, Ports, StateStore, Streams
+from fhir_facade.ports import DeviceVendor, Mailer, Ports, StateStore, Streams
 from fhir_facade.rows.events import Event
 from fhir_facade.settings import Settings
 from fhir_facade.stores import open_stores
@@ -46,6 +46,7 @@ async def open_ports(settings: Settings, *, guest: bool = False, marks: Marks | 
             vendors=_vendors(settings, stack),
             memory=ProcessMemory(marks=marks),
             deployment=_deployment(settings),
+            mailer=_mailer(settings),
         )
 
 
@@ -86,6 +87,15 @@ def _vendors(settings: Settings, stack: AsyncExitStack) -> dict[str, DeviceVendo
     )
     stack.push_async_callback(google.close)
     return {google.name: google}
+
+
+def _mailer(settings: Settings) -> Mailer | None:
+    url = settings.smtp_url.get_secret_value()
+    if not url:
+        return None
+    from fhir_facade.adapters.smtp import open_mailer
+
+    return open_mailer(url, settings.mail_from)
 
 
 def _deployment(settings: Settings) -> Deployment:

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     self_registration: bool = Field(
         False, description="Let patients make an account and their Patient at /api/v1/accounts/register."
     )
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server for notices about accounts: smtps://user:password@host:465, or smtp://host:587 with STARTTLS "
+        "(?tls=off for a relay in the same private network); empty sends no mail.",
+    )
+    mail_from: str = Field("", description="Address that notices come from, e.g. notices@health.example.org.")
     total_always: bool = Field(
         False, description="Put Bundle.total on every search page, not only when it is asked for or known."
     )

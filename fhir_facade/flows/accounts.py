@@ -20,6 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from fhir_facade.errors import BadRequest, Conflict, NotFound
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.tokens import revoke_grants
+from fhir_facade.flows.mail import check_address, notices
 from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append
@@ -51,6 +52,8 @@ class NewAccount:
     zone: str = "UTC"
     related_person_id: str | None = None
     organization_id: str | None = None
+    email: str | None = None
+    language: str = "en"
 
 
 async def add_account(ports: Ports, new: NewAccount, *, actor: str = "operator") -> Account:
@@ -82,6 +85,8 @@ async def account_row(ports: Ports, new: NewAccount) -> Account:
         zone=new.zone,
         related_person_id=new.related_person_id,
         organization_id=new.organization_id,
+        email=new.email,
+        language=new.language,
     )
 
 
@@ -119,31 +124,41 @@ async def change_account(
     zone: str | None = None,
     password: str | None = None,
     disabled: bool | None = None,
+    email: str | None = None,
+    language: str | None = None,
     actor: str,
     keep: str | None = None,
 ) -> Account:
-    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`.
+    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`. An empty
+    `email` takes the address away; the one there was is told by mail.
 
     BadRequest, NotFound.
     """
     if zone is not None:
         check_zone(zone)
+    if email:
+        check_address(email)
     account = await ports.state.read(lambda tx: tx.get(Account, account_id))
     if account is None:
         raise NotFound(f"There is no account {account_id}.")
     if disabled:
         return await disable_account(ports, account.username, actor=actor)
-    changes: dict[str, Any] = {"zone": zone, "disabled": disabled}
+    changes: dict[str, Any] = {"zone": zone, "disabled": disabled, "language": language}
     if password is not None:
         check_password(account.username, password)
         changes["password_hash"] = await hash_password(password)
     changes = {name: value for name, value in changes.items() if value is not None}
+    if email is not None:
+        changes["email"] = email or None
     now, what = ports.clock.now(), ", ".join(sorted(changes))
 
     def change(tx: StateTransaction) -> Account:
         (row,) = tx.change(Account, [("id", "=", account_id)], **changes)
         if password is not None:
             end_sessions(tx, now, tx.find(Session, ("account_id", "=", account_id), ("hash", "!=", keep or "")))
+            tx.apply(*notices(ports, account, "password"))
+        if row.email != account.email:
+            tx.apply(*notices(ports, account, "address"))
         tx.apply(Append(account_line(row, now, f"account changed: {what}", actor)))
         return row
 
@@ -186,6 +201,8 @@ def check_account(new: NewAccount) -> None:
     _check_person(new)
     check_password(new.username, new.password)
     check_zone(new.zone)
+    if new.email is not None:
+        check_address(new.email)
 
 
 def check_zone(zone: str) -> None:

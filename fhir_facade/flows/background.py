@@ -16,6 +16,7 @@ from typing import Any, Final
 from fhir_facade.errors import FacadeError
 from fhir_facade.flows.audit_chain import drop_old, seal
 from fhir_facade.flows.launch.sweep import sweep
+from fhir_facade.flows.mail import deliver_due
 from fhir_facade.flows.sync import join, pause
 from fhir_facade.flows.wearables.report import SyncReport
 from fhir_facade.interactions.alerts.marks import compare
@@ -26,6 +27,7 @@ LEASE: Final = timedelta(minutes=2)
 AT_ONCE: Final = 4
 LOOK_EVERY_S: Final = 5.0
 SWEEP_EVERY_S: Final = 900.0
+MAIL_EVERY_S: Final = 5.0
 SEAL_EVERY_S: Final = 10.0
 GRACE_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
@@ -190,6 +192,7 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
     """Everything a serving process does unasked, for the life of the block."""
     async with alongside(
         again_and_again("sync", LOOK_EVERY_S, lambda: sync_due(ports, syncs)),
+        again_and_again("mail", MAIL_EVERY_S, lambda: deliver_due(ports)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
         again_and_again("compare guards", SWEEP_EVERY_S, lambda: compare(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),

@@ -14,11 +14,13 @@ from typing import Any, Final
 from fhir_facade.errors import BadRequest, FacadeError, Forbidden, NotFound
 from fhir_facade.fhir.document import decimal_dumps, instant
 from fhir_facade.flows.admission import UNKNOWN, Origin, absent
+from fhir_facade.flows.mail import notices
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.circle import TOPIC, refuses
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.rows import Append
+from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine, EmergencyAccess
 from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal
 
@@ -88,9 +90,16 @@ async def _open(ports: Ports, principal: Principal, patient: str, reason: str, o
     )
     line = _line(ports, principal, patient, reason, origin, "success")
     notice = _request(Interaction.CREATE, "Communication", None, origin, decimal_dumps(_notice(row)))
-    told = await dispatch(ports, ENGINE, notice, rows=[Append(row), Append(line)])
+    mails = await _mails(ports, patient)
+    told = await dispatch(ports, ENGINE, notice, rows=[Append(row), Append(line), *mails])
     ports.memory.forget(TOPIC)
     return Opened(patient, row.ends_at, str(told.location))
+
+
+async def _mails(ports: Ports, patient: str) -> Sequence[Append]:
+    """The patient is told outside the portal too."""
+    accounts = await ports.state.read(lambda tx: tx.find(Account, ("patient_id", "=", patient)))
+    return [each for account in accounts for each in notices(ports, account, "emergency")]
 
 
 async def _refuse_absent(ports: Ports, patient: str, origin: Origin) -> None:

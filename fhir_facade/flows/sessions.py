@@ -16,6 +16,7 @@ from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.launch.verify import principal_of_account
+from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sign_ins import SIGNED_OUT, Device, end_sessions, logout_line, remember_device
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
@@ -97,6 +98,8 @@ async def sign_in_with_password(
         )
         _replace_session(tx, old_cookie, session)
         tx.apply(Append(_audit(now, "success", account, caller, "new device" if new else None)))
+        if new:
+            tx.apply(*notices(ports, account, "new-device"))
 
     await ports.state.write(start)
     return cookie

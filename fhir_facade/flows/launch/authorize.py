@@ -21,12 +21,14 @@ from fhir_facade.flows.launch.redirects import parse_redirect_uri
 from fhir_facade.flows.launch.request import LaunchRequest, MalformedRequest, Pairs, single_parameters
 from fhir_facade.flows.launch.server import Answer, Consent, LaunchServer, Moment
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
+from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sessions import SignedIn
+from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.rows.oauth import Launch, OpenAuthorization
+from fhir_facade.rows.oauth import Grant, Launch, OpenAuthorization
 
 DECIDED = ""
 """The browser of an authorization that was decided: nobody's."""
@@ -87,7 +89,7 @@ async def begin(sign_in: SignIn, pairs: Pairs, caller: Caller) -> str | Answer:
         return handle
     answer, wrong = refused
     sign_in.flood.refuse(caller.address, moment.now)
-    await ports.state.append([_audit(moment.now, "refused", request, None, caller, wrong.error)])
+    await record_refusal(ports, _audit(moment.now, "refused", request, None, caller, wrong.error))
     if answer.location is None:
         raise NotAuthorizable(wrong.get_error_description())
     return answer
@@ -137,7 +139,12 @@ async def decide(
         live = [("hash", "=", asked.key), ("browser", "=", digest(browser)), ("expires_at", ">", moment.now)]
         if not tx.change(OpenAuthorization, live, browser=DECIDED):
             raise Lost("This authorization is over. Start again from the app.")
-        return _conclude(build_server(tx, moment), opened, step, signed_in, granted, caller)
+        account, mine = signed_in.account, [("account_id", "=", signed_in.account.id), ("client_id", "=", client.id)]
+        new = not tx.count(Grant, *mine)
+        answer = _conclude(build_server(tx, moment), opened, step, signed_in, granted, caller)
+        if new and tx.count(Grant, *mine):
+            tx.apply(*notices(ports, account, "new-app"))
+        return answer
 
     return await ports.state.write(work)
 
