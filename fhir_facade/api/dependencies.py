@@ -18,6 +18,7 @@ from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.verify import TokenCache
 from fhir_facade.flows.sessions import principal_of_session
 from fhir_facade.interactions.audit import record_lines
+from fhir_facade.interactions.audit_refusals import record_refusal as record_refusal_of_nobody
 from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import Principal
@@ -120,9 +121,9 @@ async def record_refusal(request: Request, error: FacadeError) -> None:
     if error.recorded or not isinstance(error, Unauthenticated | Forbidden | NotFound):
         return
     caller: Caller | None = getattr(request.state, "caller", None)
-    origin = origin_of(request)
+    origin, ports = origin_of(request), deps_of(request).ports
     line = AuditLine(
-        at=deps_of(request).ports.clock.now(),
+        at=ports.clock.now(),
         action=ACTIONS.get(request.method, request.method.lower()),
         outcome="refused",
         actor="anonymous" if caller is None else caller.principal.name or caller.principal.kind,
@@ -134,7 +135,7 @@ async def record_refusal(request: Request, error: FacadeError) -> None:
         address=origin.address,
         request_id=origin.request_id,
     )
-    await record_lines(deps_of(request).ports, [line])
+    await (record_refusal_of_nobody(ports, line) if caller is None else record_lines(ports, [line]))
     error.recorded = True
 
 

@@ -45,7 +45,8 @@ from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
 from fhir_facade.interactions.answers import stored_outcome, version_of, versions_of
-from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.audit import audit_line
+from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.batch import bundle_kind
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
@@ -108,7 +109,7 @@ class FhirApi:
         detail = f"{error.status} {error.code}"
         try:
             line = audit_line(self._ports, ANONYMOUS, request, outcome="refused", detail=detail)
-            await record_lines(self._ports, [line])
+            await record_refusal(self._ports, line)
         except Unavailable as unrecorded:
             return unrecorded
         return error

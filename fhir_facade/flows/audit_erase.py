@@ -13,6 +13,7 @@ import msgspec
 
 from fhir_facade.flows.audit_chain import LOCK, seal
 from fhir_facade.flows.audit_digest import ACTOR, SUBJECT, Salts, parts_of
+from fhir_facade.interactions.audit_refusals import close_counts_of
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Put
 from fhir_facade.rows.audit import AuditErasure, AuditLine, AuditSeal
@@ -39,7 +40,8 @@ class Forgotten:
 
 
 async def forget(ports: Ports, whom: Forgotten) -> int:
-    """Blank the lines; how many. New lines are sealed first."""
+    """Blank the lines; how many. What is counted of her accounts becomes lines, and new lines are sealed first."""
+    await close_counts_of(ports, sorted(whom.accounts))
     await seal(ports)
     forgotten, last = 0, 0
     while True:

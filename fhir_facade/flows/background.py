@@ -20,6 +20,7 @@ from fhir_facade.flows.mail import deliver_due
 from fhir_facade.flows.sync import join, pause
 from fhir_facade.flows.wearables.report import SyncReport
 from fhir_facade.interactions.alerts.marks import compare
+from fhir_facade.interactions.audit_refusals import close_counts
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.connections import Connection
 
@@ -29,6 +30,7 @@ LOOK_EVERY_S: Final = 5.0
 SWEEP_EVERY_S: Final = 900.0
 MAIL_EVERY_S: Final = 5.0
 SEAL_EVERY_S: Final = 10.0
+CLOSE_EVERY_S: Final = 30.0
 GRACE_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -195,6 +197,7 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
         again_and_again("mail", MAIL_EVERY_S, lambda: deliver_due(ports)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
         again_and_again("compare guards", SWEEP_EVERY_S, lambda: compare(ports)),
+        again_and_again("close counts of refusals", CLOSE_EVERY_S, lambda: close_counts(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),
         again_and_again("drop old audit", SWEEP_EVERY_S, lambda: drop_old(ports)),
     ):

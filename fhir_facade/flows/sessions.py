@@ -18,6 +18,7 @@ from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sign_ins import SIGNED_OUT, Device, end_sessions, logout_line, remember_device
+from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
 from fhir_facade.rows.accounts import Account, LoginThrottle, Session
@@ -74,7 +75,7 @@ async def sign_in_with_password(
     subjects = _subjects(username, caller)
     account = await _admitted(ports, username.casefold(), subjects, caller)
     if len(password) > LONGEST_PASSWORD or not await password_fits(account, password):
-        await ports.state.append([_audit(ports.clock.now(), "refused", account, caller, "wrong name or password")])
+        await record_refusal(ports, _audit(ports.clock.now(), "refused", account, caller, "wrong name or password"))
         raise Unauthenticated("The user name or the password is wrong.")
     assert account is not None
     fresh_hash = await hash_password(password) if needs_rehash(account) else None
@@ -159,7 +160,7 @@ async def _admitted(ports: Ports, key: str, subjects: dict[str, Slowdown], calle
     try:
         return await ports.state.write(lambda tx: _admit(tx, now, key, subjects))
     except TooManyRequests:
-        await ports.state.append([_audit(now, "refused", None, caller, "slowed down")])
+        await record_refusal(ports, _audit(now, "refused", None, caller, "slowed down"))
         raise
 
 

@@ -39,6 +39,20 @@ async def record_refusal(ports: Ports, line: AuditLine) -> None:
             raise Unavailable(UNRECORDED) from error
 
 
+async def refuse_app(ports: Ports, action: str, detail: str, address: str | None, request_id: str) -> None:
+    """The line of an app that did not say who it is."""
+    line = AuditLine(
+        at=ports.clock.now(),
+        action=action,
+        outcome="refused",
+        actor="client",
+        detail=detail,
+        address=address,
+        request_id=request_id,
+    )
+    await record_refusal(ports, line)
+
+
 async def close_counts(ports: Ports) -> int:
     """Write the lines of the counts whose while is over; how many counts there were."""
     now, closed = ports.clock.now(), 0
@@ -111,7 +125,7 @@ def _told(row: RefusalCount, now: datetime) -> AuditLine:
         actor=row.actor,
         user=row.user,
         client=row.client,
-        detail=f"{row.detail}: {times}",
+        detail=f"{row.detail or row.action}: {times}",
         address=row.address,
     )
 

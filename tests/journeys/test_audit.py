@@ -14,7 +14,11 @@ import pytest_asyncio
 
 from fhir_facade.flows.accounts import NewAccount, add_account, disable_account
 from fhir_facade.flows.launch.clients import NewClient, add_client, disable_client
-from fhir_facade.rows.audit import AuditLine
+from fhir_facade.ports import StateTransaction
+from fhir_facade.rows import Remove
+from fhir_facade.rows.accounts import LoginThrottle
+from fhir_facade.rows.audit import AuditLine, RefusalCount
+from fhir_facade.rows.oauth import Client
 from tests.facade import Facade, embedded_facade
 from tests.forms import sign_in, submit
 
@@ -161,13 +165,66 @@ async def test_a_create_and_its_deletion_name_the_new_record(records: Records) -
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer ffa_unknown"}], ids=["nobody", "bad token"])
 async def test_who_is_not_known_is_in_it_too(records: Records, headers: dict[str, str]) -> None:
+    """The first time; then how often is counted, so that nobody fills a disk this way."""
+    await records.facade.ports.state.write(lambda tx: forget_counts(tx))
     last = await records.newest()
     async with records.facade.anonymous as client:
-        await client.get("/fhir/Patient/anna", headers=headers)
-        await client.get("/api/v1/alerts", headers=headers)
+        for _ in range(20):
+            await client.get("/fhir/Patient/anna", headers=headers)
+            await client.get("/api/v1/alerts", headers=headers)
+            await client.post("/fhir/Patient", json={"resourceType": "Patient"}, headers=headers)
 
     lines = await records.since(last)
-    assert [(each.outcome, each.actor, each.user) for each in lines] == [("refused", "anonymous", None)] * 2
+    assert [(each.action, each.outcome, each.actor, each.user) for each in lines] == [
+        ("read", "refused", "anonymous", None),
+        ("create", "refused", "anonymous", None),
+    ]
+    counts = await records.facade.ports.state.read(lambda tx: tx.find(RefusalCount, order=("action",)))
+    assert [(each.action, each.more) for each in counts] == [("create", 19), ("read", 39)]
+
+
+DOORS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
+    "code that is none": (
+        "/oauth/token",
+        {"grant_type": "authorization_code", "code": "x", "redirect_uri": "https://door.example/x",
+         "code_verifier": "v" * 43, "client_id": "door"},
+        {}),
+    "refresh token that is none": (
+        "/oauth/token", {"grant_type": "refresh_token", "refresh_token": "x", "client_id": "door"}, {}),
+    "client that is none": ("/oauth/token", {"grant_type": "refresh_token", "client_id": "none"}, {}),
+    "secret of a client that is none": ("/oauth/token", {"client_id": "none", "client_secret": "x"}, {}),
+    "malformed": ("/oauth/token", {"client_secret": "x"}, {"Authorization": "Basic eDp5"}),
+    "introspection": ("/oauth/introspect", {"token": "x", "client_id": "door"}, {}),
+    "token given back that is none": ("/oauth/revoke", {"token": "x", "client_id": "door"}, {}),
+    "userinfo": ("/oauth/userinfo", {}, {"Authorization": "Bearer ffa_unknown"}),
+    "registration": ("/oauth/register", {}, {"Authorization": "Bearer unknown"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_flood_at_a_door_without_a_key_is_counted(records: Records, door: str) -> None:
+    """Every request had a line of its own, as fast as anybody could send them."""
+    path, form, headers = DOORS[door]
+    ports = records.facade.ports
+    await ports.state.write(lambda tx: forget_counts(tx))
+    if not await ports.state.read(lambda tx: tx.count(Client, ("id", "=", "door"))):
+        await add_client(ports, NewClient("door", "public", "patient/*.rs", redirect_uris=("https://door.example/x",)))
+    last, throttles = await records.newest(), await ports.state.read(lambda tx: tx.count(LoginThrottle))
+    async with records.facade.anonymous as client:
+        for number in range(30):
+            guess = {"code": f"x{number}"} if "code" in form else {}
+            made_up = {"client_id": f"none{number}"} if form.get("client_id") == "none" else {}
+            await client.post(path, data=form | guess | made_up, headers=headers)
+
+    lines = await records.since(last)
+    counts = await ports.state.read(lambda tx: tx.find(RefusalCount))
+    assert len(lines) <= 2
+    assert sum(each.more for each in counts) + len(lines) == 30
+    assert await ports.state.read(lambda tx: tx.count(LoginThrottle)) == throttles
+
+
+def forget_counts(tx: StateTransaction) -> None:
+    tx.apply(*(Remove(RefusalCount, (row.key,)) for row in tx.find(RefusalCount)))
 
 
 async def test_signing_in_and_out_and_pages_are_in_it(records: Records) -> None:

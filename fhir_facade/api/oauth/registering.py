@@ -14,6 +14,7 @@ from fhir_facade.flows.launch.registration import (
     change_registration,
     end_registration,
     read_registration,
+    record_refused,
     register,
 )
 from fhir_facade.flows.launch.server import Answer
@@ -44,8 +45,10 @@ async def end(deps: OAuthDeps, request: Request) -> Response:
 
 async def _answered(deps: OAuthDeps, request: Request, answer: Answer) -> Response:
     if answer.status == 401:
+        caller = deps.caller(request)
+        await record_refused(deps.sign_in, caller)
         try:
-            deps.sign_in.flood.refuse(deps.caller(request).address, deps.ports.clock.now())
+            deps.sign_in.flood.refuse(caller.address, deps.ports.clock.now())
         except TooManyRequests as error:
             answer = Answer(429, {"error": "temporarily_unavailable", "error_description": str(error)})
     body = b"" if answer.status == 204 else msgspec.json.encode(answer.body)

@@ -25,6 +25,7 @@ from fhir_facade.flows.launch.request import (
 from fhir_facade.flows.launch.server import Answer, LaunchServer, Moment
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
 from fhir_facade.flows.launch.standing import Introspection, Revocation
+from fhir_facade.interactions.audit_refusals import record_refusal, refuse_app
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append
 from fhir_facade.rows.audit import AuditLine
@@ -72,22 +73,35 @@ async def _answer(
     try:
         parameters = single_parameters(pairs)
         header = credentials(authorization)
+        if credential_count(parameters, header) > 1:
+            raise MalformedRequest("Use one way of client authentication, not several.")
     except MalformedRequest as error:
-        return _refusal(str(error))
-    if credential_count(parameters, header) > 1:
-        return _refusal("Use one way of client authentication, not several.")
-    moment, subject = await _gather(sign_in, parameters), guess(parameters, header, caller)
+        return await _malformed(sign_in, caller, str(error))
+    moment, guessed = await _gather(sign_in, parameters), guess(parameters, header, caller)
 
-    def work(tx: StateTransaction) -> Answer:
+    def work(tx: StateTransaction) -> tuple[Answer, AuditLine | None]:
         server, request = build_server(tx, moment), LaunchRequest("POST", parameters, header)
-        early = too_early(tx, subject, moment.now) if subject else None
+        early = too_early(tx, guessed, moment.now) if guessed else None
         answer = early or endpoint(server, request)
-        if subject and not early:
-            judge(tx, subject, answer, moment.now)
-        tx.apply(Append(_audit(server, request, answer, caller)))
-        return answer
+        if guessed and not early:
+            judge(tx, guessed, answer, moment.now)
+        line = _audit(server, request, answer, caller)
+        if _changed_nothing(server, request, answer):
+            return answer, line
+        tx.apply(Append(line))
+        return answer, None
 
-    return await sign_in.ports.state.write(work)
+    answer, told_apart = await sign_in.ports.state.write(work)
+    if told_apart is not None:
+        await record_refusal(sign_in.ports, told_apart)
+    return answer
+
+
+def _changed_nothing(server: LaunchServer, request: LaunchRequest, answer: Answer) -> bool:
+    """A refusal, or a public client that gave back what is no token: anybody can ask for that as often as they like."""
+    if server.issued or server.ended:
+        return False
+    return answer.status != 200 or (request.client is not None and request.client.row.kind == "public")
 
 
 async def _gather(sign_in: SignIn, parameters: Mapping[str, str]) -> Moment:
@@ -115,8 +129,10 @@ async def _keys(sign_in: SignIn, assertion: str) -> ClientKeys:
     return ClientKeys(client.id, keys)
 
 
-def _refusal(description: str) -> Answer:
-    return Answer(400, {"error": "invalid_request", "error_description": description})
+async def _malformed(sign_in: SignIn, caller: Caller, description: str) -> Answer:
+    error = "invalid_request"
+    await refuse_app(sign_in.ports, "token", error, caller.address, caller.request_id)
+    return Answer(400, {"error": error, "error_description": description})
 
 
 def _audit(server: LaunchServer, request: LaunchRequest, answer: Answer, caller: Caller) -> AuditLine:

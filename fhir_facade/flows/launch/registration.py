@@ -20,7 +20,8 @@ from fhir_facade.flows.launch.metadata import InvalidMetadata, described, new_cl
 from fhir_facade.flows.launch.opaque import CLIENT, REGISTRATION, digest, same
 from fhir_facade.flows.launch.request import Bearer, MalformedRequest, credentials
 from fhir_facade.flows.launch.server import NO_STORE, Answer
-from fhir_facade.flows.launch.sign_in import SignIn
+from fhir_facade.flows.launch.sign_in import Caller, SignIn
+from fhir_facade.interactions.audit_refusals import refuse_app
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Append
 from fhir_facade.rows.oauth import Client, InitialAccessToken
@@ -55,6 +56,11 @@ async def register(sign_in: SignIn, body: bytes, authorization: str | None) -> A
         return _told(sign_in.issuer, row, 201, secret=given, access=access)
 
     return await _answered(sign_in, work)
+
+
+async def record_refused(sign_in: SignIn, caller: Caller) -> None:
+    """The audit line of who came without a good token."""
+    await refuse_app(sign_in.ports, "admin", "registration, invalid_token", caller.address, caller.request_id)
 
 
 async def read_registration(sign_in: SignIn, client_id: str, authorization: str | None) -> Answer:

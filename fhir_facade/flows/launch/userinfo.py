@@ -9,6 +9,7 @@ from fhir_facade.flows.launch.request import Bearer, MalformedRequest, credentia
 from fhir_facade.flows.launch.server import NO_STORE, Answer
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
 from fhir_facade.flows.launch.standing import HeldToken, find_token
+from fhir_facade.interactions.audit_refusals import refuse_app
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
@@ -22,13 +23,13 @@ async def userinfo(sign_in: SignIn, authorization: str | None, caller: Caller) -
     except MalformedRequest:
         header = None
     if not isinstance(header, Bearer):
-        return _challenge(401, "")
+        return await _refused(sign_in, caller, 401, "")
     token, now = header.token, sign_in.ports.clock.now()
     held, account = await sign_in.ports.state.read(lambda tx: _look(tx, token, now))
     if held is None or not isinstance(held.row, AccessToken):
-        return _challenge(401, "invalid_token")
+        return await _refused(sign_in, caller, 401, "invalid_token")
     if account is None or "openid" not in held.row.scope.split():
-        return _challenge(403, "insufficient_scope")
+        return await _refused(sign_in, caller, 403, "insufficient_scope")
     line = AuditLine(
         at=now,
         action="token",
@@ -50,6 +51,12 @@ def _look(tx: StateTransaction, token: str, now: datetime) -> tuple[HeldToken | 
     if held is None or not held.works:
         return None, None
     return held, tx.get(Account, held.grant.account_id) if held.grant.account_id else None
+
+
+async def _refused(sign_in: SignIn, caller: Caller, status: int, error: str) -> Answer:
+    detail = f"userinfo, {error or 'no token'}"
+    await refuse_app(sign_in.ports, "token", detail, caller.address, caller.request_id)
+    return _challenge(status, error)
 
 
 def _challenge(status: int, error: str) -> Answer:

@@ -20,7 +20,7 @@ from fhir_facade.flows.sessions import (
     sign_in_with_password,
 )
 from fhir_facade.rows.accounts import Account, LoginThrottle, Session
-from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.audit import AuditLine, RefusalCount
 from tests.sign_in_world import PASSWORD
 
 HERE = Caller("203.0.113.7", "r-1")
@@ -203,8 +203,12 @@ async def test_every_attempt_is_audited_without_a_password(world):
     for _ in range(PER_ACCOUNT.free + 1):
         await outcome(world)
     lines = await world.rows(AuditLine, ("action", "=", "login"))
-    assert [line.outcome for line in lines] == ["success"] + ["refused"] * (PER_ACCOUNT.free + 1)
-    assert lines[1].detail == "wrong name or password"
-    assert lines[-1].detail == "slowed down"
+    again = await world.rows(RefusalCount)
+    assert [line.outcome for line in lines] == ["success", "refused", "refused"]
+    assert [line.detail for line in lines[1:]] == ["wrong name or password", "slowed down"]
+    assert {each.detail: each.more for each in again} == {
+        "wrong name or password": PER_ACCOUNT.free - 1,
+        "slowed down": 0,
+    }
     assert {(line.address, line.request_id) for line in lines} == {(HERE.address, HERE.request_id)}
     assert "wrong password" not in str(lines)

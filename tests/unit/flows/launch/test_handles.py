@@ -11,7 +11,7 @@ from fhir_facade.flows.launch.authorize import NotAuthorizable, begin
 from fhir_facade.flows.launch.flood import AT_ONCE, MOST_ADDRESSES, Flood
 from fhir_facade.flows.launch.handles import LONGEST, unseal
 from fhir_facade.flows.launch.sign_in import Caller
-from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.audit import AuditLine, RefusalCount
 from fhir_facade.rows.oauth import OpenAuthorization
 from tests.sign_in_world import request
 
@@ -53,7 +53,8 @@ async def test_mistakes_of_one_address_fill_no_table(world):
         await begin(world.sign_in, request(aud="https://elsewhere.example"), Caller("10.0.0.1"))
     with pytest.raises(TooManyRequests):
         await begin(world.sign_in, request(aud="https://elsewhere.example"), Caller("10.0.0.1"))
-    assert len(await world.rows(AuditLine, ("action", "=", "consent"))) == AT_ONCE
+    assert len(await world.rows(AuditLine, ("action", "=", "consent"))) == 1
+    assert [each.more for each in await world.rows(RefusalCount)] == [AT_ONCE - 1]
     assert isinstance(await begin(world.sign_in, request(), Caller("10.0.0.1")), str)  # good ones go on
     await begin(world.sign_in, request(aud="https://elsewhere.example"), Caller("10.0.0.2"))
 
