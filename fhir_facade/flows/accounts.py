@@ -129,8 +129,8 @@ async def change_account(
     actor: str,
     keep: str | None = None,
 ) -> Account:
-    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`. An empty
-    `email` takes the address away; the one there was is told by mail.
+    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`. An
+    empty `email` takes the address away; the one there was is told by mail.
 
     BadRequest, NotFound.
     """

@@ -155,6 +155,11 @@ async def forgive_guesses(ports: Ports, username: str, caller: Caller) -> None:
     await ports.state.write(lambda tx: _forgive(tx, subjects))
 
 
+def forget_guesses(tx: StateTransaction, username: str) -> None:
+    """Guesses of a password that is no more hold nobody up."""
+    tx.apply(Remove(LoginThrottle, (_account_subject(username),)))
+
+
 async def _admitted(ports: Ports, key: str, subjects: dict[str, Slowdown], caller: Caller) -> Account | None:
     now = ports.clock.now()
     try:
@@ -166,10 +171,14 @@ async def _admitted(ports: Ports, key: str, subjects: dict[str, Slowdown], calle
 
 def _subjects(username: str, caller: Caller) -> dict[str, Slowdown]:
     """What is slowed down. Long names are hashed: a row's key stays short."""
-    subjects = {f"account:{digest(username.casefold())}": PER_ACCOUNT}
+    subjects = {_account_subject(username): PER_ACCOUNT}
     if caller.address is not None:
         subjects[f"address:{caller.address}"] = PER_ADDRESS
     return subjects
+
+
+def _account_subject(username: str) -> str:
+    return f"account:{digest(username.casefold())}"
 
 
 def _admit(tx: StateTransaction, now: datetime, key: str, subjects: dict[str, Slowdown]) -> Account | None:

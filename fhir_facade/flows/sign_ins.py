@@ -103,6 +103,45 @@ async def end_other_sign_ins(ports: Ports, account: Account, current: str, calle
     await _end(ports, account, caller, [("hash", "!=", current)])
 
 
+async def end_sign_ins_of(ports: Ports, account: Account, *, actor: str) -> int:
+    """Sign somebody out everywhere; how many sessions there were."""
+    now = ports.clock.now()
+
+    def end(tx: StateTransaction) -> int:
+        sessions = tx.find(Session, ("account_id", "=", account.id))
+        end_sessions(tx, now, sessions)
+        detail = f"signed out: {len(sessions)} sessions"
+        line = AuditLine(at=now, action="admin", outcome="success", actor=actor, user=account.id, detail=detail)
+        tx.apply(Append(line))
+        return len(sessions)
+
+    return await ports.state.write(end)
+
+
+async def history_of(ports: Ports, account: Account, *, most: int = 20) -> Sequence[AuditLine]:
+    """The last times somebody signed in to an account, tried to, or signed out; the newest first."""
+    where = (("user", "=", account.id), ("action", "in", ("login", "logout")))
+    return await ports.state.read(lambda tx: tx.find(AuditLine, *where, order=("-at", "-id"), limit=most))
+
+
+async def devices_of(ports: Ports, account: Account) -> Sequence[KnownDevice]:
+    """The browsers this account signed in with, the last used first."""
+    return await ports.state.read(lambda tx: tx.find(KnownDevice, ("account_id", "=", account.id), order=("-last_at",)))
+
+
+async def forget_device(ports: Ports, account: Account, key: str) -> None:
+    """It is announced again when it comes back, and what is signed in there is signed out. NotFound."""
+    now = ports.clock.now()
+
+    def forget(tx: StateTransaction) -> None:
+        if tx.get(KnownDevice, account.id, key) is None:
+            raise NotFound("This device is not known.")
+        end_sessions(tx, now, tx.find(Session, ("account_id", "=", account.id), ("device", "=", key)))
+        tx.apply(Remove(KnownDevice, (account.id, key)))
+
+    await ports.state.write(forget)
+
+
 async def new_devices(ports: Ports, account: Account, current: Session) -> Sequence[KnownDevice]:
     """Devices that signed in for the first time, as far as this person has not said that they know. A device does not
     announce itself, nor does one that is as new."""

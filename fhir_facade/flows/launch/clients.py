@@ -45,7 +45,7 @@ class NewClient:
     logout_uris: tuple[str, ...] = ()
 
 
-async def add_client(ports: Ports, new: NewClient) -> str | None:
+async def add_client(ports: Ports, new: NewClient, *, actor: str = "operator") -> str | None:
     """Register a client. Returns the generated secret, once, or None. BadRequest, or Conflict when the id is taken."""
     check_client(new)
     generated = _generated_secret(ports, new)
@@ -55,7 +55,7 @@ async def add_client(ports: Ports, new: NewClient) -> str | None:
         if tx.get(Client, new.id) is not None:
             raise Conflict(f"There is a client {new.id} already; choose another id or disable that one first.")
         put_client(tx, row)
-        tx.apply(Append(audit_client(ports.clock.now(), new.id, "client added")))
+        tx.apply(Append(audit_client(ports.clock.now(), new.id, "client added", actor)))
 
     await ports.state.write(register)
     return generated

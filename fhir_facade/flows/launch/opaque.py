@@ -16,6 +16,7 @@ CLIENT: Final = "ffk_"
 LAUNCH: Final = "ffl_"
 INITIAL: Final = "ffi_"
 REGISTRATION: Final = "ffg_"
+LINK: Final = "ffp_"
 
 
 def digest(secret: str) -> str:

@@ -1,0 +1,99 @@
+"""Links with which a person chooses a password: once, for a day, and only the newest."""
+
+import asyncio
+
+import pytest
+
+from fhir_facade.errors import BadRequest, Conflict, Gone, NotFound, TooManyRequests, Unauthenticated
+from fhir_facade.flows.accounts import disable_account
+from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.password_links import LIVES, account_of_link, choose_password, make_password_link
+from fhir_facade.flows.sessions import load_session, sign_in_with_password
+from fhir_facade.rows.accounts import Account, PasswordLink
+from fhir_facade.rows.audit import AuditLine
+from tests.sign_in_world import PASSWORD
+
+NEW = "a password of my own"
+
+
+async def ann(world):
+    (row,) = await world.rows(Account, ("username_key", "=", "ann"))
+    return row
+
+
+async def sign_in(world, password):
+    return await sign_in_with_password(
+        world.ports, username="ann", password=password, old_cookie=None, caller=Caller("192.0.2.7")
+    )
+
+
+async def test_there_is_no_link_for_nobody_and_for_a_disabled_account(world):
+    with pytest.raises(NotFound):
+        await make_password_link(world.ports, "nobody")
+    row = await disable_account(world.ports, "ann")
+    with pytest.raises(Conflict):
+        await make_password_link(world.ports, row.id)
+
+
+@pytest.mark.parametrize("secret", ["", "ffp_guessed", "\ud800"])
+async def test_a_guessed_link_opens_nothing(world, secret):
+    await make_password_link(world.ports, (await ann(world)).id)
+    with pytest.raises(Gone):
+        await account_of_link(world.ports, secret)
+    with pytest.raises(Gone):
+        await choose_password(world.ports, secret, NEW)
+
+
+async def test_a_bad_password_leaves_the_link_as_it_was(world):
+    secret = await make_password_link(world.ports, (await ann(world)).id)
+    with pytest.raises(BadRequest):
+        await choose_password(world.ports, secret, "short")
+    await choose_password(world.ports, secret, NEW)
+    await sign_in(world, NEW)
+
+
+async def test_a_link_works_once_ends_every_session_and_lets_in_who_was_slowed_down(world):
+    cookie, _ = await world.browser("ann")
+    for _ in range(6):
+        with pytest.raises((Unauthenticated, TooManyRequests)):
+            await sign_in(world, "wrong guess")
+    row = await ann(world)
+    secret = await make_password_link(world.ports, row.id, actor="root")
+    assert secret not in {link.hash for link in await world.rows(PasswordLink)}
+
+    await choose_password(world.ports, secret, NEW)
+
+    assert await load_session(world.ports, cookie) is None
+    assert await sign_in(world, NEW)
+    with pytest.raises(Unauthenticated):
+        await sign_in(world, PASSWORD)
+    with pytest.raises(Gone):
+        await choose_password(world.ports, secret, PASSWORD)
+    lines = await world.rows(AuditLine, ("action", "=", "admin"), ("user", "=", row.id))
+    assert [(line.actor, line.detail) for line in lines][-2:] == [
+        ("root", "link to choose a password made"),
+        ("person", "account changed: password, with a link"),
+    ]
+
+
+async def test_of_two_who_use_a_link_at_once_one_succeeds(world):
+    secret = await make_password_link(world.ports, (await ann(world)).id)
+    tried = [choose_password(world.ports, secret, f"password number {each}") for each in range(2)]
+    answers = await asyncio.gather(*tried, return_exceptions=True)
+    assert sorted(type(each) for each in answers if isinstance(each, Exception)) == [Gone]
+
+
+async def test_a_link_ends_after_a_day_when_the_account_is_disabled_and_when_there_is_a_newer_one(world):
+    row = await ann(world)
+    first = await make_password_link(world.ports, row.id)
+    second = await make_password_link(world.ports, row.id)
+    with pytest.raises(Gone):
+        await account_of_link(world.ports, first)
+    assert (await account_of_link(world.ports, second)).id == row.id
+    world.clock.move(seconds=LIVES.total_seconds())
+    with pytest.raises(Gone):
+        await account_of_link(world.ports, second)
+    third = await make_password_link(world.ports, row.id)
+    await disable_account(world.ports, "ann")
+    with pytest.raises(Gone):
+        await choose_password(world.ports, third, NEW)
