@@ -43,13 +43,14 @@ def whole_number(name: str, text: str) -> int:
     return int(text)
 
 
-def sort(controls: Controls, raw: str) -> None:
+def sort(controls: Controls, raw: str, *, descending: bool = False) -> None:
+    """`descending` is the direction as a modifier, from the releases before R4, which HAPI understands still."""
     for part in raw.split(","):
         name = part.removeprefix("-")
         parameter = known_parameter(controls.fhir_type, name)
         if parameter.kind in _UNSORTABLE or not parameter.expression:
             raise UnknownParameter(f"_sort: {name} has no order; sort by a plain search parameter or _lastUpdated")
-        controls.sort.append(Sort(name, parameter.kind, descending=part != name))
+        controls.sort.append(Sort(name, parameter.kind, descending=descending or part != name))
 
 
 def count(controls: Controls, raw: str) -> None:

@@ -24,6 +24,8 @@ SYSTEM: Final = "Resource"
 _PRESENTATION: Final = frozenset({"_format", "_pretty"})
 _CONTROLS: Final[dict[str, Callable[[Controls, str], None]]] = {
     "_sort": control.sort,
+    "_sort:asc": control.sort,
+    "_sort:desc": partial(control.sort, descending=True),
     "_count": control.count,
     "_total": control.total,
     "_totalMethod": control.total_method,
