@@ -112,6 +112,7 @@ def _deployment(settings: Settings) -> Deployment:
         references_enforced=settings.referential_integrity_on_write,
         audit_required=settings.audit_required,
         audit_kept_days=settings.audit_kept_days,
+        audit_copied=settings.audit_copy and settings.store == "hapi",
         sync_lookback_days=settings.sync_lookback_days,
         self_registration=settings.self_registration,
         full_text=settings.store == "embedded",

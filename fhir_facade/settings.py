@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     audit_required: bool = Field(True, description="Refuse to answer when the audit line cannot be written.")
     audit_kept_days: int = Field(2192, ge=1, description="Days for which audit lines are kept; 2192 are six years.")
+    audit_copy: bool = Field(
+        False,
+        description="Over HAPI: copy the audit into it as AuditEvents, in the background; the rows stay the record.",
+    )
     referential_integrity_on_write: bool = Field(
         True, description="Refuse references to resources that are not there. Over HAPI its own setting decides."
     )

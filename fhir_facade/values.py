@@ -415,6 +415,7 @@ class Deployment:
     references_enforced: bool = True
     audit_required: bool = True
     audit_kept_days: int = 2192
+    audit_copied: bool = False
     sync_lookback_days: int = 90
     self_registration: bool = False
     full_text: bool = True

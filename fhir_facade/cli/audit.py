@@ -1,13 +1,19 @@
-"""`fhir-facade audit`: whether the record of who looked at what is as it was written."""
+"""`fhir-facade audit`: whether the record of who looked at what is as it was written, and its copy in HAPI."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from fhir_facade.cli.session import with_ports
-from fhir_facade.flows.audit_chain import seal, verify
+from fhir_facade.cli.session import CONSOLE, with_ports
+from fhir_facade.errors import BadRequest
+from fhir_facade.flows.audit_chain import drop_old, seal, verify
+from fhir_facade.flows.audit_copy import copy, due
+from fhir_facade.interactions.audit import record_operator
+from fhir_facade.ports import Ports
+from fhir_facade.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,3 +43,34 @@ def verify_(
 def seal_() -> None:
     """Seal all lines now; a running server does so every ten seconds."""
     typer.echo(f"{with_ports(seal):,} lines sealed")
+
+
+@app.command("prune")
+def prune() -> None:
+    """Drop the lines that were kept long enough now; a running server does so by itself. The chain still holds."""
+
+    async def work(ports: Ports) -> int:
+        days = ports.deployment.audit_kept_days
+        await record_operator(ports, "admin", f"audit pruned of lines older than {days} days")
+        return await drop_old(ports)
+
+    typer.echo(f"{with_ports(work):,} lines dropped; their seals stay")
+
+
+@app.command("copy")
+def copy_(
+    again: Annotated[bool, typer.Option("--again", help="From the first line on, also what was copied.")] = False,
+) -> None:
+    """Copy the sealed lines into HAPI as AuditEvents, where the last copy ended. Repeating it changes nothing."""
+    if Settings().store != "hapi":
+        raise BadRequest("the audit is copied into HAPI; on the embedded store its AuditEvents are at /fhir/AuditEvent")
+    typer.echo(f"{with_ports(lambda ports: _copied(ports, again)):,} lines copied")
+
+
+async def _copied(ports: Ports, again: bool) -> int:
+    await record_operator(ports, "export", "audit copied into the store" + (" from its beginning" if again else ""))
+    await seal(ports)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=CONSOLE, transient=True) as progress:
+        task = progress.add_task("copy", total=await due(ports, again=again))
+        return await copy(ports, again=again, tell=lambda count: progress.advance(task, count))

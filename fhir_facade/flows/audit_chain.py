@@ -15,6 +15,8 @@ from typing import Final
 import msgspec
 
 from fhir_facade.errors import BadRequest
+from fhir_facade.flows.audit_copy import LOCK as COPY_LOCK
+from fhir_facade.flows.audit_copy import copied_to, erase_copies
 from fhir_facade.flows.audit_digest import Salts, new_salts, seal_hash
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
@@ -186,7 +188,8 @@ def _covered(tx: StateTransaction, after: int, last: int) -> tuple[list[AuditLin
 
 
 async def drop_old(ports: Ports) -> int:
-    """Remove the lines that were kept long enough, a whole seal at a time; how many. Their seals stay in the chain."""
+    """Remove the lines that were kept long enough, a whole seal at a time, and their copies; how many. Their seals stay
+    in the chain."""
     before = ports.clock.now() - timedelta(days=ports.deployment.audit_kept_days)
     dropped = 0
     while count := await _drop_next(ports, before):
@@ -195,17 +198,23 @@ async def drop_old(ports: Ports) -> int:
 
 
 async def _drop_next(ports: Ports, before: datetime) -> int:
-    async with ports.locks.hold(LOCK):
+    async with ports.locks.hold(LOCK, COPY_LOCK):
         found = await ports.state.read(
             lambda tx: tx.find(AuditSeal, ("dropped", "=", False), ("at", "<", before), order=("number",), limit=1)
         )
         if not found:
             return 0
         (old,) = found
+        await erase_copies(ports, await ports.state.read(lambda tx: _copied(tx, old)))
         gone = msgspec.structs.replace(old, dropped=True, salts=b"")
         authentic = ports.vault.seal(_statement(gone), context=seal_context(old.number))
         await ports.state.write(lambda tx: _drop(tx, msgspec.structs.replace(gone, sealed=authentic)))
         return old.count
+
+
+def _copied(tx: StateTransaction, made: AuditSeal) -> list[AuditLine]:
+    lines, _ = _covered(tx, made.first - 1, min(made.last, copied_to(tx)))
+    return lines
 
 
 def _drop(tx: StateTransaction, made: AuditSeal) -> None:

@@ -5,13 +5,15 @@ https://eur-lex.europa.eu/eli/reg/2016/679/oj article 17, docs/audit.md
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from fhir_facade.flows.audit_chain import LOCK, seal
+from fhir_facade.flows.audit_copy import LOCK as COPY_LOCK
+from fhir_facade.flows.audit_copy import copied_to, erase_copies, people_of, put_copies
 from fhir_facade.flows.audit_digest import ACTOR, SUBJECT, Salts, parts_of
 from fhir_facade.interactions.audit_refusals import close_counts_of
 from fhir_facade.ports import Ports, StateTransaction
@@ -40,20 +42,41 @@ class Forgotten:
 
 
 async def forget(ports: Ports, whom: Forgotten) -> int:
-    """Blank the lines; how many. What is counted of her accounts becomes lines, and new lines are sealed first."""
+    """Blank the lines and their copies; how many lines. First what is counted of her accounts becomes lines, and all new
+    lines are sealed."""
     await close_counts_of(ports, sorted(whom.accounts))
     await seal(ports)
     forgotten, last = 0, 0
     while True:
-        async with ports.locks.hold(LOCK):
+        async with ports.locks.hold(LOCK, COPY_LOCK):
             seals = await ports.state.read(
                 lambda tx: tx.find(AuditSeal, ("number", ">", last), order=("number",), limit=1)  # noqa: B023
             )
             made = seals[0] if seals else None
+            copied = await ports.state.read(lambda tx: _copied(tx, whom, made))  # noqa: B023
+            await erase_copies(ports, copied)
             forgotten += await ports.state.write(lambda tx: _forget(tx, whom, made))  # noqa: B023
+            await _copy_anew(ports, copied)
         if made is None:
             return forgotten
         last = made.number
+
+
+def _copied(tx: StateTransaction, whom: Forgotten, made: AuditSeal | None) -> list[AuditLine]:
+    """The lines of a seal that name her and were copied. They were sealed before."""
+    if made is None:
+        return []
+    lines = tx.find(AuditLine, ("id", ">=", made.first), ("id", "<=", min(made.last, copied_to(tx))), order=("id",))
+    return [line for line in lines if whom.as_subject(line) or whom.as_actor(line)]
+
+
+async def _copy_anew(ports: Ports, copied: Sequence[AuditLine]) -> None:
+    """As the lines are now."""
+    ids = [line.id for line in copied]
+    if ids:
+        lines = await ports.state.read(lambda tx: tx.find(AuditLine, ("id", "in", ids), order=("id",)))
+        people = await ports.state.read(lambda tx: people_of(tx, lines))
+        await put_copies(ports, lines, people)
 
 
 def _forget(tx: StateTransaction, whom: Forgotten, made: AuditSeal | None) -> int:

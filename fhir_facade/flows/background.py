@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from fhir_facade.errors import FacadeError
 from fhir_facade.flows.audit_chain import drop_old, seal
+from fhir_facade.flows.audit_copy import copy
 from fhir_facade.flows.launch.sweep import sweep
 from fhir_facade.flows.mail import deliver_due
 from fhir_facade.flows.sync import join, pause
@@ -31,6 +32,7 @@ SWEEP_EVERY_S: Final = 900.0
 MAIL_EVERY_S: Final = 5.0
 SEAL_EVERY_S: Final = 10.0
 CLOSE_EVERY_S: Final = 30.0
+COPY_EVERY_S: Final = 10.0
 GRACE_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -200,5 +202,13 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
         again_and_again("close counts of refusals", CLOSE_EVERY_S, lambda: close_counts(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),
         again_and_again("drop old audit", SWEEP_EVERY_S, lambda: drop_old(ports)),
+        *_where_asked_for(ports),
     ):
         yield
+
+
+def _where_asked_for(ports: Ports) -> list[Coroutine[Any, Any, None]]:
+    """What a setting switches on."""
+    if not ports.deployment.audit_copied:
+        return []
+    return [again_and_again("copy the audit", COPY_EVERY_S, lambda: copy(ports))]
