@@ -73,7 +73,8 @@ def _at_once(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done
         for statement, jobs in _alike(batch, lambda job: job.statement).items():
             insert_rows(connection, statement, [row for job in jobs for row in job.rows])
             done.extend((job, None, None) for job in jobs)
-    except Exception:  # noqa: BLE001 - found again, and delivered, when each is tried alone
+    except Exception as error:  # noqa: BLE001 - found again, and delivered, when each is tried alone
+        _refuse_ended(connection, error)
         connection.execute("ROLLBACK")
         connection.execute("BEGIN IMMEDIATE")
         return None
@@ -105,11 +106,21 @@ def _savepoint(connection: sqlite3.Connection, job: Job[T], work: Callable[[sqli
     try:
         result = work(connection)
     except BaseException as error:  # noqa: BLE001 - delivered to the caller that gave the work
+        _refuse_ended(connection, error)
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         return job, None, error
     connection.execute("RELEASE job")
     return job, result, None
+
+
+def _refuse_ended(connection: sqlite3.Connection, error: BaseException) -> None:
+    """A full disk and its like end the transaction of all; they are told of, not that there is nothing to undo.
+
+    https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction
+    """
+    if not connection.in_transaction:
+        raise sqlite3.OperationalError(str(error)) from error
 
 
 def _shared(
