@@ -179,13 +179,12 @@ def run_node(scripts: Path, words: Sequence[str], **env: str) -> str:
 
 
 @contextlib.contextmanager
-def node_server(scripts: Path, script: str, *words: str) -> Iterator[str]:
-    """A script that serves until the block ends; its first line is its address."""
-    command = ["node", script, *words]
-    process = subprocess.Popen(command, cwd=scripts, env=node_env(), stdout=subprocess.PIPE, text=True)
+def node_server(scripts: Path, *words: str) -> Iterator[tuple[str, str]]:
+    """A script that serves until the block ends; the first two lines that it writes."""
+    process = subprocess.Popen(["node", *words], cwd=scripts, env=node_env(), stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip()
+        yield process.stdout.readline().strip(), process.stdout.readline().strip()
     finally:
         process.terminate()
         process.wait(timeout=15)
