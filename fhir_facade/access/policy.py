@@ -34,6 +34,7 @@ _LETTERS: Final[Mapping[Interaction, str]] = MappingProxyType(
         Interaction.HISTORY_SYSTEM: "s",
     }
 )
+_OF_THE_WHOLE: Final = frozenset({Interaction.SEARCH_SYSTEM, Interaction.HISTORY_SYSTEM})
 _ENVELOPES: Final = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
 _WHOLE_TYPE: Final = (UNNARROWED, ((NO_GUARDS,),))
 """Limits that do not depend on who asks; each version that leaves is checked too."""
@@ -72,7 +73,8 @@ class Allow:
 def decide(principal: Principal, ask: Ask) -> Allow | Deny:
     """The decision; the same for a record that is foreign and one that is absent, because it looks at no record.
 
-    Batches and transactions are let in: each entry asks for itself, and so does each type of a search of several.
+    Batches and transactions are let in: each entry asks for itself, and so does each type of a search or a history of
+    several.
     """
     rights = rights_of(principal, ask.circle)
     if ask.interaction is Interaction.OPERATION and rights.kind != "anonymous":
@@ -89,14 +91,17 @@ def _decide(rights: Rights, interaction: Interaction, type_name: str | None) -> 
         return Deny("unauthenticated", "Sign in: this needs an access token.")
     if interaction in _ENVELOPES:
         return Allow(UNNARROWED, Check(rights, None, ""))
-    if interaction is Interaction.SEARCH_SYSTEM:
+    if interaction in _OF_THE_WHOLE:
         return _some_types(rights)
-    if type_name is None:
-        return _whole_server(rights)
-    answer = _typed(rights, type_name, _LETTERS[interaction])
-    if interaction is Interaction.HISTORY_TYPE and isinstance(answer, Allow) and answer.narrow not in _WHOLE_TYPE:
-        return Deny("forbidden", f"The history of all {type_name} cannot be limited to your records: ask for one.")
-    return answer
+    return _typed(rights, type_name or "", _LETTERS[interaction])
+
+
+def is_whole(allow: Allow) -> bool:
+    """Whether what is allowed is everything of the type, or on the whole server; guards aside, which each version that
+    leaves is looked at for."""
+    if allow.check.type is not None:
+        return allow.narrow in _WHOLE_TYPE
+    return isinstance(_whole_server(allow.check.rights), Allow)
 
 
 def _typed(rights: Rights, type_name: str, letter: str) -> Allow | Deny:
@@ -140,12 +145,13 @@ def _operation(rights: Rights, type_name: str | None, name: str) -> Allow | Deny
 
 
 def _some_types(rights: Rights) -> Allow | Deny:
-    """A search of several types is let in when one of them may be searched: each asks for itself."""
+    """A search or history of several types is let in when one of them may be searched: each asks for itself."""
     if any(grants(rights, rule.type, "s") for rule in type_rules().values()):
         return Allow(UNNARROWED, Check(rights, None, "s"))
     return Deny("forbidden", "Not allowed: search. The token needs a scope like Observation.s.")
 
 
+@lru_cache(maxsize=1024)
 def _whole_server(rights: Rights) -> Allow | Deny:
     stored = [rule.type for rule in type_rules().values() if rule.type_class != "transient"]
     if all(any(way == Grant(EVERYONE) for way in grants(rights, name, "s")) for name in stored):

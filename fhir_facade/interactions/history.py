@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from fhir_facade.errors import BadRequest, Gone, NotFound
+from fhir_facade.access.check import Deny
+from fhir_facade.access.compartment import type_rules
+from fhir_facade.access.policy import is_whole
+from fhir_facade.errors import BadRequest, Forbidden, Gone, NotFound
 from fhir_facade.fhir.bundle import history_bundle
+from fhir_facade.fhir.definitions import is_resource_type
 from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, whole_number
 from fhir_facade.fhir.query.dates import parse_date, parse_instant
+from fhir_facade.fhir.references import ID
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
-from fhir_facade.interactions.call import Call, may_leave, sees_all
+from fhir_facade.interactions.audit_resource import AUDIT_EVENT
+from fhir_facade.interactions.call import Call, may_leave
+from fhir_facade.interactions.history_parts import EARLIEST, LATEST, history_of_parts, is_open, members, open_to
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.read import was_yours
 from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
 
 Period = tuple[datetime, datetime]
 
-_KNOWN = frozenset(("_count", "_since", "_at", "_total", "_format", "_pretty"))
-_EARLIEST = datetime.min.replace(tzinfo=UTC)
-_LATEST = datetime.max.replace(tzinfo=UTC)
+_KNOWN = frozenset(("_count", "_since", "_at", "_list", "_total", "_type", "_format", "_pretty"))
 
 
 async def history(call: Call) -> FhirResponse:
@@ -31,10 +36,27 @@ async def history(call: Call) -> FhirResponse:
     query = history_query(call, asked)
     if call.request.id is not None and not call.sees_all:
         await _refuse_foreign(call)
-    page, versions = await _page(call, query)
+    page, versions = await (_page(call, query) if _is_plain(call, asked) else _page_of_parts(call, query, asked))
     about = patients_of_stored(version for version in versions if not version.deleted)
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     return FhirResponse(200, _bundle(call, asked, page, versions))
+
+
+def _is_plain(call: Call, asked: Asked) -> bool:
+    """Whether the store itself knows this history."""
+    names = {name for name, _ in asked.params}
+    return names.isdisjoint(("_type", "_list")) and (call.request.id is not None or is_whole(call.allow))
+
+
+async def _page_of_parts(call: Call, query: HistoryQuery, asked: Asked) -> tuple[Page, Sequence[StoredResource]]:
+    """Of some types, of what lists hold, or of what the caller may see."""
+    types, lists = _types(call, asked), [_list_id(value) for name, value in asked.params if name == "_list"]
+    listed = None if not lists else frozenset.intersection(*[await members(call, each) for each in lists])
+    if listed is not None and call.request.id is not None:
+        return await _page(call, query) if call.ref in listed else (Page((), total=0), ())
+    page = await history_of_parts(call, query, types, listed, lambda version: _may_leave(call, version))
+    whole = query.cursor is None and page.cursor is None and query.count > 0
+    return dataclasses.replace(page, total=len(page.entries) if whole else None), page.entries
 
 
 async def _page(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[StoredResource]]:
@@ -74,11 +96,12 @@ async def _is_yours(call: Call, ref: Ref) -> bool:
 
 
 async def _leaving(call: Call, versions: Sequence[StoredResource]) -> Sequence[StoredResource]:
-    """The versions that may leave. Of one resource its current version was judged before."""
+    """The versions that may leave. Of one resource its current version was judged before. AuditEvents of a store are
+    copies of the audit: they are no part of the history of the records."""
     if call.request.id is not None:
         return [version for version in versions if version.deleted or _may_leave(call, version)]
-    shown = [version for version in versions if _may_leave(call, version)]
-    doubtful = list(dict.fromkeys(version.ref for version in shown if not _is_open(call, version.type)))
+    shown = [version for version in versions if version.type != AUDIT_EVENT and _may_leave(call, version)]
+    doubtful = list(dict.fromkeys(version.ref for version in shown if not is_open(call, version.type)))
     yours = await asyncio.gather(*(_is_yours(call, ref) for ref in doubtful))
     foreign = {ref for ref, own in zip(doubtful, yours, strict=True) if not own}
     return [version for version in shown if version.ref not in foreign]
@@ -86,13 +109,9 @@ async def _leaving(call: Call, versions: Sequence[StoredResource]) -> Sequence[S
 
 def _may_leave(call: Call, version: StoredResource) -> bool:
     """A deletion does not say whose the resource was, so it is told where nothing of the type is hidden."""
-    if version.deleted or _is_open(call, version.type):
-        return _is_open(call, version.type)
+    if version.deleted or is_open(call, version.type):
+        return is_open(call, version.type)
     return may_leave(call.allow.check, version)
-
-
-def _is_open(call: Call, type: str) -> bool:
-    return sees_all(dataclasses.replace(call.allow.check, type=type))
 
 
 def _bundle(call: Call, asked: Asked, page: Page, versions: Sequence[StoredResource]) -> bytes:
@@ -110,11 +129,12 @@ def _bundle(call: Call, asked: Asked, page: Page, versions: Sequence[StoredResou
 
 
 def history_query(call: Call, asked: Asked) -> HistoryQuery:
-    """`_count`, `_since` and `_at`. BadRequest for other parameters."""
+    """`_count`, `_since` and `_at`. BadRequest for parameters that no history has."""
     values = dict(asked.params)
     unknown = set(values) - _KNOWN
     if unknown:
-        raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: _count, _since and _at are known")
+        known = "_count, _since, _at, _list and, for the whole server, _type"
+        raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: {known} are known")
     return HistoryQuery(
         call.request.type,
         call.request.id,
@@ -126,14 +146,40 @@ def history_query(call: Call, asked: Asked) -> HistoryQuery:
     )
 
 
+def _types(call: Call, asked: Asked) -> list[str]:
+    """Those that `_type` names, or all that are open to the caller. BadRequest, Forbidden."""
+    named = [kind for name, value in asked.params if name == "_type" for kind in value.split(",")]
+    if not named:
+        return open_to(call)
+    if call.request.type is not None:
+        raise BadRequest("_type is for the history of the whole server: the address names the type here")
+    unknown = [kind for kind in named if not is_resource_type(kind) or type_rules()[kind].type_class == "transient"]
+    if unknown:
+        raise BadRequest(f"_type={unknown[0]}: this is no resource type that has a history here")
+    if AUDIT_EVENT in named:
+        raise BadRequest("the history of all AuditEvents is the search for them: they never change")
+    rights = [call.search_rights(kind) for kind in dict.fromkeys(named)]
+    refused = next((each for each in rights if isinstance(each, Deny)), None)
+    if refused is not None:
+        raise Forbidden(refused.reason)
+    return sorted(set(named))
+
+
+def _list_id(value: str) -> str:
+    id_ = value.removeprefix("List/")
+    if not ID.fullmatch(id_):
+        raise BadRequest(f"_list={value}: it must be the id of a List")
+    return id_
+
+
 _PERIODS: Mapping[str, Callable[[DateValue], Period]] = {
     "eq": lambda date: (date.low, date.high),
-    "gt": lambda date: (date.high, _LATEST),
-    "sa": lambda date: (date.high, _LATEST),
-    "ge": lambda date: (date.low, _LATEST),
-    "lt": lambda date: (_EARLIEST, date.low),
-    "eb": lambda date: (_EARLIEST, date.low),
-    "le": lambda date: (_EARLIEST, date.high),
+    "gt": lambda date: (date.high, LATEST),
+    "sa": lambda date: (date.high, LATEST),
+    "ge": lambda date: (date.low, LATEST),
+    "lt": lambda date: (EARLIEST, date.low),
+    "eb": lambda date: (EARLIEST, date.low),
+    "le": lambda date: (EARLIEST, date.high),
 }
 
 

@@ -8,7 +8,7 @@ from fhir_facade.access import policy
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import NOBODY
-from fhir_facade.access.policy import Allow, Ask, decide
+from fhir_facade.access.policy import Allow, Ask, decide, is_whole
 from fhir_facade.access.rights import engines, operations, people
 from fhir_facade.values import Interaction, Match, MissingValue, Principal, ReferenceValue, TokenValue
 from tests.unit.access.people import NOBODY_YET, A, B, C, admin, anonymous, backend, engine, patient, practitioner
@@ -63,17 +63,11 @@ def test_the_capability_statement_is_open_to_all() -> None:
         pytest.param(patient(who=None), Ask(Do.READ, "Observation"), id="no patient in context"),
         pytest.param(backend("patient/*.rs"), Ask(Do.READ, "Observation"), id="service without patient in context"),
         pytest.param(patient(), Ask(Do.SEARCH_TYPE, "Binary"), id="Binary cannot be narrowed"),
-        pytest.param(patient(), Ask(Do.HISTORY_TYPE, "Observation"), id="type history cannot be narrowed"),
         pytest.param(
-            backend("system/Observation.rs?status=final"),
-            Ask(Do.HISTORY_TYPE, "Observation"),
-            id="nor to a scope's parameters",
+            patient("patient/*.r"), Ask(Do.HISTORY_SYSTEM), id="a history of several types, none of them open"
         ),
-        pytest.param(patient(), Ask(Do.HISTORY_SYSTEM), id="the whole server for a person"),
-        pytest.param(practitioner(), Ask(Do.HISTORY_SYSTEM), id="the whole server for a doctor"),
-        pytest.param(backend("system/Observation.cruds"), Ask(Do.HISTORY_SYSTEM), id="the whole server for one type"),
+        pytest.param(patient(), Ask(Do.HISTORY_TYPE, "Binary"), id="nor can its history"),
         pytest.param(patient("patient/*.r"), Ask(Do.SEARCH_SYSTEM), id="a search of several types, none of them open"),
-        pytest.param(backend("system/*.rs?_security=x"), Ask(Do.HISTORY_SYSTEM), id="the whole server by label"),
         pytest.param(backend(), Ask(Do.OPERATION, "Patient", operation="expunge"), id="operation that is not open"),
         pytest.param(backend(), Ask(Do.OPERATION, "Patient"), id="operation without a name"),
         pytest.param(backend(), Ask(Do.OPERATION, None, operation="validate"), id="operation on the whole server"),
@@ -124,6 +118,28 @@ def test_what_no_row_allows_is_forbidden(principal: Principal, ask: Ask) -> None
 )
 def test_what_a_row_and_the_scopes_allow_is_allowed(principal: Principal, ask: Ask) -> None:
     assert verdict(principal, ask) == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("principal", "ask", "whole"),
+    [
+        pytest.param(backend(), Ask(Do.HISTORY_SYSTEM), True, id="the whole server for a system"),
+        pytest.param(backend(), Ask(Do.HISTORY_TYPE, "Basic"), True, id="guards aside"),
+        pytest.param(patient(), Ask(Do.HISTORY_TYPE, "Organization"), True, id="a shared type"),
+        pytest.param(patient(), Ask(Do.HISTORY_TYPE, "Observation"), False, id="a type for a person"),
+        pytest.param(patient(), Ask(Do.HISTORY_SYSTEM), False, id="the whole server for a person"),
+        pytest.param(practitioner(), Ask(Do.HISTORY_SYSTEM), False, id="the whole server for a doctor"),
+        pytest.param(backend("system/Observation.cruds"), Ask(Do.HISTORY_SYSTEM), False, id="for one type"),
+        pytest.param(backend("system/*.rs?_security=x"), Ask(Do.HISTORY_SYSTEM), False, id="by label"),
+        pytest.param(
+            backend("system/Observation.rs?status=final"), Ask(Do.HISTORY_TYPE, "Observation"), False, id="by status"
+        ),
+    ],
+)
+def test_a_history_is_whole_or_put_together_of_what_may_be_seen(principal: Principal, ask: Ask, whole: bool) -> None:
+    answer = decide(principal, ask)
+    assert isinstance(answer, Allow)
+    assert is_whole(answer) is whole
 
 
 def narrow(principal: Principal, type_name: str, circle: frozenset = NOBODY_YET) -> tuple:
