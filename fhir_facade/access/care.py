@@ -153,6 +153,19 @@ def circle_of(resources: Iterable[JsonObject], carer: Carer, now: datetime) -> f
     return frozenset(found)
 
 
+_RELATIONS: Final = frozenset({"CareTeam", "Consent", "RelatedPerson"})
+_RELATED_BY: Final = ("generalPractitioner", "managingOrganization")
+
+
+def changes_care(before: JsonObject | None, after: JsonObject | None) -> bool:
+    """Whether a write may change who reaches a patient. `before` None: created; `after` None: deleted."""
+    old, new = before or {}, after or {}
+    type_name = new.get("resourceType", old.get("resourceType"))
+    if type_name == "Patient":
+        return any(old.get(name) != new.get(name) for name in _RELATED_BY)
+    return type_name in _RELATIONS
+
+
 def _reaches(resource: JsonObject, carer: Carer, now: datetime) -> bool:
     match resource.get("resourceType"), carer.type:
         case "RelatedPerson", "RelatedPerson":

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI
 
 from fhir_facade.api import docs, health, problems
+from fhir_facade.api.bounded import BoundedBodies
 from fhir_facade.api.cross_origin import CrossOrigin
 from fhir_facade.api.dependencies import WebDeps
 from fhir_facade.api.oauth.routes import oauth_routes
@@ -50,6 +51,7 @@ def web_app(deps: WebDeps) -> FastAPI:
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))
     app.router.routes.append(assets())
+    app.add_middleware(BoundedBodies)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Observed, ports=deps.ports, observer=deps.observer)
     return app

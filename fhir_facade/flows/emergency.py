@@ -49,7 +49,8 @@ async def open_in_emergency(
 ) -> Opened:
     """From now on the patient is in the practitioner's care, for `LASTS`. Scopes limit what can be done as ever.
 
-    Forbidden: not a practitioner signed in, or the patient's Consent denies it; NotFound; BadRequest for a poor reason.
+    Forbidden: not a practitioner signed in, an app that asks, or the patient's Consent denies it; NotFound; BadRequest
+    for a poor reason.
     """
     try:
         return await _open(ports, principal, patient, reason.strip(), origin)
@@ -73,6 +74,8 @@ async def recent_emergencies(ports: Ports, patient: PatientId) -> Sequence[Emerg
 async def _open(ports: Ports, principal: Principal, patient: str, reason: str, origin: Origin) -> Opened:
     if principal.kind != "practitioner" or principal.practitioner is None or principal.user is None:
         raise Forbidden("Emergency access is for practitioners who are signed in.")
+    if principal.client is not None:
+        raise Forbidden("Apps open no record in an emergency: sign in on our own pages.")
     if not SHORTEST_REASON <= len(reason) <= LONGEST_REASON:
         raise BadRequest(f"Say why, in {SHORTEST_REASON} to {LONGEST_REASON} characters: the patient will read it.")
     await _refuse_absent(ports, patient, origin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from fhir_facade.errors import BadRequest, Forbidden
+from fhir_facade.fhir.references import reference_texts
 from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.flows.enrol import enrol
@@ -44,4 +45,7 @@ async def sign_up(
     others = sorted(patient.keys() - OWN_WORDS)
     if others:
         raise BadRequest(f"Leave {', '.join(others)} out: that is not yours to say.")
+    if reference_texts(patient):
+        # Made by an engine that sees everything: whether a reference leads anywhere would tell who is there.
+        raise BadRequest("Leave references out: what a new record refers to is for those who know.")
     return await enrol(ports, new, patient, actor="person", origin=origin)

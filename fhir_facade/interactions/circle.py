@@ -3,7 +3,7 @@ request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from typing import Final
 
@@ -40,14 +40,30 @@ async def circle(ports: Ports, principal: Principal) -> frozenset[PatientId]:
 
 
 async def _circle(ports: Ports, carer: Carer) -> frozenset[PatientId]:
-    now = ports.clock.now()
-    roles = await _found(ports, role_queries(carer, count=PAGE))
-    known = replace(carer, organizations=organizations_of(roles, carer, now))
-    reached = circle_of(await _found(ports, circle_queries(known, count=PAGE)), known, now)
-    reached |= await _emergencies(ports, known)
+    now, known = ports.clock.now(), await _known(ports, carer)
+    reached = await _lasting(ports, known) | await _emergencies(ports, known)
     if not reached:
         return NOBODY
     return reached - denied(await _found(ports, denial_queries(reached, count=PAGE)), known, now)
+
+
+async def _known(ports: Ports, carer: Carer) -> Carer:
+    """The carer, with the institutions of the own roles."""
+    roles = await _found(ports, role_queries(carer, count=PAGE))
+    return replace(carer, organizations=organizations_of(roles, carer, ports.clock.now()))
+
+
+async def _lasting(ports: Ports, known: Carer) -> frozenset[PatientId]:
+    return circle_of(await _found(ports, circle_queries(known, count=PAGE)), known, ports.clock.now())
+
+
+async def reached_in_emergency_only(ports: Ports, principal: Principal, patients: Set[str]) -> bool:
+    """Whether one of the patients is reached for the time of an emergency, and by nothing that lasts."""
+    carer = carer_of(principal)
+    opened = NOBODY if carer is None else patients & await _emergencies(ports, carer)
+    if carer is None or not opened:
+        return False
+    return not opened <= await _lasting(ports, await _known(ports, carer))
 
 
 async def refuses(ports: Ports, principal: Principal, patient: PatientId) -> bool:
@@ -55,8 +71,7 @@ async def refuses(ports: Ports, principal: Principal, patient: PatientId) -> boo
     carer, now = carer_of(principal), ports.clock.now()
     if carer is None:
         return False
-    roles = await _found(ports, role_queries(carer, count=PAGE))
-    known = replace(carer, organizations=organizations_of(roles, carer, now))
+    known = await _known(ports, carer)
     return patient in denied(await _found(ports, denial_queries([patient], count=PAGE)), known, now)
 
 

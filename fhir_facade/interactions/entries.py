@@ -27,7 +27,7 @@ from fhir_facade.interactions.create import condition_of
 from fhir_facade.interactions.delete import condemned, deletion
 from fhir_facade.interactions.operations import operation_draft
 from fhir_facade.interactions.patch import matched
-from fhir_facade.interactions.read import visible
+from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource
 from fhir_facade.interactions.update import check_id, conditional_draft, expectation
 from fhir_facade.values import Absent, ExpectVersion, Interaction, Ref, StoredResource
@@ -232,7 +232,7 @@ async def _update(asked: Asked, so_far: _SoFar) -> list[Draft]:
 
 async def _patch(asked: Asked, so_far: _SoFar) -> list[Draft]:
     call = asked.call
-    current = await visible(call, call.ref if call.request.id else await matched(call, besides=so_far.gone))
+    current = await changeable(call, call.ref if call.request.id else await matched(call, besides=so_far.gone))
     patch, content_type = _patch_of(_body(asked))
     body, resource = draft_resource(call, apply_patch(current.body, patch, content_type), call.type)
     expected = ExpectVersion(call.request.if_match or current.version)

@@ -12,7 +12,7 @@ from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import matching
-from fhir_facade.interactions.read import visible
+from fhir_facade.interactions.read import changeable
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.interactions.update import check_id
 from fhir_facade.values import ExpectVersion, FhirResponse, Ref
@@ -35,7 +35,7 @@ async def patch(call: Call) -> FhirResponse:
 async def _patch(call: Call) -> FhirResponse:
     request = call.request
     ref = call.ref if request.id else await matched(call)
-    current = await visible(call, ref)
+    current = await changeable(call, ref)
     patched = apply_patch(current.body, request.body, request.content_type or "")
     body, resource = draft_resource(call, patched, call.type)
     check_id(ref, resource)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from fhir_facade.errors import Gone, NotFound
+from fhir_facade.errors import Forbidden, Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
@@ -41,6 +41,15 @@ async def visible(call: Call, ref: Ref) -> StoredResource:
         raise _absent(ref) from None
     if not call.sees_all:
         _refuse_foreign(call, ref, parse_stored(stored.body))
+    return stored
+
+
+async def changeable(call: Call, ref: Ref) -> StoredResource:
+    """What a change is applied to that depends on what is there, and so tells of it: that takes the right to read too.
+    NotFound, Gone, Forbidden."""
+    stored = await visible(call, ref)
+    if not call.may_read(stored):
+        raise Forbidden(f"This change depends on what is there: it needs a scope like {ref.type}.r too.")
     return stored
 
 

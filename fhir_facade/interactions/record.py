@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fhir_facade.access.care import changes_care
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import TypeClass, type_rules
 from fhir_facade.access.owners import PatientReference, owners, patient_references
@@ -26,7 +27,7 @@ from fhir_facade.fhir.references import parse_reference, reference_texts, relati
 from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of
 from fhir_facade.interactions.call import Call, sees_all
-from fhir_facade.interactions.circle import MADE_OF, TOPIC
+from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency_only
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, is_idle, moved
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
@@ -67,6 +68,7 @@ async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource
     """Commit the drafts with everything that follows from them, or nothing. Answers in the order of the drafts."""
     for draft in drafts:
         _check(call, draft)
+    await _refuse_entrenching(call, drafts)
     await _refuse_unreachable(call, drafts)
     writes = [_write(draft) for draft in drafts]
     try:
@@ -107,9 +109,22 @@ def _refuse_conditions(draft: Draft) -> None:
 def _refuse(draft: Draft, refusal: Deny | None) -> None:
     if refusal is None:
         return
-    error = NotFound(f"{draft.ref} is not there") if refusal.kind == "hidden" else Forbidden(refusal.reason)
-    error.about = patient_of(draft.before or draft.resource or {})
+    hidden = refusal.kind == "hidden"
+    error = NotFound(f"{draft.ref} is not there") if hidden else Forbidden(refusal.reason)
+    # What was sent counts for nothing where the record is hidden: else the log of whoever sent it tells an id that is
+    # free from a foreign one.
+    error.about = patient_of(draft.before or ({} if hidden else draft.resource) or {})
     raise error
+
+
+async def _refuse_entrenching(call: Call, drafts: Sequence[Draft]) -> None:
+    """Care in an emergency ends by itself, so it may not be made into care that lasts, for oneself or for others."""
+    if call.principal.kind != "practitioner":
+        return
+    changing = (draft for draft in drafts if changes_care(draft.before, draft.resource))
+    about = {patient for draft in changing for patient in patients_of(draft.resource or draft.before or {})}
+    if about and await reached_in_emergency_only(call.ports, call.principal, about):
+        raise Forbidden("Who cares for a patient cannot be changed by emergency access: it ends by itself.")
 
 
 async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:

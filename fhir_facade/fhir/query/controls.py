@@ -12,6 +12,8 @@ from fhir_facade.fhir.query.criterion import known_parameter, reference_paramete
 from fhir_facade.values import Include, Sort
 
 MAX_COUNT: Final = 1000
+MAX_SORT: Final = 10
+"""Keys of one order: each is a table more that a store joins, and SQLite joins 64."""
 TotalMode = Literal["none", "estimate", "accurate"]
 Summary = Literal["true", "text", "data", "count", "false"]
 Contained = Literal["false", "true", "both"]
@@ -45,7 +47,10 @@ def whole_number(name: str, text: str) -> int:
 
 def sort(controls: Controls, raw: str, *, descending: bool = False) -> None:
     """`descending` is the direction as a modifier, from the releases before R4, which HAPI understands still."""
-    for part in raw.split(","):
+    parts = raw.split(",")
+    if len(controls.sort) + len(parts) > MAX_SORT:
+        raise BadRequest(f"_sort: more than {MAX_SORT} keys; the first ones decide, so leave the last ones out")
+    for part in parts:
         name = part.removeprefix("-")
         parameter = known_parameter(controls.fhir_type, name)
         if parameter.kind in _UNSORTABLE or not parameter.expression:

@@ -16,7 +16,7 @@ from fhir_facade.fhir.operations import Inputs
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches
-from fhir_facade.interactions.read import visible
+from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.values import ExpectVersion, FhirResponse, JsonObject, SearchQuery, StoredResource
 
@@ -119,7 +119,7 @@ async def _draft(call: Call, inputs: Inputs, change: Change) -> Draft:
     unknown = sorted(set(given) - set(_SETS))
     if unknown:
         raise BadRequest(f"only profile, security and tag can be changed, not {', '.join(unknown)}", expression="meta")
-    current = await visible(call, call.ref)
+    current = await changeable(call, call.ref)
     before = parse_stored(current.body)
     changes = {name: change(list(before["meta"].get(name, ())), given.get(name, [])) or None for name in _SETS}
     moved = splice(
