@@ -48,13 +48,16 @@ class MovedClock:
 
 @dataclass
 class PublishedKeys:
-    """Key sets by address, as an app's web server publishes them; `asked` counts the requests."""
+    """Key sets by address, as an app's web server publishes them; `asked` counts the requests, `public_only` says of
+    each whether only the internet was to be asked."""
 
     documents: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
+    public_only: list = field(default_factory=list)
 
-    async def fetch(self, url, *, fresh=False):
+    async def fetch(self, url, *, fresh=False, public=False):
         self.asked.append((url, fresh))
+        self.public_only.append(public)
         if url not in self.documents:
             raise UpstreamError("The key set cannot be fetched.")
         return self.documents[url]

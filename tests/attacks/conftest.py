@@ -13,6 +13,9 @@ import pytest
 from fhir_facade.flows.accounts import NewAccount
 from tests.accounts import with_account
 from tests.facade import Facade, embedded_facade
+from tests.sign_in_world import clock, ports, state, world
+
+__all__ = ["clock", "ports", "state", "ward", "world"]
 
 PASSWORD = "correct horse battery"
 

@@ -27,8 +27,9 @@ PublicKey = RSAKey | ECKey
 class KeySets(Protocol):
     """Fetches JSON Web Key Sets of registered addresses, within limits of time and size, and keeps them a while."""
 
-    async def fetch(self, url: str, *, fresh: bool = False) -> bytes:
-        """The document at `url`; `fresh` asks again unless it was asked a moment ago. UpstreamError."""
+    async def fetch(self, url: str, *, fresh: bool = False, public: bool = False) -> bytes:
+        """The document at `url`; `fresh` asks again unless it was asked a moment ago, `public` asks only where all
+        addresses of the name are of the internet. UpstreamError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,12 @@ def import_public_key(key: JsonObject) -> PublicKey | None:
         return None
 
 
-async def fetch_key_set(sets: KeySets, url: str, *, fresh: bool = False) -> tuple[JsonObject, ...]:
+async def fetch_key_set(
+    sets: KeySets, url: str, *, fresh: bool = False, public: bool = False
+) -> tuple[JsonObject, ...]:
     """The keys behind a registered address; empty when they cannot be had: the assertion is then refused."""
     try:
-        keys = _keys(await sets.fetch(url, fresh=fresh))
+        keys = _keys(await sets.fetch(url, fresh=fresh, public=public))
     except UpstreamError:
         return ()
     return tuple(key for key in keys[:MOST_KEYS] if isinstance(key, dict))

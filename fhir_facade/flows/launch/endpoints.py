@@ -123,9 +123,11 @@ async def _keys(sign_in: SignIn, assertion: str) -> ClientKeys:
         return ClientKeys(client.id, parse_key_set(client.jwks))
     if client.jwks_uri is None:
         return ClientKeys(client.id)
-    keys = await fetch_key_set(sign_in.key_sets, client.jwks_uri)
+    # What an operator wrote may be a machine next door; what an app says of itself may not.
+    public = client.registration_hash is not None
+    keys = await fetch_key_set(sign_in.key_sets, client.jwks_uri, public=public)
     if not any(key.get("kid") == kid for key in keys):
-        keys = await fetch_key_set(sign_in.key_sets, client.jwks_uri, fresh=True)
+        keys = await fetch_key_set(sign_in.key_sets, client.jwks_uri, fresh=True, public=public)
     return ClientKeys(client.id, keys)
 
 

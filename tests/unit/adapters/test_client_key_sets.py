@@ -18,7 +18,13 @@ class Served:
         self.answer = {"status_code": 200, "content": b'{"keys": []}'} | answer
         self.asked = []
         self.now = 0.0
-        self.sets = HttpKeySets(lambda: self.now, httpx.MockTransport(self._answer))
+        self.addresses = ["198.51.100.7"]
+        self.looked_up = []
+        self.sets = HttpKeySets(lambda: self.now, httpx.MockTransport(self._answer), self._resolve)
+
+    async def _resolve(self, host, port):
+        self.looked_up.append((host, port))
+        return self.addresses
 
     def _answer(self, request):
         self.asked.append(request)
