@@ -54,6 +54,7 @@ def restore_command(archive: Annotated[Path, typer.Argument(help="A file that `f
     with _progress() as tell:
         manifest = restore(archive, data=settings.data_file, keys=settings.keys_path, tell=tell)
     if DATA in manifest.sha256:
+        with_ports(lambda ports: record_operator(ports, "restore", f"the copy of {manifest.created.isoformat()}"))
         typer.echo(f"restored into {settings.data_dir}: the deployment of {manifest.created:%Y-%m-%d %H:%M:%S} UTC")
     _contents(manifest)
     typer.echo(f"keys: {settings.keys_path}; start it with `fhir-facade serve`")

@@ -25,7 +25,7 @@ def verify_(
     ] = None,
 ) -> None:
     """Walk the whole chain of seals. Leaves with 1 when a line or a seal was changed, removed or added."""
-    found = with_ports(lambda ports: verify(ports, expected=head))
+    found = with_ports(lambda ports: verify(ports, expected=head), recorded="audit verified")
     typer.echo(f"{found.lines:>10,}  lines under {found.seals:,} seals")
     typer.echo(f"{found.erased:>10,}  of them name an erased patient no more")
     typer.echo(f"{found.dropped:>10,}  older lines, dropped after the time lines are kept")
@@ -48,13 +48,7 @@ def seal_() -> None:
 @app.command("prune")
 def prune() -> None:
     """Drop the lines that were kept long enough now; a running server does so by itself. The chain still holds."""
-
-    async def work(ports: Ports) -> int:
-        days = ports.deployment.audit_kept_days
-        await record_operator(ports, "admin", f"audit pruned of lines older than {days} days")
-        return await drop_old(ports)
-
-    typer.echo(f"{with_ports(work):,} lines dropped; their seals stay")
+    typer.echo(f"{with_ports(drop_old, recorded='audit pruned'):,} lines dropped; their seals stay")
 
 
 @app.command("copy")

@@ -75,7 +75,7 @@ def invite_(
 @app.command("invitations")
 def invitations_() -> None:
     """List initial access tokens: id, for whom, uses left, until when, scopes."""
-    for row in with_ports(invitations):
+    for row in with_ports(invitations, recorded="invitations listed"):
         until = row.expires_at.isoformat(timespec="minutes")
         typer.echo("\t".join((row.id, row.name, str(row.uses_left), until, row.scope)))
 
@@ -90,7 +90,7 @@ def uninvite(token_id: Annotated[str, typer.Argument(help="The id that `invitati
 @app.command("list")
 def list_() -> None:
     """List apps: client id, type, scopes, state."""
-    for client in with_ports(list_clients):
+    for client in with_ports(list_clients, recorded="clients listed"):
         typer.echo("\t".join((client.id, client.kind, client.scope, _state(client))))
 
 

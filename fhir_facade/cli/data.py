@@ -13,6 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from fhir_facade.cli.session import CONSOLE
 from fhir_facade.flows.load import Loaded, load_files
+from fhir_facade.interactions.audit import record_operator
 from fhir_facade.opening import open_ports
 from fhir_facade.settings import Settings
 
@@ -39,6 +40,7 @@ async def _import(files: list[Path]) -> list[Loaded]:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     results: list[Loaded] = []
     async with open_ports(Settings(), guest=True) as ports:
+        await record_operator(ports, "import", f"files: {len(files)}")
         with Progress(*columns, console=CONSOLE, transient=True) as progress:
             task = progress.add_task("import", total=sum(file.stat().st_size for file in files))
             async for result in load_files(ports, files, partial(progress.advance, task)):

@@ -41,5 +41,5 @@ def rotate() -> None:
 @app.command("rotate-signing")
 def rotate_signing() -> None:
     """Publish a new key for id_tokens and sign with it ten minutes later; happens by itself every 90 days."""
-    kid = with_ports(rotate_signing_key)
+    kid = with_ports(rotate_signing_key, recorded="signing key rotated")
     typer.echo(f"key {kid} is published; id_tokens are signed with it in {AHEAD.seconds // 60} minutes")

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
+from fhir_facade.interactions.audit import record_operator
 from fhir_facade.opening import open_ports
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
@@ -19,11 +20,16 @@ CONSOLE = Console(stderr=True)
 """Where progress goes, so that standard output holds results only."""
 
 
-def with_ports(work: Callable[[Ports], Awaitable[T]]) -> T:
-    """Run `work` with open ports of the settings, before the first start as well as beside a running server."""
+def with_ports(work: Callable[[Ports], Awaitable[T]], *, recorded: str | None = None) -> T:
+    """Run `work` with open ports of the settings, before the first start as well as beside a running server.
+
+    `recorded` is the audit line of what the operator does, where the work writes none itself.
+    """
 
     async def run() -> T:
         async with open_ports(Settings(), guest=True) as ports:
+            if recorded is not None:
+                await record_operator(ports, "admin", recorded)
             return await work(ports)
 
     return asyncio.run(run())

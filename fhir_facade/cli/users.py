@@ -33,7 +33,7 @@ def add(
 @app.command("list")
 def list_() -> None:
     """List accounts: user name, role, person, state."""
-    for account in with_ports(list_accounts):
+    for account in with_ports(list_accounts, recorded="accounts listed"):
         ids = (account.patient_id, account.practitioner_id, account.related_person_id, account.organization_id)
         person = next(filter(None, ids), "-")
         typer.echo("\t".join((account.username, account.role, person, "disabled" if account.disabled else "enabled")))

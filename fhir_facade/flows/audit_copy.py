@@ -123,21 +123,22 @@ def _write(line: AuditLine, people: People, fhir_url: str) -> Write:
 
 
 def copied_event(line: AuditLine, people: People, fhir_url: str) -> dict[str, Any]:
-    """The AuditEvent of a line without a link to any other resource: `meta.source` says where it is read here."""
+    """The AuditEvent of a line without a link to any other resource: `meta.source` says where it is read here. Names
+    can be searched for (`entity-name`, `agent-name`), which HAPI does not do for what is named in a reference."""
     event = audit_event(line, people, fhir_url)
     meta = {name: value for name, value in event["meta"].items() if name == "profile"}
     event["meta"] = meta | {"source": f"{fhir_url}/{AUDIT_EVENT}/{line.id}"}
-    for agent in event["agent"]:
-        agent["who"] = _named(agent["who"], fhir_url)
-    for entity in event.get("entity", ()):
-        if "what" in entity:
-            entity["what"] = _named(entity["what"], fhir_url)
+    event["agent"] = [_unlinked(agent, "who", fhir_url) for agent in event["agent"]]
+    if "entity" in event:
+        event["entity"] = [_unlinked(entity, "what", fhir_url) for entity in event["entity"]]
     return event
 
 
-def _named(reference: Mapping[str, Any], fhir_url: str) -> Mapping[str, Any]:
+def _unlinked(part: Mapping[str, Any], element: str, fhir_url: str) -> dict[str, Any]:
     """https://hl7.org/fhir/R4/references.html#logical"""
-    link = reference.get("reference")
+    link = part.get(element, {}).get("reference")
     if link is None:
-        return reference
-    return {"type": link.partition("/")[0], "identifier": {"system": _URI, "value": f"{fhir_url}/{link}"}}
+        return dict(part)
+    ref, _, _ = link.partition("/_history/")
+    named = {"type": ref.partition("/")[0], "identifier": {"system": _URI, "value": f"{fhir_url}/{link}"}}
+    return {**part, element: named, "name": ref}

@@ -42,8 +42,8 @@ class Forgotten:
 
 
 async def forget(ports: Ports, whom: Forgotten) -> int:
-    """Blank the lines and their copies; how many lines. First what is counted of her accounts becomes lines, and all new
-    lines are sealed."""
+    """Blank the lines and their copies; how many lines. First what is counted of her accounts becomes lines, and all
+    new lines are sealed."""
     await close_counts_of(ports, sorted(whom.accounts))
     await seal(ports)
     forgotten, last = 0, 0

@@ -11,7 +11,7 @@ CONTRACT = {
     "serve", "demo", "token", "import", "backup", "restore", "settings", "simulator",
     "user add", "user list", "user disable", "client add", "client list", "client disable", "client verify", "client invite",
     "client invitations", "client uninvite", "keys new", "keys rotate", "keys rotate-signing",
-    "audit verify", "audit seal", "erase patient",
+    "audit verify", "audit seal", "audit prune", "audit copy", "erase patient",
 }  # fmt: skip
 
 

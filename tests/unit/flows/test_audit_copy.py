@@ -151,6 +151,7 @@ async def test_a_copy_says_what_the_audit_event_says_without_a_link(facade: Faca
         "type": "Practitioner",
         "identifier": {"system": "urn:ietf:rfc:3986", "value": f"{base}/Practitioner/doc"},
     }
+    assert (person["name"], made["entity"][1]["name"]) == ("Practitioner/doc", "Patient/anna")
     assert b'"reference"' not in msgspec.json.encode(made)
     same = ("type", "subtype", "action", "recorded", "outcome", "source")
     assert [made.get(name) for name in same] == [event.get(name) for name in same]
