@@ -9,6 +9,7 @@ from fhir_facade.adapters.embedded import EmbeddedStore, EmbeddedUnit, Integrity
 from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState
+from fhir_facade.flows.alongside import again_and_again, alongside
 from fhir_facade.ports import Clock, FhirStore, Ids, Locks, StateStore, UnitOfWork
 from fhir_facade.settings import Settings
 
@@ -35,7 +36,6 @@ async def _over_hapi(
 ) -> tuple[FhirStore, StateStore, UnitOfWork, Locks]:
     from fhir_facade.adapters.hapi.store import open_store  # an embedded deployment does not load it
     from fhir_facade.adapters.intents import IntentUnit
-    from fhir_facade.flows.background import again_and_again, alongside
 
     hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
     rows, locks = await _state(settings, stack)

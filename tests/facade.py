@@ -126,7 +126,7 @@ def facade_env(folder: Path, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def served(env: Mapping[str, str], log: Path) -> Iterator[Served]:
-    """`fhir-facade serve` until the block ends; waits until /health answers."""
+    """`fhir-facade serve` until the block ends; waits until it answers everything."""
     with log.open("ab") as stream:
         process = subprocess.Popen([sys.executable, "-m", "fhir_facade", "serve"], env=dict(env), stderr=stream)
     running = Served(env["FHIR_FACADE_PUBLIC_URL"], env, process, log)
@@ -148,6 +148,7 @@ def _wait_until_healthy(running: Served) -> None:
         if running.process.poll() is not None:
             raise RuntimeError(f"serve ended: {running.log.read_text()}")
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{running.url}/health", timeout=5):
+            urllib.request.urlopen(f"{running.url}/metrics", timeout=120).close()  # waits until all is loaded
             return
         time.sleep(0.05)
     raise RuntimeError(f"serve did not become healthy: {running.log.read_text()}")

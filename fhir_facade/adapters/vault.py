@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import secrets
 import struct
-from typing import NoReturn
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, NoReturn
 
 from fhir_facade.adapters.keys import KeyFile
 from fhir_facade.errors import BadRequest
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 FORMAT = 1
 HEADER = struct.Struct(">BI")
@@ -39,6 +39,8 @@ class KeyFileVault:
         return header + nonce + self._cipher(number).encrypt(nonce, plain, header + context.encode())
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
         header, number = self._header(sealed)
         nonce, content = sealed[HEADER.size : HEADER.size + NONCE_BYTES], sealed[HEADER.size + NONCE_BYTES :]
         try:
@@ -66,6 +68,8 @@ class KeyFileVault:
 
     def _cipher(self, number: int) -> AESGCM:
         if number not in self._ciphers:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # a start does without
+
             self._ciphers[number] = AESGCM(self._file.ring.keys[number])
         return self._ciphers[number]
 

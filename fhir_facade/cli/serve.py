@@ -5,6 +5,7 @@ What must be true once is looked at here, before anything heavy is loaded: setti
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ PATIENCE_S: Final = 3.0
 
 def serve() -> None:
     """Serve the FHIR API, sign-in, the convenience API and the portal. Settings come from FHIR_FACADE_ variables."""
+    gc.disable()  # until all is loaded: there is nothing to collect in it
     settings = Settings()
     logs.configure(settings.log_level)
     with ExitStack() as stack:

@@ -1,4 +1,8 @@
-"""Answers requests with uvicorn, in one process or in several that were parted before anything was open."""
+"""Answers requests with uvicorn, in one process or in several that were parted before anything was open.
+
+`/health` is answered as soon as the stores are open; what other requests need is loaded meanwhile, in each process
+for itself, so that the one that watches them stays small.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,21 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from importlib import import_module
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
 from fhir_facade.adapters.memory import Marks
-from fhir_facade.api.root import Root
-from fhir_facade.app import open_ports, running
+from fhir_facade.api.doorway import Doorway
 from fhir_facade.cli.heads import BoundedHeads
 from fhir_facade.cli.serve import bind
-from fhir_facade.cli.workers import Worker, Workers
+from fhir_facade.cli.workers import Worker, Workers, apart
 from fhir_facade.errors import FacadeError
+from fhir_facade.opening import open_ports
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 
@@ -37,8 +44,8 @@ def serve_alone(settings: Settings, listening: socket.socket) -> int:
 
 def serve_together(settings: Settings, metrics_folder: str) -> int:
     """What is done once is done before the processes part: migrations, keys, intents that an earlier server left."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_prepare(settings))
+    if code := apart(lambda: _prepare(settings)):
+        return code
     marks = Marks(settings.worker_count)
 
     def work(worker: Worker) -> None:
@@ -51,9 +58,13 @@ def serve_together(settings: Settings, metrics_folder: str) -> int:
     return Workers(settings.worker_count, work, ready=lambda: _tell_addresses(settings)).run()
 
 
-async def _prepare(settings: Settings) -> None:
-    async with open_ports(settings) as ports:
-        await _tell_what_is_down(ports)
+def _prepare(settings: Settings) -> None:
+    async def once() -> None:
+        async with open_ports(settings) as ports:
+            await _tell_what_is_down(ports)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(once())
 
 
 def _end_at_once() -> None:
@@ -68,9 +79,10 @@ async def _open_and_serve(
     marks: Marks | None = None,
     metrics_folder: str | None = None,
 ) -> None:
-    async with open_ports(settings, marks=marks) as ports, running(settings, ports, metrics_folder) as app:
+    async with open_ports(settings, marks=marks) as ports, AsyncExitStack() as stack:
+        doorway = Doorway(ports)
         config = uvicorn.Config(
-            app,
+            doorway,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -80,10 +92,17 @@ async def _open_and_serve(
             proxy_headers=False,
             http=BoundedHeads,
         )
+
+        async def load() -> None:
+            """In a thread, because /health is answered meanwhile."""
+            application = await asyncio.to_thread(import_module, "fhir_facade.app")
+            doorway.open(await stack.enter_async_context(application.running(settings, ports, metrics_folder)))
+            _collect_less()
+            ready()
+
         if marks is None:
             await _tell_what_is_down(ports)
-        _collect_less()
-        await _Server(config, app, ready).serve(sockets=[listening])
+        await _Server(config, doorway, load).serve(sockets=[listening])
 
 
 def _tell_addresses(settings: Settings) -> None:
@@ -94,16 +113,22 @@ def _tell_addresses(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers, and tells the application to end before it waits for the requests in flight."""
+    """Loads what is behind the doorway, and tells that to end before it waits for the requests in flight."""
 
-    def __init__(self, config: uvicorn.Config, app: Root, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, doorway: Doorway, load: Callable[[], Coroutine[Any, Any, None]]) -> None:
         super().__init__(config)
-        self._app = app
-        self._ready = ready
+        self._doorway = doorway
+        self._load = load
+        self._loading: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready()
+        self._loading = asyncio.create_task(self._load(), name="load")
+        self._loading.add_done_callback(self._loaded)
+
+    def _loaded(self, loading: asyncio.Task[None]) -> None:
+        if loading.cancelled() or loading.exception():
+            self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Ends in order: the signal is not raised again while stores are open. A second Ctrl+C does not wait."""
@@ -111,8 +136,10 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.stop()
+        self._doorway.stop()
         await super().shutdown(sockets)
+        if self._loading is not None:
+            await self._loading
 
 
 def _collect_less() -> None:
@@ -120,6 +147,7 @@ def _collect_less() -> None:
     collector, which otherwise takes as long as the requests themselves when Bundles make many objects at once."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(*GC_THRESHOLDS)
 
 

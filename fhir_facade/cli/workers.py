@@ -107,12 +107,21 @@ class Workers:
         if pid == 0:
             os.close(reading)
             os.close(self._writing)
-            _run(self.work, Worker(number, self._lifeline, writing))
+            _run(lambda: self.work(Worker(number, self._lifeline, writing)), f"worker {number}")
         os.close(writing)
         self._running[pid] = (number, time.monotonic())
         if self._stopping:  # the signal came while it was not among them yet
             self._end(signal.SIGTERM)
         return reading
+
+
+def apart(work: Callable[[], None]) -> int:
+    """Do it in a process that ends with it, so that nothing of what it opens and loads stays; the exit code."""
+    pid = os.fork()
+    if pid == 0:
+        _run(work, "preparation")
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def _answers(pipe: int) -> bool:
@@ -123,19 +132,19 @@ def _answers(pipe: int) -> bool:
         os.close(pipe)
 
 
-def _run(work: Work, worker: Worker) -> None:
+def _run(work: Callable[[], None], process: str) -> None:
     """Never returns: what the process before had begun is not for the worker to finish."""
     code = 1
     try:
         os.setpgid(0, 0)  # Ctrl+C reaches the server, which tells its workers
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(name, signal.SIG_DFL)
-        work(worker)
+        work()
         code = 0
     except (SystemExit, FacadeError) as error:
         sys.stderr.write(f"{error}\n")
     except BaseException:  # noqa: BLE001 - the last line of the process
-        _LOG.exception("serve.worker_failed", extra={"worker": worker.number})
+        _LOG.exception("serve.process_failed", extra={"process": process})
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -77,6 +77,9 @@ async def test_a_server_on_the_same_port_is_refused_though_workers_share_it(serv
 
 
 async def test_it_says_once_that_it_listens(server):
+    async with asyncio.timeout(60):  # /health is answered before
+        while not told(server, "serve.listening"):
+            await asyncio.sleep(0.02)
     assert [line["workers"] for line in told(server, "serve.listening")] == [WORKERS]
     assert len(workers(server)) == WORKERS
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import httpx
 
-from fhir_facade.api.health import check
+from fhir_facade.api.readiness import check
 from fhir_facade.app import create_app
 from fhir_facade.errors import Unavailable
 from tests.facade import embedded_facade
 
 
-class _Away:
+class Away:
     """A dependency that is down."""
 
     async def ping(self):
@@ -20,7 +20,7 @@ class _Away:
 
 async def test_one_dependency_that_is_down_makes_the_whole_503(tmp_path):
     async with embedded_facade(tmp_path) as facade:
-        app = create_app(facade.settings, replace(facade.ports, store=_Away()))
+        app = create_app(facade.settings, replace(facade.ports, store=Away()))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as probe:
             answer = await probe.get("/health")
         await app.close()
