@@ -21,22 +21,47 @@ class Form:
 
 
 class FormReader(HTMLParser):
-    """Collects the forms of a page; radio buttons are sent by choosing, boxes when they are ticked."""
+    """Collects the forms of a page that post; radio buttons are sent by choosing, boxes when they are ticked, of a list
+    what is selected."""
 
     def __init__(self, html):
         super().__init__()
         self.forms = []
+        self._form = None
+        self._list = None
+        self._text = None
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
         given = dict(attrs)
         if tag == "form":
-            assert given["method"] == "post"
-            self.forms.append(Form(given["action"]))
-        if tag != "input" or "name" not in given or given.get("type") == "radio":
+            self._form = Form(given.get("action", ""))
+            if given["method"] == "post":
+                self.forms.append(self._form)
+        elif tag == "select":
+            self._list = given["name"]
+        elif tag == "option" and "selected" in given:
+            self._form.values.append((self._list, given["value"]))
+        elif tag == "textarea":
+            self._text = (given["name"], [])
+        elif tag == "input":
+            self._input(given)
+
+    def _input(self, given):
+        if "name" not in given or given.get("type") == "radio":
             return
         if given.get("type") != "checkbox" or "checked" in given:
-            self.forms[-1].values.append((given["name"], given.get("value", "")))
+            self._form.values.append((given["name"], given.get("value", "")))
+
+    def handle_data(self, data):
+        if self._text is not None:
+            self._text[1].append(data)
+
+    def handle_endtag(self, tag):
+        if tag == "textarea":
+            name, parts = self._text
+            self._form.values.append((name, "".join(parts)))
+            self._text = None
 
 
 def form_of(response, action):

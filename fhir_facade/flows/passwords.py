@@ -21,8 +21,13 @@ async def replace_password(
     BadRequest for a bad new one. All sessions end but the one with the hash `keep`.
     """
     check_password(account.username, new)
+    await show_password(ports, account, current, caller)
+    return await change_account(ports, account.id, password=new, actor="person", keep=keep)
+
+
+async def show_password(ports: Ports, account: Account, current: str, caller: Caller) -> None:
+    """Returns when `current` is the account's password. Forbidden, TooManyRequests as of signing in."""
     await admit_guess(ports, account.username, caller)
     if len(current) > LONGEST_PASSWORD or not await password_fits(account, current):
         raise Forbidden("The present password is wrong.")
     await forgive_guesses(ports, account.username, caller)
-    return await change_account(ports, account.id, password=new, actor="person", keep=keep)

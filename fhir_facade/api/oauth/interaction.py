@@ -109,10 +109,11 @@ def _show(deps: OAuthDeps, request: Request, browser: Browser, handle: str, step
         "here": here,
         "username": signed_in.account.username,
         "client_name": step.client_name,
+        "role": signed_in.account.role,
     }
     if isinstance(step, NeedsPatient):
         return remembered(deps, browser, page(request, "sign_in/patient.html", patients=step.patients, **common))
-    t = texts(reader_language(request))
+    t, own = texts(reader_language(request)), signed_in.account.role == "patient"
     return page(
         request,
         "sign_in/consent.html",
@@ -120,7 +121,8 @@ def _show(deps: OAuthDeps, request: Request, browser: Browser, handle: str, step
         patient=step.patient[1] if step.patient else "",
         redirect_origin=step.redirect_origin,
         verified=step.verified,
-        permissions=permissions(step.scopes, t),
+        own=own,
+        permissions=permissions(step.scopes, t, own=own),
         facts=facts(step.scopes, t),
         **common,
     )

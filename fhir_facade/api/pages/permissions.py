@@ -41,9 +41,10 @@ class Permission:
     parts: tuple[Part, ...] = ()
 
 
-def permissions(scopes: ScopeSet, t: Text) -> list[Permission]:
-    """What can be unticked: every scope on data, and access while the person is away."""
-    lines = [_permission(scope, t, v1=scope in scopes.v1) for scope in scopes.fhir]
+def permissions(scopes: ScopeSet, t: Text, *, own: bool = False) -> list[Permission]:
+    """What can be unticked: every scope on data, and access while the person is away. `own`: the record in question is
+    the reader's."""
+    lines = [_permission(scope, t, v1=scope in scopes.v1, own=own) for scope in scopes.fhir]
     return lines + [Permission(name, t(key)) for name, key in STAYING.items() if name in scopes.launch]
 
 
@@ -72,17 +73,17 @@ def _whole(part: Scope) -> Scope:
     return replace(part, params=())
 
 
-def _permission(scope: Scope, t: Text, *, v1: bool) -> Permission:
+def _permission(scope: Scope, t: Text, *, v1: bool, own: bool) -> Permission:
     categories = () if scope.params else _kinds().get(scope.type, {}).items()
     parts = tuple(
         Part(write_scope(replace(scope, params=(("category", value),))), t(f"category.{key}"))
         for value, key in categories
     )
-    return Permission(write_scope(scope, v1=v1), _sentence(scope, t), _name(scope, t), parts)
+    return Permission(write_scope(scope, v1=v1), _sentence(scope, t, own=own), _name(scope, t), parts)
 
 
-def _sentence(scope: Scope, t: Text) -> str:
-    what, others = _what(scope, t), []
+def _sentence(scope: Scope, t: Text, *, own: bool) -> str:
+    what, others = _what(scope, t, own=own), []
     for name, value in scope.params:
         kinds = _categories(scope.type, name, value)
         if kinds:
@@ -129,8 +130,9 @@ def _kinds() -> Mapping[str, Mapping[str, str]]:
     }
 
 
-def _what(scope: Scope, t: Text) -> str:
-    return t("consent.of_user" if scope.context == "user" else "consent.of_patient", what=_name(scope, t))
+def _what(scope: Scope, t: Text, *, own: bool) -> str:
+    patients = "consent.of_own" if own else "consent.of_patient"
+    return t("consent.of_user" if scope.context == "user" else patients, what=_name(scope, t))
 
 
 def _name(scope: Scope, t: Text) -> str:

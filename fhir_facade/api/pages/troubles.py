@@ -29,7 +29,7 @@ _KEYS: Final = {
     502: "unavailable",
     503: "unavailable",
 }
-_SAID: Final = frozenset(("absent", "conflict", "form", "session"))
+_SAID: Final = frozenset(("absent", "conflict", "form", "link", "session"))
 """Texts that say all there is to say."""
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import Form
+from fhir_facade.api.portal.admin import actor, administrated
 from fhir_facade.api.portal.visit import Visit
-from fhir_facade.errors import BadRequest, Forbidden
+from fhir_facade.errors import BadRequest
 from fhir_facade.flows.launch.clients import disable_client, list_clients, verify_client
 from fhir_facade.flows.launch.invitations import DEFAULT_SCOPE, invitations, invite, withdraw_invitation
-from fhir_facade.ports import Ports
 
 USES = 1
 DAYS = 7
@@ -39,24 +39,24 @@ async def look(visit: Visit) -> Response:
 
 async def verify(visit: Visit, form: Form) -> Response:
     """POST /admin/apps/{client}/verify."""
-    await verify_client(_administrated(visit), visit.part("client"), actor=_actor(visit))
-    return visit.go("/admin/apps", "app-verified")
+    await verify_client(administrated(visit), visit.part("client"), actor=actor(visit))
+    return visit.go(_home(visit), "app-verified")
 
 
 async def disable(visit: Visit, form: Form) -> Response:
     """POST /admin/apps/{client}/disable: its grants and tokens end."""
-    await disable_client(_administrated(visit), visit.part("client"), actor=_actor(visit))
-    return visit.go("/admin/apps", "app-disabled")
+    await disable_client(administrated(visit), visit.part("client"), actor=actor(visit))
+    return visit.go(_home(visit), "app-disabled")
 
 
 async def let_register(visit: Visit, form: Form) -> Response:
     """POST /admin/invitations: the token is on the page that answers, and nowhere else."""
-    ports = _administrated(visit)
+    ports = administrated(visit)
     name, scope = form.fields.get("name", "").strip(), form.fields.get("scope", "")
     try:
         if not 0 < len(name) <= 100 or not name.isprintable():
             raise BadRequest("Say for whom the token is, in at most 100 characters.")
-        token = await invite(ports, name=name, scope=scope, uses=USES, days=DAYS, actor=_actor(visit))
+        token = await invite(ports, name=name, scope=scope, uses=USES, days=DAYS, actor=actor(visit))
     except BadRequest as error:
         return await _page(visit, status=400, problem=str(error))
     return await _page(visit, token=token)
@@ -64,18 +64,17 @@ async def let_register(visit: Visit, form: Form) -> Response:
 
 async def withdraw(visit: Visit, form: Form) -> Response:
     """POST /admin/invitations/{invitation}/withdraw."""
-    await withdraw_invitation(_administrated(visit), visit.part("invitation"), actor=_actor(visit))
+    await withdraw_invitation(administrated(visit), visit.part("invitation"), actor=actor(visit))
     return visit.go("/admin/apps", "invitation-withdrawn")
 
 
 async def _page(visit: Visit, *, status: int = 200, token: str = "", problem: str = "") -> Response:
-    ports = _administrated(visit)
+    ports = administrated(visit)
     clients = await list_clients(ports)
     return visit.show(
         "portal/admin_apps.html",
         status=status,
-        clients=[client for client in clients if not client.disabled],
-        ended=[client for client in clients if client.disabled],
+        clients=sorted(clients, key=lambda client: (client.disabled, client.verified, client.name.casefold())),
         invitations=await _open_invitations(visit),
         token=token,
         problem=problem,
@@ -91,11 +90,6 @@ async def _open_invitations(visit: Visit) -> Sequence[Invitation]:
     return [Invitation(row.id, row.name, row.uses_left, words.moment(row.expires_at), row.scope) for row in rows]
 
 
-def _administrated(visit: Visit) -> Ports:
-    if visit.principal.kind != "admin":
-        raise Forbidden("Apps are kept by administrators.")
-    return visit.ports
-
-
-def _actor(visit: Visit) -> str:
-    return visit.signed_in.account.username
+def _home(visit: Visit) -> str:
+    """The page of the app that something was done to."""
+    return f"/admin/apps/{visit.part('client')}"

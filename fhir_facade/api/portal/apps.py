@@ -70,7 +70,7 @@ async def openable(visit: Visit) -> tuple[Sequence[tuple[str, str]], Sequence[st
 
 def _shown(visit: Visit, grant: GrantView, named: Mapping[str, str]) -> AllowedApp:
     t, words = visit.t, visit.words()
-    own = grant.patient == visit.principal.patient
+    own = grant.patient is not None and grant.patient == visit.principal.patient
     moments: dict[str, Any] = {
         "since": words.moment(grant.since),
         "used": words.moment(grant.used) if grant.used else "",
@@ -81,6 +81,6 @@ def _shown(visit: Visit, grant: GrantView, named: Mapping[str, str]) -> AllowedA
         name=grant.client_name or t("apps.command_line"),
         verified=grant.verified,
         patient="" if own or grant.patient is None else named.get(grant.patient, grant.patient),
-        permissions=[line.text for line in permissions(grant.scopes, t)],
+        permissions=[line.text for line in permissions(grant.scopes, t, own=own)],
         **moments,
     )

@@ -17,7 +17,21 @@ from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.pages.render import LANGUAGE_COOKIE, see_other
 from fhir_facade.api.pages.texts import LANGUAGES
 from fhir_facade.api.pages.troubles import problem_page
-from fhir_facade.api.portal import access_log, admin_apps, alerts, apps, connections, emergency, home, scores, sign_ins
+from fhir_facade.api.portal import (
+    access_log,
+    admin_accounts,
+    admin_app,
+    admin_apps,
+    admin_enrol,
+    alerts,
+    apps,
+    connections,
+    emergency,
+    home,
+    password_links,
+    scores,
+    sign_ins,
+)
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.flows.background import RunningSyncs
@@ -31,7 +45,12 @@ LOOKS: Final[tuple[tuple[str, Look], ...]] = (
     (access_log.PATH, access_log.look),
     (emergency.PATH, emergency.look),
     ("/apps", apps.look),
+    (admin_accounts.PATH, admin_accounts.look),
+    ("/admin/new-account", admin_enrol.look),
+    ("/admin/accounts/{account}", admin_accounts.open_account),
     ("/admin/apps", admin_apps.look),
+    ("/admin/new-app", admin_app.look_new),
+    ("/admin/apps/{client}", admin_app.open_app),
     ("/sign-ins", sign_ins.look),
     ("/connections/{connection}", connections.look),
     ("/connections/{connection}/progress", connections.follow),
@@ -46,12 +65,24 @@ ACTS: Final[tuple[tuple[str, Act], ...]] = (
     (emergency.PATH, emergency.open_record),
     ("/apps/{grant}/withdraw", apps.end),
     ("/launches", apps.start),
+    (admin_accounts.PATH, admin_enrol.make),
+    ("/admin/accounts/{account}", admin_accounts.change),
+    ("/admin/accounts/{account}/disable", admin_accounts.disable),
+    ("/admin/accounts/{account}/enable", admin_accounts.enable),
+    ("/admin/accounts/{account}/sign-out", admin_accounts.sign_out),
+    ("/admin/accounts/{account}/password-link", admin_accounts.reset),
+    ("/admin/apps", admin_app.make),
+    ("/admin/apps/{client}", admin_app.change),
+    ("/admin/apps/{client}/secret", admin_app.rotate),
+    ("/admin/apps/{client}/enable", admin_app.enable),
     ("/admin/apps/{client}/verify", admin_apps.verify),
     ("/admin/apps/{client}/disable", admin_apps.disable),
     ("/admin/invitations", admin_apps.let_register),
     ("/admin/invitations/{invitation}/withdraw", admin_apps.withdraw),
     ("/sign-ins/known", sign_ins.know),
     ("/sign-ins/password", sign_ins.change_password),
+    ("/sign-ins/address", sign_ins.change_address),
+    ("/sign-ins/devices/{device}/forget", sign_ins.forget),
     ("/sign-ins/others/end", sign_ins.end_others),
     ("/sign-ins/{session}/end", sign_ins.end),
 )
@@ -61,6 +92,7 @@ def portal_routes(deps: OAuthDeps, syncs: RunningSyncs) -> list[Route]:
     """The routes, to be placed after those of signing in; pages also need `pages.render.assets`."""
     portal = Portal(deps, syncs)
     answers: list[tuple[str, str, Handler]] = [("GET", "/", home.start), ("GET", "/language", choose_language)]
+    answers += [("GET", password_links.PATH, password_links.look), ("POST", password_links.PATH, password_links.choose)]
     answers += [("GET", path, partial(_look, handler)) for path, handler in LOOKS]
     answers += [("POST", path, partial(_act, handler)) for path, handler in ACTS]
     return [Route(path, partial(_guarded, handler, portal), methods=[method]) for method, path, handler in answers]

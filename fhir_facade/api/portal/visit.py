@@ -34,7 +34,9 @@ NOTICES = frozenset(
         *("score", "unknown-birth-date", "under-age"),
         *("read", "disconnected", "not-revoked"),
         *("withdrawn", "signed-out", "device-known", "password"),
-        *("app-verified", "app-disabled", "invitation-withdrawn"),
+        *("device-forgotten", "address", "no-address", "password-chosen"),
+        *("app-verified", "app-disabled", "app-enabled", "app-changed", "invitation-withdrawn"),
+        *("account-disabled", "account-enabled", "account-changed", "account-signed-out"),
     )
 )
 """What `?done=` may say: each is a sentence `done.*` of the catalogue."""

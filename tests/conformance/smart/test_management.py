@@ -30,7 +30,7 @@ async def test_n4_an_app_that_was_withdrawn_reads_and_refreshes_nothing(kit):
     body = await tokens(kit)
     async with kit.client() as browser:
         page = await my_apps(kit, browser)
-        assert "all health data of this patient" in page.text
+        assert "all health data in your record" in page.text
         await withdraw_all(browser, page)
         assert "/withdraw" not in (await browser.get("/apps")).text
     assert await kit.refused("Patient/kit-ann", body["access_token"])

@@ -71,6 +71,11 @@ def test_scopes_are_told_in_plain_words():
     assert facts(parse_scopes("patient/*.rs"), texts("de")) == []
 
 
+def test_a_person_is_told_of_the_own_record_and_not_of_a_patient():
+    (line,) = permissions(parse_scopes("patient/Observation.rs"), texts("en"), own=True)
+    assert line.text == "See: measurements and laboratory results in your record"
+
+
 @pytest.mark.parametrize(
     ("scope", "text"),
     [
