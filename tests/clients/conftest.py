@@ -37,7 +37,7 @@ HERE = Path(__file__).parent
 PASSWORD = "correct horse battery"
 DOCTOR = "clients-bob"
 PATIENTS = {"clients-ann": "Ann Example", "clients-carl": "Carl Example"}
-NPM_OPTIONS = ("--omit=optional", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund")
+LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -142,7 +142,7 @@ def packages() -> Path:
     missing = [tool for tool in ("node", "npm") if not answers(shutil.which(tool))]
     if missing:
         leave_out(f"JavaScript clients need Node and npm ({', '.join(missing)} not found)")
-    wanted = [HERE / name for name in ("package.json", "package-lock.json")]
+    wanted = [HERE / name for name in LOCKED]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in wanted)).hexdigest()[:16]
     folder = ROOT / "build" / "clients" / digest
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def packages() -> Path:
         if not (folder / "installed").exists():
             for path in wanted:
                 shutil.copy(path, folder)
-            subprocess.run(["npm", "ci", *NPM_OPTIONS], cwd=folder, check=True, stdout=subprocess.DEVNULL, timeout=300)
+            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=300)
             (folder / "installed").touch()
     return folder / "node_modules"
 
