@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock test coverage check hapi demo bench
+.PHONY: help install lock test coverage check hapi demo bench fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,10 @@ check: install ## formatting, lint, types, import contracts
 BENCH ?=
 bench: install ## measure against HAPI and the bare framework, 15 minutes; BENCH="--seconds 1 --rounds 1" for a quick one
 	$(BIN)/python -m tests.bench.run $(BENCH)
+
+FUZZ ?=
+fuzz: install ## half an hour of requests that nobody should send; FUZZ="--minutes 2", FUZZ=--hapi, FUZZ="--again FILE"
+	$(BIN)/python -m tests.fuzz.run $(FUZZ)
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --all-extras --python-version 3.11 --no-header -q -o requirements.lock

@@ -1,0 +1,108 @@
+"""What was found: told at once, kept with a reproducer, and one of each kind only."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tests.fuzz.wire import Answer, Request, readable
+
+_SEGMENT: Final = re.compile(r"[A-Za-z$_.-]{0,30}")
+_MOST_TOLD: Final = 3000
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One kind of finding. `request` is what `--again` sends."""
+
+    kind: str
+    faults: tuple[str, ...]
+    request: Request
+    status: int
+    body: str
+    log: str = ""
+
+
+@dataclass
+class Record:
+    """Counts answers and keeps findings in `folder`; `log` is where the server says what broke."""
+
+    folder: Path
+    log: Path | None = None
+    requests: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    findings: dict[str, Finding] = field(default_factory=dict)
+
+    def seen(self, answer: Answer) -> None:
+        self.requests += 1
+        self.statuses[answer.status] += 1
+
+    def keep(self, request: Request, answer: Answer, faults: Iterable[str]) -> Finding:
+        """Keep the shortest request of its kind."""
+        told = tuple(faults)
+        trace = _trace(self.log, answer)
+        kind = kind_of(request, told, trace)
+        found = Finding(kind, told, request, answer.status, readable(answer.body), trace)
+        before = self.findings.get(kind)
+        if before is None or _length(request) < _length(before.request):
+            self.findings[kind] = found
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.path_of(found).write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        return found
+
+    def path_of(self, finding: Finding) -> Path:
+        number = list(self.findings).index(finding.kind) + 1
+        slug = re.sub(r"[^A-Za-z0-9]+", "-", finding.kind)[:60].strip("-")
+        return self.folder / f"{number:03}-{slug}.json"
+
+
+def kind_of(request: Request, faults: tuple[str, ...], trace: str) -> str:
+    """Findings alike in this are one: what is wrong, where, and the line of the program when the log names it."""
+    lines = [line.strip() for line in trace.splitlines() if line.strip().startswith("File ")]
+    if lines:
+        return f"{faults[0].partition(':')[0]} in {lines[-1]}"
+    path = "/".join(part if _SEGMENT.fullmatch(part) else "*" for part in request.path.split("/")[:6])
+    return f"{'; '.join(sorted(faults))} for {request.method} {path}"
+
+
+def tell(finding: Finding, path: Path) -> None:
+    """A finding as a person reads it."""
+    request = finding.request
+    head = "".join(f"\n{name}: {value}" for name, value in request.headers)
+    body = "" if request.body is None else f"\n\n{readable(request.body)}"
+    again = f'make fuzz FUZZ="--again {path}"'
+    say(
+        f"\nFOUND {'; '.join(finding.faults)}\n{request.method} {request.target} as {request.caller}{head}{body}"[
+            :_MOST_TOLD
+        ]
+    )
+    say(f"-> {finding.status} {finding.body[:_MOST_TOLD]}\n{finding.log[-_MOST_TOLD:]}\nAgain: {again}\n")
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _length(request: Request) -> int:
+    return len(request.target) + len(request.body or b"") + sum(len(name + value) for name, value in request.headers)
+
+
+def _trace(log: Path | None, answer: Answer) -> str:
+    """What the server wrote about this answer; it writes before it answers."""
+    mark = answer.headers.get("x-request-id", "")
+    if log is None or not mark or answer.status < 500:
+        return ""
+    for line in reversed(log.read_text(errors="replace").splitlines()):
+        if mark in line:
+            try:
+                return str(msgspec.json.decode(line).get("exception") or line)
+            except msgspec.DecodeError:
+                return line
+    return ""

@@ -1,0 +1,62 @@
+"""Whatever is sent, the answer is a refusal or a result with its meaning, never a defect.
+
+A short walk with every run of the tests, the same each time; `make fuzz` walks for half an hour, and elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.record import Record
+from tests.fuzz.schema import run_schemathesis
+from tests.fuzz.stage import Stage, opened_stage
+from tests.fuzz.walk import SUBJECTS, page_links, walk
+
+EXAMPLES = 30
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with opened_stage(tmp_path_factory.mktemp("fuzz")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def record(stage: Stage, tmp_path: Path) -> Record:
+    return Record(tmp_path / "findings", stage.running.log)
+
+
+@pytest.mark.parametrize("subject", [pytest.param(name, id=name.replace(" ", "-")) for name in SUBJECTS])
+def test_no_request_is_a_defect(stage: Stage, record: Record, subject: str) -> None:
+    walk(stage, record, SUBJECTS[subject], EXAMPLES, always_the_same=True)
+
+    assert record.requests >= EXAMPLES
+    assert list(record.findings.values()) == []
+
+
+def test_no_bent_page_link_is_a_defect(stage: Stage, record: Record) -> None:
+    stage.renew()
+
+    walk(stage, record, page_links(stage), EXAMPLES, always_the_same=True)
+
+    assert list(record.findings.values()) == []
+
+
+def test_schemathesis_finds_nothing_on_the_operations_of_patients(stage: Stage, record: Record) -> None:
+    few = (
+        "--generation-deterministic",
+        "--max-examples",
+        "2",
+        "--phases",
+        "fuzzing",
+        "--include-path-regex",
+        "^/(fhir/Patient|oauth/(token|revoke))",
+    )
+
+    run_schemathesis(stage, record, "patient", 5, *few)
+
+    assert record.requests > 0
+    assert list(record.findings.values()) == []

@@ -1,0 +1,84 @@
+"""Hypothesis over what no schema says, one subject after another; each fault it finds is made small."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
+
+from tests.fuzz import pages, searches, sign_in, writes
+from tests.fuzz.judge import faults
+from tests.fuzz.record import Record
+from tests.fuzz.stage import Stage
+from tests.fuzz.wire import Request
+
+Requests = st.SearchStrategy[Request]
+
+SUBJECTS: Final[Mapping[str, Requests]] = {
+    "searches": searches.searches(),
+    "query strings": searches.raw_queries(),
+    "addresses": searches.addresses(),
+    "resources": writes.resources_sent(),
+    "patches": writes.patches(),
+    "bundles": writes.bundles(),
+    "operations": writes.operations(),
+    "headers": writes.headers_on_anything(),
+    "deletes": writes.deletes(),
+    "sign-in": sign_in.oauth_requests(),
+    "registrations": sign_in.registrations(),
+    "portal": pages.portal_requests(),
+    "convenience API": pages.convenience_requests(),
+}
+_LINK: Final = re.compile(rb'"relation":"(?:next|previous|last)","url":"([^"]+)"')
+_WITH_LINKS: Final = (
+    "/fhir/Observation?_count=1",
+    "/fhir/Observation?_count=1&_sort=-date",
+    "/fhir/_history?_count=1",
+    "/fhir/Patient/anna/$everything?_count=2",
+)
+
+
+class Found(Exception):
+    """What a new finding ends an example with."""
+
+
+def page_links(stage: Stage) -> Requests:
+    """Requests for pages, from links that the facade gives now."""
+    pages = [stage.ask(Request("GET", target, "system")).body for target in _WITH_LINKS]
+    links = [urlsplit(link.decode()) for page in pages for link in _LINK.findall(page)]
+    return searches.bent_links(tuple(f"{link.path}?{link.query}" for link in links) or _WITH_LINKS)
+
+
+def walk(stage: Stage, record: Record, requests: Requests, examples: int, *, always_the_same: bool = False) -> None:
+    """Send so many examples, or until something new is found, which is made small and then known."""
+    known = set(record.findings)
+
+    @settings(
+        max_examples=examples,
+        derandomize=always_the_same,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    @given(requests)
+    def ask(request: Request) -> None:
+        answer = stage.ask(request)
+        record.seen(answer)
+        wrong = faults(request, answer)
+        if not wrong:
+            return
+        finding = record.keep(request, answer, wrong)
+        if finding.kind not in known:
+            raise Found(finding.kind)
+
+    with contextlib.suppress(Found, FlakyFailure):
+        ask()
