@@ -21,6 +21,7 @@ from fhir_facade.fhir.validation.primitives import CODE_SHAPES, PRIMITIVES
 SOURCE = "FHIR R4 (4.0.1), https://hl7.org/fhir/R4/downloads.html, HL7, CC0"
 ASSET = Path(__file__).with_name("r4.json.gz")
 PROFILE = "http://hl7.org/fhir/StructureDefinition/"
+SIMPLE = "SimpleQuantity"
 _REF = "#/definitions/"
 _SUFFIXES = sorted(PRIMITIVES, key=len, reverse=True)
 
@@ -39,6 +40,7 @@ def generate(directory: Path) -> dict[str, Any]:
     schema = json.loads((directory / "fhir.schema.json").read_bytes())["definitions"]
     definitions = {name: patched(name, body) for name, body in schema.items() if name in _wanted(schema)}
     definitions |= primitive_definitions()
+    definitions[SIMPLE] = _simple(definitions["Quantity"])
     value_sets = ValueSets(_resources(directory / "valuesets.json"), _resources(directory / "v3-codesystems.json"))
     checks: dict[str, Any] = {}
     for structure in _structures(directory):
@@ -108,6 +110,17 @@ def _depending(name: str, members: Mapping[str, Any]) -> dict[str, Any]:
     return alone | coded
 
 
+def _simple(quantity: Mapping[str, Any]) -> dict[str, Any]:
+    """https://hl7.org/fhir/R4/datatypes.html#SimpleQuantity: a Quantity without a comparator (sqty-1)."""
+    left_out = ("comparator", "_comparator")
+    kept = {part: quantity[part] for part in quantity if part not in ("properties", "dependencies")}
+    parts = {part: quantity[part] for part in ("properties", "dependencies") if part in quantity}
+    return kept | {
+        part: {name: value for name, value in members.items() if name not in left_out}
+        for part, members in parts.items()
+    }
+
+
 def _patched_member(name: str, member: Mapping[str, Any]) -> dict[str, Any]:
     if "items" in member:
         return {"type": "array", "minItems": 1, "items": _or_null(name, _patched_member(name, member["items"]))}
@@ -140,7 +153,8 @@ def primitive_definitions() -> Definitions:
         "id": {"$ref": _REF + "elementId"},
         "extension": {"type": "array", "minItems": 1, "items": {"$ref": _REF + "Extension"}},
     }
-    companion = {"properties": element, "additionalProperties": False, "minProperties": 1}
+    # An id is enough beside a value: `schema` looks at that when nothing but an id is there, which hardly ever happens.
+    companion = {"properties": element, "additionalProperties": False, "minProperties": 1, "required": ["extension"]}
     return {
         **PRIMITIVES,
         **CODE_SHAPES,
@@ -270,8 +284,15 @@ def _overlay_member(
         schema["$ref"] = _REF + _SHAPED[_required_set(element)][name]
     elif target in ("code", "code?") or "enum" in schema.get("items", schema):
         _enumerate(schema, sorted(_flat(value_sets.codes(_required_set(element)))), element)
+    if target == "Quantity" and _is_simple(element):
+        schema["$ref"] = _REF + SIMPLE
     if found:
         check.setdefault(member, {}).update(found)
+
+
+def _is_simple(element: Mapping[str, Any]) -> bool:
+    profiles = [kind.get("profile", ()) for kind in element.get("type", ()) if kind["code"] == "Quantity"]
+    return len(profiles) > 0 and all(PROFILE + SIMPLE in urls for urls in profiles)
 
 
 def _enumerate(member: dict[str, Any], codes: list[str], element: Mapping[str, Any]) -> None:

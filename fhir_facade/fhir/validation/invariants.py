@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_facade.fhir.validation.moments import is_after
-from fhir_facade.fhir.validation.narrative import faults_of_narrative
+from fhir_facade.fhir.validation.narrative import XHTML, faults_of_content, faults_of_xhtml
 
 Node = Mapping[str, Any]
 
@@ -197,9 +197,10 @@ INVARIANTS: Mapping[str, tuple[Rule, ...]] = {
     "Narrative": (
         Rule(
             "txt-1",
-            "only text, tables, lists, links and images are allowed, as well-formed XHTML with some content",
-            faults_of_narrative,
+            f"only text, tables, lists, links and images are allowed, as well-formed XHTML of the namespace {XHTML}",
+            faults_of_xhtml,
         ),
+        Rule("txt-2", "a narrative needs some content", faults_of_content),
     ),
     "Observation": (
         _rule(

@@ -6,9 +6,15 @@ https://hl7.org/fhir/R4/narrative.html#xhtml
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from html.entities import name2codepoint
 from typing import Any
+from xml.parsers.expat import ExpatError, ParserCreate
+
+XHTML = "http://www.w3.org/1999/xhtml"
+LINKING = ("href", "src", "cite", "longdesc")
 
 ELEMENTS = frozenset(
     (
@@ -43,53 +49,59 @@ ATTRIBUTES = frozenset(
 _LINK = re.compile(r"^(?:https?:|mailto:|tel:|urn:|data:image/(?:png|jpe?g|gif);|[^:]*$|[^:]*[/?#])", re.IGNORECASE)
 
 
-class _Reader(HTMLParser):
-    """Collects whether a narrative is allowed, well formed and not empty."""
+_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
+_OF_XML = frozenset(("amp", "lt", "gt", "quot", "apos"))
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.allowed = True
-        self.content = False
-        self.roots = 0
 
-    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        self._look(tag, attrs)
-        self.open.append(tag)
+@dataclass(slots=True)
+class _Found:
+    allowed: bool = True
+    content: bool = False
+    begun: bool = False
 
-    def handle_startendtag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        self._look(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.allowed = False
-
-    def handle_data(self, data: str) -> None:
-        self.content = self.content or bool(data.strip())
-        if not self.open and data.strip():
-            self.allowed = False
-
-    def handle_decl(self, decl: str) -> None:
-        self.allowed = False
-
-    def unknown_decl(self, data: str) -> None:
-        self.allowed = False
-
-    def handle_pi(self, data: str) -> None:
-        self.allowed = False
-
-    def _look(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        self.content = self.content or tag == "img"
-        self.roots += not self.open
-        known = tag in ELEMENTS and all(name in ATTRIBUTES and value is not None for name, value in attrs)
-        safe = all(_LINK.match(value or "") for name, value in attrs if name in ("href", "src", "cite", "longdesc"))
+    def look(self, name: str, attributes: Mapping[str, str]) -> None:
+        self.content = self.content or name == "img"
+        known = name in ELEMENTS and ATTRIBUTES.issuperset(attributes)
+        known = known and attributes.get("xmlns", XHTML if self.begun else None) == XHTML
+        self.begun = True
+        safe = all(_LINK.match(attributes[place]) for place in LINKING if place in attributes)
         self.allowed = self.allowed and known and safe
 
+    def read(self, text: str) -> None:
+        self.content = self.content or not text.isspace()
 
-def faults_of_narrative(narrative: Mapping[str, Any]) -> tuple[str, ...]:
-    """(".div",) when the XHTML is not allowed, not well formed or empty; else ()."""
-    reader = _Reader()
-    reader.feed(narrative["div"])
-    reader.close()
-    well_formed = reader.roots == 1 and not reader.open
-    return () if reader.allowed and reader.content and well_formed else (".div",)
+    def refuse(self, *_: object) -> None:
+        self.allowed = False
+
+
+@lru_cache(maxsize=4)
+def _looked_at(div: str) -> _Found:
+    """One reading for both rules."""
+    found, parser = _Found(), ParserCreate()
+    parser.StartElementHandler = found.look
+    parser.CharacterDataHandler = found.read
+    parser.StartDoctypeDeclHandler = parser.ProcessingInstructionHandler = found.refuse
+    parser.StartCdataSectionHandler = found.refuse
+    try:
+        parser.Parse(_ENTITY.sub(_character, div), True)
+    except (ExpatError, UnicodeEncodeError):
+        return _Found(allowed=False, content=True)
+    return found
+
+
+def _character(entity: re.Match[str]) -> str:
+    """An entity of HTML as XML knows it; others stay, and are refused."""
+    point = None if entity[1] in _OF_XML else name2codepoint.get(entity[1])
+    return entity[0] if point is None else f"&#{point};"
+
+
+def faults_of_xhtml(narrative: Mapping[str, Any]) -> tuple[str, ...]:
+    """(".div",) when something of the XHTML is not allowed, not well formed or not XHTML by its namespace; else ()."""
+    div = narrative.get("div")
+    return () if div is None or _looked_at(div).allowed else (".div",)
+
+
+def faults_of_content(narrative: Mapping[str, Any]) -> tuple[str, ...]:
+    """(".div",) when there is nothing to read or to see; else ()."""
+    div = narrative.get("div")
+    return () if div is None or _looked_at(div).content else (".div",)

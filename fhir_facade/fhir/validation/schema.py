@@ -20,6 +20,7 @@ from fhir_facade.fhir.validation.tables import asset
 
 MAX_ISSUES = 50
 _REF = "#/definitions/"
+_COMPANIONS = ("Element", "Element?")
 _SHOWN_CODES = 40
 _SHOWN_LENGTH = 60
 
@@ -55,9 +56,25 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def schema_issues(resource: Any, kind: str, path: str) -> list[Issue]:
-    """What the schema finds, in words; `path` is how the resource itself is called in the issues."""
-    errors = islice(validator(kind).iter_errors(resource), MAX_ISSUES)
-    return [issue for error in errors for issue in _issues(error, path)]
+    """What the schema finds, in words; `path` is how the resource itself is called in the issues. None when it only
+    finds ids beside values."""
+    errors = (error for error in validator(kind).iter_errors(resource) if not _is_beside_value(error, resource))
+    return [issue for error in islice(errors, MAX_ISSUES) for issue in _issues(error, path)]
+
+
+def _is_beside_value(error: Any, resource: Any) -> bool:
+    """Whether `_name` has an id and no extension, which is enough where `name` has a value (ele-1)."""
+    if error.kind.name != "required" or _definition(error) not in _COMPANIONS or not error.instance:
+        return False
+    *steps, last = error.instance_path
+    *steps, name, at = (*steps, last, None) if isinstance(last, str) else (*steps, last)
+    node = resource
+    for step in steps:
+        node = node[step]
+    value = node.get(name.removeprefix("_"))
+    if at is None:
+        return value is not None
+    return isinstance(value, list) and at < len(value) and value[at] is not None
 
 
 def _issues(error: Any, root: str) -> Iterable[Issue]:
@@ -74,6 +91,9 @@ def _unknown(error: Any, path: str) -> Iterator[Issue]:
     members = asset()["definitions"][_definition(error)]["properties"]
     allowed = sorted(name for name in members if not name.startswith("_"))
     for name in error.kind.unexpected:
+        if (_definition(error), name.removeprefix("_")) == ("SimpleQuantity", "comparator"):
+            yield Issue("invariant", f"{path}.{name} breaks sqty-1: this quantity has no comparator.", f"{path}.{name}")
+            continue
         close = difflib.get_close_matches(name, members, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"allowed are: {', '.join(allowed)}."
         yield Issue("structure", f"{path} has no element '{name}' in FHIR R4; {hint}", f"{path}.{name}")
@@ -82,6 +102,9 @@ def _unknown(error: Any, path: str) -> Iterator[Issue]:
 def _required(error: Any, path: str) -> Iterator[Issue]:
     if "dependencies" in error.schema_path:
         yield Issue("invariant", f"{path} breaks qty-3: a code needs a system.", path)
+    elif _definition(error) in _COMPANIONS:
+        text = "has nothing but an id, and there is no value beside it; leave the element out (ele-1)"
+        yield from [Issue("structure", f"{path} {text}.", path)] if error.instance else []
     else:
         name = error.kind.property
         yield Issue("required", f"{path}.{name} is required and missing.", f"{path}.{name}")

@@ -34,7 +34,9 @@ def validate(
     """
     root = path or type
     if not validator(type).is_valid(resource):
-        return tuple(schema_issues(resource, type, root))
+        issues = schema_issues(resource, type, root)
+        if issues:
+            return tuple(issues)
     found = Findings(root, shapes(every=every))
     walk(resource, found.shapes[type], None, found)
     for inner, place in found.nested:  # grows while it is walked through
@@ -58,10 +60,10 @@ def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings, *, 
         found.issues.extend(validate(inner, type=kind, path=path, every=every))
     elif place[0] is not None:
         found.add("invariant", place, "breaks dom-2: a contained resource contains no other.")
-    elif validator(kind).is_valid(inner):
-        walk(inner, found.shapes[kind], place, found)
+    elif issues := () if validator(kind).is_valid(inner) else schema_issues(inner, kind, path):
+        found.issues.extend(issues)
     else:
-        found.issues.extend(schema_issues(inner, kind, path))
+        walk(inner, found.shapes[kind], place, found)
 
 
 def _look_at_vital_signs(resource: Mapping[str, Any], root: str, found: Findings) -> None:

@@ -11,6 +11,7 @@ import pytest
 from fhir_facade.fhir.validation.generate import generate, write
 
 REF = "#/definitions/"
+SIMPLE = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity"
 
 
 def ref(name: str) -> dict[str, str]:
@@ -29,7 +30,9 @@ SCHEMA: dict[str, Any] = {
     "Coding": {"properties": {"id": ref("string"), "system": ref("uri"), "code": ref("code")}},
     "CodeableConcept": {"properties": {"coding": listed("Coding")}},
     "Reference": {"properties": {"reference": ref("string")}},
-    "Quantity": {"properties": {"value": ref("decimal"), "system": ref("uri"), "code": ref("code")}},
+    "Quantity": {
+        "properties": {"value": ref("decimal"), "comparator": ref("code"), "system": ref("uri"), "code": ref("code")}
+    },
     "Extension": {
         "properties": {
             "url": ref("uri"),
@@ -104,7 +107,7 @@ ELEMENTS = [
     element("Basic.free", 0, "CodeableConcept", **required_set("filtered")),
     element("Basic.subject", 0, **to("Patient", "Group")),
     element("Basic.any", 0, **to("Resource")),
-    element("Basic.size", 1, "Quantity"),
+    {"path": "Basic.size", "min": 1, "type": [{"code": "Quantity", "profile": [SIMPLE]}]},
     element("Basic.weight", 1, "Quantity"),
     element("Basic.link", 0, "uri", **required_set("whole")),
     element("Basic.value[x]", 1, "dateTime", "Quantity", "Novel"),
@@ -170,7 +173,7 @@ def test_the_schema_that_comes_out_says_what_the_definitions_demand(directory: P
         "weight": {"value": 2},
         "valueDateTime": "2026",
         "contained": [{"resourceType": "Whatever", "x": 1}],
-        "meta": {"profile": [None, "http://a"], "_profile": [{"id": "x"}, None]},
+        "meta": {"profile": [None, "http://a"], "_profile": [{"extension": [{"url": "a", "valueString": "x"}]}, None]},
         "extension": [{"url": "a", "valueMeta": {"profile": ["b"]}}],
         "days": ["mon", None],
         "flags": ["top", None],
@@ -183,7 +186,10 @@ def test_the_schema_that_comes_out_says_what_the_definitions_demand(directory: P
         )
 
     assert valid()
-    assert valid(status=..., _status={"id": "x"})
+    assert valid(status=..., _status={"extension": [{"url": "a", "valueString": "x"}]})
+    assert not valid(_status={"id": "x"})  # unless there is a value, which the checks of the schema's errors look for
+    assert valid(weight={"value": 2, "comparator": "<"})
+    assert not valid(size={"value": 1, "comparator": "<"})
     assert not valid(status=...)
     assert not valid(status="other")
     assert not valid(flags=["other"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_facade.fhir.validation.narrative import faults_of_narrative
+from fhir_facade.fhir.validation.narrative import faults_of_content, faults_of_xhtml
 
 XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
 
@@ -16,10 +16,15 @@ XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
         pytest.param('<img src="data:image/png;base64,AAAA" alt="x"/>', id="picture"),
         pytest.param('<a href="https://example.org/a:b">x</a><a name="here">y</a><a href="#here">z</a>', id="links"),
         pytest.param("<!-- note -->text", id="comment"),
+        pytest.param("1&nbsp;&Uuml;&#160;&#xa0;&quot;&apos;", id="characters by name"),
+        pytest.param('<p xmlns="http://www.w3.org/1999/xhtml">x</p>', id="the namespace again"),
+        pytest.param('<img src="#a" alt="x"/>', id="a picture alone"),
     ],
 )
 def test_plain_xhtml_is_allowed(content: str) -> None:
-    assert faults_of_narrative({"div": XHTML % content}) == ()
+    narrative = {"div": XHTML % content}
+
+    assert (faults_of_xhtml(narrative), faults_of_content(narrative)) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -42,8 +47,27 @@ def test_plain_xhtml_is_allowed(content: str) -> None:
         pytest.param("<!DOCTYPE html>" + XHTML % "x", id="document type"),
         pytest.param(XHTML % "x" + "more", id="text after the end"),
         pytest.param(XHTML % "x" + "</div>", id="one end too many"),
-        pytest.param(XHTML % " ", id="nothing"),
+        pytest.param(XHTML % "<P>x</P>", id="capital letters"),
+        pytest.param(XHTML % "a & b", id="ampersand alone"),
+        pytest.param(XHTML % "&unknown;", id="unknown character"),
+        pytest.param(XHTML % "\ud800", id="half a character"),
+        pytest.param(XHTML % "<p class=x>y</p>", id="attribute without quotes"),
+        pytest.param(XHTML % '<p xmlns="urn:x">y</p>', id="another namespace inside"),
+        pytest.param("<div>x</div>", id="no namespace"),
+        pytest.param('<div xmlns="urn:x">x</div>', id="another namespace"),
+        pytest.param('<div><p xmlns="http://www.w3.org/1999/xhtml">x</p></div>', id="a namespace too late"),
     ],
 )
 def test_what_acts_or_is_malformed_is_not_allowed(div: str) -> None:
-    assert faults_of_narrative({"div": div}) == (".div",)
+    assert faults_of_xhtml({"div": div}) == (".div",)
+
+
+@pytest.mark.parametrize("content", [" ", "&nbsp;", "<p><br/></p>", "<!-- note -->", '<a name="x"/>'])
+def test_a_narrative_has_something_to_read(content: str) -> None:
+    assert faults_of_content({"div": XHTML % content}) == (".div",)
+    assert faults_of_xhtml({"div": XHTML % content}) == ()
+
+
+@pytest.mark.parametrize("faults", [faults_of_content, faults_of_xhtml])
+def test_a_narrative_without_text_may_say_why(faults) -> None:
+    assert faults({"status": "empty", "_div": {"extension": []}}) == ()

@@ -16,13 +16,17 @@ def texts(resource: dict) -> str:
 
 # --- choices --------------------------------------------------------------------------------------------------------
 
+WHY = [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         pytest.param({"effectivePeriod": {"start": "2026"}}, "effectiveDateTime and effectivePeriod", id="effective"),
         pytest.param({"valueString": "x"}, "valueQuantity and valueString", id="value"),
-        pytest.param({"_valueString": {"id": "x"}}, "valueQuantity and valueString", id="companion of another choice"),
+        pytest.param(
+            {"_valueString": {"extension": WHY}}, "valueQuantity and valueString", id="companion of another choice"
+        ),
     ],
 )
 def test_two_choices_at_once_are_refused(changes: dict, text: str) -> None:
@@ -43,7 +47,7 @@ def test_two_choices_in_a_component_are_refused() -> None:
 
 
 def test_null_in_an_array_needs_an_extension_beside_it() -> None:
-    name = {"given": [None, "B", None], "_given": [{"id": "x"}]}
+    name = {"given": [None, "B", None], "_given": [{"extension": WHY}]}
 
     assert faults(bent(PATIENT, name=[name])) == [("structure", "Patient.name[0].given[2]")]
 

@@ -15,6 +15,9 @@ def only_issue(resource: dict) -> Issue:
     return issues[0]
 
 
+WHY = [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "code", "text"),
     [
@@ -181,10 +184,16 @@ def test_a_malformed_primitive_is_refused(member: str, value: object) -> None:
         pytest.param("multipleBirthInteger", -(2**31), id="smallest integer"),
         pytest.param("extension", [{"url": "a", "valueDecimal": 1e-9}], id="decimal with exponent"),
         pytest.param("extension", [{"url": "a", "valueMeta": {"versionId": "1"}}], id="meta as a value"),
-        pytest.param("extension", [{"url": "a", "_valueString": {"id": "x"}}], id="value that is an extension only"),
+        pytest.param(
+            "extension", [{"url": "a", "_valueString": {"extension": WHY}}], id="value that is an extension only"
+        ),
         pytest.param("extension", [{"url": "a", "valueInstant": "2026-01-01T00:00:60Z"}], id="leap second"),
         pytest.param("name", [{"text": "a\u00a0b\r\n\tc"}], id="no-break space and tab"),
-        pytest.param("name", [{"given": [None, "B"], "_given": [{"id": "g"}, None]}], id="null beside an extension"),
+        pytest.param(
+            "name", [{"given": [None, "B"], "_given": [{"extension": WHY}, None]}], id="null beside an extension"
+        ),
+        pytest.param("name", [{"given": ["A"], "_given": [{"id": "g"}]}], id="id of a value in an array"),
+        pytest.param("_birthDate", {"id": "x"}, id="id of a value"),
         pytest.param("_birthDate", {"extension": [{"url": "a", "valueCode": "x"}]}, id="birth time extension"),
     ],
 )
@@ -243,3 +252,58 @@ def test_every_type_of_r4_has_its_schema(kind: str) -> None:
     issues = validate({"resourceType": kind, "id": "1", "nonsense": 1}, type=kind)
 
     assert f"{kind}.nonsense" in [issue.expression for issue in issues]
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        pytest.param({"gender": DROP, "_gender": {"id": "x"}}, "Patient._gender", id="no value"),
+        pytest.param({"name": [{"_given": [{"id": "x"}]}]}, "Patient.name[0]._given[0]", id="no array of values"),
+        pytest.param(
+            {"name": [{"given": [None, "B"], "_given": [{"id": "x"}]}]},
+            "Patient.name[0]._given[0]",
+            id="null in an array",
+        ),
+        pytest.param(
+            {"name": [{"given": ["A"], "_given": [None, {"id": "x"}]}]},
+            "Patient.name[0]._given[1]",
+            id="behind an array",
+        ),
+        pytest.param(
+            {"contained": [{"resourceType": "Basic", "id": "a", "code": {"text": "x"}, "_created": {"id": "x"}}]},
+            "Patient.contained[0]._created",
+            id="in a contained resource",
+        ),
+    ],
+)
+def test_an_id_alone_stands_for_no_value(changes: dict[str, object], path: str) -> None:
+    reference = {"extension": [{"url": "urn:x", "valueReference": {"reference": "#a"}}]}
+
+    (issue,) = validate(bent(PATIENT, **reference if "contained" in changes else {}, **changes), type="Patient")
+
+    assert (issue.code, issue.expression, "ele-1" in issue.diagnostics) == ("structure", path, True)
+
+
+def test_ids_beside_values_leave_the_other_rules_in_force() -> None:
+    patient = bent(PATIENT, _birthDate={"id": "x"}, contact=[{"gender": "male"}])
+
+    assert [issue.expression for issue in validate(patient, type="Patient")] == ["Patient.contact[0]"]
+
+
+@pytest.mark.parametrize("member", ["comparator", "_comparator"])
+def test_a_quantity_that_is_simple_has_no_comparator(member: str) -> None:
+    value = {"value": 1, member: "<"}
+
+    (issue,) = validate(bent(HEART_RATE, referenceRange=[{"low": value}]), type="Observation")
+
+    assert issue.expression == f"Observation.referenceRange[0].low.{member}"
+    assert "sqty-1" in issue.diagnostics
+
+
+def test_other_quantities_may_have_a_comparator() -> None:
+    value = {"value": 1, "comparator": "<"}
+
+    assert validate({**OBSERVATION, "valueQuantity": value}, type="Observation") == ()
+
+
+OBSERVATION = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
