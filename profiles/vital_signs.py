@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/observation-vitalsigns.html
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,6 +19,8 @@ _TABLES: Mapping[str, Any] = json.loads(files("profiles").joinpath("vital_signs.
 _CODE_SYSTEM: str = _TABLES["code_system"]
 _UNIT_SYSTEM: str = _TABLES["unit_system"]
 _CATEGORY = (_TABLES["category"]["system"], _TABLES["category"]["code"])
+_SUBJECT = "Patient"
+_LITERAL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?$")
 _MIN_DATE_LENGTH = len("2026-11-21")
 
 
@@ -96,8 +99,10 @@ def _general(observation: Mapping[str, Any]) -> Iterator[Fault]:
         yield "category", f"needs the coding '{_CATEGORY[1]}' of {_CATEGORY[0]} for a vital sign.", "error"
     if "subject" not in observation:
         yield "subject", "is required for a vital sign.", "error"
+    elif (kind := _kind_of(observation["subject"])) not in ("", _SUBJECT):
+        yield "subject", f"is a {kind}, but a vital sign is of a {_SUBJECT}.", "error"
     moment = observation.get("effectiveDateTime")
-    if moment is None and "effectivePeriod" not in observation:
+    if moment is None and not any(name in observation for name in ("_effectiveDateTime", "effectivePeriod")):
         yield "effectiveDateTime", "or effectivePeriod is required for a vital sign.", "error"
     elif moment is not None and len(moment) < _MIN_DATE_LENGTH:
         yield "effectiveDateTime", "must name at least the day for a vital sign (vs-1).", "error"
@@ -106,6 +111,12 @@ def _general(observation: Mapping[str, Any]) -> Iterator[Fault]:
     for index, component in enumerate(observation.get("component", ())):
         if not _has_result(component):
             yield f"component[{index}]", "breaks vs-3: it needs a value or a dataAbsentReason.", "error"
+
+
+def _kind_of(reference: Mapping[str, Any]) -> str:
+    """The type that a reference names, "" where it does not say."""
+    found = _LITERAL.search(reference.get("reference", ""))
+    return found[1] if found is not None else str(reference.get("type", ""))
 
 
 def _particular(observation: Mapping[str, Any], profile: Profile) -> Iterator[Fault]:

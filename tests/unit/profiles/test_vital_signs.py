@@ -24,6 +24,11 @@ def paths(observation: dict) -> list[str]:
         ),
         pytest.param({"category": [TEXT]}, "category", "'vital-signs'", id="category as text"),
         pytest.param({"subject": DROP}, "subject", "required", id="no subject"),
+        pytest.param({"subject": {"reference": "Group/g"}}, "subject", "is a Group", id="subject of another type"),
+        pytest.param(
+            {"subject": {"reference": "https://a/fhir/Device/d/_history/1"}}, "subject", "is a Device", id="elsewhere"
+        ),
+        pytest.param({"subject": {"type": "Location"}}, "subject", "is a Location", id="type without a reference"),
         pytest.param({"effectiveDateTime": DROP}, "effectiveDateTime", "required", id="no time"),
         pytest.param({"effectiveDateTime": "2026-11"}, "effectiveDateTime", "vs-1", id="vs-1: month only"),
         pytest.param({"valueQuantity": DROP}, "", "vs-2", id="vs-2: no value"),
@@ -146,6 +151,25 @@ def test_a_component_without_value_is_accepted_with_a_reason() -> None:
     absent = {"code": loinc("8462-4"), "dataAbsentReason": TEXT}
 
     assert check(bent(BLOOD_PRESSURE, component=[component("8480-6"), absent])) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"subject": {"reference": "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"}}, id="urn"),
+        pytest.param({"subject": {"identifier": {"value": "1"}}}, id="by identifier"),
+        pytest.param({"subject": {"reference": "#p"}}, id="contained"),
+        pytest.param(
+            {
+                "effectiveDateTime": DROP,
+                "_effectiveDateTime": {"extension": [{"url": "urn:x", "valueCode": "unknown"}]},
+            },
+            id="a time that is unknown",
+        ),
+    ],
+)
+def test_what_a_profile_leaves_open_is_right(changes: dict) -> None:
+    assert check(bent(HEART_RATE, **changes)) == []
 
 
 @pytest.mark.parametrize(
