@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from fhir_facade.api.address import Network, client_address
+from fhir_facade.api.listeners import Listeners
 from fhir_facade.api.oauth.dependencies import OAuthDeps
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.pages.cookies import csrf_holds
@@ -37,6 +38,7 @@ class WebDeps:
     tokens: TokenCache
     observer: Observer
     syncs: RunningSyncs
+    listeners: Listeners = field(default_factory=Listeners)
 
     @property
     def ports(self) -> Ports:

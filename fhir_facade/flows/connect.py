@@ -18,7 +18,7 @@ import msgspec
 
 from fhir_facade.errors import BadRequest, Conflict, MissingScope, NotLinked, VendorError
 from fhir_facade.flows.connections import ConnectionView, connection_line, view
-from fhir_facade.flows.wearables.acting import SYNC, acting_patient
+from fhir_facade.flows.wearables.acting import SYNC, acting_patient, may_see
 from fhir_facade.flows.wearables.records import consent, consent_id, device, device_id, transaction
 from fhir_facade.flows.wearables.tokens import keep_tokens
 from fhir_facade.interactions.dispatch import dispatch
@@ -28,6 +28,8 @@ from fhir_facade.rows.connections import Connection, PendingConnection
 from fhir_facade.values import Principal
 
 STATE_LIFETIME: Final = timedelta(minutes=10)
+MOST_PENDING: Final = 10
+"""Beginnings of one connection that can still be finished; the oldest gives way."""
 _STATE_REFUSED = "This link was used already or is too old; begin the connection again."
 
 
@@ -90,8 +92,9 @@ def _remember(tx: StateTransaction, fresh: Connection, pending: PendingConnectio
     if not known:
         tx.apply(Append(fresh))
     old = tx.find(PendingConnection, ("expires_at", "<=", pending.expires_at - STATE_LIFETIME), limit=100)
+    old += tx.find(PendingConnection, ("connection", "=", connection.id), order=("-expires_at",))[MOST_PENDING - 1 :]
     tx.apply(
-        *(Remove(PendingConnection, (each.hash,)) for each in old),
+        *(Remove(PendingConnection, (hash_,)) for hash_ in dict.fromkeys(each.hash for each in old)),
         Append(msgspec.structs.replace(pending, connection=connection.id)),
     )
     return connection
@@ -109,13 +112,23 @@ def _verifier_context(state_hash: str) -> str:
 
 
 async def finish(
-    ports: Ports, *, state: str, code: str | None, error: str | None = None, session: str | None = None
+    ports: Ports,
+    *,
+    state: str,
+    code: str | None,
+    error: str | None = None,
+    session: str | None = None,
+    person: Principal | None = None,
 ) -> ConnectionView:
-    """The vendor sent the browser back with `code`, or with `error` when the person refused.
+    """The vendor sent the browser back with `code`, or with `error` when the person refused. `session` and `person` are
+    those who are signed in there.
 
-    BadRequest: the state is unknown, used, older than ten minutes, or belongs to another session; nothing happened.
-    What goes wrong at the vendor is no exception here: it is the state and the `last_error` of the connection.
+    BadRequest: the state is unknown, used, older than ten minutes, or belongs to another session or to a record that is
+    none of the person's; nothing happened. What goes wrong at the vendor is no exception here: it is the state and the
+    `last_error` of the connection.
     """
+    if person is not None:
+        await _refuse_mix_up(ports, state, person)
     pending = await _consume(ports, state, session)
     connection = await ports.state.read(lambda tx: tx.get(Connection, pending.connection))
     if connection is None:
@@ -124,6 +137,14 @@ async def finish(
         return await _failed(ports, connection, pending, connection.state, "The access was not granted at the vendor.")
     async with ports.locks.hold(f"connection|{connection.id}"):
         return await _complete(ports, connection, pending, code)
+
+
+async def _refuse_mix_up(ports: Ports, state: str, person: Principal) -> None:
+    """A link that somebody was given would bind their wearable to the record of whoever gave it."""
+    pending = await ports.state.read(lambda tx: tx.get(PendingConnection, _digest(state)))
+    connection = pending and await ports.state.read(lambda tx: tx.get(Connection, pending.connection))
+    if connection is not None and not await may_see(ports, person, connection.patient):
+        raise BadRequest(_STATE_REFUSED)
 
 
 async def _consume(ports: Ports, state: str, session: str | None) -> PendingConnection:

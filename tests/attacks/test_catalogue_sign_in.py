@@ -22,10 +22,14 @@ import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from fhir_facade.errors import BadRequest
+from fhir_facade.errors import BadRequest, Conflict
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
+from fhir_facade.flows.launch.launches import MOST_WAITING
+from fhir_facade.flows.launch.opaque import digest
+from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.oauth import Launch
 from tests.facade import PUBLIC, Facade, embedded_facade
 from tests.forms import FormReader, form_of, sign_in, submit
 
@@ -35,6 +39,7 @@ REDIRECT = "https://app.example/callback"
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 SCOPE = "launch/patient openid fhirUser offline_access patient/Observation.rs patient/Patient.rs"
+EHR_SCOPE = "launch openid fhirUser patient/Observation.rs user/Observation.rs"
 TOKEN = f"{PUBLIC}/oauth/token"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 BACKEND_KEY = RSAKey.generate_key(2048, {"kid": "k1", "alg": "RS384"})
@@ -76,8 +81,10 @@ async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
             assert answer.status_code == 201, answer.text
         for name in ("anna", "bert"):
             await add_account(ports, NewAccount(name, "patient", PASSWORD, patient_id=name))
-        await add_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
+        for name in ("doctor", "locum"):
+            await add_account(ports, NewAccount(name, "practitioner", PASSWORD, practitioner_id="doctor"))
         await add_client(ports, NewClient("app", "public", SCOPE, redirect_uris=(REDIRECT,)))
+        await add_client(ports, NewClient("ehr-app", "public", EHR_SCOPE, redirect_uris=(REDIRECT,)))
         keys = json.dumps(KeySet([BACKEND_KEY]).as_dict(private=False))
         await add_client(ports, NewClient("backend", "backend", "system/*.rs", jwks=keys))
         yield Town(facade)
@@ -322,7 +329,114 @@ async def test_a_patient_that_was_never_offered_in_the_picker(town: Town) -> Non
     assert "/oauth/consent" not in {form.action for form in FormReader(followed.text).forms}  # type: ignore[no-untyped-call]
 
 
+# --- launches -------------------------------------------------------------------------------------------------
+
+
+async def launch_for(town: Town, client_id: str, patient: str, username: str = "doctor") -> str:
+    issuer = await town.facade.client("user/*.rs", username=username)
+    answer = await issuer.post("/api/v1/launches", json={"client_id": client_id, "patient": patient})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["launch"])
+
+
+def error_of(answer: httpx.Response) -> str:
+    """The error that an app is told, or the problem page's status."""
+    return query_of(answer)["error"] if answer.status_code == 303 else str(answer.status_code)
+
+
+async def test_launch_replay(town: Town) -> None:
+    """A launch that stood in a log or a history was taken a second time, with its patient."""
+    ehr = {"client_id": "ehr-app", "scope": EHR_SCOPE}
+    launch = await launch_for(town, "ehr-app", "anna")
+    async with town.browser() as doctor, town.browser() as again:
+        code = await code_of_doctor(doctor, launch=launch, **ehr)
+        answer = await again.get("/oauth/authorize", params=asked(launch=launch, **ehr))
+    async with town.facade.anonymous as app:
+        tokens = await app.post("/oauth/token", data=redemption(code, client_id="ehr-app"))
+
+    assert tokens.json()["patient"] == "anna"
+    assert error_of(answer) == "invalid_request"
+
+
+async def test_launch_taken_twice_at_the_same_moment(town: Town) -> None:
+    """Both requests were begun before either was taken: the second browser still gets nothing."""
+    ehr = {"client_id": "ehr-app", "scope": EHR_SCOPE}
+    launch = await launch_for(town, "ehr-app", "anna")
+    async with town.browser() as first, town.browser() as second:
+        begun = [await each.get("/oauth/authorize", params=asked(launch=launch, **ehr)) for each in (first, second)]
+        pages = [await walk(each, answer, "doctor") for each, answer in zip((first, second), begun, strict=True)]
+
+    assert [page.status_code for page in pages] == [200, 400]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"client_id": "app", "scope": SCOPE}, "invalid_request"),
+        (
+            {"client_id": "ehr-app", "scope": EHR_SCOPE, "launch": "ffl_made-up-and-long-enough-to-be-one"},
+            "invalid_request",
+        ),
+    ],
+    ids=["of another app", "made up"],
+)
+async def test_launch_theft(town: Town, changes: dict[str, str], error: str) -> None:
+    stolen = {"launch": await launch_for(town, "ehr-app", "anna")} | changes
+    async with town.browser() as browser:
+        answer = await browser.get("/oauth/authorize", params=asked(**stolen))
+
+    assert error_of(answer) == error
+
+
+async def test_launch_of_somebody_else(town: Town) -> None:
+    """The user at the authorization page must be the one who launched: a lured patient consented to a doctor's launch."""
+    launch = await launch_for(town, "ehr-app", "anna")
+    async with town.browser() as browser:
+        begun = await browser.get("/oauth/authorize", params=asked(client_id="ehr-app", scope=EHR_SCOPE, launch=launch))
+        page = await walk(browser, begun, "bert")
+
+    assert page.status_code == 400
+    assert "/oauth/consent" not in {form.action for form in FormReader(page.text).forms}  # type: ignore[no-untyped-call]
+
+
+async def test_launch_with_a_patient_of_somebody_else(town: Town) -> None:
+    issuer = await town.facade.client("user/*.rs", username="doctor")
+
+    answers = [
+        await issuer.post("/api/v1/launches", json={"client_id": "ehr-app", "patient": patient})
+        for patient in ("bert", "nobody-at-all")
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+
+
+async def test_launches_without_end(town: Town) -> None:
+    """Whoever may launch filled a table that is only swept later."""
+    for _ in range(MOST_WAITING + 2):
+        last = await launch_for(town, "ehr-app", "anna", "locum")
+
+    waiting = await town.facade.ports.state.read(lambda tx: tx.find(Launch, ("used_by", "=", None)))
+    (account,) = await town.facade.ports.state.read(lambda tx: tx.find(Account, ("username", "=", "locum")))
+    mine = [launch for launch in waiting if launch.account_id == account.id]
+    assert len(mine) == MOST_WAITING
+    assert digest(last) in {launch.hash for launch in mine}
+
+
+async def code_of_doctor(browser: httpx.AsyncClient, **changes: str) -> str:
+    page = await walk(browser, await browser.get("/oauth/authorize", params=asked(**changes)), "doctor")
+    answer = await submit(browser, page, "/oauth/consent", decision="allow")  # type: ignore[no-untyped-call]
+    return query_of(answer)["code"]
+
+
 # --- tokens ---------------------------------------------------------------------------------------------------
+
+
+async def test_client_id_equal_to_a_subject(town: Town) -> None:
+    """A client whose id is that of a person is taken for the person by whoever reads only `sub`."""
+    (bert,) = await town.facade.ports.state.read(lambda tx: tx.find(Account, ("username", "=", "bert")))
+
+    with pytest.raises(Conflict):
+        await add_client(town.facade.ports, NewClient(bert.id, "public", SCOPE, redirect_uris=(REDIRECT,)))
 
 
 async def test_refresh_theft(town: Town) -> None:

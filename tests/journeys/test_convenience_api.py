@@ -12,12 +12,13 @@ import pytest
 
 from fhir_facade.app import create_app
 from fhir_facade.flows.accounts import NewAccount
+from fhir_facade.flows.connect import MOST_PENDING
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.tokens import mint_token
 from fhir_facade.flows.sessions import sign_in_with_password
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.rows.connections import Connection
+from fhir_facade.rows.connections import Connection, PendingConnection
 from fhir_facade.rows.events import Event
 from fhir_facade.settings import Settings
 from fhir_facade.simulator.data_types import SCOPES, SLEEP
@@ -257,15 +258,32 @@ async def test_a_connection_begun_in_the_portal_comes_back_to_the_portal(api):
     assert (owner.status_code, owner.headers["location"]) == (303, f"/connections/{begun['id']}")
 
 
-async def test_a_browser_of_somebody_else_gets_the_plain_page(api):
+async def test_a_link_of_somebody_else_binds_no_wearable_to_their_record(api):
     begun = (await (await api.app_of("p1")).post(CONNECTIONS, json={"vendor": "google-health"})).json()
     redirect = await api.world.click(begun["authorize_url"], ALEX)
     browser, _ = await api.signed_in("bob", "p2")
 
-    page = await browser.get(f"{CONNECTIONS}/callback", params=redirect, headers={"Accept-Language": "de"})
+    lured = await browser.get(f"{CONNECTIONS}/callback", params=redirect, headers={"Accept-Language": "de"})
+    own = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect, headers={"Accept-Language": "de"})
 
-    assert page.status_code == 200
-    assert "Das Gerät ist verbunden" in page.text
+    assert lured.status_code == 400
+    assert "gehört zu einem anderen Browser" in lured.text
+    assert own.status_code == 200
+    assert "Das Gerät ist verbunden" in own.text
+
+
+async def test_beginnings_without_end_fill_no_table(api):
+    app = await api.app_of()
+    begun = []
+    for _ in range(MOST_PENDING + 2):
+        begun.append((await app.post(CONNECTIONS, json={"vendor": "google-health"})).json())
+        api.world.clock.forward(seconds=1)
+    first, last = [await api.world.click(each["authorize_url"], ALEX) for each in (begun[0], begun[-1])]
+
+    pages = [await api.browser().get(f"{CONNECTIONS}/callback", params=redirect) for redirect in (first, last)]
+
+    assert [page.status_code for page in pages] == [400, 200]
+    assert len(await api.rows(PendingConnection)) == MOST_PENDING
 
 
 # --- the way that works ---------------------------------------------------------------------------------------

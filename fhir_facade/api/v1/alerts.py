@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, caller_again, deps_of
+from fhir_facade.api.listeners import Place
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
@@ -143,13 +144,16 @@ async def stream(
     """Alerts as they happen. `data` is JSON: `kind`, `at`, and references and codes, never a value or a name. The
     stream ends within seconds when the token or session does."""
     await admit_listener(ports, caller.principal, patient)
-    events = _events(request, ports, caller, after=last_event_id, patient=patient)
+    place = deps_of(request).listeners.place(caller.principal)
+    events = _events(request, ports, caller, place, after=last_event_id, patient=patient)
     return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
 
 
 async def _events(
-    request: Request, ports: Ports, caller: Caller, *, after: int | None, patient: str | None
+    request: Request, ports: Ports, caller: Caller, place: Place, *, after: int | None, patient: str | None
 ) -> AsyncIterator[ServerSentEvent]:
+    """The generator keeps its place: it goes with the connection."""
+
     async def who() -> Principal | None:
         if deps_of(request).syncs.stopping:
             return None

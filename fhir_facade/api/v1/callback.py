@@ -18,8 +18,6 @@ from fhir_facade.errors import BadRequest, FacadeError
 from fhir_facade.flows.connect import finish
 from fhir_facade.flows.connections import ConnectionView
 from fhir_facade.flows.launch.verify import principal_of_account
-from fhir_facade.flows.sessions import SignedIn
-from fhir_facade.flows.wearables.acting import may_see
 
 DENIED: Final = 403
 FAILED: Final = {"not-linked": 409}
@@ -41,19 +39,13 @@ async def callback(request: Request) -> Response:
             code=query.get("code"),
             error=query.get("error"),
             session=None if signed_in is None else signed_in.session.hash,
+            person=None if signed_in is None else principal_of_account(signed_in.account),
         )
     except BadRequest as error:
         return _problem(request, error.status, "returned.stale")
     except FacadeError as error:
         return _problem(request, error.status, "returned.unavailable")
-    if signed_in is not None and await _sees(request, signed_in, connection):
-        return see_other(f"/connections/{connection.id}")
-    return _told(request, connection)
-
-
-async def _sees(request: Request, signed_in: SignedIn, connection: ConnectionView) -> bool:
-    """A connection begun with a token may come back in a browser where somebody else is signed in."""
-    return await may_see(deps_of(request).ports, principal_of_account(signed_in.account), connection.patient)
+    return _told(request, connection) if signed_in is None else see_other(f"/connections/{connection.id}")
 
 
 def _told(request: Request, connection: ConnectionView) -> Response:

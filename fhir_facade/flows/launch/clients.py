@@ -20,6 +20,7 @@ from fhir_facade.flows.launch.redirects import LOOPBACK_HOSTS, parse_redirect_ur
 from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
+from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Client, ClientOrigin
 
@@ -46,7 +47,8 @@ class NewClient:
 
 
 async def add_client(ports: Ports, new: NewClient, *, actor: str = "operator") -> str | None:
-    """Register a client. Returns the generated secret, once, or None. BadRequest, or Conflict when the id is taken."""
+    """Register a client. Returns the generated secret, once, or None. BadRequest, or Conflict when the id is
+    taken."""
     check_client(new)
     generated = _generated_secret(ports, new)
     row = client_row(new, generated or new.secret, ports.clock.now())
@@ -54,6 +56,8 @@ async def add_client(ports: Ports, new: NewClient, *, actor: str = "operator") -
     def register(tx: StateTransaction) -> None:
         if tx.get(Client, new.id) is not None:
             raise Conflict(f"There is a client {new.id} already; choose another id or disable that one first.")
+        if tx.get(Account, new.id) is not None:
+            raise Conflict(f"{new.id} is the id of a person: a token could not say which of the two it stands for.")
         put_client(tx, row)
         tx.apply(Append(audit_client(ports.clock.now(), new.id, "client added", actor)))
 

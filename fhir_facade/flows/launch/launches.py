@@ -21,7 +21,7 @@ from fhir_facade.flows.launch.issuer import LAUNCH_LIFETIME, PENDING_LIFETIME
 from fhir_facade.flows.launch.opaque import LAUNCH, digest
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append
+from fhir_facade.rows import Append, Remove
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Client, Launch
@@ -29,6 +29,8 @@ from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal
 
 LONGEST_INTENT: Final = 200
 MOST_CONTEXT: Final = 20
+MOST_WAITING: Final = 100
+"""Launches for one user that no app took yet; the oldest gives way."""
 LONGEST_CONTEXT: Final = 8000
 FROM_A_REFERENCE: Final = frozenset({"Patient", "Encounter"})
 """Types that have a parameter of their own; in `fhirContext` they need a role."""
@@ -86,6 +88,8 @@ async def issue_launch(
             banner=new.banner,
             issued_by=principal.user or principal.client,
         )
+        waiting = tx.find(Launch, ("account_id", "=", account.id), ("used_by", "=", None), order=("-created_at",))
+        tx.apply(*(Remove(Launch, (each.hash,)) for each in waiting[MOST_WAITING - 1 :]))
         tx.apply(Append(row), Append(_audit(principal, row, origin)))
         return client.launch_uri
 
