@@ -18,7 +18,7 @@ from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Remove
 from fhir_facade.rows.accounts import LoginThrottle
 from fhir_facade.rows.audit import AuditLine, RefusalCount
-from fhir_facade.rows.oauth import Client
+from fhir_facade.rows.oauth import Client, Grant
 from tests.facade import Facade, embedded_facade
 from tests.forms import sign_in, submit
 
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PASSWORD = "correct horse battery"
 MERGE = {"Content-Type": "application/merge-patch+json"}
 RID = "request-of-the-test"
+APP = "app-of-the-doctor"
 
 
 @dataclass
@@ -66,6 +67,8 @@ async def records(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rec
         )
         anna = await facade.client("patient/*.cruds", username="anna")
         doctor = await facade.client("user/*.cruds", username="doctor")
+        of_the_doctor = [("account_id", "=", account.id)]
+        await facade.ports.state.write(lambda tx: tx.change(Grant, of_the_doctor, client_id=APP))
         yield Records(facade, anna, doctor, service, account.id)
 
 
@@ -150,8 +153,44 @@ async def test_what_is_done_through_fhir_has_its_lines(records: Records, name: s
 
     lines = await records.since(last)
     assert sorted((each.action, each.outcome, each.entity, each.patient) for each in lines) == sorted(expected)
-    assert {(each.user, each.request_id) for each in lines} == {(records.account, RID)}
+    assert {(each.user, each.client, each.request_id) for each in lines} == {(records.account, APP, RID)}
     assert all(each.token and each.actor for each in lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "entity"),
+    [
+        ("Observation?_count=1&_sort=_id", "search-type", "Observation"),
+        ("Observation/of-anna/_history?_count=1", "history-instance", "Observation/of-anna"),
+        ("Observation/_history?_count=1", "history-type", "Observation"),
+        ("?_type=Observation&_count=1&_sort=_id", "search-system", None),
+        ("Patient/anna/$everything?_count=1", "$everything", "Patient/anna"),
+    ],
+)
+async def test_each_page_has_a_line_about_whom_it_shows(
+    records: Records, path: str, action: str, entity: str | None
+) -> None:
+    await records.doctor.put("/fhir/Observation/of-anna", json=reading("anna", id="of-anna", valueString=path))
+    last, link = await records.newest(), f"/fhir/{path}"
+    shown: list[set[str | None]] = []
+    for number in range(2):
+        page = (await records.doctor.get(link, headers={"X-Request-ID": f"page-{number}"})).json()
+        shown.append({whose(entry["resource"]) for entry in page["entry"]} - {None} or {None})
+        link = next((each["url"] for each in page["link"] if each["relation"] == "next"), "")
+
+    lines = await records.since(last)
+    assert [(each.action, each.entity, each.patient, each.request_id) for each in lines] == [
+        (action, entity, patient, f"page-{number}")
+        for number, patients in enumerate(shown)
+        for patient in sorted(patients, key=str)
+    ]
+    assert {(each.user, each.client, each.outcome) for each in lines} == {(records.account, APP, "success")}
+
+
+def whose(resource: dict[str, Any]) -> str | None:
+    """The patient whom a resource of these tests is about."""
+    reference = resource.get("subject", {}).get("reference", f"{resource['resourceType']}/{resource['id']}")
+    return str(reference).removeprefix("Patient/") if reference.startswith("Patient/") else None
 
 
 async def test_a_create_and_its_deletion_name_the_new_record(records: Records) -> None:
