@@ -8,47 +8,18 @@ expand(value_set, find) -> (Concept, …)                CannotExpand says what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
-Resource = Mapping[str, Any]
+from terminology.concept import CannotExpand, Concept, Resource
+from terminology.filters import passing
+
 Find = Callable[[str, str], Resource | None]
 """(kind, url) -> the resource, when it is known."""
 
 MAX_DEPTH: Final = 10
-
-
-class CannotExpand(ValueError):
-    """A part of the value set is not known here, or asks for what is not built."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concept:
-    """One code of a system. `above` are the codes it stands under, from the top."""
-
-    system: str
-    code: str
-    display: str | None = None
-    definition: str | None = None
-    above: tuple[str, ...] = ()
-    below: tuple[str, ...] = ()
-    properties: tuple[Resource, ...] = ()
-    designations: tuple[Resource, ...] = ()
-    version: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.system, self.code
-
-    @property
-    def inactive(self) -> bool:
-        says = {one["code"]: one for one in self.properties}
-        status = says.get("status", {}).get("valueCode")
-        return says.get("inactive", {}).get("valueBoolean") is True or status in ("inactive", "retired", "deprecated")
-
-    @property
-    def abstract(self) -> bool:
-        return any(one["code"] in ("notSelectable", "abstract") and one.get("valueBoolean") for one in self.properties)
+MOST_STEPS: Final = 200_000  # some tenths of a second
+STEPS_OF_FILTER: Final = 20
 
 
 def concepts_of(system: Resource) -> tuple[Concept, ...]:
@@ -88,15 +59,40 @@ def _parts(value_set: Resource, *names: str) -> list[Resource]:
     return [part for name in names for part in compose.get(name, ())]
 
 
-def expand(value_set: Resource, find: Find, depth: int = 0) -> tuple[Concept, ...]:
+def expand(value_set: Resource, find: Find) -> tuple[Concept, ...]:
     """The concepts of a value set, each once, in the order of its compositions. One without a composition is what its
     own expansion says."""
+    return _expanded(value_set, _Work(find), 0)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One expansion: what it has looked up already, and how much more may be done for it."""
+
+    find: Find
+    left: int = MOST_STEPS
+    systems: dict[str, tuple[Concept, ...]] = field(default_factory=dict)
+    sets: dict[str, tuple[Concept, ...]] = field(default_factory=dict)
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise CannotExpand(f"it takes more than {MOST_STEPS} looks at a code")
+
+    def concepts(self, url: str, system: Resource) -> tuple[Concept, ...]:
+        if url not in self.systems:
+            self.systems[url] = concepts_of(system)
+        self.spend(len(self.systems[url]) + 1)
+        return self.systems[url]
+
+
+def _expanded(value_set: Resource, work: _Work, depth: int) -> tuple[Concept, ...]:
     if depth > MAX_DEPTH:
         raise CannotExpand(f"the value sets of {value_set.get('url')} include each other")
     if "compose" not in value_set:
         return tuple(_contained(value_set.get("expansion", {}).get("contains", ())))
-    excluded = {one.key for part in _parts(value_set, "exclude") for one in _of_part(part, find, depth)}
-    found = {one.key: one for part in _parts(value_set, "include") for one in _of_part(part, find, depth)}
+    excluded = {one.key for part in _parts(value_set, "exclude") for one in _of_part(part, work, depth)}
+    found = {one.key: one for part in _parts(value_set, "include") for one in _of_part(part, work, depth)}
     return tuple(one for key, one in found.items() if key not in excluded)
 
 
@@ -108,33 +104,42 @@ def _contained(contains: Iterable[Resource]) -> Iterator[Concept]:
         yield from _contained(one.get("contains", ()))
 
 
-def _of_part(part: Resource, find: Find, depth: int) -> list[Concept]:
+def _of_part(part: Resource, work: _Work, depth: int) -> Sequence[Concept]:
     """What a system part says, as far as all of the value sets of the part have it too."""
-    sets = [_included(url, find, depth) for url in part.get("valueSet", ())]
-    own = _of_system(part, find) if "system" in part else sets.pop(0) if sets else []
+    sets = [_included(url, work, depth) for url in part.get("valueSet", ())]
+    own: Sequence[Concept] = _of_system(part, work) if "system" in part else sets.pop(0) if sets else []
     for other in sets:
         keys = {one.key for one in other}
         own = [one for one in own if one.key in keys]
     return own
 
 
-def _included(url: str, find: Find, depth: int) -> list[Concept]:
-    found = find("ValueSet", url.partition("|")[0])
-    if found is None:
-        raise CannotExpand(f"the value set {url} is not known here")
-    return list(expand(found, find, depth + 1))
+def _included(url: str, work: _Work, depth: int) -> Sequence[Concept]:
+    plain = url.partition("|")[0]
+    if plain not in work.sets:
+        found = work.find("ValueSet", plain)
+        if found is None:
+            raise CannotExpand(f"the value set {url} is not known here")
+        work.sets[plain] = _expanded(found, work, depth + 1)
+    work.spend(len(work.sets[plain]) + 1)
+    return work.sets[plain]
 
 
-def _of_system(part: Resource, find: Find) -> list[Concept]:
-    system = find("CodeSystem", part["system"])
+def _of_system(part: Resource, work: _Work) -> Sequence[Concept]:
+    url = part["system"]
+    system = work.find("CodeSystem", url)
     if "concept" in part:
-        known = {} if system is None else {one.code: one for one in concepts_of(system)}
-        return [_listed(part["system"], one, known) for one in part["concept"]]
+        known = {} if system is None else {one.code: one for one in work.concepts(url, system)}
+        work.spend(len(part["concept"]))
+        return [_listed(url, one, known) for one in part["concept"]]
     if system is None or system.get("content") not in ("complete", "fragment"):
-        raise CannotExpand(f"the codes of {part['system']} are not known here")
-    found = list(concepts_of(system))
+        raise CannotExpand(f"the codes of {url} are not known here")
+    every = work.concepts(url, system)
+    found: Sequence[Concept] = every
     for rule in part.get("filter", ()):
-        found = [one for one in found if _passes(one, rule, system)]
+        work.spend(len(found) + STEPS_OF_FILTER)
+        passes = passing(rule, every, url)
+        found = [one for one in found if passes(one)]
     return found
 
 
@@ -147,51 +152,6 @@ def _listed(system: str, one: Resource, known: Mapping[str, Concept]) -> Concept
     return Concept(
         *(system, own.code, display, own.definition, own.above, own.below, own.properties, designations, own.version)
     )
-
-
-# --- filters ----------------------------------------------------------------------------------------------------------
-
-
-def _passes(concept: Concept, rule: Resource, system: Resource) -> bool:
-    """https://hl7.org/fhir/R4/valueset-filter-operator.html"""
-    operator = _OPERATORS.get(rule["op"])
-    if operator is None:
-        raise CannotExpand(
-            f"the filter {rule['op']} of {system.get('url')} is not built here: {', '.join(_OPERATORS)} are"
-        )
-    return operator(concept, rule["property"], rule["value"])
-
-
-def _values(concept: Concept, name: str) -> set[str]:
-    if name in ("code", "concept"):
-        return {concept.code}
-    if name == "display":
-        return {concept.display or ""}
-    if name == "parent":
-        return set(concept.above[-1:])
-    return {_said(one) for one in concept.properties if one["code"] == name}
-
-
-def _said(one: Resource) -> str:
-    value: Any = next((value for name, value in one.items() if name.startswith("value")), "")
-    if isinstance(value, Mapping):
-        return str(value.get("code", ""))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _listed_values(text: str) -> set[str]:
-    return {part.strip() for part in text.split(",")}
-
-
-_OPERATORS: Final[Mapping[str, Callable[[Concept, str, str], bool]]] = {
-    "=": lambda concept, name, value: value in _values(concept, name),
-    "is-a": lambda concept, _, value: value in (concept.code, *concept.above),
-    "descendent-of": lambda concept, _, value: value in concept.above,
-    "is-not-a": lambda concept, _, value: value not in (concept.code, *concept.above),
-    "in": lambda concept, name, value: bool(_values(concept, name) & _listed_values(value)),
-    "not-in": lambda concept, name, value: not _values(concept, name) & _listed_values(value),
-    "exists": lambda concept, name, value: bool(_values(concept, name)) is (value == "true"),
-}
 
 
 def matches_text(concept: Concept, text: str) -> bool:

@@ -17,7 +17,8 @@ from typing import Any, Final
 from fhir_facade.errors import BadRequest, Issue, TooLarge
 from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.values import TokenValue
-from terminology.concepts import CannotExpand, expand
+from terminology.concept import CannotExpand
+from terminology.concepts import expand
 from terminology.known import known
 
 Parents = Mapping[str, str | None]

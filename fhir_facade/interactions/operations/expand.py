@@ -13,7 +13,8 @@ from fhir_facade.fhir.operations import Inputs
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.terms import chosen, expanded, in_language, record_question
 from fhir_facade.values import FhirResponse
-from terminology.concepts import Concept, matches_text
+from terminology.concept import Concept
+from terminology.concepts import matches_text
 
 MOST: Final = 10_000
 _SAID: Final = {

@@ -12,7 +12,8 @@ from fhir_facade.fhir.operations import Inputs
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.terms import Coded, coded_of, in_language, named, record_question
 from fhir_facade.values import FhirResponse, JsonObject
-from terminology.concepts import Concept, concepts_of
+from terminology.concept import Concept
+from terminology.concepts import concepts_of
 
 Told = dict[str, Any]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from fhir_facade.access.check import Deny
 from fhir_facade.errors import BadRequest, NotFound, NotSupported
@@ -17,8 +18,12 @@ from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches
 from fhir_facade.interactions.read import visible
 from fhir_facade.values import JsonObject, Match, SearchQuery, UriValue
-from terminology.concepts import CannotExpand, Concept, Find, expand, needs
+from terminology.concept import CannotExpand, Concept
+from terminology.concepts import Find, expand, needs
 from terminology.known import known, known_by_id
+
+MOST_PARTS: Final = 200
+"""Code systems and value sets that one expansion is looked up of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ async def _gathered(call: Call, value_set: JsonObject) -> Find:
     wanted = needs(value_set)
     while wanted:
         kind, url = wanted.pop()
+        if len(found) == MOST_PARTS:
+            raise NotSupported(f"this value set is made of more than {MOST_PARTS} code systems and value sets")
         found[kind, url] = await look_for(call, kind, url)
         if kind == "ValueSet":
             wanted |= {key for key in needs(found[kind, url] or {}) if key not in found}

@@ -22,7 +22,8 @@ from fhir_facade.interactions.operations.terms import (
     record_question,
 )
 from fhir_facade.values import FhirResponse, JsonObject
-from terminology.concepts import Concept, concepts_of
+from terminology.concept import Concept
+from terminology.concepts import concepts_of
 
 
 async def validate_code_of_system(call: Call, inputs: Inputs) -> FhirResponse:

@@ -62,7 +62,7 @@ async def test_a_value_set_that_cannot_be_used_is_told_apart(client: httpx.Async
 
 async def test_what_is_in_a_stored_value_set_is_found(client: httpx.AsyncClient, mark: str) -> None:
     await people(client, mark)
-    rule = {"property": "code", "op": "in", "value": "female,male"}
+    rule = {"property": "code", "op": "regex", "value": "(fe)?male"}
     url = await value_set(client, mark, {"system": GENDER, "filter": [rule]}, version="2")
 
     assert await found(client, mark, f"gender:in={url}") == ["female", "male"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from terminology.concepts import CannotExpand, concepts_of, expand, matches_text, needs
+from terminology.concept import CannotExpand
+from terminology.concepts import MOST_STEPS, concepts_of, expand, matches_text, needs
 from terminology.known import KINDS, known, known_by_id
 
 FRUIT: dict[str, Any] = {
@@ -52,8 +53,12 @@ def codes(*include: dict[str, Any], **compose: Any) -> list[str]:
     return [one.code for one in expand({"compose": {"include": list(include), **compose}}, find)]
 
 
+def rule(name: str, operator: str, value: str) -> dict[str, Any]:
+    return {"system": "urn:fruit", "filter": [{"property": name, "op": operator, "value": value}]}
+
+
 def filtered(name: str, operator: str, value: str) -> list[str]:
-    return codes({"system": "urn:fruit", "filter": [{"property": name, "op": operator, "value": value}]})
+    return codes(rule(name, operator, value))
 
 
 @pytest.mark.parametrize(
@@ -63,10 +68,16 @@ def filtered(name: str, operator: str, value: str) -> list[str]:
         pytest.param({"system": "urn:empty"}, "urn:empty", id="system without its codes"),
         pytest.param({"valueSet": ["urn:other|1"]}, "urn:other", id="unknown value set"),
         pytest.param({"valueSet": ["urn:circle"]}, "include each other", id="circle"),
+        pytest.param(rule("code", "child-of", "pome"), "child-of", id="filter"),
+        pytest.param(rule("code", "regex", "("), "cannot be read", id="broken expression"),
+        pytest.param(rule("code", "regex", "a)|(b"), "cannot be read", id="expression that reaches over its end"),
+        pytest.param(rule("code", "regex", r"(a)\1"), "takes too long", id="expression that looks back"),
+        pytest.param(rule("code", "regex", "a{1000}{1000}"), "is too large", id="large expression"),
+        pytest.param(rule("code", "regex", "a" * 1001), "may have 1000 characters", id="long expression"),
         pytest.param(
-            {"system": "urn:fruit", "filter": [{"property": "code", "op": "regex", "value": ".*"}]},
-            "regex",
-            id="filter",
+            {"system": "urn:fruit", "filter": [rule("code", "exists", "true")["filter"][0]] * MOST_STEPS},
+            "more than",
+            id="too much work",
         ),
     ],
 )
@@ -89,10 +100,37 @@ def test_what_cannot_be_expanded_says_why(include: dict[str, Any], text: str) ->
         ("parent", "=", "pome", ["apple", "pear"]),
         ("display", "=", "Plum", ["plum"]),
         ("colour", "exists", "false", ["pome", "apple", "gala"]),
+        ("concept", "generalizes", "gala", ["pome", "apple", "gala"]),
+        ("concept", "generalizes", "none", []),
+        ("child", "=", "gala", ["apple"]),
+        ("code", "regex", "p.*", ["pome", "pear", "plum"]),
+        ("code", "regex", "p", []),
+        ("display", "regex", "Gala apple|Pl[a-z]m", ["gala", "plum"]),
+        ("colour", "regex", "(blue|green)", ["pear", "plum"]),
+        ("definition", "exists", "true", []),
     ],
 )
 def test_a_filter_chooses_codes(name: str, operator: str, value: str, expected: list[str]) -> None:
     assert filtered(name, operator, value) == expected
+
+
+def test_an_expression_that_tries_everything_takes_no_longer_than_another() -> None:
+    """In an engine that goes back, each letter would double the time: this would take years."""
+    long = {"url": "urn:long", "content": "complete", "concept": [{"code": "a" * 20_000}]}
+    include = {"system": "urn:long", "filter": [{"property": "code", "op": "regex", "value": "(a+)+b"}]}
+
+    assert expand({"compose": {"include": [include]}}, lambda *_: long) == ()
+
+
+def test_a_set_that_includes_another_many_times_over_looks_into_it_once() -> None:
+    """Each would be ten times the work of the one before."""
+    sets = {
+        f"urn:{number}": {"compose": {"include": [{"valueSet": [f"urn:{number + 1}"]}] * 10}} for number in range(8)
+    } | {"urn:8": SETS["urn:liked"]}
+
+    found = expand(sets["urn:0"], lambda kind, url: sets.get(url) if kind == "ValueSet" else FRUIT)
+
+    assert [one.code for one in found] == ["apple"]
 
 
 def test_several_filters_hold_together() -> None:
