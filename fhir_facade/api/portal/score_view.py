@@ -15,6 +15,7 @@ from fhir_facade.api.pages.texts import DEFAULT, LANGUAGES
 from fhir_facade.api.portal.wording import Wording
 from fhir_facade.rules.observations import codings, quantity
 from fhir_facade.rules.score.tables import le8, sentences
+from fhir_facade.rules.score.telling import Told, told
 from terminology.canonical import CVH_CATEGORY, HEALTH_SCORE
 
 RADIUS: Final = 54
@@ -32,8 +33,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ScoreView:
-    """`arc` is the length of the ring that is filled. `explanation`, `advice` and `disclaimer` are as stored, in
-    `language`."""
+    """`arc` is the length of the ring that is filled. `explanation`, `advice` and `disclaimer` are in `language`: the
+    reader's, but for a score from before its sentences could be made anew."""
 
     value: str
     level: str
@@ -55,7 +56,8 @@ def score_view(observation: Mapping[str, Any], words: Wording, language: str) ->
     value = None if found is None else found[0]
     present = sum(part.points is not None for part in parts)
     category = next((code for system, code in codings_of(observation) if system == CVH_CATEGORY), None)
-    notes = [str(note["text"]) for note in observation.get("note", ())] or [""]
+    said = told(observation.get("component", ()), language)
+    notes = _stored(observation) if said is None else said
     heading = words.t(f"score.category.{category}") if category else words.t("score.preliminary", present=present)
     return ScoreView(
         value="–" if value is None else words.number(value),
@@ -63,12 +65,18 @@ def score_view(observation: Mapping[str, Any], words: Wording, language: str) ->
         arc=0.0 if value is None else round(float(value) / 100 * CIRCUMFERENCE, 1),
         heading=heading,
         parts=parts,
-        explanation=notes[0],
-        advice=" ".join(notes[1:-1]),
-        disclaimer=notes[-1],
-        language=_written_in(notes[-1]),
+        explanation=notes.explanation,
+        advice=notes.advice or "",
+        disclaimer=notes.disclaimer,
+        language=language if said else _written_in(notes.disclaimer),
         when=words.moment_of(observation.get("effectivePeriod", {}).get("end")),
     )
+
+
+def _stored(observation: Mapping[str, Any]) -> Told:
+    """The notes as they are, in the language of the patient when the score was made."""
+    notes = [str(note["text"]) for note in observation.get("note", ())] or [""]
+    return Told(notes[0], " ".join(notes[1:-1]) or None, notes[-1])
 
 
 def _written_in(disclaimer: str) -> str:

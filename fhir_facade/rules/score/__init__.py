@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from fhir_facade.rules.score.composite import Refused, Score, Step, next_best, own_day, refusal, score
+from fhir_facade.rules.score.composite import Refused, Score, own_day, refusal, score
 from fhir_facade.rules.score.inputs import NEEDED, Inputs, Need, inputs_from
 from fhir_facade.rules.score.resource import engine_device, engine_id, score_id, score_observation
 

@@ -1,9 +1,8 @@
-"""From inputs to the score: points per part, their mean, its category, the step that would help most.
+"""From inputs to the score: points per part, their mean, its category.
 https://doi.org/10.1161/CIR.0000000000001078
 
     refusal(birth_date, day) -> Refused | None       asked first: who cannot be scored, and why
     score(inputs) -> Score
-    next_best(score) -> Step | None                  the part with the most points to win; None when nothing is left
 """
 
 from __future__ import annotations
@@ -56,16 +55,6 @@ class Score:
         return tuple((part, part.points) for part in self.parts if part.points is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What helps most: up to `gain` points on one part, `composite_gain` on the score."""
-
-    part: Scored
-    points: Points
-    gain: int
-    composite_gain: Decimal
-
-
 def own_day(now: datetime, zone: str | None) -> date:
     """The civil day it is for the person; by UTC when the zone is unknown."""
     return now.astimezone(zone_of(zone)).date()
@@ -114,14 +103,3 @@ def score(inputs: Inputs) -> Score:
     final = len(reached) >= le8().publish_from
     category = _category(composite) if final and composite is not None else None
     return Score(inputs.day, parts, composite, category, final)
-
-
-def next_best(result: Score) -> Step | None:
-    """The part with the most points to win, the first of equals in the order of the parts."""
-    steps = [
-        Step(part, reached, reached.ceiling - reached.points, Decimal(reached.ceiling - reached.points) / len(parts))
-        for parts in (result.present,)
-        for part, reached in parts
-    ]
-    best = max(steps, key=lambda step: step.gain, default=None)
-    return best if best is not None and best.gain > 0 else None

@@ -9,25 +9,15 @@ No clock is read: the same inputs give the same Observation, so a second run cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from functools import singledispatch
 from typing import Any
 
-from fhir_facade.rules.score.composite import Score, Scored, next_best
-from fhir_facade.rules.score.parts import (
-    Activity,
-    BloodPressure,
-    Bmi,
-    Diet,
-    Glucose,
-    Lipids,
-    Nicotine,
-    Points,
-    Sleep,
-)
-from fhir_facade.rules.score.tables import Sentences, le8, sentences
+from fhir_facade.rules.score.composite import Score, Scored
+from fhir_facade.rules.score.parts import Points
+from fhir_facade.rules.score.tables import le8, sentences
+from fhir_facade.rules.score.telling import detail, told
 from terminology import ucum
 from terminology.canonical import (
     CVH_CATEGORY,
@@ -79,60 +69,9 @@ def _points(value: Decimal) -> dict[str, Any]:
     return {"value": value, "unit": ucum.printed(_UNIT), "system": UCUM, "code": _UNIT}
 
 
-@singledispatch
-def _shown(part: object, words: Sentences) -> str:
-    """The value of a part as a person reads it."""
-    raise TypeError(f"{type(part).__name__} is no part of the score")
-
-
-@_shown.register
-def _(part: Activity, words: Sentences) -> str:
-    return f"{_rounded(part.equivalent, '1')} min/wk"
-
-
-@_shown.register
-def _(part: Sleep, words: Sentences) -> str:
-    return f"{_rounded(part.hours, '0.1')} h"
-
-
-@_shown.register
-def _(part: Bmi, words: Sentences) -> str:
-    return f"{_rounded(part.value, '0.1')} kg/m²"
-
-
-@_shown.register
-def _(part: Lipids, words: Sentences) -> str:
-    return f"{_rounded(part.non_hdl, '1')} mg/dL"
-
-
-@_shown.register
-def _(part: Glucose, words: Sentences) -> str:
-    if part.hba1c is not None:
-        return f"HbA1c {_rounded(part.hba1c, '0.1')} %"
-    return f"{_rounded(part.fasting or Decimal(0), '1')} mg/dL"
-
-
-@_shown.register
-def _(part: BloodPressure, words: Sentences) -> str:
-    return f"{_rounded(part.systolic, '1')}/{_rounded(part.diastolic, '1')} mmHg"
-
-
-@_shown.register
-def _(part: Nicotine, words: Sentences) -> str:
-    if part.current:
-        return words.states["current"]
-    if part.inhaled_nds:
-        return words.states["inhaled-nds"]
-    return words.states["never" if part.quit_years is None else "former"]
-
-
-@_shown.register
-def _(part: Diet, words: Sentences) -> str:
-    return f"{_rounded(part.mepa, '1')}/16"
-
-
 def _present_component(part: Scored, reached: Points) -> dict[str, Any]:
     component: dict[str, Any] = {
+        "extension": [detail(part)],
         "code": concept((HEALTH_SCORE, part.code)),
         "valueQuantity": _points(Decimal(reached.points)),
     }
@@ -148,58 +87,10 @@ def _component(part: Scored) -> dict[str, Any]:
         return _present_component(part, part.points)
     reason = _ABSENT.get(part.reason or "", "unsupported")
     return {
+        "extension": [detail(part)],
         "code": concept((HEALTH_SCORE, part.code)),
         "dataAbsentReason": {"coding": [coding(DATA_ABSENT_REASON, reason)]},
     }
-
-
-def _told(part: Scored, reached: Points, words: Sentences) -> str:
-    name, value = words.names[part.code], _shown(part.found.part, words)
-    name = name[0].upper() + name[1:]
-    if part.found.days:
-        days, of = part.found.days
-        return words.part_estimated.format(name=name, value=value, points=reached.points, days=days, of=of)
-    return words.part.format(name=name, value=value, points=reached.points)
-
-
-def _why_missing(part: Scored, words: Sentences) -> str:
-    return f"{words.names[part.code]} ({words.reasons[part.reason or ''].format(**(part.detail or {}))})"
-
-
-def _coverage(result: Score, words: Sentences) -> str:
-    present = len(result.present)
-    if not present:
-        return words.nothing
-    if not result.final:
-        return words.preliminary.format(present=present, needed=le8().publish_from)
-    return words.complete if present == len(result.parts) else words.partial.format(present=present)
-
-
-def _explanation(result: Score, words: Sentences) -> Iterator[str]:
-    yield _coverage(result, words)
-    for part, reached in result.present:
-        yield _told(part, reached, words)
-        if reached.finding:
-            yield words.unconfirmed
-    missing = [_why_missing(part, words) for part in result.parts if part.points is None]
-    if missing:
-        yield words.missing.format(names="; ".join(missing))
-
-
-def _advice(result: Score, words: Sentences) -> str | None:
-    if not result.present:
-        return None
-    step = next_best(result)
-    if step is None:
-        return words.done
-    aim = words.aims[step.part.code].format(target=step.points.target, unit=step.points.unit)
-    gain = _rounded(step.composite_gain, "0.01")
-    return words.best.format(name=words.names[step.part.code], aim=aim, gain=step.gain, composite=gain)
-
-
-def _notes(result: Score, words: Sentences) -> list[dict[str, str]]:
-    texts = (" ".join(_explanation(result, words)), _advice(result, words), words.disclaimer)
-    return [{"text": text} for text in texts if text]
 
 
 def _reference_ranges() -> list[dict[str, Any]]:
@@ -237,22 +128,23 @@ def score_observation(
 
     Fewer parts than needed: status preliminary, no interpretation. Notes: explanation, next best step, disclaimer.
     """
-    words = sentences(language)
+    components = [_component(part) for part in result.parts]
+    said = told(components, language)
     observation: dict[str, Any] = {
         "resourceType": "Observation",
         "id": score_id(patient_id, result.day),
         "identifier": [{"system": identifier_system("score"), "value": _key(patient_id, result.day)}],
         "status": "final" if result.final else "preliminary",
         "category": [{"coding": [coding(OBSERVATION_CATEGORY, "survey")]}],
-        "code": {**concept((HEALTH_SCORE, "le8-composite")), "text": words.label},
+        "code": {**concept((HEALTH_SCORE, "le8-composite")), "text": sentences(language).label},
         "subject": {"reference": f"Patient/{patient_id}"},
         "effectivePeriod": {"start": _start(result).isoformat(), "end": result.day.isoformat()},
         **_value(result),
-        "note": _notes(result, words),
+        "note": [] if said is None else said.notes,
         "method": concept((SCORE_METHOD, "le8-2022")),
         "device": {"reference": device_reference or f"Device/{engine_id()}"},
         "referenceRange": _reference_ranges(),
-        "component": [_component(part) for part in result.parts],
+        "component": components,
     }
     if result.category is not None:
         observation["interpretation"] = [concept((CVH_CATEGORY, result.category))]

@@ -134,9 +134,10 @@ class Le8(msgspec.Struct, frozen=True):
 
 
 class Sentences(msgspec.Struct, frozen=True):
-    """The sentences of one language."""
+    """The sentences of one language; `point` stands before decimals."""
 
     label: str
+    point: str
     part: str
     part_estimated: str
     missing: str
@@ -152,6 +153,10 @@ class Sentences(msgspec.Struct, frozen=True):
     states: dict[str, str]
     aims: dict[str, str]
     reasons: dict[str, str]
+
+    def number(self, value: object) -> str:
+        """A number, or numbers in a text such as 120/80, as this language writes them."""
+        return str(value).replace(".", self.point)
 
 
 @cache

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_facade.rules.score import Inputs, next_best, score
+from fhir_facade.rules.score import Inputs, score
 from fhir_facade.rules.score.chart import Found
 from fhir_facade.rules.score.parts import (
     Activity,
@@ -177,26 +177,6 @@ def test_no_one_reaches_more_than_their_ceiling(value: Decimal, flag: bool) -> N
         found = score_part(given_part)
         assert isinstance(found, Points)
         assert 0 <= found.points <= found.ceiling <= 100
-
-
-def inputs(**parts: Part) -> Inputs:
-    return Inputs(date(2026, 8, 9), {f"le8-{name}": Found(found) for name, found in parts.items()})
-
-
-def test_the_step_that_helps_most_is_the_one_with_the_most_points_to_win() -> None:
-    step = next_best(score(inputs(activity=Activity(Decimal(60)), sleep=Sleep(Decimal("3.5")), diet=Diet(Decimal(12)))))
-    assert step is not None
-    assert step.part.code == "le8-sleep"
-    assert step.gain == 100
-    assert step.composite_gain == Decimal(100) / 3
-
-
-def test_a_former_smoker_is_not_told_to_become_a_never_smoker() -> None:
-    assert next_best(score(inputs(nicotine=Nicotine(quit_years=Decimal(6))))) is None
-
-
-def test_nothing_known_means_no_step() -> None:
-    assert next_best(score(inputs())) is None
 
 
 @pytest.mark.parametrize(("known", "final"), [(5, False), (6, True), (8, True)])

@@ -13,7 +13,6 @@ from fhir.resources.R4B.observation import Observation
 from fhir_facade.rules.score import Inputs, Refused, compute, engine_device, own_day, refusal, score, score_observation
 from fhir_facade.rules.score.chart import Found
 from fhir_facade.rules.score.parts import Activity, BloodPressure, Bmi, Diet, Glucose, Lipids, Nicotine, Sleep
-from fhir_facade.rules.score.resource import _shown
 from fhir_facade.rules.score.tables import sentences
 
 DAY = date(2026, 8, 10)
@@ -156,27 +155,6 @@ def test_a_partial_score_says_so() -> None:
 
 def test_when_nothing_is_left_to_win_the_note_says_so() -> None:
     assert "keep going" in texts(build({"le8-sleep": Found(Sleep(Decimal(8)))}))[1]
-
-
-@pytest.mark.parametrize(
-    ("part", "shown"),
-    [
-        (Nicotine(current=True), "smoking"),
-        (Nicotine(inhaled_nds=True), "vaping"),
-        (Nicotine(quit_years=Decimal(2)), "quit smoking"),
-        (Glucose(fasting=Decimal("90.08")), "90 mg/dL"),
-        (Diet(Decimal(10)), "10/16"),
-        (Activity(Decimal(100)), "100 min/wk"),
-    ],
-    ids=repr,
-)
-def test_values_are_shown_as_a_person_reads_them(part: Any, shown: str) -> None:
-    assert _shown(part, sentences("en")) == shown
-
-
-def test_something_that_is_no_part_cannot_be_shown() -> None:
-    with pytest.raises(TypeError, match="no part of the score"):
-        _shown("sleep", sentences("en"))
 
 
 @pytest.mark.parametrize("language", ["de", "de-CH"])

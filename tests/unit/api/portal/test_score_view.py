@@ -62,8 +62,21 @@ def test_a_category_is_said_in_words():
 
 @pytest.mark.parametrize("stored", LANGUAGES)
 @pytest.mark.parametrize("reader", LANGUAGES)
-def test_names_are_in_the_language_of_the_reader_and_notes_say_theirs(stored, reader):
+def test_everything_is_in_the_language_of_the_reader_whatever_is_stored(stored, reader):
     shown = score_view(score(sleeps(5), stored), Wording(texts(reader), UTC, ENGLISH.now), reader)
-    assert shown.language == stored
+    assert shown.language == reader
     assert ("Schlaf" in {part.name for part in shown.parts}) is (reader == "de")
-    assert shown.advice
+    assert ("Schlaf: 5 h" in shown.explanation) is (reader == "de")
+    assert shown.advice.startswith("Nächster" if reader == "de" else "Next")
+    assert shown.disclaimer.startswith("Nur" if reader == "de" else "For")
+
+
+@pytest.mark.parametrize("stored", LANGUAGES)
+def test_a_score_from_before_its_sentences_could_be_made_anew_says_in_which_language_they_are(stored):
+    old = score(sleeps(5), stored)
+    for component in old["component"]:
+        del component["extension"]
+    shown = score_view(old, ENGLISH, "en")
+    assert shown.language == stored
+    assert shown.explanation == old["note"][0]["text"]
+    assert shown.advice == old["note"][1]["text"]
