@@ -141,10 +141,14 @@ async def finish(
 
 async def _refuse_mix_up(ports: Ports, state: str, person: Principal) -> None:
     """A link that somebody was given would bind their wearable to the record of whoever gave it."""
-    pending = await ports.state.read(lambda tx: tx.get(PendingConnection, _digest(state)))
-    connection = pending and await ports.state.read(lambda tx: tx.get(Connection, pending.connection))
+    connection = await ports.state.read(lambda tx: _connection_of(tx, _digest(state)))
     if connection is not None and not await may_see(ports, person, connection.patient):
         raise BadRequest(_STATE_REFUSED)
+
+
+def _connection_of(tx: StateTransaction, state_hash: str) -> Connection | None:
+    pending = tx.get(PendingConnection, state_hash)
+    return None if pending is None else tx.get(Connection, pending.connection)
 
 
 async def _consume(ports: Ports, state: str, session: str | None) -> PendingConnection:
