@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock test coverage check hapi demo bench fuzz
+.PHONY: help install lock test coverage check hapi demo bench fuzz soak
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ bench: install ## measure against HAPI and the bare framework, 15 minutes; BENCH
 FUZZ ?=
 fuzz: install ## half an hour of requests that nobody should send; FUZZ="--minutes 2", FUZZ=--hapi, FUZZ="--again FILE"
 	$(BIN)/python -m tests.fuzz.run $(FUZZ)
+
+SOAK ?=
+soak: install ## half an hour of mixed load on a real facade, which must not grow; SOAK="--minutes 2" for a short one
+	$(BIN)/python -m tests.soak.run $(SOAK)
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --all-extras --python-version 3.11 --no-header -q -o requirements.lock
