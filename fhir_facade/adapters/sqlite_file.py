@@ -27,7 +27,6 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 CACHE_KIB = 65536
-MMAP_BYTES = 1 << 30
 WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
@@ -99,9 +98,8 @@ class SqliteFile:
             cached_statements=512,
             timeout=BUSY_TIMEOUT_MS / 1000,
         )
-        for pragma in (
+        for pragma in (  # no mmap_size: a mapping is thrown away at each commit of another process
             f"cache_size=-{CACHE_KIB}",
-            f"mmap_size={MMAP_BYTES}",
             f"wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}",
             "synchronous=FULL",
             "foreign_keys=ON",

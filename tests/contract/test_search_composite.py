@@ -32,3 +32,31 @@ async def test_both_parts_hold_of_the_same_component(case: Case, asked: str, fou
     )
 
     assert await case.labels("Observation", f"{asked}&_sort=_id") == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("combo-code=8480-6", ["parts"], id="code of a component"),
+        pytest.param("combo-code=2339-0", ["whole"], id="code of the whole"),
+        pytest.param("combo-code:not=8480-6", ["bare", "whole"], id="neither"),
+        pytest.param("combo-value-quantity:missing=true", ["bare"], id="no value anywhere"),
+        pytest.param("combo-value-quantity:missing=false", ["parts", "whole"], id="a value somewhere"),
+        pytest.param(f"combo-value-quantity=gt13|{UCUM}|kPa", ["parts"], id="in another unit"),
+        pytest.param(f"combo-code-value-quantity=8480-6$gt100|{UCUM}|mm[Hg]", ["parts"], id="both of a component"),
+        pytest.param(f"combo-code-value-quantity=2339-0$lt100|{UCUM}|mg/dL", ["whole"], id="both of the whole"),
+        pytest.param(f"combo-code-value-quantity=2339-0$gt100|{UCUM}|mm[Hg]", [], id="not across both"),
+    ],
+)
+async def test_a_combined_parameter_finds_the_whole_and_its_components(
+    case: Case, asked: str, found: list[str]
+) -> None:
+    def valued(code: str, value: int, unit: str) -> dict[str, object]:
+        coding = {"coding": [{"system": "http://loinc.org", "code": code}]}
+        return {"code": coding, "valueQuantity": {"value": value, "system": UCUM, "code": unit}}
+
+    await case.put("Observation", "whole", **valued("2339-0", 72, "mg/dL"))
+    await case.put("Observation", "parts", component=[valued("8480-6", 140, "mm[Hg]")])
+    await case.put("Observation", "bare")
+
+    assert await case.labels("Observation", f"{asked}&_sort=_id") == found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 
+from fhir_facade.fhir.definitions.unions import parts_of
+
 UNKNOWN = -1
 _NONE: Mapping[str, int] = {}
 CANONICAL = ":canonical"
@@ -39,6 +41,11 @@ class Catalogue:
     def param(self, type: str, name: str) -> int:
         """The number of a parameter, UNKNOWN for one that is not indexed."""
         return self.params(type).get(name, UNKNOWN)
+
+    def searched(self, type: str, name: str) -> tuple[int, ...]:
+        """The numbers under which the values of a parameter stand: those of its parts when it is a union of others."""
+        code, colon, more = name.partition(":")
+        return tuple([self.param(type, f"{part}{colon}{more}") for part in parts_of(type, code)])
 
     def params(self, type: str) -> Mapping[str, int]:
         """The numbers of all parameters of a type."""

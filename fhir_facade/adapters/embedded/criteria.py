@@ -64,10 +64,10 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     table = _TABLES.get(match.kind)
     if table is None:
         raise NotSupported(f"{type}?{match.name} is not searchable here")
-    param = catalogue.param(type, match.name)
     missing = next((v for v in match.values if isinstance(v, MissingValue)), None)
     if missing is not None:
-        return Condition(table, "param = ?", (param,), negated=missing.missing)
+        numbers = catalogue.searched(type, match.name)
+        return Condition(table, f"param IN ({_marks(numbers)})", numbers, negated=missing.missing)
     if match.modifier in ("identifier", "of-type"):
         return _special_token(catalogue, type, match)
     if match.kind == "token" and match.modifier == "text":
@@ -83,14 +83,16 @@ def _any_value(catalogue: Catalogue, type: str, match: Match) -> Sql:
     parts: list[Sql] = []
     for params, values in _rows_searched(match):
         if values:
-            numbers = tuple(catalogue.param(type, name) for name in params)
+            numbers = tuple(number for name in params for number in catalogue.searched(type, name))
             alternatives = _alternatives(catalogue, type, match, values)
             where = " OR ".join(f"({sql})" for sql, _ in alternatives)
-            marks = ", ".join("?" * len(numbers))
-            parts.append(
-                (f"param IN ({marks}) AND ({where})", (*numbers, *(a for _, args in alternatives for a in args)))
-            )
+            found = (*numbers, *(a for _, args in alternatives for a in args))
+            parts.append((f"param IN ({_marks(numbers)}) AND ({where})", found))
     return " OR ".join(f"({sql})" for sql, _ in parts), tuple(arg for _, args in parts for arg in args)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _alternatives(catalogue: Catalogue, type: str, match: Match, values: Sequence[SearchValue]) -> list[Sql]:

@@ -46,7 +46,7 @@ class Indexed:
 def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
     """Everything that can be computed before the writer is asked. Id and time of writing are columns, not rows."""
     document = dict(resource)
-    values = extract(document, canonical=in_canonical_units, texts=False)
+    values = extract(document, canonical=in_canonical_units, texts=False, unions=False)
     values.tokens = [row for row in values.tokens if row.param != "_id"]
     values.dates = [row for row in values.dates if row.param != "_lastUpdated"]
     if values.quantities:

@@ -172,9 +172,9 @@ def _keys(reader: Reader, pk: int, id: str, updated: int, resource: JsonObject) 
 
 
 def _value(reader: Reader, sort: Sort, rows: dict[str, list[tuple[Any, ...]]]) -> Any:
-    number = reader.catalogue.param(reader.query.type, sort.name)
+    numbers = reader.catalogue.searched(reader.query.type, sort.name)
     param, column = (1, 0) if sort.kind == "reference" else (0, 1)
-    values = [row[column] for row in rows.get(sort.kind, ()) if row[param] == number]
+    values = [row[column] for row in rows.get(sort.kind, ()) if row[param] in numbers]
     pick = max if sort.descending and sort.kind != "date" else min
     return pick(values, default=None)
 

@@ -104,7 +104,8 @@ def _sort_expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
         return "r.updated"
     table, first, last = _SORT_COLUMNS[sort.kind]
     value = last if sort.descending else first
-    return f"(SELECT {value} FROM {table} WHERE pk = r.pk AND param = {catalogue.param(type, sort.name)})"
+    numbers = ", ".join(map(str, catalogue.searched(type, sort.name)))
+    return f"(SELECT {value} FROM {table} WHERE pk = r.pk AND param IN ({numbers}))"
 
 
 def _page(

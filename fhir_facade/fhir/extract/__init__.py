@@ -1,6 +1,6 @@
 """Values of every official search parameter in a resource, as index rows (https://hl7.org/fhir/R4/search.html#ptypes).
 
-    extract(resource, *, canonical=None, texts=True) -> IndexRows
+    extract(resource, *, canonical=None, texts=True, unions=True) -> IndexRows
     extract_parameter(resource, code, *, canonical=None) -> IndexRows     one parameter, compiled on its own
 
 `rows.py` says what the rows mean. `IndexRows` has a list per kind: tokens, strings, texts, dates, numbers, quantities,
@@ -25,7 +25,7 @@ from fhir_facade.fhir.extract.rows import (
 )
 from fhir_facade.values import JsonObject
 
-VERSION = 4
+VERSION = 5
 """Counts the changes of what is extracted: a store whose index rows are of an older version makes them anew."""
 
 __all__ = [
@@ -45,13 +45,16 @@ __all__ = [
 ]
 
 
-def extract(resource: JsonObject, *, canonical: Canonical | None = None, texts: bool = True) -> IndexRows:
+def extract(
+    resource: JsonObject, *, canonical: Canonical | None = None, texts: bool = True, unions: bool = True
+) -> IndexRows:
     """All rows of a parsed resource (plain dicts and lists, numbers int, float or Decimal).
 
-    `texts` False leaves out what `:text` searches. KeyError when `resourceType` is no R4 type.
+    `texts` False leaves out what `:text` searches, `unions` False what others together say already
+    (`definitions.unions`). KeyError when `resourceType` is no R4 type.
     """
     rows = IndexRows(resource, canonical)
-    extractor(resource["resourceType"], texts)(resource, rows)
+    extractor(resource["resourceType"], texts, unions)(resource, rows)
     rows.make_distinct()
     return rows
 

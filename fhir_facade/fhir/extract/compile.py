@@ -13,6 +13,7 @@ from itertools import product
 from typing import Any, Final
 
 from fhir_facade.fhir.definitions.tables import Component, SearchParameter, children, search_parameters
+from fhir_facade.fhir.definitions.unions import unions
 from fhir_facade.fhir.extract.emit import emitter
 from fhir_facade.fhir.extract.emitting import Emit
 from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, PathError, Refers, Step, parse
@@ -54,9 +55,11 @@ class _Cursor:
 
 
 @cache
-def extractor(fhir_type: str, texts: bool) -> Emit:
+def extractor(fhir_type: str, texts: bool, with_unions: bool) -> Emit:
     """Everything a resource of this type has to say to an index; PathError when an expression cannot be compiled."""
-    return _compiled(fhir_type, search_parameters(fhir_type).values(), texts)
+    left_out = frozenset[str]() if with_unions else unions(fhir_type)
+    asked = [each for each in search_parameters(fhir_type).values() if each.code not in left_out]
+    return _compiled(fhir_type, asked, texts)
 
 
 @cache

@@ -13,14 +13,14 @@ def test_now_is_aware_and_utc():
     assert SystemClock().now().utcoffset() == timedelta(0)
 
 
-def test_ids_are_random_uuids_and_never_repeat_also_when_chance_is_asked_again():
+def test_ids_are_uuids_in_order_of_time_and_never_repeat_also_when_chance_is_asked_again():
     ids = RandomIds()
 
     made = [ids.new() for _ in range(3 * IDS_AT_ONCE)]
 
     assert len(set(made)) == len(made)
     read = [uuid.UUID(each) for each in made]
-    assert {each.version for each in read} == {4}
+    assert {each.version for each in read} == {7}
     assert {each.variant for each in read} == {uuid.RFC_4122}
     assert [str(each) for each in read] == made
 
