@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fhir_facade.fhir.definitions.tables import SearchParameter, children
-from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Refers, Step, parse
+from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, Refers, Step, parse
 
 CODED = {"system": "urn:example:system", "code": "c-1", "display": "Näme"}
 AMOUNT = {"value": 5.4, "unit": "milligram", "system": "http://unitsofmeasure.org", "code": "mg"}
@@ -50,29 +51,37 @@ LEAVES: dict[tuple[str, str], tuple[Any, str]] = {
 
 def samples(parameter: SearchParameter) -> Iterator[tuple[dict[str, Any], str]]:
     """(resource, search text) for every branch and type that the parameter can read."""
+    for found in branches(parameter):
+        yield from found
+
+
+def branches(parameter: SearchParameter) -> Iterator[list[tuple[dict[str, Any], str]]]:
+    """The samples of each branch of the expression; of a composite, of each way through its components."""
     if parameter.kind == "composite":
-        yield _composite(parameter)
+        for context in parse(parameter.expression):
+            for paths in itertools.product(*(parse(component.expression) for component in parameter.components)):
+                yield list(_composite(parameter, context, paths))
         return
     for path in parse(parameter.expression):
         if path.predicate:
-            yield {"resourceType": parameter.type, f"{path.steps[0].name}Boolean": True}, "true"
-            continue
-        for document, text in _documents(parameter.type, path.steps, parameter):
-            yield {"resourceType": parameter.type} | document, text
+            yield [({"resourceType": parameter.type, f"{path.steps[0].name}Boolean": True}, "true")]
+        else:
+            found = _documents(parameter.type, path.steps, parameter)
+            yield [({"resourceType": parameter.type} | document, text) for document, text in found]
 
 
-def _composite(parameter: SearchParameter) -> tuple[dict[str, Any], str]:
-    context = parse(parameter.expression)[0].steps
-    document: dict[str, Any] = {"resourceType": parameter.type}
-    texts = []
-    for component in parameter.components:
-        path = parse(component.expression)[0]
-        steps = path.steps if path.root == "%resource" else (*context, *path.steps)
-        like = SearchParameter(parameter.type, component.code, component.kind, "")
-        part, text = next(_documents(parameter.type, steps, like))
-        document = _merged(document, part)
-        texts.append(text)
-    return document, "$".join(texts)
+def _composite(
+    parameter: SearchParameter, context: Path, paths: Sequence[Path]
+) -> Iterator[tuple[dict[str, Any], str]]:
+    each = []
+    for component, path in zip(parameter.components, paths, strict=True):
+        steps = path.steps if path.root == "%resource" else (*context.steps, *path.steps)
+        each.append(list(_documents(parameter.type, steps, SearchParameter("", component.code, component.kind, ""))))
+    for parts in itertools.product(*each):
+        document: dict[str, Any] = {"resourceType": parameter.type}
+        for part, _ in parts:
+            document = _merged(document, part)
+        yield document, "$".join(text for _, text in parts)
 
 
 def _documents(

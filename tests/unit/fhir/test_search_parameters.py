@@ -11,7 +11,7 @@ from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract import extract, extract_parameter
 from fhir_facade.fhir.match import matches
 from fhir_facade.fhir.query import parse_query
-from tests.unit.fhir.sampling import samples
+from tests.unit.fhir.sampling import branches, samples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # R4 gives them no path to values: narrative and full text, operations, other resources, a point on the globe.
@@ -23,9 +23,10 @@ def test_a_value_of_every_parameter_is_indexed_and_found_by_searching_for_it(fhi
     for code, parameter in search_parameters(fhir_type).items():
         if code in WITHOUT_VALUES:
             continue
-        reached = list(samples(parameter))
-        assert reached, f"no sample reaches {fhir_type}.{code}"
-        for resource, text in reached:
+        reached = list(branches(parameter))
+        assert reached, f"no path leads to {fhir_type}.{code}"
+        assert all(reached), f"no sample reaches every branch of {fhir_type}.{code}: {parameter.expression}"
+        for resource, text in itertools.chain.from_iterable(reached):
             (criterion,) = parse_query(fhir_type, [(code, text)], now=NOW).query.criteria
             assert any(row.param == code for row in extract(resource)), (code, resource)
             assert matches(resource, criterion), (code, text, resource)
