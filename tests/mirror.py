@@ -19,11 +19,13 @@ import msgspec
 import uvicorn
 
 from fhir_facade.adapters.hapi.session import request_id
+from fhir_facade.api.fhir import FhirApi
+from fhir_facade.api.observe import Observer
 from fhir_facade.app import create_app
 from fhir_facade.fhir.document import members_of
-from fhir_facade.ports import FhirStore, UnitOfWork
+from fhir_facade.ports import FhirStore, Ports, UnitOfWork
 from fhir_facade.rows import RowChange
-from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
 from tests.facade import embedded_facade
 
 TEXT = msgspec.json.Decoder(str)
@@ -74,19 +76,29 @@ class SigningStore:
         return replace(stored, body=msgspec.json.encode({**head, **members, **head, "meta": signed}))
 
 
-async def _serve(folder: Path, told: list[Any], ready: threading.Event) -> None:
+async def _serve(folder: Path, writer: Principal | None, told: list[Any], ready: threading.Event) -> None:
     async with embedded_facade(folder) as facade:
         store = SigningStore(facade.ports.store, facade.ports.unit)
-        app = create_app(facade.settings, replace(facade.ports, store=store, unit=store))
+        ports = replace(facade.ports, store=store, unit=store)
+        app = create_app(facade.settings, ports)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen()
-            admitted = _admitting(app, await facade.token())
+            admitted = _admitting(app if writer is None else _of(writer, ports), await facade.token())
             server = uvicorn.Server(uvicorn.Config(admitted, log_level="warning", lifespan="off"))
             told += [server, f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"]
             ready.set()
             await server.serve(sockets=[listener])
         await app.close()
+
+
+def _of(writer: Principal, ports: Ports) -> FhirApi:
+    """The FHIR API for one who needs no token."""
+
+    async def verify(_token: str) -> Principal:
+        return writer
+
+    return FhirApi(ports, verify, Observer())
 
 
 def _admitting(app: Any, token: str) -> Any:
@@ -102,11 +114,12 @@ def _admitting(app: Any, token: str) -> Any:
 
 
 @contextmanager
-def mirror(folder: Path) -> Iterator[str]:
-    """The base URL, ending in `/fhir`; in a thread with an event loop of its own, until the block ends."""
+def mirror(folder: Path, writer: Principal | None = None) -> Iterator[str]:
+    """The base URL, ending in `/fhir`; in a thread with an event loop of its own, until the block ends. `writer` may
+    write what an app may not: the guards of alerts, which HAPI takes as it takes everything."""
     told: list[Any] = []
     ready = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, told, ready)), name="mirror")
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, writer, told, ready)), name="mirror")
     thread.start()
     assert ready.wait(30), "the mirror did not start"
     server, url = told

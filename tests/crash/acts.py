@@ -15,6 +15,7 @@ from tests.crash.sights import Sight, sight
 from tests.crash.steps import Crash, Steps
 
 IMPORT = Principal("engine", name="import")
+READS = ("search", "read", "history", "look_up", "send GET")
 Act = Callable[[Ports, Case, Story], Awaitable[object]]
 
 
@@ -35,6 +36,11 @@ class Whole:
     after: Sight
     steps: tuple[str, ...]
 
+    @property
+    def first_write(self) -> int:
+        """The first step that is more than reading: whoever stops before it has asked for nothing."""
+        return next(at for at, name in enumerate(self.steps) if name.split(" ", 1)[1] not in READS)
+
 
 async def prepared(life: Life, story: Story, case: Case | None = None) -> Case:
     """A case with what the story needs. The engine knows which guards there are, as in a facade that serves."""
@@ -45,27 +51,28 @@ async def prepared(life: Life, story: Story, case: Case | None = None) -> Case:
     return case
 
 
-async def seen(life: Life, case: Case, story: Story) -> Sight:
+async def seen(life: Life, case: Case, story: Story, like: Sight | None = None) -> Sight:
     """What the next life finds once it has recovered."""
     async with life(case, Steps()) as ports:
         await recover(ports, case)
-        return await sight(ports, case, story)
+        return await sight(ports, case, story, like)
 
 
 async def undisturbed(life: Life, story: Story, act: Act = ask) -> Whole:
     case, steps = await prepared(life, story), Steps()
-    before = await seen(life, case, story)
     async with life(case, steps) as ports:
         await act(ports, case, story)
-    return Whole(before, await seen(life, case, story), tuple(steps.names))
+    after = await seen(life, case, story)
+    untouched = await prepared(life, story)
+    return Whole(await seen(life, untouched, story, after), after, tuple(steps.names))
 
 
 async def stopped(
-    life: Life, story: Story, step: int, act: Act = ask, error: type[BaseException] = Crash
-) -> tuple[Case, Sight]:
-    """A life that ends at a step, and what the next one finds."""
+    life: Life, story: Story, whole: Whole, step: int, act: Act = ask, error: type[BaseException] = Crash
+) -> Sight:
+    """What is found by the next life after one that ended at a step."""
     case, steps = await prepared(life, story), Steps(step, error)
     async with life(case, steps) as ports:
         await steps.ended(act(ports, case, story))
     assert steps.stopped, f"there is no step {step}"
-    return case, await seen(life, case, story)
+    return await seen(life, case, story, whole.after)

@@ -202,7 +202,7 @@ class Story:
 
     def patients(self, case: Case) -> list[str]:
         """Those who may have an alert."""
-        return [case.name(f"sick{number}") for number, _ in self._numbered()]
+        return [case.name(f"sick{number}") for number, name in enumerate(self.kinds) if name.startswith("alert")]
 
     def _numbered(self) -> list[tuple[int, Kind]]:
         return [(number, KINDS[name]) for number, name in enumerate(self.kinds)]

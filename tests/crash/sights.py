@@ -6,7 +6,7 @@ What differs from case to case (ids, moments) is named alike in all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ OF_THE_CLOCK = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """`resources`: what a read says of each, with all versions. `alerts`: findings, tasks and banners with their
+    """`resources`: what a read says of each that was ever given an id, with all its versions. `alerts`: findings, tasks and banners with their
     states. `audit`: the writes that are said to have happened."""
 
     resources: Mapping[str, Any]
@@ -43,19 +43,22 @@ class Sight:
     accounts: tuple[str, ...]
 
 
-async def sight(ports: Ports, case: Case, story: Story) -> Sight:
-    """What is there now. Fails when a search does not find exactly what reads find, or an intent is left."""
+async def sight(ports: Ports, case: Case, story: Story, like: Sight | None = None) -> Sight:
+    """What is there now. Fails when a search does not find exactly what reads find, or an intent is left.
+
+    Ids are given in the same order each time, so a sight of another case, `like`, says where to look.
+    """
     assert await _rows(ports, Intent) == await _rows(ports, IntentKey) == []
     names = _names(case, story)
-    live = {ref: stored for ref in _refs(case, story) if (stored := await _read(ports, ref))}
+    refs = _refs(case, story) if like is None else [_ref(case, name) for name in like.resources]
+    live = {ref: stored for ref in refs if (stored := await _read(ports, ref))}
     await _searched(ports, case, live)
     return Sight(
         resources={
-            names(str(ref)): (names(timeless(live[ref])) if ref in live else None, versions)
-            for ref in _refs(case, story)
-            if (versions := await _versions(ports, ref))
+            names(str(ref)): (names(timeless(live[ref])) if ref in live else None, await _versions(ports, ref))
+            for ref in refs
         },
-        alerts=tuple(sorted([names(each) for each in await _alerts(ports, case, story)])),
+        alerts=tuple(sorted([names(timeless(each)) for each in await _alerts(ports, story.patients(case))])),
         audit=_own(names, case, await _rows(ports, AuditLine), _audited),
         events=_own(names, case, await _rows(ports, Event), lambda row: f"{row.topic} {row.kind} {row.patient}"),
         evidence=_own(names, case, await _rows(ports, GuardMark), lambda row: row.id if "/" in row.id else ""),
@@ -63,6 +66,10 @@ async def sight(ports: Ports, case: Case, story: Story) -> Sight:
             names, case, await _rows(ports, Account), lambda row: f"{row.username} {row.role} {_person(row)}"
         ),
     )
+
+
+def _ref(case: Case, name: str) -> Ref:
+    return Ref(*name.replace("CASE", case.prefix).split("/"))
 
 
 def _person(row: Account) -> str | None:
@@ -109,18 +116,27 @@ async def _versions(ports: Ports, ref: Ref) -> list[str]:
 
 
 async def _searched(ports: Ports, case: Case, live: Mapping[Ref, StoredResource]) -> None:
+    """By its case each is found, by the name of the state it is in too, and by no other state."""
     for type_ in TYPES:
-        there = {ref for ref in live if ref.type == type_}
-        assert {each.ref for each in await _find(ports, type_, f"{CASE}|{case.prefix}")} == there
-        for ref in there:
-            (state,) = [each["value"] for each in json.loads(live[ref].body)["identifier"] if each["system"] == STATE]
-            name = state.rpartition(".")[0]
-            found = {each: await _find(ports, type_, f"{STATE}|{name}.{each}") for each in ("before", "after")}
-            assert {each for each in found if [one.ref for one in found[each]] == [ref]} == {state.rpartition(".")[2]}
+        there = {ref: stored for ref, stored in live.items() if ref.type == type_}
+        assert await _find(ports, type_, [f"{CASE}|{case.prefix}"]) == there.keys()
+        now = [_state(stored) for stored in there.values()]
+        past = [name for state in now for name in _states(state.rpartition(".")[0]) if name not in now]
+        for states, found in ((now, there.keys()), (past, set())):
+            assert not states or await _find(ports, type_, [f"{STATE}|{state}" for state in states]) == found
 
 
-async def _find(ports: Ports, type_: str, identifier: str) -> list[StoredResource]:
-    return await _all(ports, type_, ("identifier", identifier))
+def _state(stored: StoredResource) -> str:
+    identifiers = json.loads(stored.body)["identifier"]
+    return next(str(each["value"]) for each in identifiers if each["system"] == STATE)
+
+
+def _states(name: str) -> tuple[str, str]:
+    return f"{name}.before", f"{name}.after"
+
+
+async def _find(ports: Ports, type_: str, identifiers: Iterable[str]) -> set[Ref]:
+    return {each.ref for each in await _all(ports, type_, ("identifier", ",".join(identifiers)))}
 
 
 async def _all(ports: Ports, type_: str, *params: tuple[str, str]) -> list[StoredResource]:
@@ -130,9 +146,10 @@ async def _all(ports: Ports, type_: str, *params: tuple[str, str]) -> list[Store
     return list(page.entries)
 
 
-async def _alerts(ports: Ports, case: Case, story: Story) -> list[str]:
-    found = [await _all(ports, kind, ("patient", who)) for who in story.patients(case) for kind in ALERT_TYPES]
-    return [timeless(each) for some in found for each in some]
+async def _alerts(ports: Ports, patients: Sequence[str]) -> list[StoredResource]:
+    asked = ("patient", ",".join(patients))
+    found = [await _all(ports, kind, asked) for kind in ALERT_TYPES if patients]
+    return [each for some in found for each in some]
 
 
 async def _rows(ports: Ports, row: type[Any]) -> list[Any]:

@@ -49,7 +49,7 @@ class Told:
         return max(at for at, text in enumerate(self.statements) if text == "COMMIT")
 
     def found(self, folder: Path) -> Sight:
-        return asyncio.run(seen(embedded(folder), self.end, self.story))
+        return asyncio.run(seen(embedded(folder), self.end, self.story, self.after))
 
     def killed_before(self, statement: int, folder: Path, by: Killer) -> Sight:
         by.kill(Life(copied(self.folder, folder), self.case, self.story, ask, statement))
@@ -71,13 +71,13 @@ class Interruption:
 async def told(warm: Path, base: Path, story: Story) -> Told:
     folder = copied(warm, base / "before")
     case = await prepared(embedded(folder), story)
-    before = await seen(embedded(folder), case, story)
     finished, end, statements = copied(folder, base / "finished"), copy.deepcopy(case), list[str]()
     async with embedded(finished, lambda _, statement: statements.append(statement))(end, Steps()) as ports:
         begin = (finished / LOG).stat().st_size
         await ask(ports, end, story)
         log = (finished / LOG).read_bytes()
     after = await seen(embedded(finished), end, story)
+    before = await seen(embedded(folder), case, story, after)
     return Told(story, folder, finished, case, end, before, after, statements, log, begin)
 
 
@@ -138,7 +138,9 @@ async def test_a_statement_that_fails_undoes_all_and_the_process_goes_on(rich: T
         async with embedded(folder, Interruption(at))(case, Steps()) as ports:
             with pytest.raises(Unavailable, match="interrupted"):
                 await ask(ports, case, rich.story)
-            assert await sight(ports, rich.end, rich.story) == rich.before, f"interrupted in {rich.statements[at]}"
+            assert await sight(ports, rich.end, rich.story, rich.after) == rich.before, (
+                f"interrupted in {rich.statements[at]}"
+            )
             assert (await ask(ports, case, rich.story)).status == 200
 
 
