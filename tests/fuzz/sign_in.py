@@ -232,12 +232,12 @@ def _form_bodies(draw: st.DrawFn, form: bytes) -> tuple[str, bytes]:
 
 
 _METADATA: Final[dict[str, st.SearchStrategy[Any]]] = {
-    "redirect_uris": st.one_of(st.just([REDIRECT]), st.lists(VALUES, max_size=3), JSON),
+    "redirect_uris": mostly(st.just([REDIRECT]), st.lists(VALUES, max_size=3)),
     "token_endpoint_auth_method": words("none client_secret_basic private_key_jwt x"),
-    "grant_types": st.one_of(st.just(["authorization_code"]), JSON),
-    "response_types": st.one_of(st.just(["code"]), JSON),
-    "client_name": st.one_of(st.just("An app"), JSON),
-    "scope": st.one_of(st.just("openid patient/*.rs"), JSON),
+    "grant_types": st.just(["authorization_code"]),
+    "response_types": st.just(["code"]),
+    "client_name": st.just("An app"),
+    "scope": st.just("openid patient/*.rs"),
     "jwks": st.one_of(
         st.sampled_from(
             (
@@ -249,36 +249,38 @@ _METADATA: Final[dict[str, st.SearchStrategy[Any]]] = {
         ),
         JSON,
     ),
-    "jwks_uri": st.one_of(st.just("https://app.example/jwks"), JSON),
-    "launch_uri": st.one_of(st.just("https://app.example/launch"), JSON),
+    "jwks_uri": st.just("https://app.example/jwks"),
+    "launch_uri": st.just("https://app.example/launch"),
     "contacts": JSON,
     "logo_uri": JSON,
     "software_statement": st.one_of(_JWTS, JSON),
     "post_logout_redirect_uris": JSON,
 }
 
+_MOSTLY: Final = {name: mostly(value, JSON) for name, value in _METADATA.items()}
+
 
 @st.composite
 def registrations(draw: st.DrawFn) -> Request:
     """Clients that register themselves, and what they say later."""
     document = (
-        {"redirect_uris": [REDIRECT]} | draw(st.fixed_dictionaries({}, optional=_METADATA))
+        {"redirect_uris": [REDIRECT]} | draw(st.fixed_dictionaries({}, optional=_MOSTLY))
         if not seldom(draw)
         else draw(JSON)
     )
-    path = "/oauth/register" + draw(st.sampled_from(("", "", "", "/app", f"/{draw(anything().map(in_address))}")))
-    method = draw(words("POST POST POST GET PUT DELETE"))
-    extra = draw(st.fixed_dictionaries({}, optional={"Authorization": _AUTHORIZATIONS}))
-    kind = draw(st.one_of(words("application/json application/json application/json text/plain"), HEADER_TEXTS))
-    body = (
-        None
-        if method in ("GET", "DELETE")
-        else draw(
-            st.one_of(
-                st.just(encoded(document)), st.binary(max_size=30), st.just(json.dumps(document).encode("utf-16"))
-            )
-        )
+    method = draw(words("POST POST GET PUT PUT DELETE"))
+    name = (
+        ""
+        if method == "POST"
+        else draw(mostly(st.just("/{client}"), anything().map(lambda text: f"/{in_address(text)}")))
     )
-    return Request(
-        method, path, draw(words("nobody nobody root system")), (("Content-Type", kind), *extra.items()), body
-    )
+    path = f"/oauth/register{'/' if seldom(draw) else name}"
+    if method == "PUT" and isinstance(document, dict):
+        document = {"client_id": "{client}"} | document
+    extra = {"Authorization": draw(_AUTHORIZATIONS)} if seldom(draw) else {}
+    kind = draw(mostly(st.just("application/json"), HEADER_TEXTS))
+    raw = mostly(st.just(encoded(document)), st.binary(max_size=30) | st.just(json.dumps(document).encode("utf-16")))
+    body = None if method in ("GET", "DELETE") else draw(raw)
+    usual = "invited" if method == "POST" else "registered"
+    caller = draw(mostly(st.just(usual), words("nobody root system invited registered")))
+    return Request(method, path, caller, (("Content-Type", kind), *extra.items()), body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from fhir_facade.api.pages.cookies import CookieJar
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
+from fhir_facade.flows.launch.invitations import MOST_USES, invite
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.launch.tokens import mint_token
@@ -30,6 +31,7 @@ PASSWORD: Final = "correct horse battery"
 SECRET: Final = "a-secret-that-nobody-guesses"
 REDIRECT: Final = "https://app.example/callback"
 MINUTES: Final = 1440
+AT_ONCE: Final = 4
 
 _VITAL_SIGNS: Final = "http://terminology.hl7.org/CodeSystem/observation-category|vital-signs"
 _TOKENS: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -56,6 +58,8 @@ WHO: Final = (*("system",) * len(BEARERS), *BEARERS)
 """Half of the time somebody who may do everything: what is refused at the door shows nothing of what is behind it."""
 PEOPLE: Final = tuple(_PEOPLE)
 CALLERS: Final = (*BEARERS, *PEOPLE, "nobody")
+APPS: Final = ("invited", "registered")
+"""Who may register an app, and the app that did."""
 
 
 @dataclass
@@ -64,7 +68,7 @@ class Stage:
 
     running: Served
     settings: Settings
-    line: Line
+    lines: tuple[Line, ...]
     identities: dict[str, Mapping[str, str]] = field(default_factory=dict)
     csrf: dict[str, str] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
@@ -81,7 +85,16 @@ class Stage:
 
     def ask(self, request: Request) -> Answer:
         stream = request.path.endswith("/stream")
-        return self.line.ask(self.message(request), request.method, stream=stream)
+        return self.lines[0].ask(self.message(request), request.method, stream=stream)
+
+    def ask_at_once(self, requests: Sequence[Request]) -> list[Answer]:
+        """Each on a connection of its own; all are sent before the first answer is awaited."""
+        sent = [
+            (line, self.message(request), request.method) for line, request in zip(self.lines, requests, strict=False)
+        ]
+        for line, message, _ in sent:
+            line.send(message)
+        return [line.receive(message, method) for line, message, method in sent]
 
     def renew(self) -> None:
         """The data as they were; a new account for each person who was shut out, and new tokens."""
@@ -104,14 +117,25 @@ class Stage:
         new = {"username": username, "password": PASSWORD, "role": "admin"}
         self._learned("account", "/api/v1/accounts", "root", new)
         self._learned("connection", "/api/v1/connections", "anna", {"vendor": "google-health"})
-        self._learned("client", "/oauth/register", "nobody", {"redirect_uris": [REDIRECT]})
+        app = {"redirect_uris": [REDIRECT]}
+        if (made := self._learned("client", "/oauth/register", "invited", app)) is None:
+            asyncio.run(self._invite())
+            made = self._learned("client", "/oauth/register", "invited", app)
+        _bearer(self, "registered", made["registration_access_token"] if made else "")
 
-    def _learned(self, word: str, target: str, caller: str, document: dict[str, Any]) -> None:
+    async def _invite(self) -> None:
+        async with open_ports(self.settings, guest=True) as ports:
+            _bearer(self, "invited", await _invitation(ports))
+
+    def _learned(self, word: str, target: str, caller: str, document: dict[str, Any]) -> dict[str, Any] | None:
+        """What was made; None when it was not."""
         headers = (("Content-Type", "application/json"),)
         answer = self.ask(Request("POST", target, caller, headers, json.dumps(document).encode()))
-        if answer.status == 201:
-            made = json.loads(answer.body)
-            self.known[word] = str(made.get("id") or made.get("client_id"))
+        if answer.status != 201:
+            return None
+        made: dict[str, Any] = json.loads(answer.body)
+        self.known[word] = str(made.get("id") or made.get("client_id"))
+        return made
 
     async def _bring_back(self, names: list[str]) -> None:
         async with open_ports(self.settings, guest=True) as ports:
@@ -130,9 +154,10 @@ def opened_stage(folder: Path, **settings: str) -> Iterator[Stage]:
         run_command(env, "keys", "new", str(chosen.keys_file))
     with ExitStack() as stack:
         running = stack.enter_context(served(env, folder / "log"))
-        line = Line(chosen.host, chosen.port)
-        stack.callback(line.close)
-        stage = Stage(running, chosen, line)
+        lines = tuple(Line(chosen.host, chosen.port) for _ in range(AT_ONCE))
+        for line in lines:
+            stack.callback(line.close)
+        stage = Stage(running, chosen, lines)
         asyncio.run(_populate(stage))
         stage.renew()
         yield stage
@@ -144,6 +169,7 @@ async def _populate(stage: Stage) -> None:
             await add_client(ports, client)
         for name, (scope, patient) in _TOKENS.items():
             _bearer(stage, name, await mint_token(ports, scope=scope, patient=patient, minutes=MINUTES))
+        _bearer(stage, "invited", await _invitation(ports))
         _bearer(stage, "stranger", "ffa_nobody-gave-this-away")
         await _enter(stage, ports, PEOPLE)
 
@@ -163,6 +189,11 @@ async def _enter(stage: Stage, ports: Ports, names: list[str] | tuple[str, ...])
     if "dora" in names:
         username = f"{DORA}{stage.generation or ''}"
         _bearer(stage, "doctor", await mint_token(ports, scope="user/*.cruds", username=username, minutes=MINUTES))
+
+
+async def _invitation(ports: Ports) -> str:
+    """An initial access token with which many apps register themselves."""
+    return await invite(ports, name="fuzz", uses=MOST_USES)
 
 
 def _bearer(stage: Stage, name: str, token: str) -> None:

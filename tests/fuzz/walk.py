@@ -12,24 +12,28 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
 
-from tests.fuzz import pages, searches, sign_in, writes
+from tests.fuzz import bundles, operations, pages, patches, searches, sign_in, writes
 from tests.fuzz.judge import faults
 from tests.fuzz.record import Record
-from tests.fuzz.stage import Stage
+from tests.fuzz.stage import AT_ONCE, Stage
 from tests.fuzz.wire import Request
 
-Requests = st.SearchStrategy[Request]
+Requests = st.SearchStrategy[Request] | st.SearchStrategy[tuple[Request, ...]]
+
+_WRITES: Final = st.one_of(writes.resources_sent(), patches.patches(), bundles.bundles(), writes.deletes())
 
 SUBJECTS: Final[Mapping[str, Requests]] = {
     "searches": searches.searches(),
     "query strings": searches.raw_queries(),
     "addresses": searches.addresses(),
     "resources": writes.resources_sent(),
-    "patches": writes.patches(),
-    "bundles": writes.bundles(),
-    "operations": writes.operations(),
+    "patches": patches.patches(),
+    "bundles": bundles.bundles(),
+    "operations": operations.operations(),
     "headers": writes.headers_on_anything(),
     "deletes": writes.deletes(),
+    "racing writes": st.lists(_WRITES, min_size=AT_ONCE, max_size=AT_ONCE).map(tuple),
+    "one write at once": _WRITES.map(lambda request: (request,) * AT_ONCE),
     "sign-in": sign_in.oauth_requests(),
     "registrations": sign_in.registrations(),
     "portal": pages.portal_requests(),
@@ -70,15 +74,14 @@ def walk(stage: Stage, record: Record, requests: Requests, examples: int, *, alw
         phases=(Phase.generate, Phase.shrink),
     )
     @given(requests)
-    def ask(request: Request) -> None:
-        answer = stage.ask(request)
-        record.seen(answer)
-        wrong = faults(request, answer)
-        if not wrong:
-            return
-        finding = record.keep(request, answer, wrong)
-        if finding.kind not in known:
-            raise Found(finding.kind)
+    def ask(asked: Request | tuple[Request, ...]) -> None:
+        together = asked if isinstance(asked, tuple) else (asked,)
+        answers = stage.ask_at_once(together) if isinstance(asked, tuple) else [stage.ask(asked)]
+        for request, answer in zip(together, answers, strict=True):
+            record.seen(answer)
+            wrong = faults(request, answer)
+            if wrong and (finding := record.keep(request, answer, wrong)).kind not in known:
+                raise Found(finding.kind)
 
     with contextlib.suppress(Found, FlakyFailure):
         ask()

@@ -84,38 +84,51 @@ class Line:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._socket: socket.socket | None = None
+        self._kept = False
+        self._started = 0.0
 
     def ask(self, message: bytes, method: str, *, stream: bool = False) -> Answer:
-        """The answer. What a kept connection does not answer at all is asked again on a new one: the server may have
-        given it up at that moment. Of a `stream` only the head is awaited."""
-        kept = self._socket is not None
-        answer = self._ask(message, method, stream=stream)
-        return self._ask(message, method, stream=stream) if kept and answer.status == 0 else answer
+        """The answer to these bytes. Of a `stream` only the head is awaited."""
+        self.send(message)
+        return self.receive(message, method, stream=stream)
+
+    def send(self, message: bytes) -> None:
+        self._kept = self._socket is not None
+        self._started = time.perf_counter()
+        if self._socket is None:
+            self._socket = socket.create_connection(self._address, PATIENCE_S)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered and gone
+            self._socket.sendall(message)
+
+    def receive(self, message: bytes, method: str, *, stream: bool = False) -> Answer:
+        """What was sent on a kept connection and is not answered at all is sent again on a new one: the server may have
+        given the old one up at that moment."""
+        answer = self._received(method, stream=stream)
+        if answer.status == 0 and self._kept:
+            self.send(message)
+            return self._received(method, stream=stream)
+        return answer
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
-    def _ask(self, message: bytes, method: str, *, stream: bool) -> Answer:
-        started = time.perf_counter()
-        if self._socket is None:
-            self._socket = socket.create_connection(self._address, PATIENCE_S)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _received(self, method: str, *, stream: bool) -> Answer:
+        assert self._socket is not None
         response = http.client.HTTPResponse(self._socket, method=method)
         try:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered and gone
-                self._socket.sendall(message)
             response.begin()
             body = b"" if stream and response.status == 200 else response.read()
         except (OSError, http.client.HTTPException):
             self.close()
-            return Answer(0, seconds=time.perf_counter() - started)
+            return Answer(0, seconds=time.perf_counter() - self._started)
         headers = {name.lower(): value for name, value in response.getheaders()}
         if response.will_close or stream:
             self.close()
         response.close()
-        return Answer(response.status, headers, body, time.perf_counter() - started)
+        return Answer(response.status, headers, body, time.perf_counter() - self._started)
 
 
 def readable(message: bytes, most: int = 4000) -> str:

@@ -1,4 +1,4 @@
-"""Writes: bodies as they should not be, patches of three kinds, Bundles, operations, and the headers around them."""
+"""Bodies as they should not be, and the headers around them: create, update, delete and their conditional forms."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from fhir_facade.fhir.operations import OPERATIONS, Operation
 from tests.fuzz.resources import ODD, RESOURCES, TYPES
 from tests.fuzz.searches import pairs
 from tests.fuzz.seeds import PLACES, SEEDS
 from tests.fuzz.stage import WHO
-from tests.fuzz.values import HEADER_TEXTS, JSON, VALUES, in_address, mostly, query, seldom, words
+from tests.fuzz.values import HEADER_TEXTS, VALUES, in_address, mostly, query, seldom, words
 from tests.fuzz.wire import Request
 
 FHIR: Final = ("Content-Type", "application/fhir+json")
@@ -138,7 +137,7 @@ def headers_on_anything(draw: st.DrawFn) -> Request:
 
 
 @st.composite
-def _sent(draw: st.DrawFn, method: str, target: str, document: Any, kind: str | None = None) -> Request:
+def sent(draw: st.DrawFn, method: str, target: str, document: Any, kind: str | None = None) -> Request:
     """A document on its way, mostly with the right headers."""
     body, packing = draw(_bodies(document))
     told = draw(_KINDS) if kind is None or seldom(draw) else kind
@@ -167,183 +166,7 @@ def resources_sent(draw: st.DrawFn) -> Request:
             )
         )
     )
-    return draw(_sent(method, target, resource, FHIR[1]))
-
-
-_PATHS: Final = st.one_of(
-    words(
-        "/ /status /code/coding/0 /name/0/family /name/- /name/-1 /name/99999999999 /id /meta /resourceType /a~1b /~2 status // /valueQuantity/value"
-    ),
-    VALUES,
-)
-_STEPS: Final = st.fixed_dictionaries(
-    {"op": words("add remove replace move copy test x")},
-    optional={"path": _PATHS, "from": _PATHS, "value": JSON, "x": JSON},
-)
-_EXPRESSIONS: Final = st.one_of(
-    words("""Patient Patient.name Patient.name[0].family Observation.status Observation.component.where(code.text='a') Patient.name[-1]
-    Patient.name[99999999999999999999] %resource Patient.name.given.first() a.b(c Patient.. 'x' Patient.name[0 Patient.contact.name"""),
-    VALUES,
-)
-
-
-@st.composite
-def _fhirpath_patches(draw: st.DrawFn) -> Any:
-    """A Parameters resource of operations, each part of it there or not."""
-    part = st.one_of(
-        st.fixed_dictionaries({"name": st.just("type"), "valueCode": words("add insert delete replace move x")}),
-        st.fixed_dictionaries({"name": st.just("path"), "valueString": _EXPRESSIONS}),
-        st.fixed_dictionaries(
-            {"name": st.just("name"), "valueString": words("status name birthDate id x resourceType")}
-        ),
-        st.fixed_dictionaries(
-            {"name": st.just("index"), "valueInteger": st.sampled_from((0, 1, -1, 10**20, "0", 0.5))}
-        ),
-        st.fixed_dictionaries(
-            {"name": st.just("value")},
-            optional={"valueString": VALUES, "valueCode": VALUES, "valueDate": VALUES, "part": JSON},
-        ),
-        st.fixed_dictionaries(
-            {
-                "name": st.just("value"),
-                "part": st.lists(st.builds(lambda n, v: {"name": n, "valueString": v}, VALUES, VALUES), max_size=2),
-            }
-        ),
-        st.fixed_dictionaries({"name": words("source destination"), "valueInteger": st.sampled_from((0, 1, -1, 99))}),
-        JSON,
-    )
-    operations = st.builds(lambda parts: {"name": "operation", "part": parts}, st.lists(part, max_size=5))
-    return {"resourceType": "Parameters", "parameter": draw(st.lists(st.one_of(operations, JSON), max_size=3))}
-
-
-@st.composite
-def patches(draw: st.DrawFn) -> Request:
-    """JSON Patch, FHIRPath Patch and merge patch on something that is there, or on what a condition finds."""
-    kind, document = draw(
-        st.one_of(
-            st.tuples(st.just("application/json-patch+json"), st.one_of(st.lists(_STEPS, max_size=4), JSON)),
-            st.tuples(st.just(FHIR[1]), st.one_of(_fhirpath_patches(), ODD)),
-            st.tuples(
-                words("application/merge-patch+json application/json"),
-                st.one_of(
-                    ODD,
-                    st.dictionaries(words("status name code id meta resourceType text contained"), JSON, max_size=3),
-                ),
-            ),
-        )
-    )
-    where = draw(
-        st.one_of(st.sampled_from(PLACES), st.builds(lambda kind, asked: f"{kind}?{asked}", TYPES, CONDITIONS))
-    )
-    return draw(_sent("PATCH", f"/fhir/{where}", document, kind))
-
-
-_URLS: Final = st.one_of(
-    st.sampled_from(
-        (
-            *PLACES,
-            "Patient",
-            "Observation",
-            "Patient?_id=anna",
-            "metadata",
-            "Patient/$everything",
-            "Patient/anna/$everything",
-            "Observation/$lastn",
-            "http://elsewhere/Patient/p",
-            "/Patient",
-            "?",
-            "",
-        )
-    ),
-    st.builds(lambda kind, asked: f"{kind}?{asked}", TYPES, CONDITIONS),
-    st.builds(lambda text: f"Observation?{text}", VALUES),
-)
-_ENTRIES: Final = st.fixed_dictionaries(
-    {
-        "request": st.fixed_dictionaries(
-            {"method": mostly(words("GET PUT POST DELETE PATCH"), words("HEAD get x")), "url": _URLS},
-            optional={
-                name: st.one_of(VALUES, JSON) for name in ("ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince")
-            },
-        )
-    },
-    optional={
-        "resource": mostly(st.one_of(RESOURCES, _fhirpath_patches()), ODD),
-        "fullUrl": st.one_of(words("urn:uuid:a urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9 Patient/anna"), VALUES),
-    },
-)
-_PURE_WRITES: Final = st.builds(
-    lambda resource, way: {
-        "fullUrl": "urn:uuid:05efabf0-4be2-4561-91ce-51548425acb9",
-        "resource": resource,
-        "request": {
-            "method": way,
-            "url": str(resource.get("resourceType")) + (f"/{resource.get('id')}" if way == "PUT" else ""),
-        },
-    },
-    RESOURCES,
-    words("POST PUT"),
-)
-
-
-@st.composite
-def bundles(draw: st.DrawFn) -> Request:
-    """Batches and transactions."""
-    entries: list[Any] = draw(st.lists(st.one_of(_ENTRIES, _PURE_WRITES), max_size=4))
-    if seldom(draw):
-        entries.append(draw(JSON))
-    kind = draw(mostly(words("batch transaction"), st.one_of(words("history collection searchset x"), JSON)))
-    document = {"resourceType": "Bundle", "type": kind, "entry": draw(mostly(st.just(entries), JSON))}
-    return draw(_sent("POST", "/fhir", document, FHIR[1]))
-
-
-@st.composite
-def _inputs(draw: st.DrawFn, operation: Operation) -> dict[str, Any]:
-    """A Parameters resource for an operation: its own parameters and others, with values of any type."""
-    names = [one.name for one in operation.parameters] or ["x"]
-    found = []
-    for name in draw(st.lists(st.one_of(st.sampled_from(names), VALUES), max_size=4)):
-        form = draw(
-            words(
-                "valueString valueUri valueCode valueDate valueInteger valueDecimal valueBoolean valueCoding valueMeta valuePeriod valueCodeableConcept resource part x"
-            )
-        )
-        value = draw(
-            RESOURCES
-            if form == "resource"
-            else st.one_of(
-                JSON, st.sampled_from(({"system": "http://loinc.org", "code": "8867-4"}, {"tag": [{"code": "x"}]}))
-            )
-        )
-        found.append({"name": name, form: value})
-    return {"resourceType": "Parameters", "parameter": found}
-
-
-@st.composite
-def operations(draw: st.DrawFn) -> Request:
-    """Operations by GET and POST, at every level there is and is not."""
-    operation = draw(st.sampled_from(OPERATIONS))
-    kind = draw(st.sampled_from(operation.types)) if "*" not in operation.types else draw(TYPES)
-    level = draw(st.sampled_from(("", f"/{kind}", draw(st.sampled_from([f"/{place}" for place in PLACES])))))
-    target = f"/fhir{level}/${operation.name}"
-    names = [one.name for one in operation.parameters] or ["x"]
-    given = draw(
-        st.lists(
-            st.tuples(
-                st.one_of(st.sampled_from(names), VALUES),
-                st.one_of(
-                    VALUES,
-                    words("8867-4 http://loinc.org Patient/anna anna average count 2026 1 true http://example.org/set"),
-                ),
-            ),
-            max_size=4,
-        )
-    )
-    asked = f"?{query(given)}" if given else ""
-    if draw(st.booleans()):
-        return Request("GET", target + asked, draw(st.sampled_from(WHO)))
-    document = draw(st.one_of(_inputs(operation), RESOURCES, ODD))
-    return draw(_sent("POST", target + asked * draw(st.integers(0, 1)), document, FHIR[1]))
+    return draw(sent(method, target, resource, FHIR[1]))
 
 
 @st.composite
