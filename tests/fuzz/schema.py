@@ -52,15 +52,9 @@ def _command(stage: Stage, caller: str, seconds: float, words: tuple[str, ...]) 
     program = [sys.executable, "-m", "schemathesis.cli", "run", f"{stage.running.url}/openapi.json"]
     limits = ["--max-time", str(int(seconds)), "--workers", "1", "--request-timeout", "30", "--max-failures", "1000"]
     judged = ["--checks", "judged", "--continue-on-failure", "--suppress-health-check", "all", "--warnings", "off"]
-    chosen = [
-        "--exclude-path-regex",
-        LEFT_OUT,
-        "--generation-database",
-        "none",
-        "--no-color",
-        "--output-sanitize",
-        "false",
-    ]
+    chosen = ["--exclude-path-regex", LEFT_OUT, "--no-color", "--output-sanitize", "false"]
+    if "--generation-deterministic" not in words:
+        chosen += ["--generation-database", "none"]
     identity = [f"{name}: {value}" for name, value in stage.identities.get(caller, {}).items()]
     return [*program, *limits, *judged, *chosen, *(word for line in identity for word in ("-H", line)), *words]
 
