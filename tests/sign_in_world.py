@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from fhir_facade.adapters.intents import IntentUnit
 from fhir_facade.adapters.keys import open_key_file
 from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.adapters.sqlite_file import SqliteFile
@@ -162,9 +163,10 @@ def clock():
 @pytest.fixture
 def ports(state, clock, tmp_path):
     vault = KeyFileVault(open_key_file(tmp_path / "keys.json", clock, create=True))
-    unused = dict.fromkeys(("store", "unit", "streams", "vendors", "memory", "deployment"))
-    locks = FileLocks(tmp_path / "locks")
-    yield Ports(state=state, clock=clock, ids=RandomIds(), vault=vault, locks=locks, **unused)
+    unused = dict.fromkeys(("store", "streams", "vendors", "memory", "deployment"))
+    locks, ids = FileLocks(tmp_path / "locks"), RandomIds()
+    unit = IntentUnit(None, None, state, clock, ids)  # nobody here writes resources
+    yield Ports(state=state, unit=unit, clock=clock, ids=ids, vault=vault, locks=locks, **unused)
     locks.close()
 
 

@@ -21,7 +21,7 @@ from fhir_facade.rows import Append, Remove, Row, RowChange
 from fhir_facade.rows.intents import Intent, IntentKey
 
 Key = tuple[Any, ...]
-
+UNFINISHED = "another change of the same row is not finished yet; try again"
 
 Begun = tuple[Intent, Sequence[RowChange]]
 
@@ -41,9 +41,18 @@ def _begin_keyed(tx: StateTransaction, tables: Tables, intent: Intent, rows: Seq
     try:
         tx.apply(*(Append(IntentKey(digest=digest, intent_id=intent.id)) for digest in sorted(taken)))
     except Conflict as error:
-        raise Conflict("another change of the same row is not finished yet; try again") from error
+        raise Conflict(UNFINISHED) from error
     before = tuple(_digest_before(tx, tables, change) for change in rows)
     tx.apply(Append(msgspec.structs.replace(intent, before=before)))
+
+
+def apply_alone(tx: StateTransaction, tables: Tables, rows: Sequence[RowChange]) -> None:
+    """Rows without resources need no intent. Conflict when they take what the rows of an open one will take."""
+    removed = _removed(tables, rows)
+    for change in rows:
+        if any(tx.get(IntentKey, digest) for digest in _reserved(tx, tables, change, removed)):
+            raise Conflict(UNFINISHED)
+    tx.apply(*rows)
 
 
 def finish(tables: Tables, tx: StateTransaction, begun: Sequence[Begun]) -> list[None]:

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Protocol
 
 from fhir_facade.adapters.hapi.session import request_id
-from fhir_facade.adapters.intent_rows import begin, claim, drop, finish, finish_late, looked, refuse, renew
+from fhir_facade.adapters.intent_rows import apply_alone, begin, claim, drop, finish, finish_late, looked, refuse, renew
 from fhir_facade.adapters.state.changes import encode_changes
 from fhir_facade.adapters.state.tables import Tables, facade_tables
 from fhir_facade.errors import (
@@ -87,7 +87,7 @@ class IntentUnit:
         if not rows:
             return await self._store.write(writes)
         if not writes:
-            await self._state.write(lambda tx: tx.apply(*rows))
+            await self._state.write(lambda tx: apply_alone(tx, self._tables, rows))
             return []
         intent = await self._begin(writes, rows)
         try:

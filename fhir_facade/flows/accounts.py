@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,7 +24,7 @@ from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.mail import check_address, notices
 from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append
+from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.accounts import Account, Session
 from fhir_facade.rows.audit import AuditLine
 
@@ -60,15 +61,27 @@ async def add_account(ports: Ports, new: NewAccount, *, actor: str = "operator")
     """Make an account. BadRequest for a bad name, role, id, zone or password; Conflict when the name is taken."""
     check_account(new)
     row = await account_row(ports, new)
-
-    def add(tx: StateTransaction) -> None:
-        if tx.count(Account, ("username_key", "=", row.username_key)):
-            raise Conflict(f"There is an account {new.username} already; choose another name.")
-        tx.apply(Append(row), Append(account_line(row, row.created_at, "account added", actor)))
-
-    async with ports.locks.hold(name_lock(row.username_key)):
-        await ports.state.write(add)
+    async with name_taken(ports, row):
+        await ports.unit.commit((), added(row, actor))
     return row
+
+
+@asynccontextmanager
+async def name_taken(ports: Ports, row: Account) -> AsyncIterator[None]:
+    """Nobody else takes the name while the block runs: an account and its person may be written to two stores.
+    Conflict when somebody has it.
+
+    What the block does is a unit of work, also without a person: a name that an unfinished one has taken is not free.
+    """
+    async with ports.locks.hold(f"account:{digest(row.username_key)}"):
+        if await ports.state.read(lambda tx: tx.count(Account, ("username_key", "=", row.username_key))):
+            raise Conflict(f"There is an account {row.username} already; choose another name.")
+        yield
+
+
+def added(row: Account, actor: str) -> tuple[RowChange, ...]:
+    """The rows of a new account."""
+    return Append(row), Append(account_line(row, row.created_at, "account added", actor))
 
 
 async def account_row(ports: Ports, new: NewAccount) -> Account:
@@ -88,11 +101,6 @@ async def account_row(ports: Ports, new: NewAccount) -> Account:
         email=new.email,
         language=new.language,
     )
-
-
-def name_lock(username_key: str) -> str:
-    """Held while a name is taken: an account and its person may be written to two stores."""
-    return f"account:{digest(username_key)}"
 
 
 async def list_accounts(ports: Ports) -> Sequence[Account]:

@@ -10,12 +10,11 @@ from typing import Final
 
 import msgspec
 
-from fhir_facade.errors import BadRequest, Conflict, NotFound
-from fhir_facade.flows.accounts import NewAccount, account_line, account_row, add_account, check_account, name_lock
+from fhir_facade.errors import BadRequest, NotFound
+from fhir_facade.flows.accounts import NewAccount, account_row, add_account, added, check_account, name_taken
 from fhir_facade.flows.admission import UNKNOWN, Origin
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
-from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal
 
@@ -47,9 +46,7 @@ async def enrol(
     identified = replace(new, **{ID_OF[new.role]: ports.ids.new()})
     check_account(identified)
     row = await account_row(ports, identified)
-    async with ports.locks.hold(name_lock(row.username_key)):
-        if await ports.state.read(lambda tx: tx.count(Account, ("username_key", "=", row.username_key))):
-            raise Conflict(f"There is an account {new.username} already; choose another name.")
+    async with name_taken(ports, row):
         await _write(ports, kind, person, row, actor, origin)
     return row
 
@@ -67,8 +64,7 @@ async def _write(ports: Ports, kind: str, person: JsonObject, row: Account, acto
         request_id=origin.request_id,
         address=origin.address,
     )
-    rows = (Append(row), Append(account_line(row, row.created_at, "account added", actor)))
-    await dispatch(ports, ENGINE, request, rows=rows)
+    await dispatch(ports, ENGINE, request, rows=added(row, actor))
 
 
 async def _refuse_unknown(ports: Ports, new: NewAccount, origin: Origin) -> None:

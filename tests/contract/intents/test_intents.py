@@ -216,6 +216,19 @@ async def test_of_two_writers_of_one_user_name_only_one_writes_its_patient(world
     assert await world.left_over() == []
 
 
+@pytest.mark.parametrize("row", [Append(account("a2", "ann")), Put(account("a2", "ann"))], ids=["append", "put"])
+async def test_what_an_open_intent_will_take_is_not_given_to_rows_without_resources_either(world, row):
+    """Its resource may be written already: without the name it would stay alone."""
+    with pytest.raises(Crash):
+        await world.process(Plan(3)).commit([put()], ROWS)
+
+    with pytest.raises(Conflict, match="not finished yet"):
+        await world.process().commit([], [row])
+
+    await settle_everything(world)
+    assert await both_or_neither(world)
+
+
 async def test_rows_that_became_impossible_after_the_write_are_kept_for_a_person(world, caplog):
     class Rival(SigningStore):
         async def write(self, writes):
