@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal, 
 
 AT_ONCE = 200
 _READS_PATIENTS = (Scope("user", "Patient", frozenset("rs")),)
+_NAMED = ("Practitioner", "RelatedPerson", "Organization")
 
 
 async def patients_of(ports: Ports, account: Account) -> list[tuple[str, str]]:
@@ -37,21 +39,37 @@ async def staff_names(
     ports: Ports, principal: Principal, references: Iterable[str | None], origin: Origin = UNKNOWN
 ) -> Mapping[str, str]:
     """The names behind references such as `Practitioner/1`, found with one search; what is not there is left out."""
-    ids = sorted(
-        {text.removeprefix("Practitioner/") for text in references if text and text.startswith("Practitioner/")}
-    )
+    return await _names(ports, principal, "Practitioner", references, origin)
+
+
+async def names_of(
+    ports: Ports, principal: Principal, references: Iterable[str], origin: Origin = UNKNOWN
+) -> Mapping[str, str]:
+    """The names behind references to whoever can act here. What a token may read makes no difference: who may know of
+    somebody's deed may know the name."""
+    context: Literal["patient", "user"] = "user" if principal.patient is None else "patient"
+    scopes = tuple(Scope(context, kind, frozenset("rs")) for kind in _NAMED)
+    knowing = replace(principal, scopes=scopes)
+    found = [await _names(ports, knowing, kind, references, origin) for kind in _NAMED]
+    return {reference: name for names in found for reference, name in names.items()}
+
+
+async def _names(
+    ports: Ports, principal: Principal, kind: str, references: Iterable[str | None], origin: Origin
+) -> Mapping[str, str]:
+    ids = sorted({text.removeprefix(f"{kind}/") for text in references if text and text.startswith(f"{kind}/")})
     if not ids:
         return {}
     params = (("_id", ",".join(ids[:AT_ONCE])), ("_count", str(AT_ONCE)))
     request = FhirRequest(
         Interaction.SEARCH_TYPE,
-        "Practitioner",
+        kind,
         params=params,
         request_id=origin.request_id,
         address=origin.address,
     )
     response = await dispatch(ports, principal, request)
-    return {f"Practitioner/{each['id']}": display_name(each) for each in _resources(response.body)}
+    return {f"{kind}/{each['id']}": display_name(each) for each in _resources(response.body)}
 
 
 def _resources(bundle: bytes) -> Iterable[JsonObject]:
@@ -59,8 +77,11 @@ def _resources(bundle: bytes) -> Iterable[JsonObject]:
 
 
 def display_name(person: JsonObject) -> str:
-    """The first name of a person as text; the id when there is none."""
-    for name in person.get("name", ()):
+    """The first name of a person as text, of an institution its only one; the id when there is none."""
+    names = person.get("name", ())
+    if isinstance(names, str):
+        return names
+    for name in names:
         text = name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip()
         if text:
             return str(text)

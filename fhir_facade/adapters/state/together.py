@@ -53,20 +53,20 @@ class Together:
 
     async def _commit(self, work: Work, callers: list[_Caller]) -> None:
         items = [item for item, _ in callers]
-        try:
-            answers = await self._write(lambda tx: work(tx, items))
-        except Exception as error:  # noqa: BLE001 - delivered to who asked
-            if len(callers) == 1:
-                _finish(callers[0][1], error=error)
-                return
+        writing = asyncio.ensure_future(self._write(lambda tx: work(tx, items)))
+        await asyncio.wait([writing])
+        error = writing.exception()
+        if error is None:
+            for (_, future), answer in zip(callers, writing.result(), strict=True):
+                _finish(future, answer)
+        elif len(callers) == 1:
+            _finish(callers[0][1], error=error)
+        else:
             for caller in callers:
                 await self._commit(work, [caller])
-        else:
-            for (_, future), answer in zip(callers, answers, strict=True):
-                _finish(future, answer)
 
 
-def _finish(future: asyncio.Future[Any], answer: Any = None, error: Exception | None = None) -> None:
+def _finish(future: asyncio.Future[Any], answer: Any = None, error: BaseException | None = None) -> None:
     if future.done():
         return
     if error is None:

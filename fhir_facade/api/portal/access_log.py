@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -11,9 +14,18 @@ from starlette.responses import Response
 from fhir_facade.api.pages.texts import Text, messages
 from fhir_facade.api.portal.visit import Visit
 from fhir_facade.api.portal.wording import Wording
-from fhir_facade.flows.access_log import Looked, access_log
+from fhir_facade.flows.access_log import EVERYTHING, Looked, Wanted, access_log
 
 PATH = "/access-log"
+PATH_OF_RECORD = "/patients/{id}"
+SHOWS: Final[Mapping[str, Wanted]] = MappingProxyType(
+    {
+        "changed": Wanted(actions=("C", "U", "D")),
+        "refused": Wanted(outcome="refused"),
+        "emergency": Wanted(emergency=True),
+    }
+)
+"""What the form offers beside everything: each is a text `log.show.*`."""
 DAYS_OF_A_YEAR = 365
 
 
@@ -34,17 +46,49 @@ class Row:
 
 
 async def look(visit: Visit) -> Response:
-    """GET /access-log?page=: one page, the newest first."""
-    page = visit.request.query_params.get("page")
-    found = await access_log(visit.ports, visit.principal, page=page, origin=visit.origin)
-    words = visit.words()
+    """GET /access-log?show=&from=&to=&page=: one page, the newest first. `patient` is for a proxy of several."""
+    words, asked = visit.words(), visit.request.query_params
+    page, patient = asked.get("page"), asked.get("patient") or None
+    chosen = {name: asked[name] for name in ("show", "from", "to", "patient") if asked.get(name)}
+    found = await access_log(
+        visit.ports,
+        visit.principal,
+        patient=patient,
+        wanted=_wanted(chosen, words),
+        page=page,
+        origin=visit.origin,
+    )
     return visit.show(
         "portal/access_log.html",
         rows=in_a_row(row_of(each, words) for each in found.entries),
         years=visit.ports.deployment.audit_kept_days // DAYS_OF_A_YEAR,
-        older=f"{PATH}?{urlencode({'page': found.next})}" if found.next else "",
-        newest="" if page is None else PATH,
+        older=f"{PATH}?{urlencode(chosen | {'page': found.next})}" if found.next else "",
+        newest="" if page is None else f"{PATH}?{urlencode(chosen)}".rstrip("?"),
+        shows=tuple(SHOWS),
+        chosen=chosen,
+        back=PATH_OF_RECORD.format(id=patient) if patient else "/",
     )
+
+
+def _wanted(chosen: Mapping[str, str], words: Wording) -> Wanted:
+    """What the form asks for. Its days are those of the reader's clock; what is no day is left out."""
+    since, until = _day(chosen.get("from")), _day(chosen.get("to"))
+    return replace(
+        SHOWS.get(chosen.get("show", ""), EVERYTHING),
+        since=_midnight(since, words) if since else None,
+        until=_midnight(until + timedelta(days=1), words, before=timedelta(milliseconds=1)) if until else None,
+    )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _midnight(day: date, words: Wording, *, before: timedelta = timedelta(0)) -> str:
+    return (datetime.combine(day, time(), words.zone) - before).astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def row_of(looked: Looked, words: Wording) -> Row:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import browser_of
 from fhir_facade.api.pages.render import page, see_other
+from fhir_facade.api.portal.access_log import PATH as LOG
 from fhir_facade.api.portal.alerts import lines
 from fhir_facade.api.portal.apps import openable
 from fhir_facade.api.portal.charts import chart_of
@@ -67,11 +69,18 @@ async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
         apps=apps,
         devices=await news(visit),
         own=own,
+        log=_log(visit, wanted, own=own),
         emergencies=await notices(visit, PatientId(wanted)) if own else (),
         days=days,
         periods=PERIODS,
         **record_view(visit, found),
     )
+
+
+def _log(visit: Visit, patient: str, *, own: bool) -> str:
+    """Where it says who looked at the record; nowhere for who only works with it."""
+    of_hers = LOG if own else f"{LOG}?{urlencode({'patient': patient})}"
+    return of_hers if own or visit.principal.kind == "proxy" else ""
 
 
 def _days(visit: Visit) -> int:
