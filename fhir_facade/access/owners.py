@@ -18,6 +18,8 @@ from fhir_facade.access.compartment import type_rules
 from fhir_facade.values import JsonObject, PatientId
 
 _LOCAL: Final = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+LONGEST_KEPT: Final = 200
+"""Texts of others that are remembered: longer ones would fill the memory."""
 _PATIENT_INSIDE: Final = re.compile(r"(?:^|/)Patient(?:[/?]|$)")
 
 
@@ -107,11 +109,11 @@ def _patient_of(node: Any) -> PatientReference | None:
     text = node.get("reference")
     said = node.get("type")
     if isinstance(text, str):
-        return _named(text, said if isinstance(said, str) else None)
+        kind = said if said in (None, "Patient") else "another"
+        return _kept_named(text, kind) if len(text) <= LONGEST_KEPT else _named(text, kind)
     return Foreign("identifier-only Patient") if said == "Patient" and "identifier" in node else None
 
 
-@lru_cache(maxsize=16384)
 def _named(text: str, said: str | None) -> PatientReference | None:
     local = _LOCAL.fullmatch(text)
     if local is not None:
@@ -120,6 +122,9 @@ def _named(text: str, said: str | None) -> PatientReference | None:
         return _contradiction(said)
     unknown = text.startswith("urn:") and said is None
     return Foreign(text) if unknown or said == "Patient" or _PATIENT_INSIDE.search(text) else None
+
+
+_kept_named: Final = lru_cache(maxsize=16384)(_named)
 
 
 def _contradiction(said: str | None) -> PatientReference | None:

@@ -55,6 +55,8 @@ from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Preferenc
 Verify = Callable[[str], Awaitable[Principal | None]]
 ANONYMOUS = Principal("anonymous")
 MOST_FIELDS = 200
+LARGEST_FORM = 256 * 1024
+"""Bytes of a search: all of it stands in the audit."""
 
 _NO_PREFERENCE = Preference()
 _RETURNS = {"minimal", "representation", "OperationOutcome"}
@@ -65,6 +67,7 @@ _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+_FORMS = frozenset((Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM))
 _WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH))
 
 
@@ -181,6 +184,8 @@ class FhirApi:
         deployment = self._ports.deployment
         if where.interaction is Interaction.TRANSACTION:
             return max(deployment.max_transaction_bytes, deployment.max_batch_bytes)
+        if where.interaction in _FORMS:
+            return min(LARGEST_FORM, deployment.max_body_bytes)
         return deployment.max_body_bytes
 
     def _address(self, scope: Scope, headers: Headers) -> str | None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from fhir_facade.fhir.extract.emitting import Emit, Names
 from fhir_facade.fhir.extract.rows import IndexRows, ReferenceRow
 from fhir_facade.fhir.extract.tokens import identified
-from fhir_facade.fhir.references import parse_reference
+from fhir_facade.fhir.references import Reference, parse_reference
 
-_parsed = lru_cache(maxsize=4096)(parse_reference)
+LONGEST_KEPT: Final = 200
+"""References that are remembered: longer ones would fill the memory."""
+_kept = lru_cache(maxsize=4096)(parse_reference)
+
+
+def _parsed(text: str) -> Reference:
+    return _kept(text) if len(text) <= LONGEST_KEPT else parse_reference(text)
 
 
 def refers_to(value: Any, fhir_type: str) -> bool:
