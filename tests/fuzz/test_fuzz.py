@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.record import Record
+from tests.fuzz.run import ask_again
 from tests.fuzz.schema import run_schemathesis
 from tests.fuzz.stage import Stage, opened_stage
 from tests.fuzz.walk import SUBJECTS, page_links, walk
+from tests.fuzz.wire import Answer, Request
 
-EXAMPLES = 30
+EXAMPLES = 25
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +55,14 @@ def test_schemathesis_finds_nothing_on_the_operations_of_patients(stage: Stage, 
 
     assert record.requests > 0
     assert list(record.findings.values()) == []
+
+
+def test_a_kept_finding_is_asked_again_with_the_token_of_today(
+    stage: Stage, record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = record.keep(Request("GET", "/fhir/Patient/anna", "system"), Answer(500), ["500: a defect"])
+
+    code = ask_again(stage, record.path_of(kept))
+
+    assert code == 0
+    assert "200 {" in capsys.readouterr().out
