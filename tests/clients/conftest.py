@@ -40,6 +40,7 @@ PATIENTS = {"clients-ann": "Ann Example", "clients-carl": "Carl Example"}
 LOCKED = ("package.json", "package-lock.json", ".npmrc")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All on one worker, on each store: they share one server."""
     for item in items:
@@ -71,20 +72,20 @@ class Site:
     def http(self) -> httpx.Client:
         return httpx.Client(base_url=self.fhir, headers={"Authorization": f"Bearer {self.token}"}, verify=False)
 
-    def allow(self, authorize_url: str, username: str, patient: str | None = None) -> str:
+    def allow(self, authorize_url: str, username: str, patient: str | None = None, decision: str = "allow") -> str:
         """Through sign-in, picker and consent as a person goes; the address of the app that the browser is sent to."""
-        return asyncio.run(_allow(authorize_url, username, patient))
+        return asyncio.run(_through_pages(authorize_url, username, patient, decision))
 
 
-async def _allow(authorize_url: str, username: str, patient: str | None) -> str:
+async def _through_pages(authorize_url: str, username: str, patient: str | None, decision: str) -> str:
     base = authorize_url.split("/oauth/", maxsplit=1)[0]
     async with httpx.AsyncClient(base_url=base, timeout=30, verify=False) as browser:
         page = await follow(browser, await browser.get(authorize_url))
         page = await follow(browser, await sign_in(browser, page, username, PASSWORD))
         if patient is not None:
             page = await follow(browser, await submit(browser, page, "/oauth/patient", patient=patient))
-        allowed = await submit(browser, page, "/oauth/consent", decision="allow")
-    return str(allowed.headers["location"])
+        decided = await submit(browser, page, "/oauth/consent", decision=decision)
+    return str(decided.headers["location"])
 
 
 @pytest.fixture(scope="session", params=["embedded", HAPI])

@@ -46,7 +46,7 @@ def origin(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def registered(site: Site, origin: str) -> Site:
-    pages = {"redirect_uris": (f"{origin}/index.html",), "launch_uri": f"{origin}/launch.html"}
+    pages = {"redirect_uris": (f"{origin}/index.html", f"{origin}/single.html"), "launch_uri": f"{origin}/launch.html"}
     site.register(NewClient("growth-chart", "public", ALLOWED, name="Growth chart", **pages))
     return site
 
@@ -139,6 +139,25 @@ def test_a_service_of_the_ehr_opens_the_app(page: Page, registered: Site) -> Non
 
     page.get_by_role("heading", name="Ann Example").wait_for()
     assert ask(page, "client.state.tokenResponse.need_patient_banner") is False
+
+
+def test_a_person_signs_in_in_a_window_of_its_own(page: Page, standalone: str) -> None:
+    with page.expect_popup() as opened:
+        page.goto(f"{standalone}&target=popup")
+    sign_in(opened.value, "ann")
+    decide(opened.value)
+
+    page.get_by_role("heading", name="Ann Example").wait_for()
+
+
+def test_an_app_of_one_page_goes_on_after_a_reload(page: Page, registered: Site, origin: str) -> None:
+    page.goto(f"{origin}/single.html?iss={registered.fhir}")
+    sign_in(page, "ann")
+    decide(page)
+    page.get_by_role("heading", name="Ann Example").wait_for()
+    page.reload()
+
+    page.get_by_role("heading", name="Ann Example").wait_for()
 
 
 def test_the_app_is_told_when_the_person_does_not_allow_it(page: Page, standalone: str) -> None:

@@ -119,10 +119,11 @@ def test_the_state_that_was_saved_goes_on(registered: Site) -> None:
 
 def test_a_refusal_of_the_person_is_told(registered: Site) -> None:
     smart = FHIRClient(settings=app(registered))
-    state = smart.authorize_url.split("state=")[1].split("&")[0]
+    callback = registered.allow(smart.authorize_url, "ann", decision="deny")
 
-    with pytest.raises(Exception, match="said no"):
-        smart.handle_callback(f"{REDIRECT}?error=access_denied&error_description=said+no&state={state}")
+    with pytest.raises(Exception, match="denied"):
+        smart.handle_callback(callback)
+    assert not smart.ready
 
 
 @pytest.mark.parametrize("secret", [{}, {"app_id": "python-secret", "app_secret": SECRET}], ids=["public", "secret"])
