@@ -103,6 +103,7 @@ def _deployment(settings: Settings) -> Deployment:
         fhir_url=settings.fhir_url,
         software_version=version("fhir-facade"),
         max_body_bytes=settings.max_body_bytes,
+        max_page_bytes=settings.max_page_bytes,
         max_transaction_entries=settings.max_transaction_entries,
         max_transaction_bytes=settings.max_transaction_bytes,
         max_batch_entries=settings.max_batch_entries,

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest single resource accepted, in bytes.")
     max_transaction_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Largest transaction Bundle, in bytes.")
     max_batch_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest batch Bundle, in bytes.")
+    max_page_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=1024,
+        description="Largest page of a search, a history or a record, in bytes of its resources; the next link goes on.",
+    )
     max_transaction_entries: int = Field(5000, ge=1, description="Most entries of a transaction Bundle.")
     max_batch_entries: int = Field(20000, ge=1, description="Most entries of a batch Bundle.")
 

@@ -25,7 +25,7 @@ async def open_stores(
         state = SqliteState(file)
         await state.migrate()
         integrity = Integrity(settings.referential_integrity_on_write, settings.referential_integrity_on_delete)
-        store = EmbeddedStore(file, clock, integrity=integrity)
+        store = EmbeddedStore(file, clock, integrity=integrity, page_bytes=settings.max_page_bytes)
         store.start(guest=guest)
         return store, state, EmbeddedUnit(store, state.apply_changes), _file_locks(settings, stack)
     return await _over_hapi(settings, stack, clock, ids, guest=guest)

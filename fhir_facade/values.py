@@ -406,6 +406,7 @@ class Deployment:
     fhir_url: str
     software_version: str
     max_body_bytes: int = 5 * 1024 * 1024
+    max_page_bytes: int = 16 * 1024 * 1024
     max_transaction_entries: int = 5000
     max_transaction_bytes: int = 32 * 1024 * 1024
     max_batch_entries: int = 20000

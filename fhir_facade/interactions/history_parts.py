@@ -24,6 +24,7 @@ from fhir_facade.fhir.query import parse_query
 from fhir_facade.fhir.references import parse_reference
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all
+from fhir_facade.interactions.page_bytes import fitting
 from fhir_facade.values import HistoryQuery, Match, Page, Ref, SearchQuery, StoredResource, TokenValue
 
 MOST: Final = 5000
@@ -58,8 +59,9 @@ async def history_of_parts(
     parts = [_part(call, within, behind, whole) for whole in _whole(open_types, listed)]
     for stored in await _resources(call, query, [kind for kind in types if kind not in open_types], listed):
         parts += _of_resource(call, within, behind, stored)
-    found = await _merged(parts, query.count + 1, may_leave) if query.count else []
-    shown = found[: query.count]
+    most = call.ports.deployment.max_page_bytes
+    found = await _merged(parts, query.count + 1, most, may_leave) if query.count else []
+    shown = found[: min(query.count, fitting(found, most))]
     cursor = msgspec.json.encode(_key(shown[-1])).decode() if len(found) > len(shown) else None
     return Page(shown, cursor)
 
@@ -213,12 +215,14 @@ def _up_to(query: HistoryQuery, behind: Key | None) -> HistoryQuery:
 # --- together ---------------------------------------------------------------------------------------------------------
 
 
-async def _merged(parts: Sequence[_Part], count: int, may_leave: MayLeave) -> list[StoredResource]:
-    """The first so many of all parts that may leave. A part is looked into when its newest could be next."""
+async def _merged(parts: Sequence[_Part], count: int, most: int, may_leave: MayLeave) -> list[StoredResource]:
+    """The first so many of all parts that may leave, or the first that have more than so many bytes. A part is looked
+    into when its newest could be next."""
     waiting = sorted(parts, key=lambda part: part.newest)
     heads: list[tuple[Key, int, StoredResource, AsyncIterator[StoredResource]]] = []
     found: list[StoredResource] = []
-    while len(found) < count:
+    size = 0
+    while len(found) < count and size <= most:
         while waiting and (not heads or waiting[-1].newest >= heads[0][2].last_updated):
             some = [waiting.pop() for _ in range(min(AT_ONCE, len(waiting)))]
             firsts = await asyncio.gather(*(anext(part.versions, None) for part in some))
@@ -230,6 +234,7 @@ async def _merged(parts: Sequence[_Part], count: int, may_leave: MayLeave) -> li
         _, place, version, versions = heapq.heappop(heads)
         if may_leave(version):
             found.append(version)
+            size += len(version.body)
         following = await anext(versions, None)
         if following is not None:
             heapq.heappush(heads, (_key(following), place, following, versions))

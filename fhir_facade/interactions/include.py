@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from fhir_facade.access.check import Deny
@@ -19,6 +20,7 @@ from fhir_facade.fhir.extract import extract
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
+from fhir_facade.interactions.page_bytes import bytes_of
 from fhir_facade.values import (
     AnyOf,
     Include,
@@ -40,6 +42,10 @@ AT_ONCE = 8
 CHUNK = 200
 
 
+class TooMuchIncluded(TooLarge):
+    """The includes have more bytes than a page may have beside its matches."""
+
+
 async def included(call: Call, includes: Sequence[Include], matches: Sequence[Entry]) -> list[Entry]:
     """Resources that the includes add to the matches, each once, without the matches themselves."""
     if not includes:
@@ -47,6 +53,8 @@ async def included(call: Call, includes: Sequence[Include], matches: Sequence[En
     seen = {stored.ref for stored, _ in matches}
     result: list[Entry] = []
     frontier: list[Entry] = list(matches)
+    room = _Room(call.ports.deployment.max_page_bytes)
+    room.refuse(stored for stored, _ in matches[1:])
     for hop in range(MAX_HOPS):
         wanted = includes if hop == 0 else [include for include in includes if include.iterate]
         if not wanted or not frontier:
@@ -58,9 +66,24 @@ async def included(call: Call, includes: Sequence[Include], matches: Sequence[En
                 seen.add(entry[0].ref)
                 frontier.append(entry)
         result += frontier
+        room.refuse(entry[0] for entry in frontier)
         if len(result) > MAX_INCLUDED:
             raise TooLarge(f"the includes add more than {MAX_INCLUDED} resources: ask for a smaller _count")
     return result
+
+
+@dataclass(slots=True)
+class _Room:
+    """What a page may still hold, in bytes."""
+
+    left: int
+
+    def refuse(self, more: Iterable[StoredResource]) -> None:
+        self.left -= bytes_of(more)
+        if self.left < 0:
+            raise TooMuchIncluded(
+                "the matches and their includes have more bytes than a page may have: include less"
+            )
 
 
 async def _hop(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
@@ -135,10 +158,12 @@ async def _allowed(call: Call, query: SearchQuery) -> list[Entry]:
     store = with_audit_events(call.ports, call.principal).store if query.type == AUDIT_EVENT else call.ports.store
     found: list[Entry] = []
     cursor: str | None = None
+    room = _Room(call.ports.deployment.max_page_bytes)
     while len(found) <= MAX_INCLUDED:
         page = await store.search(
             SearchQuery(limited.type, limited.criteria, limited.any_of, limited.sort, CHUNK, cursor)
         )
+        room.refuse(page.entries)
         entries = ((stored, parse_stored(stored.body)) for stored in page.entries)
         found += [e for e in entries if sees_all(decision.check) or decision.check.may_leave(e[1])]
         cursor = page.cursor

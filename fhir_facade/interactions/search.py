@@ -23,7 +23,7 @@ from fhir_facade.interactions.audit import (
     record_lines,
 )
 from fhir_facade.interactions.call import Call, may_leave, within
-from fhir_facade.interactions.include import included
+from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
 from fhir_facade.interactions.value_sets import value_sets
@@ -44,13 +44,26 @@ async def search(call: Call) -> FhirResponse:
     if parsed.contained != "false":
         return await _with_contained(call, asked, parsed)
     query = _query(call, parsed, asked.cursor)
-    page = await call.ports.store.search(query)
-    matches, extra = await _shown(call, parsed, page.entries)
+    page, matches, extra = await _fitting(call, parsed, query)
     sure = None if extra else patient_of_all(call.type, query.criteria)
     shown = [*matches, *extra] if sure is None else ()
     await told(call, shown, patients_asked_about(call.type, parsed.query.criteria) if sure is None else {sure})
     total = await _total(call, query, page, len(matches))
     return answered(call, asked, parsed, page.cursor, matches, extra, total)
+
+
+async def _fitting(
+    call: Call, parsed: ParsedSearch, query: SearchQuery
+) -> tuple[Page, Sequence[StoredResource], Sequence[StoredResource]]:
+    """A page of the store with what it includes: of fewer matches, where it would have more bytes than a page may."""
+    while True:
+        page = await call.ports.store.search(query)
+        try:
+            return page, *await _shown(call, parsed, page.entries)
+        except TooMuchIncluded:
+            if len(page.entries) == 1:
+                raise
+        query = dataclasses.replace(query, count=len(page.entries) // 2)
 
 
 async def _with_contained(call: Call, asked: Asked, parsed: ParsedSearch) -> FhirResponse:

@@ -25,6 +25,7 @@ from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, may_leave, sees_all, within
 from fhir_facade.interactions.include import included
+from fhir_facade.interactions.page_bytes import fitting
 from fhir_facade.interactions.pages import open_page
 from fhir_facade.interactions.search import LeakPrevented, answered, in_compartment, told, understood, visible
 from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
@@ -140,10 +141,18 @@ async def _page(
         heads = places[len(pages) : len(pages) + AT_ONCE]
         pages += await asyncio.gather(*(_asked(call, parts, place, query.count) for place in heads))
     found = _ordered([entry for page in pages for entry in page.entries], query)[: query.count]
+    found = _in_order(found, [page for page in pages if page.cursor is not None and len(page.entries) < query.count])
+    found = found[: fitting(found, call.ports.deployment.max_page_bytes)]
     shown = Counter(entry.type for entry in found)
     read = zip(places, pages, strict=False)
     rest = [await _after(call, parts, place, page, shown[place.type]) for place, page in read]
     return found, [place for place in (*rest, *places[len(pages) :]) if place is not None]
+
+
+def _in_order(found: list[StoredResource], cut: Sequence[Page]) -> list[StoredResource]:
+    """Nothing that could come behind what a page had no room for."""
+    last = [found.index(page.entries[-1]) + 1 for page in cut if page.entries and page.entries[-1] in found]
+    return found[: min(last, default=len(found))]
 
 
 async def _asked(call: Call, parts: dict[str, _Part], place: _Place, count: int) -> Page:

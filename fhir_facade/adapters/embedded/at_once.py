@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows
 from fhir_facade.adapters.embedded.catalogue import UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.compare import interval, microseconds
 from fhir_facade.adapters.embedded.hot import ONE_OF_SEVERAL_SYSTEMS, code_of, dated, sorted_by_date, subject_of
@@ -33,20 +34,24 @@ class _Hot:
     dates: tuple[DateValue, ...]
 
 
-def page_at_once(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Page | None:
+def page_at_once(
+    connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery, page_bytes: int = PAGE_BYTES
+) -> Page | None:
     """`hot_page` for the event loop: None also when it turns out to be long."""
     if query.count > MOST_AT_ONCE:
         return None
     connection.set_progress_handler(iter(_PATIENCE).__next__, STEPS_AT_ONCE)
     try:
-        return hot_page(connection, catalogue, query)
+        return hot_page(connection, catalogue, query, page_bytes)
     except sqlite3.OperationalError:
         return None
     finally:
         connection.set_progress_handler(None, 0)
 
 
-def hot_page(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Page | None:
+def hot_page(
+    connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery, page_bytes: int = PAGE_BYTES
+) -> Page | None:
     """The first page; None for every other query, and for a code system that has no number yet."""
     hot = _plain(query)
     system = None if hot is None or hot.token.system is None else catalogue.system(hot.token.system)
@@ -56,10 +61,10 @@ def hot_page(connection: sqlite3.Connection, catalogue: Catalogue, query: Search
     for date in hot.dates:
         args += interval(date.prefix, microseconds(date.low), microseconds(date.high))[1]
     statement = _statement(system is not None, tuple([date.prefix for date in hot.dates]))
-    rows = connection.execute(statement, [*args, query.count + 1]).fetchall()
-    shown = rows[: query.count]
+    found = connection.execute(statement, [*args, query.count + 1])
+    shown, more = first_rows(found, -1, query.count, page_bytes)
     entries = [stored_resource("Observation", *row[2:]) for row in shown]
-    return Page(entries, _continued(shown[-1]) if len(rows) > query.count else None)
+    return Page(entries, _continued(shown[-1]) if more else None)
 
 
 def _continued(last: tuple[Any, ...]) -> str:

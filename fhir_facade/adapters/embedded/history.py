@@ -8,11 +8,11 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import msgspec
 
+from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows
 from fhir_facade.adapters.embedded.compare import microseconds
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.errors import Gone, NotFound
@@ -36,17 +36,17 @@ _Clause = tuple[str, tuple[Any, ...]]
 _PLACE: msgspec.json.Decoder[_Place] = msgspec.json.Decoder(_Place)
 
 
-def history(connection: sqlite3.Connection, query: HistoryQuery) -> Page:
-    """One page on one consistent view. NotFound for an instance that never existed."""
+def history(connection: sqlite3.Connection, query: HistoryQuery, page_bytes: int = PAGE_BYTES) -> Page:
+    """One page on one consistent view; shorter than asked for when it would have more bytes than a page may have.
+    NotFound for an instance that never existed."""
     place = None if query.cursor is None else _place(query.cursor)
     if query.id is not None and _number_of(connection, query) is None:
         raise NotFound(f"{query.type}/{query.id} is not there")
     types = [query.type] if query.type else [str(row[0]) for row in connection.execute(_TYPES)]
     total = sum(_count(connection, type_, query) for type_ in types) if query.total else None
     streams = [_versions(connection, type_, query, place) for type_ in types]
-    rows = list(islice(heapq.merge(*streams, key=_newest_first), query.count + 1))
-    page = rows[: query.count]
-    last = page[-1] if page and len(rows) > query.count else None
+    page, more = first_rows(heapq.merge(*streams, key=_newest_first), 4, query.count, page_bytes)
+    last = page[-1] if page and more else None
     cursor = None if last is None else msgspec.json.encode([last[3], last[0], last[1], last[2]]).decode()
     return Page([_version(row) for row in page], cursor, total)
 

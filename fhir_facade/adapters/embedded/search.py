@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows, rows_of
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.criteria import any_of, condition
 from fhir_facade.adapters.embedded.functions import enable
@@ -17,13 +18,16 @@ from fhir_facade.adapters.embedded.hot import hot_source
 from fhir_facade.adapters.embedded.paging import Place, Reader, behind, caught_up, opened, place_after, sealed
 from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.write import stored_resource
-from fhir_facade.values import Page, SearchQuery, Sort, StoredResource
+from fhir_facade.values import Page, SearchQuery, Sort
 
 PROBE_LIMIT = 500
 
 
-def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Page:
-    """One page on one consistent view. Gone when the cursor is not one of this query."""
+def search(
+    connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery, page_bytes: int = PAGE_BYTES
+) -> Page:
+    """One page on one consistent view; shorter than asked for when it would have more bytes than a page may have. Gone
+    when the cursor is not one of this query."""
     catalogue.refresh(connection)
     enable(connection, query)
     source = hot_source(catalogue, query) or _plain_source(connection, catalogue, query)
@@ -33,14 +37,16 @@ def search(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQu
     place = opened(query.cursor, len(source.keys))
     if place is not None:
         place = caught_up(Reader(connection, catalogue, query, source), place)
-    rows, behind_at = _page(connection, source, query, place)
-    shown, keys = rows[: query.count], slice(1, 1 + len(source.keys))
+    rows, more, behind_at = _page(connection, source, query, place, page_bytes)
+    keys = slice(1, 1 + len(source.keys))
     if source.in_order:
-        entries = [stored_resource(query.type, *row[keys.stop :]) for row in shown]
+        entries = [stored_resource(query.type, *row[keys.stop :]) for row in rows]
     else:
-        entries = _bodies(connection, query.type, [row[0] for row in shown])
-    if len(rows) <= query.count:
+        bodies = rows_of(connection, [row[0] for row in rows], page_bytes)
+        entries = [stored_resource(query.type, *row[1:]) for row in bodies]
+    if not more and len(entries) == len(rows):
         return Page(entries, None, total)
+    shown = rows[: len(entries)]
     last = shown[-1][keys] if len(shown) > behind_at else ()
     return Page(entries, sealed(place_after(connection, last, place, (row[0] for row in shown))), total)
 
@@ -109,22 +115,29 @@ def _sort_expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
 
 
 def _page(
-    connection: sqlite3.Connection, source: Source, query: SearchQuery, place: Place | None
-) -> tuple[list[tuple[Any, ...]], int]:
-    """Rows of (pk, *keys), one more than the page holds; with the columns of the resource where they come in order.
-    And how many of them come first because they moved."""
+    connection: sqlite3.Connection, source: Source, query: SearchQuery, place: Place | None, page_bytes: int
+) -> tuple[list[tuple[Any, ...]], bool, int]:
+    """Rows of (pk, *keys) of the page, with the columns of the resource where they come in order; whether more follow;
+    and how many of them come first because they moved."""
     if place is None:
-        return _rows(connection, source, query.count + 1, ("1", ())), 0
-    marks = ", ".join("?" * len(place.pending))
-    first = _rows(connection, source, query.count + 1, (f"pk IN ({marks})", place.pending)) if place.pending else []
+        return *_rows(connection, source, query.count, ("1", ()), page_bytes), 0
+    first: list[tuple[Any, ...]] = []
+    if place.pending:
+        marks = ", ".join("?" * len(place.pending))
+        first, more = _rows(connection, source, query.count, (f"pk IN ({marks})", place.pending), page_bytes)
+        if more:
+            return first, True, len(first)
     test, args = behind(source.keys, place.after)
     if place.moved:
         test = f"{test} AND pk NOT IN ({', '.join('?' * len(place.moved))})"
-    rest = _rows(connection, source, query.count + 1 - len(first), (test, (*args, *place.moved)))
-    return first + rest, len(first)
+    left = page_bytes - (sum(len(row[-1]) for row in first) if source.in_order else 0)
+    rest, more = _rows(connection, source, query.count - len(first), (test, (*args, *place.moved)), left)
+    return first + rest, more, len(first)
 
 
-def _rows(connection: sqlite3.Connection, source: Source, limit: int, test: Sql) -> list[tuple[Any, ...]]:
+def _rows(
+    connection: sqlite3.Connection, source: Source, count: int, test: Sql, most: int
+) -> tuple[list[tuple[Any, ...]], bool]:
     columns = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(source.keys))
     if source.in_order:
         columns += ", r.id, r.version, r.updated, r.body"
@@ -132,7 +145,11 @@ def _rows(connection: sqlite3.Connection, source: Source, limit: int, test: Sql)
     inner = f"SELECT r.pk AS pk, {columns} FROM {source.tables} WHERE {where}"
     order = ", ".join(f"k{i}{' DESC' if descending else ''}" for i, (_, descending) in enumerate(source.keys))
     statement = f"SELECT * FROM ({inner}) WHERE {test[0]} ORDER BY {order} LIMIT ?"
-    return connection.execute(statement, (*source.tables_args, *args, *test[1], limit)).fetchall()
+    found = connection.execute(statement, (*source.tables_args, *args, *test[1], count + 1))
+    if source.in_order:
+        return first_rows(found, -1, count, most)
+    rows = found.fetchall()
+    return rows[:count], len(rows) > count
 
 
 def _where(filters: Sequence[Sql]) -> Sql:
@@ -143,10 +160,3 @@ def _count(connection: sqlite3.Connection, source: Source) -> int:
     where, args = _where(source.filters)
     statement = f"SELECT count(*) FROM {source.tables} WHERE {where}"
     return int(connection.execute(statement, (*source.tables_args, *args)).fetchone()[0])
-
-
-def _bodies(connection: sqlite3.Connection, type: str, pks: Sequence[int]) -> list[StoredResource]:
-    marks = ", ".join("?" * len(pks))
-    rows = connection.execute(f"SELECT pk, id, version, updated, body FROM fhir_resource WHERE pk IN ({marks})", pks)
-    found = {row[0]: stored_resource(type, *row[1:]) for row in rows}
-    return [found[pk] for pk in pks]

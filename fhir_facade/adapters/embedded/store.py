@@ -12,6 +12,7 @@ from itertools import islice
 from fhir_facade.adapters.embedded import fulltext
 from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.at_once import page_at_once
+from fhir_facade.adapters.embedded.bounds import PAGE_BYTES
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
@@ -43,10 +44,13 @@ class _Commit:
 class EmbeddedStore:
     """`FhirStore` on an open `SqliteFile`; make it with `EmbeddedStore.open`."""
 
-    def __init__(self, file: SqliteFile, clock: Clock, *, integrity: Integrity = CHECKED) -> None:
+    def __init__(
+        self, file: SqliteFile, clock: Clock, *, integrity: Integrity = CHECKED, page_bytes: int = PAGE_BYTES
+    ) -> None:
         self._file = file
         self._clock = clock
         self._integrity = integrity
+        self._page_bytes = page_bytes
         self._catalogue = Catalogue()
 
     def start(self, *, guest: bool = False, progress: Progress | None = None) -> None:
@@ -104,16 +108,16 @@ class EmbeddedStore:
             raise TooLarge("this search has too many values: ask for some of them at a time") from error
 
     async def _search(self, query: SearchQuery) -> Page:
-        page = page_at_once(self._file.read_here(), self._catalogue, query)
+        page = page_at_once(self._file.read_here(), self._catalogue, query, self._page_bytes)
         if page is not None:
             return page
         for type_ in fulltext.types_read(query):
             while not await self._file.write(partial(fulltext.catch_up, type=type_)):
                 pass
-        return await self._file.read(lambda connection: search(connection, self._catalogue, query))
+        return await self._file.read(lambda connection: search(connection, self._catalogue, query, self._page_bytes))
 
     async def history(self, query: HistoryQuery) -> Page:
-        return await self._file.read(lambda connection: versions.history(connection, query))
+        return await self._file.read(lambda connection: versions.history(connection, query, self._page_bytes))
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
         return await self._file.write_shared(self._apply, _Commit(await self._prepare(writes)), size=len(writes))

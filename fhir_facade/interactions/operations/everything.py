@@ -22,6 +22,7 @@ from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches_of_page
 from fhir_facade.interactions.operations.record_parts import Wanted, check_bounds, look, parts
 from fhir_facade.interactions.operations.supporting import supporting
+from fhir_facade.interactions.page_bytes import bytes_of
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.read import visible
 from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
@@ -117,17 +118,23 @@ async def _page(
         answers = await asyncio.gather(*looks)
         if room == 0 and any(entries for _, entries in answers):  # so that no link leads to an empty page
             break
-        place = _take(answers, place, found, count)
+        if found and bytes_of(found) + bytes_of(answers[0][1]) > call.ports.deployment.max_page_bytes:
+            break
+        place = _take(answers, place, found, count, call.ports.deployment.max_page_bytes)
         ahead = 1 if any(entries for _, entries in answers) else min(ahead * 2, AHEAD)
     return found, place
 
 
 def _take(
-    answers: Sequence[tuple[str | None, list[StoredResource]]], place: _Place, found: list[StoredResource], count: int
+    answers: Sequence[tuple[str | None, list[StoredResource]]],
+    place: _Place,
+    found: list[StoredResource],
+    count: int,
+    most: int,
 ) -> _Place:
     """Add what fits on the page, in order; a part that does not fit any more is asked for again."""
     for cursor, entries in answers:
-        if len(found) + len(entries) > count:
+        if len(found) + len(entries) > count or (found and bytes_of(found) + bytes_of(entries) > most):
             break
         found += entries
         place = structs.replace(place, part=place.part + (cursor is None), cursor=cursor)

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from fhir_facade.access.check import Deny
+from fhir_facade.errors import TooLarge
 from fhir_facade.fhir.definitions.tables import compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.references import parse_reference, reference_texts
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches
 from fhir_facade.interactions.operations.record_parts import Wanted, bounds
+from fhir_facade.interactions.page_bytes import bytes_of
 from fhir_facade.values import Match, Ref, SearchQuery, StoredResource, TokenValue
 
 MAX_HOPS: Final = 3
@@ -36,6 +38,8 @@ async def supporting(call: Call, wanted: Wanted, entries: Sequence[StoredResourc
         seen |= refs
         latest = await _read(call, wanted, refs)
         found += latest
+        if bytes_of(found) > call.ports.deployment.max_page_bytes:
+            raise TooLarge("what this page refers to has more bytes than a page may have: ask for a smaller _count")
     return [stored for stored in found if wanted.has(stored.type)]
 
 
