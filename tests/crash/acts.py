@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.interactions.dispatch import dispatch
@@ -16,24 +16,47 @@ from tests.crash.steps import Crash, Steps
 
 IMPORT = Principal("engine", name="import")
 READS = ("search", "read", "history", "look_up", "send GET")
-Act = Callable[[Ports, Case, Story], Awaitable[object]]
+
+
+class Act(Protocol):
+    """What is there before, what is asked for, and what can be seen afterwards: a value that is the same for all cases
+    of which the same is true. `like`: what was seen of another case, which says where to look."""
+
+    async def prepare(self, ports: Ports, case: Case) -> None: ...
+
+    async def ask(self, ports: Ports, case: Case) -> object: ...
+
+    async def see(self, ports: Ports, case: Case, like: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """The transaction of a story."""
+
+    story: Story
+
+    async def prepare(self, ports: Ports, case: Case) -> None:
+        """The engine knows which guards there are, as in a facade that serves."""
+        await compare(ports)
+        await transaction(ports, bundle(map(put, self.story.stored(case))))
+
+    async def ask(self, ports: Ports, case: Case) -> FhirResponse:
+        return await transaction(ports, bundle(self.story.entries(case)))
+
+    async def see(self, ports: Ports, case: Case, like: Sight | None) -> Sight:
+        return await sight(ports, case, self.story, like)
 
 
 async def transaction(ports: Ports, body: bytes) -> FhirResponse:
     return await dispatch(ports, IMPORT, FhirRequest(Interaction.TRANSACTION, body=body))
 
 
-async def ask(ports: Ports, case: Case, story: Story) -> FhirResponse:
-    """The transaction of the story."""
-    return await transaction(ports, bundle(story.entries(case)))
-
-
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """How it goes undisturbed: what was there before, what after, and each step in between."""
+    """How it goes undisturbed: what is seen before, what after, and each step in between."""
 
-    before: Sight
-    after: Sight
+    before: Any
+    after: Any
     steps: tuple[str, ...]
 
     @property
@@ -42,37 +65,32 @@ class Whole:
         return next(at for at, name in enumerate(self.steps) if name.split(" ", 1)[1] not in READS)
 
 
-async def prepared(life: Life, story: Story, case: Case | None = None) -> Case:
-    """A case with what the story needs. The engine knows which guards there are, as in a facade that serves."""
-    case = case or Case()
+async def prepared(life: Life, act: Act) -> Case:
+    case = Case()
     async with life(case, Steps()) as ports:
-        await compare(ports)
-        await transaction(ports, bundle(map(put, story.stored(case))))
+        await act.prepare(ports, case)
     return case
 
 
-async def seen(life: Life, case: Case, story: Story, like: Sight | None = None) -> Sight:
+async def seen(life: Life, case: Case, act: Act, like: Any = None) -> Any:
     """What the next life finds once it has recovered."""
     async with life(case, Steps()) as ports:
         await recover(ports, case)
-        return await sight(ports, case, story, like)
+        return await act.see(ports, case, like)
 
 
-async def undisturbed(life: Life, story: Story, act: Act = ask) -> Whole:
-    case, steps = await prepared(life, story), Steps()
+async def undisturbed(life: Life, act: Act) -> Whole:
+    case, steps = await prepared(life, act), Steps()
     async with life(case, steps) as ports:
-        await act(ports, case, story)
-    after = await seen(life, case, story)
-    untouched = await prepared(life, story)
-    return Whole(await seen(life, untouched, story, after), after, tuple(steps.names))
+        await act.ask(ports, case)
+    after = await seen(life, case, act)
+    return Whole(await seen(life, await prepared(life, act), act, after), after, tuple(steps.names))
 
 
-async def stopped(
-    life: Life, story: Story, whole: Whole, step: int, act: Act = ask, error: type[BaseException] = Crash
-) -> Sight:
-    """What is found by the next life after one that ended at a step."""
-    case, steps = await prepared(life, story), Steps(step, error)
+async def stopped(life: Life, act: Act, whole: Whole, step: int, error: type[BaseException] = Crash) -> Any:
+    """What is found by the next life after one that was stopped at a step."""
+    case, steps = await prepared(life, act), Steps(step, error)
     async with life(case, steps) as ports:
-        await steps.ended(act(ports, case, story))
+        await steps.ended(act.ask(ports, case))
     assert steps.stopped, f"there is no step {step}"
-    return await seen(life, case, story, whole.after)
+    return await seen(life, case, act, whole.after)

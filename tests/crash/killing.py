@@ -7,6 +7,7 @@ more than what is done before it. https://man7.org/linux/man-pages/man2/fork.2.h
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import pickle
 import shutil
@@ -22,12 +23,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES
-from tests.crash.acts import Act, undisturbed
+from tests.crash.acts import Act, Telling, prepared, seen, undisturbed
 from tests.crash.bundles import KINDS, Story
-from tests.crash.lives import Case, embedded
+from tests.crash.lives import FILE, Case, embedded
 from tests.crash.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
+LOG = f"{FILE}-wal"
 ALL = ("fhir_resource", "fhir_version", *INDEX_TABLES, "event", "account", "intent", "intent_key")
 SOME = {
     "alert_guard": "id LIKE '%/%'",  # a mark that there may be a guard is made before, and harms nobody
@@ -42,7 +44,6 @@ class Life:
 
     folder: Path
     case: Case
-    story: Story
     act: Act
     before: int
 
@@ -53,11 +54,11 @@ class Life:
             if next(reached, None) is None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        asyncio.run(self._act(trace))
+        asyncio.run(self._ask(trace))
 
-    async def _act(self, trace: Any) -> None:
+    async def _ask(self, trace: Any) -> None:
         async with embedded(self.folder, trace)(self.case, Steps()) as ports:
-            await self.act(ports, self.case, self.story)
+            await self.act.ask(ports, self.case)
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -89,7 +90,7 @@ def killer() -> Iterator[Killer]:
 def serve() -> None:
     """One life after the other until there is nobody to ask for more."""
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(undisturbed(embedded(Path(folder)), Story(tuple(KINDS))))
+        asyncio.run(undisturbed(embedded(Path(folder)), Telling(Story(tuple(KINDS)))))
     while True:
         try:
             life: Life = pickle.load(sys.stdin.buffer)
@@ -106,6 +107,47 @@ def copied(folder: Path, to: Path) -> Path:
     """The data again, for another life."""
     shutil.copytree(folder, to)
     return to
+
+
+@dataclass
+class Told:
+    """What is asked for, done in `finished` and in `folder` not yet: copies of `folder` are data to crash on. `case` as
+    it is before, `end` as it is after."""
+
+    act: Act
+    folder: Path
+    finished: Path
+    case: Case
+    end: Case
+    before: Any
+    after: Any
+    statements: list[str]
+    log: bytes
+    begin_of_log: int
+
+    @property
+    def commit(self) -> int:
+        """The statement that makes it happen."""
+        return max(at for at, text in enumerate(self.statements) if text == "COMMIT")
+
+    def found(self, folder: Path) -> Any:
+        return asyncio.run(seen(embedded(folder), self.end, self.act, self.after))
+
+    def kill_before(self, statement: int, folder: Path, by: Killer) -> None:
+        by.kill(Life(copied(self.folder, folder), self.case, self.act, statement))
+
+
+async def told(warm: Path, base: Path, act: Act) -> Told:
+    folder = copied(warm, base / "before")
+    case = await prepared(embedded(folder), act)
+    finished, end, statements = copied(folder, base / "finished"), copy.deepcopy(case), list[str]()
+    async with embedded(finished, lambda _, statement: statements.append(statement))(end, Steps()) as ports:
+        begin = (finished / LOG).stat().st_size
+        await act.ask(ports, end)
+        log = (finished / LOG).read_bytes()
+    after = await seen(embedded(finished), end, act)
+    before = await seen(embedded(folder), end, act, after)
+    return Told(act, folder, finished, case, end, before, after, statements, log, begin)
 
 
 def dump(path: Path) -> dict[str, list[Any]]:

@@ -6,8 +6,6 @@ import asyncio
 import copy
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -16,44 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_facade.errors import Unavailable
-from tests.crash.acts import ask, prepared, seen, undisturbed
+from tests.crash.acts import Telling
 from tests.crash.bundles import KINDS, RICH, Story
-from tests.crash.killing import Killer, Life, copied, dump, killer, torn
-from tests.crash.lives import FILE, Case, embedded
-from tests.crash.sights import Sight, sight
+from tests.crash.killing import LOG, Killer, Told, copied, dump, told, torn
+from tests.crash.lives import FILE, embedded
 from tests.crash.steps import Steps
-from tests.facade import unused_file
 
-LOG = f"{FILE}-wal"
+pytestmark = pytest.mark.xdist_group("crash on one file")
 
 
-@dataclass
-class Told:
-    """A story, told in `finished` to its end and in `folder` not at all: copies of `folder` are data to crash on.
-    `case` as it is before the story, `end` as it is after it."""
-
-    story: Story
-    folder: Path
-    finished: Path
-    case: Case
-    end: Case
-    before: Sight
-    after: Sight
-    statements: list[str]
-    log: bytes
-    begin_of_log: int
-
-    @property
-    def commit(self) -> int:
-        """The statement that makes it happen."""
-        return max(at for at, text in enumerate(self.statements) if text == "COMMIT")
-
-    def found(self, folder: Path) -> Sight:
-        return asyncio.run(seen(embedded(folder), self.end, self.story, self.after))
-
-    def killed_before(self, statement: int, folder: Path, by: Killer) -> Sight:
-        by.kill(Life(copied(self.folder, folder), self.case, self.story, ask, statement))
-        return self.found(folder)
+@pytest.fixture(scope="module")
+def rich(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    return asyncio.run(told(warm, tmp_path_factory.mktemp("rich"), Telling(Story((*RICH, "read")))))
 
 
 class Interruption:
@@ -68,45 +40,12 @@ class Interruption:
             writer.interrupt()
 
 
-async def told(warm: Path, base: Path, story: Story) -> Told:
-    folder = copied(warm, base / "before")
-    case = await prepared(embedded(folder), story)
-    finished, end, statements = copied(folder, base / "finished"), copy.deepcopy(case), list[str]()
-    async with embedded(finished, lambda _, statement: statements.append(statement))(end, Steps()) as ports:
-        begin = (finished / LOG).stat().st_size
-        await ask(ports, end, story)
-        log = (finished / LOG).read_bytes()
-    after = await seen(embedded(finished), end, story)
-    before = await seen(embedded(folder), case, story, after)
-    return Told(story, folder, finished, case, end, before, after, statements, log, begin)
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of another case, which was told each kind of story: code systems have their numbers."""
-    folder = tmp_path_factory.mktemp("warm")
-    (folder / FILE).write_bytes(asyncio.run(unused_file()))
-    asyncio.run(undisturbed(embedded(folder), Story(tuple(KINDS))))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def rich(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    return asyncio.run(told(warm, tmp_path_factory.mktemp("rich"), Story((*RICH, "read"))))
-
-
-@pytest.fixture(scope="module")
-def death() -> Iterator[Killer]:
-    with killer() as at_hand:
-        yield at_hand
-
-
 def test_a_process_that_is_killed_before_any_statement_has_done_all_or_nothing(
     rich: Told, death: Killer, tmp_path: Path
 ) -> None:
     """What the file says is the same to the last byte as before or after, so one look at each is enough."""
     for at in range(len(rich.statements) + 1):
-        death.kill(Life(copied(rich.folder, tmp_path / str(at)), rich.case, rich.story, ask, at))
+        rich.kill_before(at, tmp_path / str(at), death)
         expected = rich.finished if at > rich.commit else rich.folder
         assert dump(tmp_path / str(at) / FILE) == dump(expected / FILE), f"killed before {rich.statements[at]}"
 
@@ -137,11 +76,11 @@ async def test_a_statement_that_fails_undoes_all_and_the_process_goes_on(rich: T
         folder, case = copied(rich.folder, tmp_path / str(at)), copy.deepcopy(rich.case)
         async with embedded(folder, Interruption(at))(case, Steps()) as ports:
             with pytest.raises(Unavailable, match="interrupted"):
-                await ask(ports, case, rich.story)
-            assert await sight(ports, rich.end, rich.story, rich.after) == rich.before, (
+                await rich.act.ask(ports, case)
+            assert await rich.act.see(ports, rich.end, rich.after) == rich.before, (
                 f"interrupted in {rich.statements[at]}"
             )
-            assert (await ask(ports, case, rich.story)).status == 200
+            assert await rich.act.ask(ports, case)
 
 
 @settings(max_examples=15)
@@ -150,8 +89,8 @@ def test_any_transaction_that_is_killed_anywhere_has_happened_whole_or_not_at_al
     warm: Path, death: Killer, tmp_path_factory: pytest.TempPathFactory, kinds: list[str], where: float
 ) -> None:
     base = tmp_path_factory.mktemp("any")
-    any_story = asyncio.run(told(warm, base, Story(tuple(kinds))))
+    any_story = asyncio.run(told(warm, base, Telling(Story(tuple(kinds)))))
 
-    found = any_story.killed_before(round(where * len(any_story.statements)), base / "killed", death)
+    any_story.kill_before(round(where * len(any_story.statements)), base / "killed", death)
 
-    assert found in (any_story.before, any_story.after)
+    assert any_story.found(base / "killed") in (any_story.before, any_story.after)

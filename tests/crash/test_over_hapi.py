@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_facade.errors import Unavailable
-from tests.crash.acts import IMPORT, Whole, stopped, undisturbed
+from tests.crash.acts import Telling, Whole, stopped, undisturbed
 from tests.crash.bundles import KINDS, RICH, Story
-from tests.crash.lives import FILE, Life, over_hapi
+from tests.crash.lives import Life
 from tests.crash.steps import Crash
-from tests.facade import unused_file
-from tests.mirror import mirror
 
-STORY = Story((*RICH, "read"))
+RICHEST = Telling(Story((*RICH, "read")))
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with mirror(tmp_path_factory.mktemp("mirror"), IMPORT) as at:
-        yield at
-
-
-@pytest.fixture(scope="module")
-def life(url: str, tmp_path_factory: pytest.TempPathFactory) -> Life:
-    folder = tmp_path_factory.mktemp("rows")
-    (folder / FILE).write_bytes(asyncio.run(unused_file()))
-    return over_hapi(url, folder)
+pytestmark = pytest.mark.xdist_group("crash over HAPI")
 
 
 @pytest.fixture(scope="module")
 def rich(life: Life) -> Whole:
-    return asyncio.run(undisturbed(life, STORY))
+    return asyncio.run(undisturbed(life, RICHEST))
 
 
 @pytest.mark.parametrize("error", [Crash, Unavailable], ids=["the process dies", "the call fails"])
@@ -45,7 +32,7 @@ def test_a_transaction_that_breaks_at_any_step_has_happened_whole_or_not_at_all(
     """Once HAPI has carried it out, it has happened. A call that fails may have been carried out all the same."""
     posted = rich.steps.index("after send POST")
     for step in range(rich.first_write, len(rich.steps)):
-        found = asyncio.run(stopped(life, STORY, rich, step, error=error))
+        found = asyncio.run(stopped(life, RICHEST, rich, step, error))
         assert found == (rich.after if step >= posted else rich.before), f"{step} {rich.steps[step]}"
 
 
@@ -54,9 +41,9 @@ def test_a_transaction_that_breaks_at_any_step_has_happened_whole_or_not_at_all(
 def test_any_transaction_that_is_stopped_anywhere_has_happened_whole_or_not_at_all(
     life: Life, kinds: list[str], where: float
 ) -> None:
-    story = Story(tuple(kinds))
-    whole = asyncio.run(undisturbed(life, story))
+    any_story = Telling(Story(tuple(kinds)))
+    whole = asyncio.run(undisturbed(life, any_story))
 
-    found = asyncio.run(stopped(life, story, whole, round(where * (len(whole.steps) - 1))))
+    found = asyncio.run(stopped(life, any_story, whole, round(where * (len(whole.steps) - 1))))
 
     assert found in (whole.before, whole.after)
