@@ -118,6 +118,10 @@ HEADERS: Final = st.dictionaries(words("If-Match If-None-Match"), _VERSIONS, max
         "Authorization": words("Bearer Basic Basic\x20Og== Bearer\x20\xff bearer") | HEADER_TEXTS,
         "Cookie": words("fhir_facade= fhir_facade=x;fhir_facade=y =; \xff") | HEADER_TEXTS,
         "Origin": words("null https://app.example x") | HEADER_TEXTS,
+        "Host": words("x evil.example:99999 [::1 \xff") | HEADER_TEXTS,
+        "Connection": words("close keep-alive Upgrade x"),
+        "Upgrade": words("websocket h2c x"),
+        "Content-Length": words("-1 x 9999999999999999999999 1e3 +1"),
         "Expect": st.just("100-continue") | HEADER_TEXTS,
     },
 )
