@@ -97,7 +97,9 @@ async def creates(who: Visitors) -> None:
     written = await who.send("POST", "Observation", who.reading(), 201)
     who.observations.append(written.json()["id"])
     if len(who.observations) > KEPT:
-        answer(await who.http.delete(f"{who.fhir}/Observation/{who.observations.popleft()}", headers=who.system), 204)
+        answer(
+            await who.http.delete(f"{who.fhir}/Observation/{who.observations.popleft()}", headers=who.system), 200, 204
+        )
 
 
 async def updates(who: Visitors) -> None:
