@@ -18,7 +18,7 @@ from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sign_ins import SIGNED_OUT, Device, end_sessions, logout_line, remember_device
-from fhir_facade.interactions.audit_refusals import record_refusal
+from fhir_facade.interactions.audit_refusals import record_refusal, source_of
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
 from fhir_facade.rows.accounts import Account, LoginThrottle, Session
@@ -173,7 +173,7 @@ def _subjects(username: str, caller: Caller) -> dict[str, Slowdown]:
     """What is slowed down. Long names are hashed: a row's key stays short."""
     subjects = {_account_subject(username): PER_ACCOUNT}
     if caller.address is not None:
-        subjects[f"address:{caller.address}"] = PER_ADDRESS
+        subjects[f"address:{source_of(caller.address)}"] = PER_ADDRESS
     return subjects
 
 

@@ -22,12 +22,15 @@ import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
-from fhir_facade.errors import BadRequest, Conflict
+from fhir_facade.errors import BadRequest, Conflict, Unauthenticated
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
+from fhir_facade.flows.launch.guesses import guess
 from fhir_facade.flows.launch.launches import MOST_WAITING
 from fhir_facade.flows.launch.opaque import digest
-from fhir_facade.rows.accounts import Account
+from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.sessions import sign_in_with_password
+from fhir_facade.rows.accounts import Account, LoginThrottle
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Launch
 from tests.facade import PUBLIC, Facade, embedded_facade
@@ -581,3 +584,19 @@ async def test_brute_force_of_logins(town: Town) -> None:
 
     assert not any(answer.status_code == 303 for answer in answers)
     assert answers[-1].status_code == 429
+
+
+async def test_brute_force_from_all_addresses_of_one_subscriber(world: Any) -> None:
+    """Whoever has an IPv6 address has 2^64 of them: each guess came from another one."""
+    guesses = [Caller(f"2001:db8:1:2::{number:x}") for number in range(1, 4)]
+    for number, caller in enumerate(guesses):
+        with pytest.raises(Unauthenticated):
+            await sign_in_with_password(
+                world.ports, username=f"guess-{number}", password="wrong password", old_cookie=None, caller=caller
+            )
+
+    rows = await world.rows(LoginThrottle)
+    counted = [row.failures for row in rows if row.subject.startswith("address:")]
+    secrets = {guess({"client_id": "app", "client_secret": "x"}, None, caller) for caller in guesses}
+    assert counted == [3]
+    assert len(secrets) == 1

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from fhir_facade.errors import TooManyRequests
+from fhir_facade.interactions.audit_refusals import source_of
 
 AT_ONCE: Final = 60
 EVERY_S: Final = 2.0
@@ -25,7 +26,7 @@ class Flood:
 
     def refuse(self, address: str | None, now: datetime) -> None:
         """Count one mistake from this address. TooManyRequests when it made too many."""
-        key = address or ""
+        key = source_of(address)
         left = self._left(key, now)
         if left < 1:
             raise TooManyRequests("Too many requests that cannot be answered.", retry_after_s=int(EVERY_S))

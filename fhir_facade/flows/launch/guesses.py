@@ -15,6 +15,7 @@ from fhir_facade.flows.launch.request import Basic, Bearer
 from fhir_facade.flows.launch.server import NO_STORE, Answer
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.sessions import Slowdown, counted
+from fhir_facade.interactions.audit_refusals import source_of
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Put, Remove
 from fhir_facade.rows.accounts import LoginThrottle
@@ -36,7 +37,7 @@ def guess(parameters: Mapping[str, str], header: Basic | Bearer | None, caller: 
     named = header.client_id if isinstance(header, Basic) else parameters.get("client_id", "")
     if not isinstance(header, Basic) and "client_secret" not in parameters:
         return None
-    return Guess(named, f"client:{digest(f'{named}|{caller.address}')}")
+    return Guess(named, f"client:{digest(f'{named}|{source_of(caller.address)}')}")
 
 
 def too_early(tx: StateTransaction, guessed: Guess, now: datetime) -> Answer | None:
