@@ -230,11 +230,19 @@ class SqliteFile:
 
     # --- reading ---------------------------------------------------------------------------------------------
 
-    def read_here(self) -> sqlite3.Connection:
-        """A read-only connection for the caller's thread: look-ups by primary key only, everything else via `read`."""
-        if self._here is None:
+    def read_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in the caller's thread, on what is committed: look-ups by primary key only, the rest via `read`.
+
+        On the writer's connection while nobody writes: every commit empties the page cache of all others.
+        """
+        if self._writer is None or self._here is None:
             raise Unavailable("the data file is not open")
-        return self._here
+        if not self._writing.acquire(blocking=False):
+            return work(self._here)
+        try:
+            return work(self._writer)
+        finally:
+            self._writing.release()
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a read-only connection of a reader thread, on one consistent view."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Final
 
 from fhir_facade.adapters.embedded import fulltext
 from fhir_facade.adapters.embedded import history as versions
@@ -28,6 +29,12 @@ from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResou
 
 BEYOND_SQLITE = ("Expression tree is too large", "too many SQL variables", "parser stack overflow")
 PREPARE_IN_THREAD = 20  # writes; a larger transaction is indexed off the event loop
+
+_CURRENT: Final = "SELECT version, updated, body, deleted FROM fhir_resource WHERE type = ? AND id = ?"
+_PAST: Final = (
+    "SELECT version, updated, body, deleted FROM fhir_version WHERE version = ? AND pk = "
+    "(SELECT pk FROM fhir_resource WHERE type = ? AND id = ?)"
+)
 
 ApplyRows = Callable[[sqlite3.Connection, Sequence[RowChange]], None]
 
@@ -68,14 +75,7 @@ class EmbeddedStore:
         reindex(writer, self._catalogue, progress or log_progress())
 
     async def read(self, ref: Ref) -> StoredResource:
-        row = (
-            self._file.read_here()
-            .execute(
-                "SELECT version, updated, body, deleted FROM fhir_resource WHERE type = ? AND id = ?",
-                (ref.type, ref.id),
-            )
-            .fetchone()
-        )
+        row = self._file.read_here(lambda connection: connection.execute(_CURRENT, (ref.type, ref.id)).fetchone())
         if row is not None and ref.version is not None and str(row[0]) != ref.version:
             row = self._past(ref)
         if row is None:
@@ -87,14 +87,9 @@ class EmbeddedStore:
     def _past(self, ref: Ref) -> tuple[int, int, bytes, int] | None:
         if ref.version is None or not ref.version.isdecimal() or len(ref.version) > 18:
             return None
-        row: tuple[int, int, bytes, int] | None = (
-            self._file.read_here()
-            .execute(
-                "SELECT version, updated, body, deleted FROM fhir_version WHERE version = ? AND pk = "
-                "(SELECT pk FROM fhir_resource WHERE type = ? AND id = ?)",
-                (int(ref.version), ref.type, ref.id),
-            )
-            .fetchone()
+        asked = (int(ref.version), ref.type, ref.id)
+        row: tuple[int, int, bytes, int] | None = self._file.read_here(
+            lambda connection: connection.execute(_PAST, asked).fetchone()
         )
         return row
 
@@ -108,7 +103,9 @@ class EmbeddedStore:
             raise TooLarge("this search has too many values: ask for some of them at a time") from error
 
     async def _search(self, query: SearchQuery) -> Page:
-        page = page_at_once(self._file.read_here(), self._catalogue, query, self._page_bytes)
+        page = self._file.read_here(
+            lambda connection: page_at_once(connection, self._catalogue, query, self._page_bytes)
+        )
         if page is not None:
             return page
         for type_ in fulltext.types_read(query):

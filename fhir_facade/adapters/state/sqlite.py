@@ -49,12 +49,12 @@ class SqliteState:
         table, wanted = self._tables.of(row), list(keys)
         chunks = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
         with _facade_errors():
-            here = self._file.read_here()
-            return [
-                table.decode(row)
-                for some in chunks
-                for row in here.execute(sqlite_texts.rows_among(table, len(some)), some)
-            ]
+            found = self._file.read_here(
+                lambda here: [
+                    row for some in chunks for row in here.execute(sqlite_texts.rows_among(table, len(some)), some)
+                ]
+            )
+        return [table.decode(values) for values in found]
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.write(lambda connection: self._run(connection, work))

@@ -144,7 +144,7 @@ async def test_a_failed_migration_leaves_no_table_behind(tmp_path):
     with pytest.raises(Unavailable, match="session"):
         await SqliteState(file).migrate()
 
-    tables = file.read_here().execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = file.read_here(lambda c: c.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall())
     assert [name for (name,) in tables if not name.startswith("sqlite_")] == ["session"]
     file.close()
 

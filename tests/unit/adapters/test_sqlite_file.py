@@ -24,7 +24,7 @@ def file(tmp_path):
 
 
 def rows(file):
-    return file.read_here().execute("SELECT k, v FROM t ORDER BY k").fetchall()
+    return file.read_here(lambda c: c.execute("SELECT k, v FROM t ORDER BY k").fetchall())
 
 
 def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
@@ -60,7 +60,7 @@ async def test_a_closed_file_is_unavailable(tmp_path):
     with pytest.raises(Unavailable):
         await file.read(lambda c: None)
     with pytest.raises(Unavailable):
-        file.read_here()
+        file.read_here(lambda c: None)
     with pytest.raises(Unavailable):
         _ = file.writer
 
@@ -119,6 +119,25 @@ async def test_a_write_is_there_for_readers_once_it_returned(file):
 
     assert await file.read(lambda c: c.execute("SELECT count(*) FROM t").fetchone()) == (2,)
     assert rows(file) == [("a", 1), ("b", 2)]
+
+
+async def test_a_look_in_the_callers_thread_sees_nothing_that_is_not_committed(file):
+    """It shares the writer's connection, but never while somebody writes on it."""
+    begun, looked = threading.Event(), threading.Event()
+
+    def slow(connection):
+        connection.execute("INSERT INTO t VALUES ('a', 1)")
+        begun.set()
+        looked.wait()
+
+    writing = asyncio.create_task(file.write(slow))
+    await asyncio.to_thread(begun.wait)
+    seen = rows(file)
+    looked.set()
+    await writing
+
+    assert seen == []
+    assert rows(file) == [("a", 1)]
 
 
 async def test_shared_work_is_done_once_for_all_who_wait(file):

@@ -19,7 +19,7 @@ def file(tmp_path):
 
 
 def rows(file):
-    return file.read_here().execute("SELECT k, v FROM t ORDER BY k").fetchall()
+    return file.read_here(lambda c: c.execute("SELECT k, v FROM t ORDER BY k").fetchall())
 
 
 async def test_who_is_refused_in_a_mixed_batch_takes_nothing_along(file):

@@ -35,7 +35,7 @@ async def test_nothing_is_lost_when_two_processes_write_at_once(tmp_path):
     file = SqliteFile(path)
     file.open()
     assert codes == [0, 0]
-    assert file.read_here().execute("SELECT n FROM t").fetchone() == (200,)
+    assert file.read_here(lambda c: c.execute("SELECT n FROM t").fetchone()) == (200,)
     file.close()
 
 
