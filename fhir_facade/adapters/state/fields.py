@@ -54,15 +54,15 @@ def _strings(values: tuple[str, ...]) -> str:
     return msgspec.json.encode([storable(value) for value in values]).decode()
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
     return value
 
 
 CONVERSIONS: dict[Any, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    str: (storable, _same),
-    int: (_same, _same),
-    bool: (_same, bool),
-    bytes: (_same, bytes),
+    str: (storable, same),
+    int: (same, same),
+    bool: (same, bool),
+    bytes: (same, bytes),
     datetime: (microseconds, moment),
     tuple[str, ...]: (_strings, STRINGS.decode),
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from fhir_facade import rows
-from fhir_facade.adapters.state.fields import Field, field_of
+from fhir_facade.adapters.state.fields import Field, field_of, same, storable
 from fhir_facade.rows import Row, TableSpec
 
 if TYPE_CHECKING:
@@ -34,12 +34,21 @@ class RowTable(Generic[RowT]):
         }
         self.fields = tuple(self.by_name)
         self.serial_at = self.fields.index(spec.key[0]) if spec.serial else None
-        self._encoders = tuple(field.encode for field in self.by_name.values())
-        self._decoders = tuple(field.decode for field in self.by_name.values())
+        kinds = list(enumerate(self.by_name.values()))
+        self._texts = tuple(at for at, field in kinds if field.encode is storable)
+        self._encoders = tuple((at, field.encode) for at, field in kinds if field.encode not in (same, storable))
+        self._decoders = tuple((field.name, field.decode) for _, field in kinds if field.decode is not same)
 
     def encode(self, row: Row) -> tuple[Any, ...]:
-        values = msgspec.structs.astuple(row)
-        return tuple([None if v is None else f(v) for f, v in zip(self._encoders, values, strict=True)])
+        values = list(msgspec.structs.astuple(row))
+        for at in self._texts:
+            text = values[at]
+            if text is not None and ("\0" in text or not text.isascii()):
+                values[at] = storable(text)
+        for at, encode in self._encoders:
+            if values[at] is not None:
+                values[at] = encode(values[at])
+        return tuple(values)
 
     def encode_unnumbered(self, row: Row) -> tuple[Any, ...]:
         """Without the serial field, for rows that the database numbers."""
@@ -54,8 +63,11 @@ class RowTable(Generic[RowT]):
         return None if value is None else self.by_name[name].encode(value)
 
     def decode(self, values: Sequence[Any]) -> RowT:
-        decoded = [None if v is None else f(v) for f, v in zip(self._decoders, values, strict=True)]
-        return self.row(**dict(zip(self.fields, decoded, strict=True)))
+        found = dict(zip(self.fields, values, strict=True))
+        for name, decode in self._decoders:
+            if found[name] is not None:
+                found[name] = decode(found[name])
+        return self.row(**found)
 
 
 class Tables:
