@@ -37,7 +37,8 @@ async def _over_hapi(
     from fhir_facade.adapters.hapi.store import open_store  # an embedded deployment does not load it
     from fhir_facade.adapters.intents import IntentUnit
 
-    hapi = await stack.enter_async_context(open_store(settings.hapi_url, pool_size=settings.hapi_connections))
+    opened = open_store(settings.hapi_url, pool_size=settings.hapi_connections, page_bytes=settings.max_page_bytes)
+    hapi = await stack.enter_async_context(opened)
     rows, locks = await _state(settings, stack)
     unit = IntentUnit(hapi, hapi, rows, clock, ids)
     if not guest:

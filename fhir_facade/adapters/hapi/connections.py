@@ -23,11 +23,13 @@ _GZIP: Final = zlib.MAX_WBITS | 16
 
 @dataclass(slots=True)
 class Received:
-    """An answer; `headers` by name in lower case, the body unpacked."""
+    """An answer; `headers` by name in lower case, the body unpacked. `overlong`: it was longer than the caller wants to
+    read, so there is no body."""
 
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
+    overlong: bool = False
 
 
 class Address:
@@ -56,6 +58,8 @@ class _Connection(asyncio.Protocol):
         self._caller: asyncio.Future[Received] | None = None
         self._received = Received()
         self._parts: list[bytes] = []
+        self._most: int | None = None
+        self._length = 0
         self._idle_since = self._loop.time()
         self.heard = False
 
@@ -64,11 +68,12 @@ class _Connection(asyncio.Protocol):
         fresh = self._loop.time() - self._idle_since < KEEP_ALIVE_S
         return fresh and self._caller is None and self._transport is not None and not self._transport.is_closing()
 
-    async def ask(self, message: bytes) -> Received:
-        """ConnectionError when no whole answer came."""
+    async def ask(self, message: bytes, most: int | None) -> Received:
+        """ConnectionError when no whole answer came. More than `most` bytes are not read to their end."""
         if self._transport is None:
             raise ConnectionResetError("the server closed the connection")
         self._caller = self._loop.create_future()
+        self._most, self._length = most, 0
         self.heard = False
         self._transport.write(message)
         try:
@@ -112,6 +117,9 @@ class _Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         self._parts.append(body)
+        self._length += len(body)
+        if self._most is not None and self._length > self._most:
+            self._end_overlong()
 
     def on_message_complete(self) -> None:
         received, parts = self._received, self._parts
@@ -120,12 +128,32 @@ class _Connection(asyncio.Protocol):
         if received.status < 200:  # not the answer yet
             return
         packed = received.headers.get(b"content-encoding") == b"gzip" and parts
-        received.body = zlib.decompress(b"".join(parts), _GZIP) if packed else b"".join(parts)
+        received.body = _unpacked(parts, self._most) if packed else b"".join(parts)
+        if self._most is not None and len(received.body) > self._most:
+            received.body, received.overlong = b"", True
         caller, self._caller, self._idle_since = self._caller, None, self._loop.time()
         if caller is None or not self._parser.should_keep_alive():
             self.close()
         if caller is not None and not caller.done():
             caller.set_result(received)
+
+    def _end_overlong(self) -> None:
+        caller, self._caller, self._parts = self._caller, None, []
+        if caller is not None and not caller.done():
+            caller.set_result(Received(self._parser.get_status_code(), self._received.headers, overlong=True))
+        self.close()
+
+
+def _unpacked(parts: list[bytes], most: int | None) -> bytes:
+    """One byte more than is wanted tells that there are more."""
+    packed = b"".join(parts)
+    if most is None:
+        return zlib.decompress(packed, _GZIP)
+    unpacker = zlib.decompressobj(_GZIP)
+    found = unpacker.decompress(packed, most + 1)
+    if len(found) <= most and not unpacker.eof:
+        raise zlib.error("the packed answer ends too early")
+    return found
 
 
 class Connections:
@@ -137,21 +165,21 @@ class Connections:
         self._idle: list[_Connection] = []
         self._closed = False
 
-    async def ask(self, message: bytes, *, repeatable: bool) -> Received:
+    async def ask(self, message: bytes, *, repeatable: bool, most: int | None = None) -> Received:
         """Send a whole request and return its answer. OSError when there is none; `repeatable` ones are sent once
-        more when a kept connection turns out to be dead."""
+        more when a kept connection turns out to be dead. `most` bytes of an answer are read; None: all."""
         async with self._places:
             kept = self._kept()
             if kept is not None:
                 try:
-                    return await self._asked(kept, message)
+                    return await self._asked(kept, message, most)
                 except ConnectionError:
                     if not repeatable or kept.heard:
                         raise
-            return await self._asked(await self._connected(), message)
+            return await self._asked(await self._connected(), message, most)
 
-    async def _asked(self, connection: _Connection, message: bytes) -> Received:
-        received = await connection.ask(message)
+    async def _asked(self, connection: _Connection, message: bytes, most: int | None) -> Received:
+        received = await connection.ask(message, most)
         if self._closed:
             connection.close()
         elif connection.reusable:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored, tombstone
 from fhir_facade.adapters.hapi.cursor import InHistory, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.read import deletion, path_of, read
+from fhir_facade.adapters.hapi.search import halved
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.fhir.document import instant
@@ -99,7 +100,11 @@ def _parameters(query: HistoryQuery) -> str:
 
 
 async def _ask(session: HapiSession, query: HistoryQuery, asked: str) -> Bundle:
-    answer = await session.send("GET", f"{_path(query)}/_history?{asked}")
+    """Of fewer versions where they would have more bytes than a page may: HAPI's next link goes on behind them."""
+    fewer = halved(asked)
+    answer = await session.send("GET", f"{_path(query)}/_history?{asked}", most=session.page_bytes if fewer else None)
+    if answer.overlong and fewer:
+        return await _ask(session, query, fewer)
     if answer.status in (400, 404) and query.id is not None:
         raise NotFound(f"{query.type}/{query.id} does not exist")
     if answer.status != 200:

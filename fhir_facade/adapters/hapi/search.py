@@ -9,6 +9,7 @@ https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/http.html#pagi
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -22,6 +23,7 @@ from fhir_facade.errors import Gone, TooLarge, UpstreamError
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
+_COUNT = re.compile(r"(?:^|&)_count=([0-9]+)")
 AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
@@ -54,15 +56,36 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     if query.total:
         asked.append(("_total", "accurate"))
     if query.count >= AT_ONCE:
-        found = await _ask(session, query.type, [*asked, ("_count", str(query.count))])
+        found = await _counted(session, query.type, asked, query.count)
         return await _unsent(session, query, found, AfterFirst(b"", found.total if query.total else None))
-    found = await _ask_once(session, query.type, asked, query.count + 1)
+    found, count = await _fitting(session, query, asked)
     entries = _resources(found)
     total = found.total if query.total else None
-    if len(entries) <= query.count:
+    if len(entries) <= count:
         return Page(entries, total=total)
-    shown = entries[: query.count]
+    shown = entries[:count]
     return Page(shown, sealed(AfterFirst(digests(entry.id for entry in shown), total)), total)
+
+
+async def _fitting(session: HapiSession, query: SearchQuery, asked: Sequence[Parameter]) -> tuple[Bundle, int]:
+    """The first page, of fewer resources where it would have more bytes than a page may; and of how many."""
+    count = query.count
+    while count > 1:
+        found = await _asked(session, query.type, *_once(asked, count + 1), session.page_bytes)
+        if found is not None:
+            return found, count
+        count //= 2
+    return await _ask_once(session, query.type, asked, count + 1), count
+
+
+async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
+    """The first page of a stored search, of fewer resources where it would have more bytes than a page may."""
+    while count > 1:
+        found = await _asked(session, type, [*asked, ("_count", str(count))], None, session.page_bytes)
+        if found is not None:
+            return found
+        count //= 2
+    return await _ask(session, type, [*asked, ("_count", str(count))])
 
 
 async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterFirst) -> Page:
@@ -70,8 +93,8 @@ async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterF
     narrowed = await _narrowed(session, query)
     if narrowed is None:
         return Page((), total=cursor.total)
-    asked = [*narrowed, ("_sort", sort_keys(query.sort)), ("_count", str(query.count))]
-    return await _unsent(session, query, await _ask(session, query.type, asked), cursor)
+    asked = [*narrowed, ("_sort", sort_keys(query.sort))]
+    return await _unsent(session, query, await _counted(session, query.type, asked, query.count), cursor)
 
 
 async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first: AfterFirst) -> Page:
@@ -131,31 +154,62 @@ def _too_many(limit: int) -> TooLarge:
 
 async def _ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
     """Without a stored search, which halves the cost: HAPI then knows no next page."""
-    once = {"Cache-Control": f"no-cache, no-store, max-results={count}"}
-    return await _ask(session, type, [*asked, ("_count", str(count))], once)
+    return await _ask(session, type, *_once(asked, count))
+
+
+def _once(asked: Sequence[Parameter], count: int) -> tuple[list[Parameter], dict[str, str]]:
+    return [*asked, ("_count", str(count))], {"Cache-Control": f"no-cache, no-store, max-results={count}"}
 
 
 async def _ask(
     session: HapiSession, type: str, asked: Sequence[Parameter], headers: Mapping[str, str] | None = None
 ) -> Bundle:
+    found = await _asked(session, type, asked, headers, None)
+    assert found is not None, "there was no limit"
+    return found
+
+
+async def _asked(
+    session: HapiSession,
+    type: str,
+    asked: Sequence[Parameter],
+    headers: Mapping[str, str] | None,
+    most: int | None,
+) -> Bundle | None:
+    """None when the answer has more than so many bytes."""
     form, sent = urlencode(asked, quote_via=quote, safe=":,/"), STRICT | dict(headers or {})
     if len(form) <= LONGEST_URL:
-        answer = await session.send("GET", f"/{type}?{form}", headers=sent)
+        answer = await session.send("GET", f"/{type}?{form}", headers=sent, most=most)
     else:
-        answer = await session.send("POST", f"/{type}/_search", form.encode(), headers=sent | FORM)
+        answer = await session.send("POST", f"/{type}/_search", form.encode(), headers=sent | FORM, most=most)
     if answer.status != 200:
         raise answer.refusal(f"a search of {type}")
-    return bundle(answer.body)
+    return None if answer.overlong else bundle(answer.body)
 
 
 async def _follow(session: HapiSession, type: str, link: str) -> Bundle:
-    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host."""
+    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host. Of fewer
+    resources where it would have more bytes than a page may: HAPI's next link goes on behind them."""
     parts = urlsplit(link)
     path = f"/{type}" if parts.path.endswith(f"/{type}") else ""
-    answer = await session.send("GET", f"{path}?{parts.query}")
-    if answer.status != 200:
-        raise answer.refusal("the next page of the search")
-    return bundle(answer.body)
+    asked: str | None = parts.query
+    while asked is not None:
+        fewer = halved(asked)
+        answer = await session.send("GET", f"{path}?{asked}", most=session.page_bytes if fewer else None)
+        if answer.status != 200:
+            raise answer.refusal("the next page of the search")
+        if not answer.overlong:
+            return bundle(answer.body)
+        asked = fewer
+    raise AssertionError("unreachable")
+
+
+def halved(asked: str) -> str | None:
+    """A query for half as many; None for one that cannot ask for fewer."""
+    count = _COUNT.search(asked)
+    if count is None or int(count[1]) < 2:
+        return None
+    return f"{asked[: count.start(1)]}{int(count[1]) // 2}{asked[count.end(1) :]}"
 
 
 def _resources(found: Bundle) -> list[StoredResource]:

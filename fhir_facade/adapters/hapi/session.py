@@ -30,6 +30,7 @@ from fhir_facade.errors import (
 
 ANSWER_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
+PAGE_BYTES = 16 * 1024 * 1024
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id that HAPI keeps of the request that is under way (its first 16 characters, as `meta.source`)."""
@@ -64,12 +65,14 @@ _OUTCOME = msgspec.json.Decoder(_Outcome)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What HAPI answered; `location` is the address of the version, `request_id` what we sent."""
+    """What HAPI answered; `location` is the address of the version, `request_id` what we sent. `overlong`: the body
+    was longer than asked for and is not here."""
 
     status: int
     body: bytes
     location: str
     request_id: str
+    overlong: bool = False
 
     @property
     def diagnostics(self) -> str:
@@ -94,7 +97,8 @@ class Answer:
 class HapiSession:
     """Keeps the connections. Made inside a running event loop; `close` ends it."""
 
-    def __init__(self, base_url: str, *, pool_size: int) -> None:
+    def __init__(self, base_url: str, *, pool_size: int, page_bytes: int = PAGE_BYTES) -> None:
+        self.page_bytes = page_bytes
         self._base = base_url.rstrip("/")
         self._address = Address(self._base)
         self._connections = Connections(self._address, limit=pool_size)
@@ -111,19 +115,21 @@ class HapiSession:
         *,
         headers: dict[str, str] | None = None,
         timeout_s: float = ANSWER_TIMEOUT_S,
+        most: int | None = None,
     ) -> Answer:
-        """`path` follows the base URL and is encoded already. Unavailable: no answer; everything else is an answer."""
+        """`path` follows the base URL and is encoded already. Unavailable: no answer; everything else is an answer. At
+        most `most` bytes of it are read, None: all."""
         sent = "" if method == "GET" else _request_id()
         message = self._message(method, path, body, headers or {}, sent)
         try:
             async with asyncio.timeout(timeout_s):
-                received = await self._connections.ask(message, repeatable=method == "GET")
+                received = await self._connections.ask(message, repeatable=method == "GET", most=most)
         except TimeoutError as error:
             raise Unavailable(f"HAPI did not answer within {timeout_s:g} s") from error
         except OSError as error:
             raise Unavailable(f"HAPI cannot be reached: {type(error).__name__}") from error
         location = received.headers.get(b"content-location") or received.headers.get(b"location") or b""
-        return Answer(received.status, received.body, location.decode("latin-1"), sent)
+        return Answer(received.status, received.body, location.decode("latin-1"), sent, received.overlong)
 
     def _message(self, method: str, path: str, body: bytes | None, headers: dict[str, str], sent: str) -> bytes:
         if _UNSAFE.search(path):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fhir_facade.adapters.hapi import erase, evidence, history, read, search, write
-from fhir_facade.adapters.hapi.session import PING_TIMEOUT_S, HapiSession
+from fhir_facade.adapters.hapi.session import PAGE_BYTES, PING_TIMEOUT_S, HapiSession
 from fhir_facade.errors import Unavailable
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
@@ -50,9 +50,9 @@ class HapiStore:
 
 
 @asynccontextmanager
-async def open_store(base_url: str, *, pool_size: int = 32) -> AsyncIterator[HapiStore]:
+async def open_store(base_url: str, *, pool_size: int = 32, page_bytes: int = PAGE_BYTES) -> AsyncIterator[HapiStore]:
     """The store at `base_url` (ends in `/fhir`); its connections close with the block."""
-    store = HapiStore(HapiSession(base_url, pool_size=pool_size))
+    store = HapiStore(HapiSession(base_url, pool_size=pool_size, page_bytes=page_bytes))
     try:
         yield store
     finally:

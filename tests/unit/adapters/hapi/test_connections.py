@@ -112,6 +112,42 @@ async def test_an_answer_comes_whole(answer: bytes) -> None:
     assert (received.status, received.body) == (200, b"body")
 
 
+PACKED = (b"Content-Encoding: gzip",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        pytest.param(plain(b"x" * 200_000), False, id="too long to be read"),
+        pytest.param(plain(gzip.compress(b"x" * 200_000), *PACKED), True, id="too long unpacked"),
+    ],
+)
+async def test_an_answer_longer_than_wanted_is_not_read_to_its_end(answer: bytes, kept: bool) -> None:
+    async with scripted(answer, plain(b"next")) as (server, connections):
+        overlong = await connections.ask(GET, repeatable=True, most=1000)
+        following = await connections.ask(GET, repeatable=True)
+
+    assert (overlong.status, overlong.overlong, overlong.body) == (200, True, b"")
+    assert (following.overlong, following.body) == (False, b"next")
+    assert server.opened == (1 if kept else 2)
+
+
+@pytest.mark.parametrize("lines", [(), PACKED], ids=["plain", "packed"])
+async def test_an_answer_as_long_as_wanted_comes_whole(lines: tuple[bytes, ...]) -> None:
+    body = b"x" * 1000
+    async with scripted(plain(gzip.compress(body) if lines else body, *lines)) as (_, connections):
+        received = await connections.ask(GET, repeatable=True, most=1000)
+
+    assert (received.overlong, received.body) == (False, body)
+
+
+async def test_a_packed_answer_that_ends_too_early_is_an_error_with_a_limit_too() -> None:
+    cut = gzip.compress(bytes(range(256)) * 4)[:-20]
+    async with scripted(plain(cut, *PACKED)) as (_, connections):
+        with pytest.raises(ConnectionError):
+            await connections.ask(GET, repeatable=True, most=2000)
+
+
 async def test_a_connection_is_kept_for_the_next_request() -> None:
     async with scripted(plain(b"1"), plain(b"2")) as (server, connections):
         bodies = [(await connections.ask(GET, repeatable=True)).body for _ in range(2)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 import pytest
@@ -97,3 +98,27 @@ async def test_a_page_as_large_as_hapi_allows_begins_a_stored_search() -> None:
 
     assert (len(page.entries), [entry.id for entry in rest.entries], rest.cursor) == (AT_ONCE, [f"p{AT_ONCE}"], None)
     assert ["no-store" in cache for _, cache in hapi.asked] == [False, False]
+
+
+@pytest.mark.parametrize("count", [7, AT_ONCE], ids=["some", "as many as HAPI gives at once"])
+async def test_a_page_has_no_more_bytes_than_it_may_and_the_next_goes_on(count: int) -> None:
+    hapi = Patients(20)
+    room = len(json.dumps({"resourceType": "Bundle", "entry": [{"resource": patient("p10")}] * 4}))
+    found: list[list[str]] = []
+    async with answering(hapi.answer) as url, open_store(url, page_bytes=room) as store:
+        query: SearchQuery | None = SearchQuery("Patient", count=count)
+        while query is not None:
+            page = await store.search(query)
+            found.append([entry.id for entry in page.entries])
+            query = None if page.cursor is None else replace(query, cursor=page.cursor)
+
+    assert [one for page in found for one in page] == [f"p{number}" for number in range(20)]
+    assert max(len(page) for page in found) <= 4
+
+
+async def test_a_resource_larger_than_a_page_is_a_page() -> None:
+    async with answering(Patients(3).answer) as url, open_store(url, page_bytes=10) as store:
+        first = await store.search(SearchQuery("Patient", count=10))
+        second = await store.search(SearchQuery("Patient", count=10, cursor=first.cursor))
+
+    assert [len(page.entries) for page in (first, second)] == [1, 1]
