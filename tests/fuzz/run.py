@@ -7,6 +7,7 @@ asked again by `--again FILE`; the exit code says whether there were any.
 from __future__ import annotations
 
 import argparse
+import random
 import sys
 import tempfile
 import time
@@ -21,10 +22,11 @@ from fhir_facade.demo.programs import serve, simulator_address
 from fhir_facade.settings import environment_with
 from tests.bench.servers import hapi
 from tests.fuzz import schema
+from tests.fuzz.fitting import sweep
 from tests.fuzz.judge import faults
 from tests.fuzz.record import Finding, Record, say, tell
 from tests.fuzz.stage import Stage, opened_stage
-from tests.fuzz.walk import SUBJECTS, page_links, walk
+from tests.fuzz.walk import SUBJECTS, look, page_links, walk
 from tests.fuzz.wire import readable
 
 SCHEMA_SHARE: Final = 0.4
@@ -82,12 +84,15 @@ def _started(folder: Path, *, over_hapi: bool) -> Iterator[Stage]:
 
 
 def _all(stage: Stage, record: Record, seconds: float, started: float) -> None:
-    """Schemathesis for each caller, then one subject after another until the time is over."""
+    """Schemathesis for each caller, every search parameter, then one subject after another until the time is over."""
     told: set[str] = set()
     for caller in schema.CALLERS:
         schema.run_schemathesis(stage, record, caller, seconds * SCHEMA_SHARE / len(schema.CALLERS))
         stage.renew()
         _tell_new(record, told, f"Schemathesis as {caller}", started)
+    for request in sweep(random.randrange(2**32)):
+        look(record, request, stage.ask(request))
+    _tell_new(record, told, "every search parameter", started)
     while (left := started + seconds - time.monotonic()) > 0:
         share = min(ROUND_S, max(1.0, left / (len(SUBJECTS) + 1)))
         for name, requests in {**SUBJECTS, "page links": page_links(stage)}.items():

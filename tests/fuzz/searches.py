@@ -1,13 +1,15 @@
-"""Searches: every parameter of every type, with every modifier and prefix, alone and in chains, and page links bent."""
+"""Searches of every kind, with modifiers, prefixes, chains and controls that fit or do not, and page links bent."""
 
 from __future__ import annotations
 
+import random
 from functools import cache
 from typing import Final
 
 from hypothesis import strategies as st
 
 from fhir_facade.fhir.definitions import resource_types, search_parameters
+from tests.fuzz.fitting import MODIFIERS, PREFIXES, fitting
 from tests.fuzz.seeds import ANNA
 from tests.fuzz.stage import WHO
 from tests.fuzz.values import HEADER_TEXTS, VALUES, Texts, anything, in_address, mostly, query, words
@@ -18,13 +20,8 @@ TYPES: Final = st.one_of(
     words("Patient Observation Encounter Condition Location RiskAssessment ValueSet List AuditEvent"),
     st.sampled_from(resource_types()),
 )
-MODIFIERS: Final = st.one_of(
-    st.just(""),
-    st.just(""),
-    words(""":missing :exact :contains :text :not :above :below :in :not-in :identifier :of-type :iterate :Patient :recurse
-    : :: :nonsense :missing:exact :Patient.name .name .subject.name :Patient. . .."""),
-)
-PREFIXES: Final = st.one_of(st.just(""), words("eq ne gt ge lt le sa eb ap EQ"))
+_ANY_MODIFIER: Final = st.one_of(st.just(""), st.just(""), st.sampled_from(MODIFIERS))
+_ANY_PREFIX: Final = st.one_of(st.just(""), st.sampled_from(PREFIXES))
 _KNOWN: Final = (
     *(
         "true",
@@ -98,8 +95,11 @@ def pairs(draw: st.DrawFn, kind: str) -> list[tuple[str, str]]:
     """The parameters of a search for a type."""
     found = []
     for _ in range(draw(st.integers(1, 3))):
-        name = draw(_names(kind)) + draw(MODIFIERS)
-        values = draw(st.lists(st.builds(str.__add__, PREFIXES, WORTH), min_size=1, max_size=3))
+        if draw(st.booleans()):
+            found.append(fitting(kind, draw(_parameters(kind)), random.Random(draw(st.integers(0, 2**32)))))
+            continue
+        name = draw(_names(kind)) + draw(_ANY_MODIFIER)
+        values = draw(st.lists(st.builds(str.__add__, _ANY_PREFIX, WORTH), min_size=1, max_size=3))
         found.append((name, draw(mostly(st.just(","), words("$ |"))).join(values)))
     return found
 

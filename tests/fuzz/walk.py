@@ -14,9 +14,9 @@ from hypothesis.errors import FlakyFailure
 
 from tests.fuzz import bundles, operations, pages, patches, searches, sign_in, writes
 from tests.fuzz.judge import faults
-from tests.fuzz.record import Record
+from tests.fuzz.record import Finding, Record
 from tests.fuzz.stage import AT_ONCE, Stage
-from tests.fuzz.wire import Request
+from tests.fuzz.wire import Answer, Request
 
 Requests = st.SearchStrategy[Request] | st.SearchStrategy[tuple[Request, ...]]
 
@@ -59,6 +59,13 @@ def page_links(stage: Stage) -> Requests:
     return searches.bent_links(tuple(f"{link.path}?{link.query}" for link in links) or _WITH_LINKS)
 
 
+def look(record: Record, request: Request, answer: Answer) -> Finding | None:
+    """Judge an answer; what is found is kept."""
+    record.seen(answer)
+    wrong = faults(request, answer)
+    return record.keep(request, answer, wrong) if wrong else None
+
+
 def walk(stage: Stage, record: Record, requests: Requests, examples: int, *, always_the_same: bool = False) -> None:
     """Send so many examples, or until something new is found, which is made small and then known."""
     known = set(record.findings)
@@ -78,9 +85,8 @@ def walk(stage: Stage, record: Record, requests: Requests, examples: int, *, alw
         together = asked if isinstance(asked, tuple) else (asked,)
         answers = stage.ask_at_once(together) if isinstance(asked, tuple) else [stage.ask(asked)]
         for request, answer in zip(together, answers, strict=True):
-            record.seen(answer)
-            wrong = faults(request, answer)
-            if wrong and (finding := record.keep(request, answer, wrong)).kind not in known:
+            finding = look(record, request, answer)
+            if finding is not None and finding.kind not in known:
                 raise Found(finding.kind)
 
     with contextlib.suppress(Found, FlakyFailure):
