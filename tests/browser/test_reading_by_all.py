@@ -29,6 +29,12 @@ PAGES = {
     "emergency": ("bo", "/emergency"),
     "administration": ("root", "/"),
     "administration-apps": ("root", "/admin/apps"),
+    "administration-accounts": ("root", "/admin/accounts"),
+    "administration-nobody": ("root", "/admin/accounts?text=nobody-of-that-name"),
+    "administration-new-patient": ("root", "/admin/new-account?role=patient"),
+    "administration-new-backend": ("root", "/admin/new-app?kind=backend"),
+    "link-that-is-over": (None, "/new-password?link=used"),
+    "not-yours": ("ann", "/admin/accounts"),
     "returned-stale": (None, "/api/v1/connections/callback?state=unknown&code=x"),
 }
 

@@ -123,7 +123,7 @@ def _show(deps: OAuthDeps, request: Request, browser: Browser, handle: str, step
         verified=step.verified,
         own=own,
         permissions=permissions(step.scopes, t, own=own),
-        facts=facts(step.scopes, t),
+        facts=facts(step.scopes, t, own=own),
         **common,
     )
 

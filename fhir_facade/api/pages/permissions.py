@@ -48,13 +48,13 @@ def permissions(scopes: ScopeSet, t: Text, *, own: bool = False) -> list[Permiss
     return lines + [Permission(name, t(key)) for name, key in STAYING.items() if name in scopes.launch]
 
 
-def facts(scopes: ScopeSet, t: Text) -> list[str]:
-    """What goes along without a choice."""
+def facts(scopes: ScopeSet, t: Text, *, own: bool = False) -> list[str]:
+    """What goes along without a choice. `own` as of permissions."""
     known = []
     if IDENTITY & scopes.launch:
         known.append(t("consent.fact.identity"))
     if "launch/patient" in scopes.launch:
-        known.append(t("consent.fact.patient"))
+        known.append(t("consent.fact.own" if own else "consent.fact.patient"))
     if "launch" in scopes.launch:
         known.append(t("consent.fact.launch"))
     return known
