@@ -5,6 +5,7 @@ https://www.rfc-editor.org/rfc/rfc7591#section-5, https://owasp.org/API-Security
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -159,3 +160,14 @@ async def test_the_internet_is_all_that_is_asked_for_an_app_that_registered_itse
 
     assert answer.status == 200, answer.body
     assert world.keys.public_only == [by_itself]
+
+
+async def test_a_key_set_that_is_small_until_it_is_unpacked() -> None:
+    internet = Internet([[ADDRESS]])
+    packed = gzip.compress(b" " * 10_000_000)
+    answer = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(packed))
+    sets = HttpKeySets(lambda: 0.0, httpx.MockTransport(lambda request: answer), internet.resolve)
+
+    with pytest.raises(UpstreamError):
+        await sets.fetch(URL, public=True)
+    await sets.close()

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from fhir_facade.access.owners import patient_references
+from fhir_facade.adapters.hapi.read import path_of
 from fhir_facade.api.wire import read_body
-from fhir_facade.errors import BadRequest
+from fhir_facade.errors import BadRequest, NotFound
 from fhir_facade.fhir.extract import extract
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import Ref
 from tests.attacks.conftest import Ward, entry, observation
 from tests.facade import embedded_facade
 
@@ -227,3 +229,9 @@ def test_references_of_megabytes_are_not_remembered() -> None:
     tracemalloc.stop()
 
     assert kept < 400_000
+
+
+@pytest.mark.parametrize("id_", [".", ".."])
+def test_an_id_of_dots_does_not_climb_on_the_server_behind(id_: str) -> None:
+    with pytest.raises(NotFound):
+        path_of(Ref("Patient", id_))

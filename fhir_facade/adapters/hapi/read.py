@@ -13,6 +13,7 @@ from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.values import Ref, StoredResource
 
 NEWEST_VERSIONS = 100
+_CLIMBING = frozenset({".", ".."})
 
 
 async def read(session: HapiSession, ref: Ref) -> StoredResource:
@@ -68,5 +69,8 @@ async def _deletion(session: HapiSession, ref: Ref, gone: Answer) -> StoredResou
 
 
 def path_of(ref: Ref) -> str:
+    """NotFound for what would climb: dots alone are no escaped id, and servers resolve them before they look."""
+    if ref.id in _CLIMBING or ref.version in _CLIMBING:
+        raise NotFound(f"{ref} does not exist")
     base = f"/{ref.type}/{quote(ref.id, safe='')}"
     return base if ref.version is None else f"{base}/_history/{quote(ref.version, safe='')}"
