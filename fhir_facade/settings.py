@@ -24,14 +24,6 @@ def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
     return others | {PREFIX + name: value for name, value in settings.items()}
 
 
-def share_metrics(folder: str) -> None:
-    """Say to the client library of the metrics, before it is loaded, that processes add up theirs in this folder.
-
-    https://prometheus.github.io/client_python/multiprocess/
-    """
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-
-
 class Settings(BaseSettings):
     """Read once at start; `docs/settings.md` is generated from this class."""
 

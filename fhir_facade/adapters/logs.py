@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -24,10 +25,17 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
+        line.update(_members(record))
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+def _members(record: logging.LogRecord) -> Mapping[str, Any]:
+    """What the caller named; a record made for speed brings it as `members`."""
+    own = vars(record)
+    ready: Mapping[str, Any] | None = own.get("members")
+    return ready if ready is not None else {name: value for name, value in own.items() if name not in _STANDARD}
 
 
 class TurnHandler(logging.Handler):

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
 
 from fhir_facade.api.dependencies import PortsDep, deps_of
@@ -26,5 +25,7 @@ async def health(ports: PortsDep) -> JSONResponse:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
-    """Prometheus metrics of this process; they hold no ids."""
+    """Prometheus metrics of all processes of this server; they hold no ids."""
+    from prometheus_client import CONTENT_TYPE_LATEST  # loaded when somebody asks
+
     return Response(deps_of(request).observer.metrics(), media_type=CONTENT_TYPE_LATEST)

@@ -14,7 +14,7 @@ from typing import Final
 
 from fhir_facade.adapters import logs
 from fhir_facade.adapters.data_lock import sole_server
-from fhir_facade.settings import Settings, share_metrics
+from fhir_facade.settings import Settings
 
 PATIENCE_S: Final = 3.0
 """Workers of a server that was killed end within this."""
@@ -46,7 +46,6 @@ def _together(settings: Settings, stack: ExitStack) -> int:
         bind(settings).close()
     reserved = stack.enter_context(bind(settings, shared=True))
     metrics = stack.enter_context(TemporaryDirectory(prefix="fhir-facade-metrics-"))
-    share_metrics(metrics)
     from fhir_facade.cli.serving import serve_together
 
     return serve_together(_on_port_of(reserved, settings), metrics)

@@ -115,9 +115,10 @@ async def test_the_metrics_are_those_of_all_processes(server):
         await app.put("/fhir/Patient/counted", json=patient("counted"))
         for _ in range(20):
             await app.get("/fhir/Patient/counted/_history/1")
-        seen = {counted((await app.get("/metrics")).text) for _ in range(10)}
-
-    assert seen == {20.0}
+        seen = set()
+        while seen != {20.0}:  # what a process counted is told to the others within half a second
+            seen = {counted((await app.get("/metrics")).text) for _ in range(10)}
+            assert max(seen) <= 20
 
 
 async def test_a_process_that_dies_is_replaced_and_nobody_else_notices(server):

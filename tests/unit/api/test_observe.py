@@ -2,6 +2,7 @@
 
 import logging
 
+from fhir_facade.adapters.logs import JsonLines
 from fhir_facade.api.observe import Observer
 
 EVERYTHING = (
@@ -14,8 +15,10 @@ def test_a_request_leaves_one_line_that_any_formatter_can_write(caplog):
         Observer().request("fhir", "read", 200, 0.00123, "r1")
 
     (record,) = caplog.records
-    assert (record.room, record.interaction, record.status, record.ms) == ("fhir", "read", 200, 1.23)
-    assert record.request_id == "r1"
+    assert record.members == {
+        "room": "fhir", "interaction": "read", "status": 200, "ms": 1.23, "request_id": "r1",
+    }  # fmt: skip
+    assert '"event":"request.answered","room":"fhir","interaction":"read"' in JsonLines().format(record)
     assert "INFO fhir_facade.request observe.py" in logging.Formatter(EVERYTHING).format(record)
 
 
