@@ -23,7 +23,7 @@ CONVENIENCE: Final = "/api/v1/"
 _CLIENT: Final = ("client_id", "client_secret", "client_assertion_type", "client_assertion")
 _OAUTH: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "/fhir/.well-known/smart-configuration": ("SMART discovery", ()),
-    "/.well-known/openid-configuration": ("OpenID Connect discovery", ()),
+    "/fhir/.well-known/openid-configuration": ("OpenID Connect discovery", ()),
     "/oauth/jwks": ("The public keys that check an id_token", ()),
     "/oauth/token": (
         "A code, a refresh token or a client assertion becomes an access token",

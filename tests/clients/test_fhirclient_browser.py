@@ -160,6 +160,21 @@ def test_an_app_of_one_page_goes_on_after_a_reload(page: Page, registered: Site,
     page.get_by_role("heading", name="Ann Example").wait_for()
 
 
+def test_an_app_of_one_page_is_opened_again_where_the_sign_in_left_it(
+    page: Page, registered: Site, origin: str
+) -> None:
+    """The library takes an `iss` in the address for the server to sign in to; ours names itself there as issuer."""
+    page.goto(f"{origin}/single.html?iss={registered.fhir}")
+    sign_in(page, "ann")
+    decide(page)
+    page.get_by_role("heading", name="Ann Example").wait_for()
+    another = page.context.new_page()
+    another.goto(page.url)
+    decide(another)
+
+    another.get_by_role("heading", name="Ann Example").wait_for()
+
+
 def test_the_app_is_told_when_the_person_does_not_allow_it(page: Page, standalone: str) -> None:
     page.goto(standalone)
     sign_in(page, "ann")

@@ -31,7 +31,7 @@ async def smart(deps: OAuthDeps, request: Request) -> Response:
 
 
 async def openid(deps: OAuthDeps, request: Request) -> Response:
-    """`/.well-known/openid-configuration`."""
+    """`/fhir/.well-known/openid-configuration`, and the same without `/fhir` for those who look there."""
     return _document(openid_configuration(deps.issuer))
 
 

@@ -20,6 +20,8 @@ Refusal = Callable[[Request, FacadeError], Response]
 DOCUMENTS_AND_TOKENS: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("OPTIONS", "/fhir/.well-known/smart-configuration", documents.preflight),
     ("GET", "/fhir/.well-known/smart-configuration", documents.smart),
+    ("OPTIONS", "/fhir/.well-known/openid-configuration", documents.preflight),
+    ("GET", "/fhir/.well-known/openid-configuration", documents.openid),
     ("OPTIONS", "/.well-known/openid-configuration", documents.preflight),
     ("GET", "/.well-known/openid-configuration", documents.openid),
     ("OPTIONS", "/oauth/jwks", documents.preflight),

@@ -32,7 +32,7 @@ class SmartIdentity(OpenIDToken):
     def get_client_claims(self, client: RegisteredClient) -> Mapping[str, Json]:
         now = int(self._server.moment.now.timestamp())
         return {
-            "iss": self._server.moment.issuer.base,
+            "iss": self._server.moment.issuer.name,
             "aud": client.row.id,
             "iat": now,
             "exp": now + int(ACCESS_LIFETIME.total_seconds()),

@@ -77,6 +77,11 @@ class Issuer:
         return f"{self.base}/fhir"
 
     @property
+    def name(self) -> str:
+        """The issuer of id_tokens and redirects: the FHIR base, which SMART apps call `iss` too."""
+        return self.fhir
+
+    @property
     def authorize(self) -> str:
         return f"{self.base}/oauth/authorize"
 
@@ -129,7 +134,7 @@ def smart_configuration(issuer: Issuer) -> Mapping[str, Json]:
 
 
 def openid_configuration(issuer: Issuer) -> Mapping[str, Json]:
-    """The document at `/.well-known/openid-configuration`. https://openid.net/specs/openid-connect-discovery-1_0.html"""
+    """The document at `/fhir/.well-known/openid-configuration`. https://openid.net/specs/openid-connect-discovery-1_0.html"""
     return _metadata(issuer) | {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
@@ -158,7 +163,7 @@ def oauth_uris(issuer: Issuer) -> Mapping[str, str]:
 
 def _metadata(issuer: Issuer) -> dict[str, Json]:
     return {
-        "issuer": issuer.base,
+        "issuer": issuer.name,
         "jwks_uri": issuer.jwks,
         "authorization_endpoint": issuer.authorize,
         "token_endpoint": issuer.token,

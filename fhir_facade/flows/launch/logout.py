@@ -61,6 +61,6 @@ async def _hint(sign_in: SignIn, text: str) -> Mapping[str, Json]:
         claims: dict[str, Any] = jwt.decode(text[:LONGEST_HINT], keys, ["RS256"]).claims
     except (JoseError, ValueError, TypeError, msgspec.DecodeError, RecursionError):
         raise BadRequest("The id_token_hint is not an id_token of this server.") from None
-    if claims.get("iss") != sign_in.issuer.base or not isinstance(claims.get("aud"), str):
+    if claims.get("iss") != sign_in.issuer.name or not isinstance(claims.get("aud"), str):
         raise BadRequest("The id_token_hint is not an id_token of this server.")
     return claims

@@ -146,7 +146,7 @@ class LaunchServer(AuthorizationServer):
         """Redirects name the issuer (RFC 9207); nothing may be cached."""
         location = dict(headers).get("Location")
         if location is not None:
-            return Answer(303, "", NO_STORE, add_params_to_uri(location, [("iss", self.moment.issuer.base)]))
+            return Answer(303, "", NO_STORE, add_params_to_uri(location, [("iss", self.moment.issuer.name)]))
         challenge = ("WWW-Authenticate", f'Basic realm="{self.moment.issuer.base}"')
         kept = tuple(challenge for name, _ in headers if name == challenge[0])
         return Answer(status, dict(body), NO_STORE + kept)

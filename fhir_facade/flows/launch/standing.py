@@ -90,7 +90,7 @@ class Introspection(IntrospectionEndpoint):
             "exp": int(token.row.expires_at.timestamp()),
             "iat": int(token.row.issued_at.timestamp()),
             "token_type": "Bearer" if isinstance(token.row, AccessToken) else None,
-            "iss": self.server.moment.issuer.base,
+            "iss": self.server.moment.issuer.name,
             "sub": account.id if account else grant.client_id,
             **launch_context(self.server.moment.issuer, grant),
         }

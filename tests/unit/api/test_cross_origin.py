@@ -41,7 +41,7 @@ async def test_options_without_an_origin_tells_the_methods_only(facade):
 
 
 @pytest.mark.parametrize(
-    "path", ["/fhir/.well-known/smart-configuration", "/.well-known/openid-configuration", "/oauth/jwks"]
+    "path", ["/fhir/.well-known/smart-configuration", "/fhir/.well-known/openid-configuration", "/oauth/jwks"]
 )
 async def test_discovery_answers_the_question_before_it_too(facade, path):
     asked = ORIGIN | {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-requested-with"}

@@ -20,14 +20,21 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/html", "application/fhir+xml"])
-@pytest.mark.parametrize("path", ["/fhir/.well-known/smart-configuration", "/.well-known/openid-configuration"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fhir/.well-known/smart-configuration",
+        "/fhir/.well-known/openid-configuration",
+        "/.well-known/openid-configuration",
+    ],
+)
 async def test_discovery_is_json_for_everyone(web, path, accept):
     answer = await web.get(path, headers={"accept": accept, "origin": "https://any.example"})
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.headers["access-control-allow-origin"] == "*"
     document = answer.json()
-    assert document["issuer"] == BASE
+    assert document["issuer"] == f"{BASE}/fhir"
     assert document["code_challenge_methods_supported"] == ["S256"]
     for name in (
         "authorization_endpoint",
@@ -41,7 +48,8 @@ async def test_discovery_is_json_for_everyone(web, path, accept):
 
 async def test_all_documents_name_the_same_addresses(web, world):
     smart = (await web.get("/fhir/.well-known/smart-configuration")).json()
-    openid = (await web.get("/.well-known/openid-configuration")).json()
+    openid = (await web.get(f"{smart['issuer']}/.well-known/openid-configuration")).json()
+    assert openid == (await web.get("/.well-known/openid-configuration")).json()
     assert {name: value for name, value in smart.items() if name in openid} == {
         name: value for name, value in openid.items() if name in smart
     }

@@ -102,7 +102,7 @@ async def test_what_an_app_did_wrong_is_told_by_a_redirect(world, changes, error
     assert answer.status == 303
     assert answer.location.startswith(REDIRECT + "?")
     told = query_of(answer.location)
-    assert (told["error"], told["state"], told["iss"]) == (error, "the state", BASE)
+    assert (told["error"], told["state"], told["iss"]) == (error, "the state", f"{BASE}/fhir")
     assert "code" not in told
 
 
@@ -220,7 +220,7 @@ async def test_a_denial_is_told_to_the_app(world):
     handle, cookie, session = await started(world)
     await next_step(world.sign_in, handle, cookie, session)
     answer = await decide(world.sign_in, handle, cookie, session, None, Caller())
-    assert query_of(answer.location) == {"error": "access_denied", "state": "the state", "iss": BASE} | {
+    assert query_of(answer.location) == {"error": "access_denied", "state": "the state", "iss": f"{BASE}/fhir"} | {
         "error_description": query_of(answer.location)["error_description"]
     }
     assert await world.rows(AuthorizationCode) == []
@@ -269,7 +269,7 @@ async def test_the_answer_carries_code_state_and_issuer(world):
     told = query_of(answer.location)
     assert told.keys() == {"code", "state", "iss"}
     assert told["state"] == "the state"
-    assert told["iss"] == BASE
+    assert told["iss"] == f"{BASE}/fhir"
 
 
 async def test_a_query_of_the_redirect_uri_is_kept(world):

@@ -181,7 +181,7 @@ async def test_nobody_introspects_without_authentication(world, header):
 async def test_a_client_learns_what_its_own_token_is_worth(world, confidential_tokens):
     answer = await introspect(world, confidential_tokens["access_token"], CONF)
     told = answer.body
-    assert (told["active"], told["client_id"], told["patient"], told["iss"]) == (True, "conf", "p1", BASE)
+    assert (told["active"], told["client_id"], told["patient"], told["iss"]) == (True, "conf", "p1", f"{BASE}/fhir")
     assert told["scope"] == confidential_tokens["scope"]
     assert told["exp"] == int(world.clock.now().timestamp()) + 600
     assert told["fhirUser"] == f"{BASE}/fhir/Patient/p1"

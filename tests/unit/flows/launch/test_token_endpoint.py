@@ -212,7 +212,7 @@ async def test_the_id_token_says_who_signed_in(world):
     now = int(world.clock.now().timestamp())
 
     assert token.header["kid"] == keys.keys[0].kid
-    expected = {"iss": BASE, "aud": "app", "iat": now, "exp": now + 600, "auth_time": now, "nonce": "n-1"}
+    expected = {"iss": f"{BASE}/fhir", "aud": "app", "iat": now, "exp": now + 600, "auth_time": now, "nonce": "n-1"}
     assert expected.items() <= token.claims.items()
     assert token.claims["fhirUser"] == f"{BASE}/fhir/Patient/p1"
     assert 0 < len(token.claims["sub"]) < 256
