@@ -1,0 +1,59 @@
+"""A server that ends, or has to, before all of it is loaded."""
+
+import asyncio
+import signal
+import socket
+
+import httpx
+import pytest
+import uvicorn
+
+from fhir_facade.api.doorway import Doorway
+from fhir_facade.cli.serving import _Server
+from fhir_facade.errors import Unavailable
+from tests.facade import embedded_facade
+
+
+@pytest.fixture
+def listening():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound
+
+
+@pytest.fixture
+async def doorway(tmp_path):
+    async with embedded_facade(tmp_path) as facade:
+        yield Doorway(facade.ports)
+
+
+def server(doorway, load):
+    return _Server(uvicorn.Config(doorway, log_config=None, lifespan="off"), doorway, load)
+
+
+async def test_what_cannot_be_loaded_ends_the_server_with_its_reason(doorway, listening):
+    async def load():
+        raise Unavailable("the rest is not there")
+
+    with pytest.raises(Unavailable, match="the rest is not there"):
+        await server(doorway, load).serve([listening])
+
+
+async def test_a_signal_while_it_loads_refuses_those_who_wait_and_ends_in_order(doorway, listening):
+    loaded = asyncio.Event()
+    serving = server(doorway, loaded.wait)
+    ended = asyncio.create_task(serving.serve([listening]))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as app:
+        while not serving.started:
+            await asyncio.sleep(0)
+        waiting = asyncio.create_task(app.get("/fhir/metadata"))
+        while not serving.server_state.tasks:
+            await asyncio.sleep(0)
+        assert (await app.get("/health")).status_code == 200
+        serving.handle_exit(signal.SIGTERM, None)
+        refused = await waiting
+
+    assert refused.status_code == 503
+    assert not ended.done()
+    loaded.set()
+    await ended
