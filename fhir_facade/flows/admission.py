@@ -14,6 +14,7 @@ from fhir_facade.errors import FacadeError, Forbidden, NotFound, Unauthenticated
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.circle import circle
 from fhir_facade.ports import Ports
+from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import FhirRequest, Interaction, JsonObject, Principal
 
 
@@ -48,6 +49,31 @@ async def admit(
     await record_lines(ports, [audit_line(ports, principal, request, outcome="refused", detail=detail)])
     error.recorded = True
     raise error
+
+
+async def record_look(
+    ports: Ports, principal: Principal, what: str, origin: Origin, *, account: str | None = None
+) -> None:
+    """The audit line of an administrator who looks at what is no record: the accounts, or one of them. Unavailable."""
+    line = AuditLine(
+        at=ports.clock.now(),
+        action="admin",
+        outcome="success",
+        actor=principal.name or principal.kind,
+        user=principal.user,
+        client=principal.client,
+        token=principal.token,
+        entity=None if account is None else account_entity(account),
+        detail=what,
+        address=origin.address,
+        request_id=origin.request_id,
+    )
+    await record_lines(ports, [line])
+
+
+def account_entity(account: str) -> str:
+    """What a line calls an account, which is no resource."""
+    return f"account/{account}"
 
 
 async def refusal(

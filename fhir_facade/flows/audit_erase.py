@@ -41,12 +41,12 @@ class Forgotten:
         return line.user in self.accounts
 
 
-async def forget(ports: Ports, whom: Forgotten) -> int:
+async def forget(ports: Ports, whom: Forgotten, *, after: int = 0) -> int:
     """Blank the lines and their copies; how many lines. First what is counted of her accounts becomes lines, and all
-    new lines are sealed."""
+    new lines are sealed. Seals up to the number `after` are left alone."""
     await close_counts_of(ports, sorted(whom.accounts))
     await seal(ports)
-    forgotten, last = 0, 0
+    forgotten, last = 0, after
     while True:
         async with ports.locks.hold(LOCK, COPY_LOCK):
             seals = await ports.state.read(
@@ -60,6 +60,12 @@ async def forget(ports: Ports, whom: Forgotten) -> int:
         if made is None:
             return forgotten
         last = made.number
+
+
+async def newest_seal(ports: Ports) -> int:
+    """Its number; 0: there is none."""
+    seals = await ports.state.read(lambda tx: tx.find(AuditSeal, order=("-number",), limit=1))
+    return seals[0].number if seals else 0
 
 
 def _copied(tx: StateTransaction, whom: Forgotten, made: AuditSeal | None) -> list[AuditLine]:

@@ -15,7 +15,8 @@ from fhir_facade.access.compartment import TypeRule, type_rules
 from fhir_facade.access.owners import owners
 from fhir_facade.errors import Gone, NotFound, VendorError
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.flows.audit_erase import Forgotten, forget
+from fhir_facade.flows.admission import account_entity
+from fhir_facade.flows.audit_erase import Forgotten, forget, newest_seal
 from fhir_facade.flows.connections import belongings
 from fhir_facade.flows.wearables.tokens import token_to_revoke
 from fhir_facade.interactions.alerts.marks import unmark
@@ -69,15 +70,19 @@ async def erase_patient(ports: Ports, patient: str) -> Erased:
     refs = await _resources(ports, patient)
     accounts = await ports.state.read(lambda tx: _accounts(tx, patient, refs))
     connections = await ports.state.read(lambda tx: tx.find(Connection, ("patient", "=", patient)))
-    if not (refs or accounts or connections):
+    named = await ports.state.read(lambda tx: tx.count(AuditLine, ("patient", "=", patient)))  # of one interrupted
+    if not (refs or accounts or connections or named):
         raise NotFound(f"Nothing is stored about Patient/{patient}, and nobody has an account for it.")
     erased = await ports.store.erase(refs)
     await unmark(ports, patient, refs)
     ports.memory.forget(TOPIC)
     unrevoked = [each.vendor for each in connections if not await _revoked(ports, each)]
+    ids = frozenset(account.id for account in accounts)
+    whom = Forgotten(patient, {*map(str, refs), *map(account_entity, ids)}, ids)
+    sealed = await newest_seal(ports)
+    lines = await forget(ports, whom)  # while the accounts still tell whom to forget, if this is interrupted
     await ports.state.write(lambda tx: _remove_rows(tx, patient, accounts, connections))
-    whom = Forgotten(patient, frozenset(map(str, refs)), frozenset(account.id for account in accounts))
-    lines = await forget(ports, whom)
+    lines += await forget(ports, whom, after=sealed)  # what they did meanwhile
     await record_operator(ports, "erase", f"a patient with {erased} resources and {lines} lines of the audit")
     return Erased(erased, len(accounts), len(connections), lines, tuple(unrevoked))
 

@@ -6,9 +6,10 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import FhirRequest, Interaction
-from tests.bench.audit_cost import SERVICE, Unaudited, dispatch
+from tests.bench.audit_cost import SERVICE, Unaudited
 from tests.bench.sign_in_cost import check, decisions, deployment
 from tests.facade import embedded_facade
 

@@ -286,3 +286,25 @@ async def test_one_address_does_not_sign_up_by_the_hundred(tmp_path):
     async with embedded_facade(tmp_path, self_registration=True) as facade, facade.anonymous as client:
         many = [client.post(f"{ACCOUNTS}/register", json=sign_up(username="no such name")) for _ in range(64)]
         assert {answer.status_code for answer in await asyncio.gather(*many)} == {400, 429}
+
+
+# --- who looked -------------------------------------------------------------------------------------------------
+
+
+async def test_an_administrator_who_looks_at_accounts_and_apps_is_in_the_audit(facade, admin):
+    (root,) = await accounts(facade, username="root")
+    await admin.get(ACCOUNTS, headers={"X-Request-ID": "looking"})
+    await admin.get(f"{ACCOUNTS}/{root.id}", headers={"X-Request-ID": "looking"})
+    async with facade.anonymous as browser:
+        browser.headers["Accept"] = "text/html"
+        await sign_in(browser, await browser.get("/login"), "root", PASSWORD)
+        for path in ("/admin/accounts", f"/admin/accounts/{root.id}", "/admin/apps"):
+            assert (await browser.get(path)).status_code == 200
+
+    lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("user", "=", root.id), order=("id",)))
+    looked = [line for line in lines if line.action == "admin" and line.detail != "account added"]
+    shown = ("account shown", f"account/{root.id}")
+    assert [(line.detail, line.entity) for line in looked] == [
+        ("accounts listed", None), shown, ("accounts listed", None), shown, ("clients listed", None),
+    ]  # fmt: skip
+    assert {line.request_id for line in looked[:2]} == {"looking"}

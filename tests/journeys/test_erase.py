@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from fhir_facade.errors import Conflict, NotFound
 from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.admission import UNKNOWN, record_look
 from fhir_facade.flows.audit_chain import seal, verify
 from fhir_facade.flows.erase import erase_patient
+from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.wearables.tokens import keep_tokens
 from fhir_facade.ports import VendorTokens
 from fhir_facade.rows.accounts import Account
@@ -110,3 +113,33 @@ async def test_a_record_of_somebody_else_that_refers_to_her_is_named_first(facad
         await erase_patient(facade.ports, "anna")
 
     assert (await service.get("/fhir/Observation/o")).status_code == 200
+
+
+async def test_an_erasure_that_was_interrupted_before_the_audit_is_finished_by_the_next(facade: Facade) -> None:
+    """The records are gone, and so are the accounts: only lines are left that name her."""
+    about = {"at": facade.ports.clock.now(), "action": "read", "outcome": "success", "actor": "doctor"}
+    lines = [AuditLine(patient=name, entity=f"Observation/of-{name}", **about) for name in ("anna", "bert")]
+    await facade.ports.state.append(lines)
+
+    erased = await erase_patient(facade.ports, "anna")
+
+    left = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "read")))
+    assert (erased.resources, erased.lines) == (0, 1)
+    assert [line.patient for line in left] == [None, "bert"]
+    with pytest.raises(NotFound):
+        await erase_patient(facade.ports, "anna")
+
+
+async def test_that_an_administrator_looked_at_an_account_names_it_no_more(facade: Facade) -> None:
+    service = await facade.client()
+    await put(service, {"resourceType": "Patient", "id": "anna"})
+    account = await add_account(facade.ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
+    root = await add_account(facade.ports, NewAccount("root", "admin", PASSWORD))
+    who = replace(principal_of_account(root), name="root")
+    await record_look(facade.ports, who, "account shown", UNKNOWN, account=account.id)
+
+    await erase_patient(facade.ports, "anna")
+
+    lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("user", "=", root.id), ("actor", "=", "root")))
+    assert [(line.entity, line.detail) for line in lines] == [(None, None)]
+    assert not (await verify(facade.ports)).problems

@@ -17,6 +17,7 @@ from fhir_facade.api.portal.sign_ins import history, places
 from fhir_facade.api.portal.visit import Visit
 from fhir_facade.errors import BadRequest
 from fhir_facade.flows.accounts import ROLES, change_account
+from fhir_facade.flows.admission import record_look
 from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.password_links import LIVES, make_password_link
 from fhir_facade.flows.registry import accounts_page, find_account
@@ -33,6 +34,7 @@ async def look(visit: Visit) -> Response:
     ports, asked = administrated(visit), visit.request.query_params
     text, role, after = asked.get("text", "").strip()[:LONGEST_SEARCH], asked.get("role", ""), asked.get("after")
     wanted = role if role in ROLES else None
+    await record_look(ports, visit.principal, "accounts listed", visit.origin)
     rows, following = await accounts_page(ports, role=wanted, after=after, limit=PAGE, text=text)
     return visit.show(
         "portal/admin_accounts.html",
@@ -47,7 +49,9 @@ async def look(visit: Visit) -> Response:
 
 async def open_account(visit: Visit) -> Response:
     """GET /admin/accounts/{account}."""
-    return await account_page(visit, await _account(visit))
+    account = await _account(visit)
+    await record_look(visit.ports, visit.principal, "account shown", visit.origin, account=account.id)
+    return await account_page(visit, account)
 
 
 async def disable(visit: Visit, form: Form) -> Response:

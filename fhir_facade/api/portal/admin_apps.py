@@ -14,6 +14,7 @@ from fhir_facade.api.oauth.browser import Form
 from fhir_facade.api.portal.admin import actor, administrated
 from fhir_facade.api.portal.visit import Visit
 from fhir_facade.errors import BadRequest
+from fhir_facade.flows.admission import record_look
 from fhir_facade.flows.launch.clients import disable_client, list_clients, verify_client
 from fhir_facade.flows.launch.invitations import DEFAULT_SCOPE, invitations, invite, withdraw_invitation
 
@@ -34,6 +35,7 @@ class Invitation:
 
 async def look(visit: Visit) -> Response:
     """GET /admin/apps."""
+    await record_look(administrated(visit), visit.principal, "clients listed", visit.origin)
     return await _page(visit)
 
 

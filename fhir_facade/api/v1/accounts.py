@@ -16,6 +16,7 @@ from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, deps_of, o
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from fhir_facade.flows.accounts import LONGEST_PASSWORD, NewAccount, change_account
+from fhir_facade.flows.admission import record_look
 from fhir_facade.flows.enrol import enrol
 from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.launch.sign_in import Caller as SignInCaller
@@ -135,6 +136,7 @@ async def list_(
 ) -> Any:
     """All accounts, disabled ones included."""
     _administrate(caller)
+    await record_look(ports, caller.principal, "accounts listed", caller.origin)
     rows, following = await accounts_page(ports, role=role, after=after, limit=limit)
     return {"accounts": [_shown(row) for row in rows], "next": following}
 
@@ -160,7 +162,9 @@ async def make(asked: NewPerson, ports: PortsDep, caller: CallerDep) -> Any:
 async def look(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any:
     """One account."""
     _administrate(caller)
-    return _shown(await find_account(ports, account_id))
+    account = await find_account(ports, account_id)
+    await record_look(ports, caller.principal, "account shown", caller.origin, account=account.id)
+    return _shown(account)
 
 
 @router.patch("/accounts/{account_id}", response_model=Person)
