@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
 from fhir_facade.errors import BadRequest, FacadeError, Issue, TooLarge
 from fhir_facade.fhir.bundle import Answered, BundleEntry
+from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.query.dates import parse_instant
 from fhir_facade.fhir.routes import route_url
 from fhir_facade.interactions.call import Call
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, StoredResource
+
+FHIR_JSON: Final = "application/fhir+json"
 
 
 def refuse_large(body: bytes, most: int) -> None:
@@ -30,16 +36,19 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         raise BadRequest(f"entry {position}: a Bundle inside a Bundle is not possible")
     if entry.resource and route.interaction in _SEARCHES:
         raise BadRequest(f"entry {position}: a search has its parameters in its url here, and no resource")
+    body, content_type = entry.resource, FHIR_JSON
+    if route.interaction is Interaction.PATCH and body:
+        body, content_type = _patch_of(body, position)
     return FhirRequest(
         interaction=route.interaction,
         type=route.type,
         id=route.id,
         version=route.version,
         params=params,
-        body=entry.resource,
+        body=body,
         operation=route.operation,
         compartment=route.compartment,
-        content_type="application/fhir+json",
+        content_type=content_type,
         if_match=version_of(entry.if_match),
         if_none_match=versions_of(entry.if_none_match),
         if_modified_since=None if entry.if_modified_since is None else parse_instant(entry.if_modified_since),
@@ -48,6 +57,20 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         request_id=call.request.request_id,
         address=call.request.address,
     )
+
+
+def _patch_of(raw: bytes, position: int) -> tuple[bytes, str]:
+    """The patch and its content type: carried by a Binary, or a Parameters resource that is a FHIRPath patch.
+
+    https://hl7.org/fhir/R4/http.html#trules
+    """
+    resource = parse(raw)
+    if resource["resourceType"] != "Binary":
+        return raw, FHIR_JSON
+    try:
+        return base64.b64decode(resource.get("data", ""), validate=True), str(resource.get("contentType", ""))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise BadRequest(f"entry {position}: Binary.data is not base64") from error
 
 
 def version_of(etag: str | None) -> str | None:

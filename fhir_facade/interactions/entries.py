@@ -6,8 +6,6 @@ https://hl7.org/fhir/R4/http.html#trules
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -233,7 +231,8 @@ async def _update(asked: Asked, so_far: _SoFar) -> list[Draft]:
 async def _patch(asked: Asked, so_far: _SoFar) -> list[Draft]:
     call = asked.call
     current = await changeable(call, call.ref if call.request.id else await matched(call, besides=so_far.gone))
-    patch, content_type = _patch_of(_body(asked))
+    _body(asked)  # a patch is needed
+    patch, content_type = call.request.body, call.request.content_type or ""
     body, resource = draft_resource(call, apply_patch(current.body, patch, content_type), call.type)
     expected = ExpectVersion(call.request.if_match or current.version)
     return [Draft("put", current.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
@@ -255,17 +254,3 @@ def _body(asked: Asked) -> bytes:
     if not asked.entry.resource:
         raise BadRequest(f"entry {asked.position} has no resource")
     return asked.entry.resource
-
-
-def _patch_of(raw: bytes) -> tuple[bytes, str]:
-    """The patch and its content type: carried by a Binary, or a Parameters resource that is a FHIRPath patch.
-
-    https://hl7.org/fhir/R4/http.html#trules
-    """
-    resource = parse(raw)
-    if resource["resourceType"] != "Binary":
-        return raw, "application/fhir+json"
-    try:
-        return base64.b64decode(resource.get("data", ""), validate=True), str(resource.get("contentType", ""))
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise BadRequest("Binary.data is not base64") from error

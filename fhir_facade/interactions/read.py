@@ -10,6 +10,7 @@ from fhir_facade.errors import Forbidden, Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.shape import shaped_for
 from fhir_facade.values import FhirResponse, HistoryQuery, JsonObject, Ref, StoredResource
 
 NOT_MODIFIED = 304
@@ -26,7 +27,7 @@ async def read(call: Call) -> FhirResponse:
     await record_lines(call.ports, audit_lines(call.ports, call.principal, request, about, version=stored.version))
     if _not_modified(call, stored):
         return FhirResponse(NOT_MODIFIED, b"", stored)
-    return FhirResponse(200, stored.body, stored)
+    return FhirResponse(200, shaped_for(call, stored.body) if request.params else stored.body, stored)
 
 
 async def visible(call: Call, ref: Ref) -> StoredResource:

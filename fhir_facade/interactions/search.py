@@ -14,7 +14,6 @@ from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.compartments import within_compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
-from fhir_facade.fhir.summary import elements, summarise
 from fhir_facade.interactions.audit import (
     audit_lines,
     patient_of_all,
@@ -26,6 +25,7 @@ from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
+from fhir_facade.interactions.shape import shaped
 from fhir_facade.interactions.value_sets import value_sets
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
 
@@ -78,7 +78,7 @@ async def _with_contained(call: Call, asked: Asked, parsed: ParsedSearch) -> Fhi
     await told(call, [each.container for each in shown], set())
     cursor = sealed(after=shown[-1].place) if len(left) > len(shown) > 0 else None
     base_url = call.ports.deployment.fhir_url
-    found = [Found(_shaped(e.body or e.container.body, parsed), "match", e.address(base_url)) for e in shown]
+    found = [Found(shaped(e.body or e.container.body, parsed), "match", e.address(base_url)) for e in shown]
     return _bundled(call, asked, parsed, cursor, found, len(inside) if parsed.contained == "true" else None)
 
 
@@ -172,16 +172,9 @@ def _leaving(call: Call, matches: Sequence[Entry]) -> Sequence[Entry]:
 def _found(call: Call, parsed: ParsedSearch, entries: Iterable[StoredResource], mode: str) -> list[Found]:
     base = call.ports.deployment.fhir_url
     return [
-        Found(_shaped(stored.body, parsed), mode, f"{base}/{stored.type}/{stored.id}")  # type: ignore[arg-type]
+        Found(shaped(stored.body, parsed), mode, f"{base}/{stored.type}/{stored.id}")  # type: ignore[arg-type]
         for stored in entries
     ]
-
-
-def _shaped(body: bytes, parsed: ParsedSearch) -> bytes:
-    """`_elements` and `_summary` are applied here, after the check that needs the whole resource."""
-    if parsed.elements:
-        return elements(body, parsed.elements)
-    return summarise(body, parsed.summary) if parsed.summary else body
 
 
 async def _total(call: Call, query: SearchQuery, page: Page, shown: int) -> int | None:

@@ -132,7 +132,7 @@ async def test_each_entry_is_within_the_callers_rights_and_in_the_audit(
             person,
             entry("GET", f"Patient/{own}"),
             entry("GET", f"Patient/{other}"),
-            entry("GET", "Patient/_history"),
+            entry("GET", "Binary/_history"),
             entry("DELETE", f"Patient?identifier=urn:test|{other}"),
             **{"X-Request-ID": mark},
         )
