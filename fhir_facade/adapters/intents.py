@@ -35,7 +35,7 @@ from fhir_facade.errors import (
 from fhir_facade.ports import Clock, FhirStore, Ids, StateStore
 from fhir_facade.rows import RowChange
 from fhir_facade.rows.intents import Intent
-from fhir_facade.values import Ref, StoredResource, Write
+from fhir_facade.values import Absent, Ref, StoredResource, Write
 
 LEASE = timedelta(seconds=10)  # nobody else touches an intent whose writer is alive
 RENEW_S = 3.0
@@ -121,11 +121,11 @@ class IntentUnit:
                 await asyncio.sleep(RECOVERY_PAUSE_S)
 
     async def _begin(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Intent:
-        deletes = [write.ref for write in writes if write.kind == "delete" and await self._is_live(write.ref)]
+        puts, deletes = await self._telling(writes)
         now = self._clock.now()
         intent = Intent(
             id=self._ids.new().replace("-", "")[-ID_LENGTH:],
-            puts=tuple(str(write.ref) for write in writes if write.kind == "put"),
+            puts=tuple(map(str, puts)),
             deletes=tuple(map(str, deletes)),
             changes=encode_changes(self._tables, rows),
             before=("",) * len(rows),
@@ -134,6 +134,15 @@ class IntentUnit:
         )
         await self._state.write_shared(self._begin_all, (intent, rows))
         return intent
+
+    async def _telling(self, writes: Sequence[Write]) -> tuple[list[Ref], list[Ref]]:
+        """The puts and deletes that will tell whether it happened. One that makes something new tells for all: others
+        may change nothing, and what is deleted somebody else may have deleted."""
+        for write in writes:
+            if isinstance(write.precondition, Absent):
+                return [write.ref], []
+        deletes = [write.ref for write in writes if write.kind == "delete" and await self._is_live(write.ref)]
+        return [write.ref for write in writes if write.kind == "put"], deletes
 
     async def _write(self, intent: Intent, writes: Sequence[Write]) -> Sequence[StoredResource]:
         alive = asyncio.get_running_loop().call_later(self._renew_s, self._keep, intent)

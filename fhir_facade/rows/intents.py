@@ -11,8 +11,9 @@ from fhir_facade.rows.table import Row, table
 class Intent(Row, frozen=True, kw_only=True):
     """Committed before the write it names. `id` is sent with the write as its request id.
 
-    `puts` are the resources it writes, `deletes` those it deletes that were there before (`Type/id`). `changes` are the
-    rows to apply when the write happened, encoded; `before` a digest of each row they replace, empty for none.
+    `puts` and `deletes` (`Type/id`) are those of its resources that tell whether it happened: by a version it wrote, or
+    by being there before and gone now. `changes` are the rows to apply when the write happened, encoded; `before` a
+    digest of each row they replace, empty for none.
     From `due_at` on another process may settle it; `looks` counts those who found no trace of the write.
     `refused` says why the rows could not be applied: a person has to look.
     """

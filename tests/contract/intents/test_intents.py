@@ -18,7 +18,7 @@ from fhir_facade.rows import Append, Put, Remove
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.events import Event
 from fhir_facade.rows.intents import Intent, IntentKey
-from fhir_facade.values import ExpectVersion, Ref, Write
+from fhir_facade.values import Absent, ExpectVersion, Ref, Write
 from tests.facade import unused_file
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -462,6 +462,20 @@ async def test_deleting_what_was_never_there_is_no_trace_of_a_write(world):
     with pytest.raises(Crash):
         await world.process(Plan(3)).commit([put(), Write("delete", Ref("Patient", "never"))], ROWS)
 
+    await settle_everything(world)
+
+    assert not await both_or_neither(world)
+
+
+async def test_what_somebody_else_deleted_is_no_trace_of_a_write_that_was_to_make_something_new(world):
+    other = Ref("Patient", "p2")
+    await world.store.write([put(other)])
+    with pytest.raises(Crash):
+        await world.process(Plan(COMMIT.index("before write"))).commit(
+            [put(precondition=Absent()), Write("delete", other)], ROWS
+        )
+
+    await world.store.write([Write("delete", other)])
     await settle_everything(world)
 
     assert not await both_or_neither(world)
