@@ -12,6 +12,7 @@ from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
 from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.audit_events import with_audit_events
+from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.batch import batch
 from fhir_facade.interactions.call import Call, Handler, ask_of
@@ -74,7 +75,8 @@ async def dispatch(
         call = await _admit(ports, principal, request, rows)
         return await _handler(request)(call)
     except FacadeError as error:
-        await record_lines(ports, [_refusal(ports, principal, request, error)])
+        line = _refusal(ports, principal, request, error)
+        await (record_refusal(ports, line) if principal.kind == "anonymous" else record_lines(ports, [line]))
         error.recorded = True
         raise
     except Exception:

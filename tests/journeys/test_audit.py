@@ -212,14 +212,16 @@ async def test_who_is_not_known_is_in_it_too(records: Records, headers: dict[str
             await client.get("/fhir/Patient/anna", headers=headers)
             await client.get("/api/v1/alerts", headers=headers)
             await client.post("/fhir/Patient", json={"resourceType": "Patient"}, headers=headers)
+            await client.get("/fhir/metadata?mode=nonsense", headers=headers)
 
     lines = await records.since(last)
     assert [(each.action, each.outcome, each.actor, each.user) for each in lines] == [
         ("read", "refused", "anonymous", None),
         ("create", "refused", "anonymous", None),
+        ("capabilities", "failed", "anonymous", None),
     ]
     counts = await records.facade.ports.state.read(lambda tx: tx.find(RefusalCount, order=("action",)))
-    assert [(each.action, each.more) for each in counts] == [("create", 19), ("read", 39)]
+    assert [(each.action, each.more) for each in counts] == [("capabilities", 19), ("create", 19), ("read", 39)]
 
 
 DOORS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
