@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fhir_facade.cli.session import secret_from_stdin, with_ports
+from fhir_facade.flows.launch.client_changes import (
+    change_client,
+    enable_client,
+    find_client,
+    registered,
+    rotate_secret,
+)
 from fhir_facade.flows.launch.clients import NewClient, add_client, disable_client, list_clients, verify_client
 from fhir_facade.flows.launch.invitations import DEFAULT_SCOPE, invitations, invite, withdraw_invitation
+from fhir_facade.ports import Ports
 from fhir_facade.rows.oauth import Client
 
 app = typer.Typer(no_args_is_help=True)
@@ -52,6 +61,44 @@ def _read(path: Path | None) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SystemExit(f"fhir-facade: {path} cannot be read: {error}") from error
+
+
+@app.command("change")
+def change(
+    client_id: Annotated[str, typer.Argument(help="The client id.")],
+    name: Annotated[str | None, typer.Option(help="Name shown on the consent page.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Everything the app may ever ask for.")] = None,
+    redirect_uri: Annotated[list[str] | None, typer.Option(help="Where codes go; replaces all of them.")] = None,
+    jwks: Annotated[Path | None, typer.Option(help="File with the app's public keys.")] = None,
+    jwks_uri: Annotated[str | None, typer.Option(help="Address of the app's public keys.")] = None,
+    launch_uri: Annotated[str | None, typer.Option(help="Where the portal starts the app (EHR launch).")] = None,
+    logout_uri: Annotated[list[str] | None, typer.Option(help="Where a browser may go after signing out.")] = None,
+) -> None:
+    """Change what is registered of an app; what is not given stays. Grants beyond a narrower scope end."""
+    keys: dict[str, Any] = {"jwks": _read(jwks), "jwks_uri": jwks_uri} if jwks or jwks_uri else {}
+    lists = {"redirect_uris": redirect_uri, "logout_uris": logout_uri}
+    given = {"name": name, "scope": scope, "launch_uri": launch_uri}
+    changes = {key: value for key, value in given.items() if value is not None} | keys
+    changes |= {key: tuple(value) for key, value in lists.items() if value}
+
+    async def apply(ports: Ports) -> None:
+        await change_client(ports, replace(registered(await find_client(ports, client_id)), **changes))
+
+    with_ports(apply)
+    typer.echo(f"{client_id} is changed")
+
+
+@app.command("rotate")
+def rotate(client_id: Annotated[str, typer.Argument(help="The client id.")]) -> None:
+    """Print a new secret, and nothing else; the old one is refused from now on."""
+    typer.echo(with_ports(lambda ports: rotate_secret(ports, client_id)))
+
+
+@app.command("enable")
+def enable(client_id: Annotated[str, typer.Argument(help="The client id.")]) -> None:
+    """Let a disabled app ask again; what people allowed it before stays ended."""
+    with_ports(lambda ports: enable_client(ports, client_id))
+    typer.echo(f"{client_id} is enabled")
 
 
 @app.command("verify")

@@ -7,7 +7,11 @@ from typing import Annotated
 import typer
 
 from fhir_facade.cli.session import secret_from_stdin, with_ports
-from fhir_facade.flows.accounts import NewAccount, add_account, disable_account, list_accounts
+from fhir_facade.flows.accounts import NewAccount, add_account, change_account, disable_account, list_accounts
+from fhir_facade.flows.password_links import link_to_choose, make_password_link
+from fhir_facade.flows.registry import named_account
+from fhir_facade.ports import Ports
+from fhir_facade.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,10 +26,13 @@ def add(
     related_person: Annotated[str | None, typer.Option(help="RelatedPerson id of a proxy account.")] = None,
     organization: Annotated[str | None, typer.Option(help="Organization id of a staff account.")] = None,
     zone: Annotated[str, typer.Option(help="IANA time zone of the person, e.g. Europe/Berlin.")] = "UTC",
+    email: Annotated[str | None, typer.Option(help="Where notices about the account go.")] = None,
+    language: Annotated[str, typer.Option(help="Language of these notices: en or de.")] = "en",
 ) -> None:
     """Add an account."""
     password = secret_from_stdin("the password")
-    new = NewAccount(username, role, password, patient, practitioner, zone, related_person, organization)
+    ids = (patient, practitioner, zone, related_person, organization)
+    new = NewAccount(username, role, password, *ids, email=email, language=language)
     with_ports(lambda ports: add_account(ports, new))
     typer.echo(f"{username} can sign in as {role}")
 
@@ -44,3 +51,40 @@ def disable(username: Annotated[str, typer.Argument(help="The user name.")]) -> 
     """Disable an account: its sessions, grants and tokens end."""
     with_ports(lambda ports: disable_account(ports, username))
     typer.echo(f"{username} is disabled")
+
+
+@app.command("enable")
+def enable(username: Annotated[str, typer.Argument(help="The user name.")]) -> None:
+    """Let a disabled account sign in again; what apps were allowed stays ended."""
+
+    async def again(ports: Ports) -> None:
+        account = await named_account(ports, username)
+        await change_account(ports, account.id, disabled=False, actor="operator")
+
+    with_ports(again)
+    typer.echo(f"{username} is enabled")
+
+
+@app.command("address")
+def address(
+    username: Annotated[str, typer.Argument(help="The user name.")],
+    email: Annotated[str, typer.Argument(help="Where notices go; an empty text takes the address away.")],
+) -> None:
+    """Say where notices about an account go."""
+
+    async def keep(ports: Ports) -> None:
+        account = await named_account(ports, username)
+        await change_account(ports, account.id, email=email, actor="operator")
+
+    with_ports(keep)
+    typer.echo(f"notices to {username} go to {email}" if email else f"{username} gets no notices")
+
+
+@app.command("link")
+def link(username: Annotated[str, typer.Argument(help="The user name.")]) -> None:
+    """Print a link with which the person chooses a new password, once and within a day, and nothing else."""
+
+    async def make(ports: Ports) -> str:
+        return await make_password_link(ports, (await named_account(ports, username)).id)
+
+    typer.echo(link_to_choose(Settings().base_url, with_ports(make)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 from fhir_facade.errors import Conflict, Gone, NotFound
 from fhir_facade.flows.accounts import account_line, check_password, hash_password
@@ -20,6 +21,7 @@ from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Remove
 from fhir_facade.rows.accounts import Account, PasswordLink, Session
 
+PATH: Final = "/new-password"
 LIVES: Final = timedelta(hours=24)
 OVER: Final = "This link was used already, is too old, or was replaced by a newer one."
 
@@ -43,6 +45,11 @@ async def make_password_link(ports: Ports, account_id: str, *, actor: str = "ope
 
     await ports.state.write(make)
     return secret
+
+
+def link_to_choose(base: str, secret: str) -> str:
+    """What is handed to the person. `base` is our public address."""
+    return f"{base}{PATH}?{urlencode({'link': secret})}"
 
 
 async def account_of_link(ports: Ports, secret: str) -> Account:

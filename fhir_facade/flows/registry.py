@@ -24,6 +24,14 @@ async def find_account(ports: Ports, account_id: str) -> Account:
     return account
 
 
+async def named_account(ports: Ports, username: str) -> Account:
+    """NotFound."""
+    rows = await ports.state.read(lambda tx: tx.find(Account, ("username_key", "=", username.casefold())))
+    if not rows:
+        raise NotFound(f"There is no account {username}.")
+    return rows[0]
+
+
 async def accounts_page(
     ports: Ports, *, role: str | None, after: str | None, limit: int, text: str = ""
 ) -> tuple[Sequence[Account], str | None]:

@@ -17,14 +17,12 @@ from fhir_facade.api.pages.troubles import problem_page
 from fhir_facade.api.portal.visit import Portal, Visit
 from fhir_facade.errors import BadRequest, Gone
 from fhir_facade.flows.accounts import SHORTEST_PASSWORD
-from fhir_facade.flows.password_links import account_of_link, choose_password
-
-PATH = "/new-password"
+from fhir_facade.flows.password_links import account_of_link, choose_password, link_to_choose
 
 
 def address_of(visit: Visit, secret: str) -> str:
     """What is handed to the person."""
-    return f"{visit.portal.oauth.issuer.base}{PATH}?{urlencode({'link': secret})}"
+    return link_to_choose(visit.portal.oauth.issuer.base, secret)
 
 
 async def look(portal: Portal, request: Request) -> Response:

@@ -35,6 +35,7 @@ from fhir_facade.api.portal import (
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.errors import FacadeError, Unavailable
 from fhir_facade.flows.background import RunningSyncs
+from fhir_facade.flows.password_links import PATH as CHOOSE_PASSWORD
 
 Look = Callable[[Visit], Awaitable[Response]]
 Act = Callable[[Visit, Form], Awaitable[Response]]
@@ -92,7 +93,7 @@ def portal_routes(deps: OAuthDeps, syncs: RunningSyncs) -> list[Route]:
     """The routes, to be placed after those of signing in; pages also need `pages.render.assets`."""
     portal = Portal(deps, syncs)
     answers: list[tuple[str, str, Handler]] = [("GET", "/", home.start), ("GET", "/language", choose_language)]
-    answers += [("GET", password_links.PATH, password_links.look), ("POST", password_links.PATH, password_links.choose)]
+    answers += [("GET", CHOOSE_PASSWORD, password_links.look), ("POST", CHOOSE_PASSWORD, password_links.choose)]
     answers += [("GET", path, partial(_look, handler)) for path, handler in LOOKS]
     answers += [("POST", path, partial(_act, handler)) for path, handler in ACTS]
     return [Route(path, partial(_guarded, handler, portal), methods=[method]) for method, path, handler in answers]

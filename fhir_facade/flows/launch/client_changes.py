@@ -75,6 +75,21 @@ async def enable_client(ports: Ports, client_id: str, *, actor: str = "operator"
     await ports.state.write(enable)
 
 
+def registered(client: Client) -> NewClient:
+    """What is registered of a client, to be changed and registered again."""
+    return NewClient(
+        id=client.id,
+        kind=client.kind,
+        scope=client.scope,
+        name=client.name,
+        redirect_uris=client.redirect_uris,
+        jwks=client.jwks,
+        jwks_uri=client.jwks_uri,
+        launch_uri=client.launch_uri,
+        logout_uris=client.logout_uris,
+    )
+
+
 def _known(tx: StateTransaction, client_id: str) -> Client:
     row = tx.get(Client, client_id)
     if row is None:

@@ -9,7 +9,8 @@ from fhir_facade.cli.root import command_line
 APP = command_line()
 CONTRACT = {
     "serve", "demo", "token", "import", "backup", "restore", "settings", "simulator",
-    "user add", "user list", "user disable", "client add", "client list", "client disable", "client verify", "client invite",
+    "user add", "user list", "user disable", "user enable", "user address", "user link",
+    "client change", "client rotate", "client enable", "client add", "client list", "client disable", "client verify", "client invite",
     "client invitations", "client uninvite", "keys new", "keys rotate", "keys rotate-signing",
     "audit verify", "audit seal", "audit prune", "audit copy", "erase patient",
 }  # fmt: skip
