@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from fhir_facade.api.dependencies import record_refusal
 from fhir_facade.api.pages.troubles import problem_page, wants_page
@@ -22,6 +23,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(FacadeError, _facade_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _given_up)
 
 
 def problem(
@@ -79,6 +81,11 @@ async def _http(request: Request, error: Exception) -> Response:
     if wants_page(request):
         return problem_page(request, error.status_code)
     return problem(error.status_code, "http", str(error.detail), _request_id(request), dict(error.headers or {}))
+
+
+async def _given_up(request: Request, error: Exception) -> JSONResponse:
+    """The caller went away in the middle of the body: nobody reads this, and nothing is wrong here."""
+    return problem(400, "invalid", "the connection ended before the body did", _request_id(request))
 
 
 def _request_id(request: Request) -> str:
