@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from tests.fuzz.wire import Answer, Request
+from tests.fuzz.wire import GIVEN_UP, Answer, Request
 
 SLOW_S: Final = 10.0
 SAID: Final = frozenset((501, 503))
@@ -27,6 +27,8 @@ _CALLBACK: Final = "/api/v1/connections/callback"
 
 def faults(request: Request, answer: Answer) -> list[str]:
     """Sentences that say what is wrong with an answer; the words before a colon name the kind."""
+    if answer.status == GIVEN_UP:
+        return []
     if answer.status == 0:
         return ["dropped: the connection ended without an answer"]
     found = []

@@ -16,6 +16,7 @@ from tests.fuzz.wire import Answer, Request, readable
 
 _SEGMENT: Final = re.compile(r"[A-Za-z$_.-]{0,30}")
 _MOST_TOLD: Final = 3000
+BROKE: Final = ("request.defect", "Traceback", '"level":"error"', '"level":"critical"')
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,6 +39,13 @@ class Record:
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     findings: dict[str, Finding] = field(default_factory=dict)
+    read: int = 0
+
+    def written(self) -> list[str]:
+        """What the server wrote about defects since this was asked last; answers may not show them."""
+        text = self.log.read_bytes()[self.read :] if self.log is not None else b""
+        self.read += len(text)
+        return [line for line in text.decode(errors="replace").splitlines() if any(word in line for word in BROKE)]
 
     def seen(self, answer: Answer) -> None:
         self.requests += 1

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,6 @@ SCHEMA_SHARE: Final = 0.4
 ROUND_S: Final = 15.0
 EXAMPLES: Final = 50
 """Before the clock is looked at."""
-BROKE: Final = ("request.defect", "Traceback", '"level":"error"', '"level":"critical"')
 SECRET: Final = "a-secret-of-the-simulator"
 
 
@@ -46,10 +46,9 @@ def main(given: Sequence[str] | None = None) -> int:
         stage = stack.enter_context(_started(folder, over_hapi=options.hapi))
         if options.again is not None:
             return ask_again(stage, options.again)
-        record = Record(options.out, stage.running.log)
-        started = time.monotonic()
-        _all(stage, record, options.minutes * 60, started)
-        return _report(record, stage, (time.monotonic() - started) / 60)
+        progress = Progress(Record(options.out, stage.running.log))
+        _all(stage, progress, options.minutes)
+        return progress.end()
 
 
 def _options(given: Sequence[str] | None) -> argparse.Namespace:
@@ -83,49 +82,59 @@ def _started(folder: Path, *, over_hapi: bool) -> Iterator[Stage]:
         yield stack.enter_context(opened_stage(folder, **settings))
 
 
-def _all(stage: Stage, record: Record, seconds: float, started: float) -> None:
+@dataclass
+class Progress:
+    """Tells what is new after each subject; `broke` are lines of the server's log about defects."""
+
+    record: Record
+    started: float = field(default_factory=time.monotonic)
+    told: set[str] = field(default_factory=set)
+    broke: list[str] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self.started) / 60
+
+    def tell(self, subject: str) -> None:
+        for kind, finding in self.record.findings.items():
+            if kind not in self.told:
+                self.told.add(kind)
+                tell(finding, self.record.path_of(finding))
+        written = self.record.written()
+        for line in written[:3]:
+            say(f"THE SERVER WROTE {line[:4000]}")
+        self.broke += written
+        found = f"{len(self.told):3} findings {len(self.broke):3} lines in the log"
+        say(f"{self.minutes:5.1f} min {self.record.requests:7} requests {found}  {subject}")
+
+    def end(self) -> int:
+        """The sum of it, and the exit code."""
+        statuses = ", ".join(f"{status}: {times}" for status, times in sorted(self.record.statuses.items()))
+        print(f"{self.record.requests} requests in {self.minutes:.1f} minutes ({statuses})")
+        print(f"{len(self.told)} findings, {len(self.broke)} lines about defects in the server's log")
+        for finding in self.record.findings.values():
+            print(f"  {finding.kind}: {self.record.path_of(finding)}")
+        return 1 if self.told or self.broke else 0
+
+
+def _all(stage: Stage, progress: Progress, minutes: float) -> None:
     """Schemathesis for each caller, every search parameter, then one subject after another until the time is over."""
-    told: set[str] = set()
+    record = progress.record
     for caller in schema.CALLERS:
-        schema.run_schemathesis(stage, record, caller, seconds * SCHEMA_SHARE / len(schema.CALLERS))
+        schema.run_schemathesis(stage, record, caller, minutes * 60 * SCHEMA_SHARE / len(schema.CALLERS))
         stage.renew()
-        _tell_new(record, told, f"Schemathesis as {caller}", started)
+        progress.tell(f"Schemathesis as {caller}")
     for request in sweep(random.randrange(2**32)):
         look(record, request, stage.ask(request))
-    _tell_new(record, told, "every search parameter", started)
-    while (left := started + seconds - time.monotonic()) > 0:
+    progress.tell("every search parameter")
+    while (left := (minutes - progress.minutes) * 60) > 0:
         share = min(ROUND_S, max(1.0, left / (len(SUBJECTS) + 1)))
         for name, requests in {**SUBJECTS, "page links": page_links(stage)}.items():
             until = time.monotonic() + share
             while time.monotonic() < until:
                 walk(stage, record, requests, EXAMPLES)
             stage.renew()
-            _tell_new(record, told, name, started)
-
-
-def _tell_new(record: Record, told: set[str], subject: str, started: float) -> None:
-    for kind, finding in record.findings.items():
-        if kind not in told:
-            told.add(kind)
-            tell(finding, record.path_of(finding))
-    minutes = (time.monotonic() - started) / 60
-    say(f"{minutes:5.1f} min  {record.requests:7} requests  {len(record.findings):3} findings  {subject}")
-
-
-def _report(record: Record, stage: Stage, minutes: float) -> int:
-    """The sum of it, and what the server wrote about defects that no answer showed."""
-    statuses = ", ".join(f"{status}: {times}" for status, times in sorted(record.statuses.items()))
-    broke = [line for line in stage.running.log.read_text(errors="replace").splitlines() if _says_it_broke(line)]
-    print(f"{record.requests} requests in {minutes:.1f} minutes, {len(record.findings)} findings ({statuses})")
-    for finding in record.findings.values():
-        print(f"  {finding.kind}: {record.path_of(finding)}")
-    if broke:
-        print("the server wrote:", *broke[:20], sep="\n")
-    return 1 if record.findings or broke else 0
-
-
-def _says_it_broke(line: str) -> bool:
-    return any(word in line for word in BROKE)
+            progress.tell(name)
 
 
 def ask_again(stage: Stage, path: Path) -> int:

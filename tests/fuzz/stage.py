@@ -84,6 +84,8 @@ class Stage:
         return rendered(request, self.host, self.identities.get(caller, {}), known)
 
     def ask(self, request: Request) -> Answer:
+        if request.given_up:
+            return self.lines[0].give_up(self.message(request))
         stream = request.path.endswith("/stream")
         return self.lines[0].ask(self.message(request), request.method, stream=stream)
 

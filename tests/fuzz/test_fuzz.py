@@ -28,7 +28,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture
 def record(stage: Stage, tmp_path: Path) -> Record:
-    return Record(tmp_path / "findings", stage.running.log)
+    """Of one test; what the server wrote before is read."""
+    record = Record(tmp_path / "findings", stage.running.log)
+    record.written()
+    return record
 
 
 @pytest.mark.parametrize("subject", [pytest.param(name, id=name.replace(" ", "-")) for name in SUBJECTS])
@@ -37,6 +40,7 @@ def test_no_request_is_a_defect(stage: Stage, record: Record, subject: str) -> N
 
     assert record.requests >= EXAMPLES
     assert list(record.findings.values()) == []
+    assert record.written() == []
 
 
 def test_no_bent_page_link_is_a_defect(stage: Stage, record: Record) -> None:

@@ -94,6 +94,15 @@ def test_findings_alike_are_one_and_the_shortest_request_is_kept(tmp_path) -> No
     assert record.path_of(kept).exists()
 
 
+def test_what_only_the_log_tells_is_read_once(tmp_path) -> None:
+    log = tmp_path / "log"
+    log.write_text('{"level":"info"}\n{"level":"error","event":"job.failed"}\n')
+    record = Record(tmp_path, log)
+
+    assert record.written() == ['{"level":"error","event":"job.failed"}']
+    assert record.written() == []
+
+
 def test_a_finding_is_named_by_the_line_of_the_program_where_the_log_tells_it() -> None:
     trace = 'Traceback\n  File "a.py", line 1, in x\n  File "b.py", line 2, in y\nKeyError: 3'
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import FlakyFailure
+from msgspec.structs import replace
 
 from tests.fuzz import bundles, operations, pages, patches, searches, sign_in, writes
 from tests.fuzz.judge import faults
@@ -21,6 +22,7 @@ from tests.fuzz.wire import Answer, Request
 Requests = st.SearchStrategy[Request] | st.SearchStrategy[tuple[Request, ...]]
 
 _WRITES: Final = st.one_of(writes.resources_sent(), patches.patches(), bundles.bundles(), writes.deletes())
+_BODIES: Final = st.one_of(_WRITES, sign_in.oauth_requests(), sign_in.registrations(), pages.convenience_requests())
 
 SUBJECTS: Final[Mapping[str, Requests]] = {
     "searches": searches.searches(),
@@ -38,6 +40,7 @@ SUBJECTS: Final[Mapping[str, Requests]] = {
     "registrations": sign_in.registrations(),
     "portal": pages.portal_requests(),
     "convenience API": pages.convenience_requests(),
+    "given up": _BODIES.map(lambda request: replace(request, given_up=True)),
 }
 _LINK: Final = re.compile(rb'"relation":"(?:next|previous|last)","url":"([^"]+)"')
 _WITH_LINKS: Final = (

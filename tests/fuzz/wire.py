@@ -11,18 +11,22 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 PATIENCE_S = 30.0
 """Longer than what counts as slow, so that it is known how slow."""
 
+GIVEN_UP: Final = 499
+"""No status of HTTP: the caller did not wait for one."""
+
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request. `caller` names who sends it (`stage.Stage` knows their tokens and cookies); text is Latin-1.
 
     Words in braces that the stage knows, such as `{csrf}` of the caller, are replaced in target and body. With `chunk`
-    the body goes in chunks of so many bytes.
+    the body goes in chunks of so many bytes. Who has `given_up` sends a part of it and is gone.
     """
 
     method: str
@@ -31,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     chunk: int = 0
+    given_up: bool = False
 
     @property
     def path(self) -> str:
@@ -91,6 +96,12 @@ class Line:
         """The answer to these bytes. Of a `stream` only the head is awaited."""
         self.send(message)
         return self.receive(message, method, stream=stream)
+
+    def give_up(self, message: bytes) -> Answer:
+        """Send two thirds and be gone; there is no answer to judge, only what the server writes about it."""
+        self.send(message[: len(message) * 2 // 3])
+        self.close()
+        return Answer(GIVEN_UP)
 
     def send(self, message: bytes) -> None:
         self._kept = self._socket is not None
