@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fhir_facade.api.readiness import NOT_STORED, readiness
-from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
+from fhir_facade.api.wire import NO_SNIFFING, Receive, Scope, Send, headers_of, request_id, transport_security
 from fhir_facade.ports import Ports
 
 if TYPE_CHECKING:
@@ -56,5 +56,6 @@ class Doorway:
         rid = request_id(headers_of(scope), self._ports.ids.new)
         headers = {"Content-Type": media_type, "Content-Length": str(len(body)), "X-Request-ID": rid, **NOT_STORED}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        encoded += [NO_SNIFFING, *transport_security(self._ports.deployment.fhir_url)]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})

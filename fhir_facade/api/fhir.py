@@ -29,6 +29,7 @@ from fhir_facade.api.wire import (
     request_id,
     respond,
     text,
+    transport_security,
 )
 from fhir_facade.errors import (
     BadRequest,
@@ -79,6 +80,7 @@ class FhirApi:
         self._verify = verify
         self._observer = observer
         self._trusted = trusted
+        self._everywhere = transport_security(ports.deployment.fhir_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -99,7 +101,11 @@ class FhirApi:
             answer = _defect(rid)
         if b"_pretty=true" in scope["query_string"]:
             answer = pretty(answer)
-        answer = Answer(answer.status, answer.body, [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers)])
+        answer = Answer(
+            answer.status,
+            answer.body,
+            [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere],
+        )
         await respond(send, answer, headers, head=scope["method"] == "HEAD")
         asked = "unknown" if where is None else where.interaction.value
         self._observer.request("fhir", asked, answer.status, time.perf_counter() - started, rid)

@@ -17,7 +17,7 @@ from fhir_facade.api.openapi import describe
 from fhir_facade.api.pages.render import assets
 from fhir_facade.api.portal import portal_routes
 from fhir_facade.api.v1 import access_log, accounts, alerts, callback, connections, emergency, launches, scores, vitals
-from fhir_facade.api.wire import Receive, Scope, Send, headers_of, request_id
+from fhir_facade.api.wire import NO_SNIFFING, Receive, Scope, Send, headers_of, request_id, transport_security
 from fhir_facade.ports import Ports
 
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -58,12 +58,14 @@ def web_app(deps: WebDeps) -> FastAPI:
 
 
 class Observed:
-    """Gives each request its id, counts and logs it, and turns a defect into an answer with that id. Pure ASGI."""
+    """Gives each request its id and every answer the headers that all have, counts and logs it, and turns a defect into
+    an answer with that id. Pure ASGI."""
 
     def __init__(self, app: Asgi, ports: Ports, observer: Observer) -> None:
         self._app = app
         self._ports = ports
         self._observer = observer
+        self._everywhere = (NO_SNIFFING, *transport_security(ports.deployment.fhir_url))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +79,10 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", rid.encode())]
+                headers = message.get("headers", [])
+                said = {name for name, _ in headers}
+                more = (header for header in self._everywhere if header[0] not in said)
+                message["headers"] = [*headers, (b"x-request-id", rid.encode()), *more]
             await send(message)
 
         try:

@@ -29,6 +29,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Headers = dict[bytes, bytes]
 
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+
+def transport_security(base_url: str) -> tuple[tuple[bytes, bytes], ...]:
+    """What keeps browsers on https for a year, where people reach us by it. https://www.rfc-editor.org/rfc/rfc6797"""
+    told = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+    return (told,) if base_url.startswith("https:") else ()
+
 
 def headers_of(scope: Scope) -> Headers:
     """Header names in lower case; of a repeated header the values are joined by commas. HTTP gives them as bytes."""

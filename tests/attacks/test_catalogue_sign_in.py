@@ -11,7 +11,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +22,7 @@ import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
+from fhir_facade.app import create_app
 from fhir_facade.errors import BadRequest, Conflict, Unauthenticated
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
@@ -281,6 +282,26 @@ async def test_consent_clickjacking(town: Town) -> None:
             assert "script-src" not in page.headers["Content-Security-Policy"] or (
                 "unsafe" not in page.headers["Content-Security-Policy"]
             )
+
+
+@pytest.mark.parametrize(
+    "path", ["/login", "/health", "/static/facade.css", "/api/v1/me", "/fhir/metadata", "/nowhere"]
+)
+async def test_stripping_of_tls_and_sniffing_of_contents(town: Town, path: str) -> None:
+    """A browser that was here by https once was led to http, and took an answer for a script."""
+    ports, base = town.facade.ports, "https://health.example.org"
+    deployment = replace(ports.deployment, fhir_url=f"{base}/fhir")
+    settings = town.facade.settings.model_copy(update={"public_url": base})
+    app = create_app(settings, replace(ports, deployment=deployment))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
+        answer = await client.get(path)
+    await app.close()
+    async with town.browser() as plain:
+        local = await plain.get(path)
+
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+    assert answer.headers["x-content-type-options"] == local.headers["x-content-type-options"] == "nosniff"
+    assert "strict-transport-security" not in local.headers
 
 
 @pytest.mark.parametrize(
