@@ -108,6 +108,7 @@ FLOORS: tuple[tuple[str, str, str, float], ...] = (
     ("update", EMBEDDED, HAPI, 4),
     ("import", EMBEDDED, HAPI, 3),
     ("search", EMBEDDED, HAPI, 8),
+    ("mixed", EMBEDDED, HAPI, 5),
     ("read", EMBEDDED, BARE, 0.35),
     ("read", OVER, HAPI, 0.7),
     ("create", OVER, HAPI, 0.7),

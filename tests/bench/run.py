@@ -19,10 +19,14 @@ from pathlib import Path
 
 from tests.bench import data, report, servers
 from tests.bench.load import Plan, measure
-from tests.bench.report import BARE, EMBEDDED, HAPI, LOADER, OVER, Cell, Run, Sample
+from tests.bench.report import BARE, EMBEDDED, FULL, HAPI, LOADER, OVER, Cell, Run, Sample
 from tests.bench.servers import Server
 
 WARM_UP_S = 40.0
+WARM_UP_AT_MOST_S = 600.0
+STEP_S = 3.0
+STILL_WARMING = 1.05
+"""HAPI is warm when no operation became faster than this against the best step before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,10 @@ _FIXED: dict[str, Callable[[data.Size, bool], list[data.Request]]] = {
     "create": lambda size, _: data.creates(size),
     "search": lambda size, offset: data.searches(size, offset=offset),
     "import": lambda size, _: data.imports(size),
+    "mixed": lambda size, _: data.mixed(size),
+    "everything": lambda size, _: data.everything(size),
 }
-OPERATIONS = ("read", "create", "update", "search", "import")
+OPERATIONS = ("read", "create", "update", "search", "mixed", "everything", "import")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -95,7 +101,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds of mixed load on HAPI beforehand")
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds of load on HAPI beforehand, at least")
     parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=OPERATIONS)
     parser.add_argument("--without-hapi", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
@@ -139,13 +145,33 @@ def _answer(server: Server, operation: str, size: data.Size) -> bytes:
 
 
 def _warm_up(started: Sequence[Server], workload: Workload, options: Options, seconds: float) -> None:
-    """HAPI's compiler needs the time, for what the facade asks it as well as for what it is asked alone."""
-    _say(f"warming up for {seconds:g} s, HAPI twice: alone and through the facade")
-    share = seconds / len(options.operations)
-    for operation in options.operations:
-        for server in started:
-            part = share if server.name in (HAPI, OVER) else min(share, 1.0)
-            measure(_plan(server, workload, operation, 8, part))
+    """HAPI's compiler needs the time, for what the facade asks it as well as for what it is asked alone: until its rates
+    grow no more, which takes minutes."""
+    step = min(seconds, STEP_S)
+    slow = [server for server in started if server.name in (HAPI, OVER)]
+    _rates([server for server in started if server not in slow], workload, options, step)
+    if slow:
+        _say(f"warming up for {seconds:g} s at least, and until HAPI does not become faster any more")
+    began, best = time.monotonic(), dict[tuple[str, str], float]()
+    while slow:
+        rates = _rates(slow, workload, options, step)
+        _say(", ".join(f"{operation} {server} {rate:,.0f}/s" for (operation, server), rate in rates.items()))
+        grows = any(rate > STILL_WARMING * best.get(key, 0.0) for key, rate in rates.items())
+        best = {key: max(rate, best.get(key, 0.0)) for key, rate in rates.items()}
+        spent = time.monotonic() - began
+        if (spent >= seconds and not grows) or spent >= WARM_UP_AT_MOST_S:
+            return
+
+
+def _rates(
+    servers: Sequence[Server], workload: Workload, options: Options, seconds: float
+) -> dict[tuple[str, str], float]:
+    """What each operation reaches on each of them."""
+    return {
+        (operation, server.name): measure(_plan(server, workload, operation, FULL, seconds)).per_second
+        for operation in options.operations
+        for server in servers
+    }
 
 
 def _measure(
