@@ -37,6 +37,10 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     chunk: int = 0
     given_up: bool = False
 
+    def __repr__(self) -> str:
+        """For reports of Hypothesis; the whole request is in the finding."""
+        return f"<{self.method} {self.target[:200]} as {self.caller}>"
+
     @property
     def path(self) -> str:
         return self.target.partition("?")[0]
