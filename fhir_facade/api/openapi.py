@@ -24,6 +24,7 @@ _CLIENT: Final = ("client_id", "client_secret", "client_assertion_type", "client
 _OAUTH: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "/fhir/.well-known/smart-configuration": ("SMART discovery", ()),
     "/fhir/.well-known/openid-configuration": ("OpenID Connect discovery", ()),
+    "/.well-known/openid-configuration": ("OpenID Connect discovery, for who knows the host only", ()),
     "/oauth/jwks": ("The public keys that check an id_token", ()),
     "/oauth/token": (
         "A code, a refresh token or a client assertion becomes an access token",
