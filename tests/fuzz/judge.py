@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from tests.fuzz.wire import GIVEN_UP, Answer, Request
 
@@ -48,7 +49,12 @@ def faults(request: Request, answer: Answer) -> list[str]:
 def _leaks(request: Request, answer: Answer) -> list[str]:
     """A Python object in an answer; what was sent may be repeated."""
     leak = _REPR.search(answer.body)
-    if leak is None or leak[0] in request.target.encode("latin-1") + (request.body or b""):
+    body = request.body or b""
+    told = "".join(value for _, value in request.headers).encode("latin-1")
+    if (
+        leak is None
+        or leak[0] in unquote_to_bytes(request.target.encode("latin-1")) + body + unquote_to_bytes(body) + told
+    ):
         return []
     return [f"repr: the body shows {leak[0].decode(errors='replace')}"]
 

@@ -75,6 +75,11 @@ def test_what_no_answer_may_be_is_found(request_: Request, given: Answer, kind: 
             answer(400, OUTCOME.replace(b"error", b"KeyError")),
             id="the caller's own words",
         ),
+        pytest.param(
+            Request("GET", "/fhir/b%27/b%27"),
+            answer(404, OUTCOME.replace(b"error", b"/b'/b' is no address")),
+            id="the caller's own words, encoded",
+        ),
     ],
 )
 def test_what_is_right_is_left_in_peace(request_: Request, given: Answer) -> None:
