@@ -6,6 +6,7 @@ https://www.rfc-editor.org/rfc/rfc6749#section-3.2, RFC 7662, RFC 7009
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from fhir_facade.flows.launch.assertion import claimed_client, claimed_key
@@ -33,7 +34,16 @@ from fhir_facade.rows.oauth import Client, Grant
 
 SIGNING_GRANTS: Final = frozenset({"authorization_code", "refresh_token"})
 
-Endpoint = Callable[[LaunchServer, LaunchRequest], Answer]
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """An endpoint, and what the audit calls it where nothing else says what was asked for."""
+
+    name: str
+    answer: Callable[[LaunchServer, LaunchRequest], Answer]
+
+
+_TOKEN: Final = _Door("token", LaunchServer.create_token_response)
 
 
 def build_server(tx: StateTransaction, moment: Moment) -> LaunchServer:
@@ -50,7 +60,7 @@ def build_server(tx: StateTransaction, moment: Moment) -> LaunchServer:
 
 async def token_endpoint(sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller) -> Answer:
     """Answer a token request; errors are answers, whatever was sent."""
-    return await _answer(sign_in, pairs, authorization, caller, LaunchServer.create_token_response)
+    return await _answer(sign_in, pairs, authorization, caller, _TOKEN)
 
 
 async def introspection_endpoint(sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller) -> Answer:
@@ -63,13 +73,11 @@ async def revocation_endpoint(sign_in: SignIn, pairs: Pairs, authorization: str 
     return await _answer(sign_in, pairs, authorization, caller, _named(Revocation.ENDPOINT_NAME))
 
 
-def _named(name: str) -> Endpoint:
-    return lambda server, request: server.create_endpoint_response(name, request)
+def _named(name: str) -> _Door:
+    return _Door(name, lambda server, request: server.create_endpoint_response(name, request))
 
 
-async def _answer(
-    sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller, endpoint: Endpoint
-) -> Answer:
+async def _answer(sign_in: SignIn, pairs: Pairs, authorization: str | None, caller: Caller, door: _Door) -> Answer:
     try:
         parameters = single_parameters(pairs)
         header = credentials(authorization)
@@ -82,10 +90,10 @@ async def _answer(
     def work(tx: StateTransaction) -> tuple[Answer, AuditLine | None]:
         server, request = build_server(tx, moment), LaunchRequest("POST", parameters, header)
         early = too_early(tx, guessed, moment.now) if guessed else None
-        answer = early or endpoint(server, request)
+        answer = early or door.answer(server, request)
         if guessed and not early:
             judge(tx, guessed, answer, moment.now)
-        line = _audit(server, request, answer, caller)
+        line = _audit(server, request, answer, caller, door.name)
         if _changed_nothing(server, request, answer):
             return answer, line
         tx.apply(Append(line))
@@ -137,7 +145,7 @@ async def _malformed(sign_in: SignIn, caller: Caller, description: str) -> Answe
     return Answer(400, {"error": error, "error_description": description})
 
 
-def _audit(server: LaunchServer, request: LaunchRequest, answer: Answer, caller: Caller) -> AuditLine:
+def _audit(server: LaunchServer, request: LaunchRequest, answer: Answer, caller: Caller, door: str) -> AuditLine:
     grant = server.tx.get(Grant, server.issued.grant_id) if server.issued else None
     error = answer.body.get("error")
     reasons = [error, *sorted({ended.revoked_because or "" for ended in server.ended})]
@@ -150,7 +158,7 @@ def _audit(server: LaunchServer, request: LaunchRequest, answer: Answer, caller:
         client=request.client.row.id if request.client else None,
         token=server.issued.id if server.issued else None,
         patient=grant.patient if grant else None,
-        detail=", ".join(reason for reason in reasons if reason) or request.payload.grant_type,
+        detail=", ".join(reason for reason in reasons if reason) or request.payload.grant_type or door,
         address=caller.address,
         request_id=caller.request_id,
     )
