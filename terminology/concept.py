@@ -33,10 +33,12 @@ class Concept:
 
     @property
     def inactive(self) -> bool:
-        says = {one["code"]: one for one in self.properties}
+        says = {one.get("code"): one for one in self.properties}
         status = says.get("status", {}).get("valueCode")
         return says.get("inactive", {}).get("valueBoolean") is True or status in ("inactive", "retired", "deprecated")
 
     @property
     def abstract(self) -> bool:
-        return any(one["code"] in ("notSelectable", "abstract") and one.get("valueBoolean") for one in self.properties)
+        return any(
+            one.get("code") in ("notSelectable", "abstract") and one.get("valueBoolean") for one in self.properties
+        )

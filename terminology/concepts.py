@@ -23,20 +23,23 @@ STEPS_OF_FILTER: Final = 20
 
 
 def concepts_of(system: Resource) -> tuple[Concept, ...]:
-    """All concepts of a CodeSystem, parents before children."""
+    """All concepts of a CodeSystem, parents before children. One whose code is not told, but only why, is none."""
     return tuple(_below(system, system.get("concept", ()), ()))
 
 
 def _below(system: Resource, concepts: Iterable[Resource], above: tuple[str, ...]) -> Iterator[Concept]:
     for one in concepts:
         inner = one.get("concept", ())
+        if "code" not in one:
+            yield from _below(system, inner, above)
+            continue
         yield Concept(
             system.get("url", ""),
             one["code"],
             one.get("display"),
             one.get("definition"),
             above,
-            tuple(child["code"] for child in inner),
+            tuple(child["code"] for child in inner if "code" in child),
             tuple(one.get("property", ())),
             tuple(one.get("designation", ())),
             system.get("version"),
@@ -48,10 +51,14 @@ def needs(value_set: Resource) -> set[tuple[str, str]]:
     """(kind, url) of what the compositions name."""
     found: set[tuple[str, str]] = set()
     for part in _parts(value_set, "include", "exclude"):
-        found |= {("ValueSet", url.partition("|")[0]) for url in part.get("valueSet", ())}
+        found |= {("ValueSet", url.partition("|")[0]) for url in _sets_of(part)}
         if "system" in part:
             found.add(("CodeSystem", part["system"]))
     return found
+
+
+def _sets_of(part: Resource) -> list[str]:
+    return [url for url in part.get("valueSet", ()) if url is not None]
 
 
 def _parts(value_set: Resource, *names: str) -> list[Resource]:
@@ -106,7 +113,7 @@ def _contained(contains: Iterable[Resource]) -> Iterator[Concept]:
 
 def _of_part(part: Resource, work: _Work, depth: int) -> Sequence[Concept]:
     """What a system part says, as far as all of the value sets of the part have it too."""
-    sets = [_included(url, work, depth) for url in part.get("valueSet", ())]
+    sets = [_included(url, work, depth) for url in _sets_of(part)]
     own: Sequence[Concept] = _of_system(part, work) if "system" in part else sets.pop(0) if sets else []
     for other in sets:
         keys = {one.key for one in other}
@@ -131,7 +138,7 @@ def _of_system(part: Resource, work: _Work) -> Sequence[Concept]:
     if "concept" in part:
         known = {} if system is None else {one.code: one for one in work.concepts(url, system)}
         work.spend(len(part["concept"]))
-        return [_listed(url, one, known) for one in part["concept"]]
+        return [_listed(url, one, known) for one in part["concept"] if "code" in one]
     if system is None or system.get("content") not in ("complete", "fragment"):
         raise CannotExpand(f"the codes of {url} are not known here")
     every = work.concepts(url, system)

@@ -21,6 +21,8 @@ Test = Callable[[Concept], bool]
 
 def passing(rule: Resource, concepts: Sequence[Concept], system: str) -> Test:
     """What one filter demands; `concepts` are all of the system. CannotExpand: it is not known, or cannot be read."""
+    if not rule.keys() >= {"property", "op", "value"}:
+        raise CannotExpand(f"a filter of {system} does not tell its property, op and value")
     make = _OPERATORS.get(rule["op"])
     if make is None:
         raise CannotExpand(f"the filter {rule['op']} of {system} is not built here: {', '.join(_OPERATORS)} are")
@@ -38,7 +40,7 @@ def _values(concept: Concept, name: str) -> set[str]:
         return set(concept.above[-1:])
     if name == "child":
         return set(concept.below)
-    return {_said(one) for one in concept.properties if one["code"] == name}
+    return {_said(one) for one in concept.properties if one.get("code") == name}
 
 
 def _said(one: Resource) -> str:

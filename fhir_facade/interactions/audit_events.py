@@ -19,6 +19,7 @@ from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
 
+NEVER_CHANGED: Final = "the history of all AuditEvents is the search for them: they never change"
 _OVERSEERS: Final = frozenset({"admin", "backend", "engine"})
 
 
@@ -56,7 +57,7 @@ class AuditEvents:
     async def history(self, query: HistoryQuery) -> Page:
         """Of one AuditEvent: the version it has, when it is neither older nor younger than what is asked for."""
         if query.id is None:
-            raise MethodNotAllowed("the history of all AuditEvents is the search for them: they never change")
+            raise MethodNotAllowed(NEVER_CHANGED)
         stored = replace(await self.read(Ref(AUDIT_EVENT, query.id)), change="created")
         recent = query.since is None or stored.last_updated >= query.since
         recent &= query.at is None or stored.last_updated < query.at[1]

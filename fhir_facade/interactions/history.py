@@ -10,13 +10,14 @@ from datetime import datetime
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.policy import is_whole
-from fhir_facade.errors import BadRequest, Forbidden, Gone, NotFound
+from fhir_facade.errors import BadRequest, Forbidden, Gone, MethodNotAllowed, NotFound
 from fhir_facade.fhir.bundle import history_bundle
 from fhir_facade.fhir.definitions import is_resource_type
 from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, whole_number
 from fhir_facade.fhir.query.dates import parse_date, parse_instant
 from fhir_facade.fhir.references import ID
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
+from fhir_facade.interactions.audit_events import NEVER_CHANGED
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, may_leave
 from fhir_facade.interactions.history_parts import EARLIEST, LATEST, history_of_parts, is_open, members, open_to
@@ -147,7 +148,9 @@ def history_query(call: Call, asked: Asked) -> HistoryQuery:
 
 
 def _types(call: Call, asked: Asked) -> list[str]:
-    """Those that `_type` names, or all that are open to the caller. BadRequest, Forbidden."""
+    """Those that `_type` names, or all that are open to the caller. BadRequest, Forbidden, MethodNotAllowed."""
+    if call.request.type == AUDIT_EVENT and call.request.id is None:
+        raise MethodNotAllowed(NEVER_CHANGED)
     named = [kind for name, value in asked.params if name == "_type" for kind in value.split(",")]
     if not named:
         return open_to(call)
@@ -157,7 +160,7 @@ def _types(call: Call, asked: Asked) -> list[str]:
     if unknown:
         raise BadRequest(f"_type={unknown[0]}: this is no resource type that has a history here")
     if AUDIT_EVENT in named:
-        raise BadRequest("the history of all AuditEvents is the search for them: they never change")
+        raise BadRequest(NEVER_CHANGED)
     rights = [call.search_rights(kind) for kind in dict.fromkeys(named)]
     refused = next((each for each in rights if isinstance(each, Deny)), None)
     if refused is not None:

@@ -68,4 +68,4 @@ def _valued(concept: Concept) -> Iterator[tuple[str, str, Any]]:
     for below in concept.below:
         yield "child", "valueCode", below
     for one in concept.properties:
-        yield from ((one["code"], name, value) for name, value in one.items() if name.startswith("value"))
+        yield from ((one.get("code", ""), name, value) for name, value in one.items() if name.startswith("value"))

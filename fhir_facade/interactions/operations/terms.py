@@ -142,5 +142,5 @@ def in_language(concept: Concept, language: str | None) -> str | None:
     for one in concept.designations:
         own = str(one.get("language", "")).casefold()
         if own == wanted or own.partition("-")[0] == wanted.partition("-")[0]:
-            return str(one["value"])
+            return str(one.get("value", ""))
     return concept.display

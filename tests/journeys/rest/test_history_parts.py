@@ -123,12 +123,15 @@ async def test_a_person_is_told_the_own_part_and_nothing_of_others(
     since = quote(await ward(client, mark))
     own = ["PUT Observation/came 2", "POST Observation/b 1", "PUT Observation/a 2", "POST Observation/a 1"]
 
-    async with await facade.client("patient/Patient.rs patient/Observation.rs", patient=f"{mark}own") as person:
+    async with await facade.client(
+        "patient/Patient.rs patient/Observation.rs patient/AuditEvent.rs", patient=f"{mark}own"
+    ) as person:
         one_by_one = plain(await pages(person, f"/fhir/Observation/_history?_count=1&_since={since}"), mark)
         together = (await person.get("/fhir/Observation/_history")).json()
         everything = plain(await pages(person, "/fhir/_history"), mark)
         link = (await person.get("/fhir/Observation/_history?_count=1")).json()["link"][-1]["url"]
         refused = await person.get("/fhir/_history?_type=Condition")
+        audit = await person.get("/fhir/AuditEvent/_history")
         empty = (await person.get("/fhir/Observation/_history?_count=0")).json()
     async with await facade.client("patient/*.rs", patient=f"{mark}other") as other:
         stolen = await other.get(link)
@@ -138,7 +141,7 @@ async def test_a_person_is_told_the_own_part_and_nothing_of_others(
     assert one_by_one == [[one] for one in own]
     assert together["total"] == 4
     assert everything == [[*own, "POST Patient/own 1"]]
-    assert (refused.status_code, stolen.status_code) == (403, 410)
+    assert (refused.status_code, audit.status_code, stolen.status_code) == (403, 405, 410)
     assert "entry" not in empty
     assert (nothing["total"], "entry" in nothing) == (0, False)
 

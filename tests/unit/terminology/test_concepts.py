@@ -133,6 +133,31 @@ def test_a_set_that_includes_another_many_times_over_looks_into_it_once() -> Non
     assert [one.code for one in found] == ["apple"]
 
 
+WHY: dict[str, Any] = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason"}]}
+
+
+def test_what_only_says_why_it_is_not_told_is_left_out() -> None:
+    system = {"url": "urn:fruit", "content": "complete", "concept": [{"_code": WHY, "concept": [{"code": "inner"}]}]}
+    properties = {"code": "outer", "property": [{"_code": WHY, "valueBoolean": True}], "concept": [{"_code": WHY}]}
+
+    (inner,), (outer,) = concepts_of(system), concepts_of({"concept": [properties]})
+
+    assert (inner.code, inner.above) == ("inner", ())
+    assert (outer.below, outer.abstract, outer.inactive) == ((), False, False)
+    assert codes({"system": "urn:fruit", "concept": [{"_code": WHY}, {"code": "plum"}]}) == ["plum"]
+    assert codes({"valueSet": [None, "urn:liked"], "_valueSet": [WHY, None]}) == ["apple"]
+    assert codes({"_system": WHY}) == []
+
+
+@pytest.mark.parametrize("missing", ["property", "op", "value"])
+def test_a_filter_that_is_not_told_whole_cannot_be_held(missing: str) -> None:
+    whole = {"property": "code", "op": "=", "value": "plum"}
+    part = {name: value for name, value in whole.items() if name != missing} | {f"_{missing}": WHY}
+
+    with pytest.raises(CannotExpand, match="does not tell"):
+        codes({"system": "urn:fruit", "filter": [part]})
+
+
 def test_several_filters_hold_together() -> None:
     rules = [
         {"property": "concept", "op": "is-a", "value": "pome"},
