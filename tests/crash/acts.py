@@ -15,6 +15,7 @@ from tests.crash.sights import Sight, sight
 from tests.crash.steps import Crash, Steps
 
 IMPORT = Principal("engine", name="import")
+WRITTEN = ("after send POST", "after send PUT", "after send DELETE")
 READS = ("search", "read", "history", "look_up", "send GET")
 
 
@@ -94,3 +95,12 @@ async def stopped(life: Life, act: Act, whole: Whole, step: int, error: type[Bas
         await steps.ended(act.ask(ports, case))
     assert steps.stopped, f"there is no step {step}"
     return await seen(life, case, act, whole.after)
+
+
+async def walk(life: Life, act: Act, whole: Whole, error: type[BaseException] = Crash) -> None:
+    """Stop at each step from the first write on. Once the store has answered the write it has happened, and it
+    happens no sooner."""
+    written = max(at for at, name in enumerate(whole.steps) if name in WRITTEN)
+    for step in range(whole.first_write, len(whole.steps)):
+        found = await stopped(life, act, whole, step, error)
+        assert found == (whole.after if step >= written else whole.before), f"{step} {whole.steps[step]}"

@@ -185,6 +185,7 @@ KINDS: dict[str, Kind] = {
 }
 RICH = tuple(kind for kind in KINDS if kind != "read")
 """One of everything. A read is answered after all is written, so that it adds a step and no more."""
+SMALL = ("update", "delete", "alert-begins")
 
 
 @dataclass(frozen=True, slots=True)
