@@ -308,3 +308,31 @@ async def test_an_administrator_who_looks_at_accounts_and_apps_is_in_the_audit(f
         ("accounts listed", None), shown, ("accounts listed", None), shown, ("clients listed", None),
     ]  # fmt: skip
     assert {line.request_id for line in looked[:2]} == {"looking"}
+
+
+# --- notices, and links to choose a password --------------------------------------------------------------------
+
+
+async def test_where_notices_go_is_said_with_the_password_or_by_an_administrator(facade, client, admin):
+    made = (await admin.post(ACCOUNTS, json=asked(email="ann@home.example", language="de"))).json()
+    assert (made["email"], made["language"]) == ("ann@home.example", "de")
+    changed = (await admin.patch(f"{ACCOUNTS}/{made['id']}", json={"email": "", "language": "en"})).json()
+    assert (changed["email"], changed["language"]) == (None, "en")
+    assert (await admin.patch(f"{ACCOUNTS}/{made['id']}", json={"email": "nowhere"})).status_code == 400
+    async with await facade.client("patient/*.cruds", username="ann") as ann:
+        wrong = {"email": "new@home.example", "current_password": "wrong guess"}
+        assert (await ann.patch("/api/v1/me", json=wrong)).status_code == 403
+        right = await ann.patch("/api/v1/me", json=wrong | {"current_password": PASSWORD})
+        assert right.json()["email"] == "new@home.example"
+
+
+async def test_a_link_to_choose_a_password_is_for_administrators_to_make(facade, client, admin):
+    made = (await admin.post(ACCOUNTS, json=asked())).json()
+    async with await facade.client("patient/*.cruds", username="ann") as ann:
+        assert (await ann.post(f"{ACCOUNTS}/{made['id']}/password-link")).status_code == 403
+    assert (await admin.post(f"{ACCOUNTS}/nobody/password-link")).status_code == 404
+    answer = await admin.post(f"{ACCOUNTS}/{made['id']}/password-link")
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    async with facade.anonymous as browser:
+        assert "Choose a password" in (await browser.get(answer.json()["url"])).text

@@ -20,7 +20,9 @@ from fhir_facade.flows.admission import record_look
 from fhir_facade.flows.enrol import enrol
 from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.launch.sign_in import Caller as SignInCaller
-from fhir_facade.flows.passwords import replace_password
+from fhir_facade.flows.mail import LONGEST_ADDRESS
+from fhir_facade.flows.password_links import LIVES, link_to_choose, make_password_link
+from fhir_facade.flows.passwords import replace_password, show_password
 from fhir_facade.flows.registry import accounts_page, find_account
 from fhir_facade.flows.signing_up import sign_up
 from fhir_facade.rows.accounts import Account
@@ -32,12 +34,14 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 router = APIRouter(prefix=PREFIX, tags=["accounts"])
 FhirId = Annotated[str, Field(pattern=ID)]
 AccountId = Annotated[str, Path(pattern=ID)]
+Email = Annotated[str, Field(max_length=LONGEST_ADDRESS)]
+Language = Literal["en", "de"]
 Role = Literal["patient", "proxy", "practitioner", "staff", "admin"]
 Password = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD * 4)]
 
 
 class Person(BaseModel):
-    """An account as it is shown. `fhirUser` is the person in the records."""
+    """An account as it is shown. `fhirUser` is the person in the records; notices go to `email`, in `language`."""
 
     id: str
     username: str
@@ -45,8 +49,17 @@ class Person(BaseModel):
     fhirUser: str | None  # noqa: N815 - the word of SMART
     organization: str | None
     zone: str
+    email: str | None
+    language: str
     disabled: bool
     created_at: datetime
+
+
+class Link(BaseModel):
+    """Whoever opens `url` first, before `expires_at`, chooses the password."""
+
+    url: str
+    expires_at: datetime
 
 
 class People(BaseModel):
@@ -69,6 +82,8 @@ class NewPerson(BaseModel):
     related_person: FhirId | None = None
     organization: FhirId | None = None
     person: dict[str, Any] | None = None
+    email: Email | None = None
+    language: Language = "en"
 
 
 class SignUp(BaseModel):
@@ -82,19 +97,25 @@ class SignUp(BaseModel):
 
 
 class Changes(BaseModel):
-    """What an administrator changes; a new password or disabling ends the account's sessions."""
+    """What an administrator changes; a new password or disabling ends the account's sessions. An empty `email` takes
+    the address away."""
 
     model_config = ConfigDict(extra="forbid")
     zone: str | None = None
+    email: Email | None = None
+    language: Language | None = None
     password: Password | None = None
     disabled: bool | None = None
 
 
 class OwnChanges(BaseModel):
-    """What a person changes; a new password needs the present one, and ends all other sessions."""
+    """What a person changes; a new password and another address for notices need the present password. A new password
+    ends all other sessions."""
 
     model_config = ConfigDict(extra="forbid")
     zone: str | None = None
+    email: Email | None = None
+    language: Language | None = None
     password: Password | None = None
     current_password: Password | None = None
 
@@ -115,15 +136,21 @@ async def me(ports: PortsDep, caller: CallerDep) -> Any:
 
 @router.patch("/me", response_model=Person)
 async def change_me(asked: OwnChanges, ports: PortsDep, caller: CallerDep) -> Any:
-    """Change the own time zone or password."""
+    """Change the own time zone, password, or where notices go."""
     account = await _own(ports, caller)
     if caller.principal.client is not None:
         raise Forbidden("Apps do not change accounts: sign in on our own pages.")
+    current = asked.current_password.get_secret_value() if asked.current_password else ""
+    who = SignInCaller(caller.address, caller.request_id)
     if asked.password is not None:
-        current = asked.current_password.get_secret_value() if asked.current_password else ""
-        new, who = asked.password.get_secret_value(), SignInCaller(caller.address, caller.request_id)
+        new = asked.password.get_secret_value()
         await replace_password(ports, account, current=current, new=new, keep=caller.session, caller=who)
-    return _shown(await change_account(ports, account.id, zone=asked.zone, actor="person"))
+    elif asked.email is not None:
+        await show_password(ports, account, current, who)
+    kept = await change_account(
+        ports, account.id, zone=asked.zone, email=asked.email, language=asked.language, actor="person"
+    )
+    return _shown(kept)
 
 
 @router.get("/accounts", response_model=People)
@@ -154,6 +181,8 @@ async def make(asked: NewPerson, ports: PortsDep, caller: CallerDep) -> Any:
         zone=asked.zone,
         related_person_id=asked.related_person,
         organization_id=asked.organization,
+        email=asked.email,
+        language=asked.language,
     )
     return _made(await enrol(ports, new, asked.person, actor=_actor(caller), origin=caller.origin))
 
@@ -169,15 +198,31 @@ async def look(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any
 
 @router.patch("/accounts/{account_id}", response_model=Person)
 async def change(account_id: AccountId, asked: Changes, ports: PortsDep, caller: CallerDep) -> Any:
-    """Change time zone or password, disable or enable again."""
+    """Change time zone, password or address, disable or enable again."""
     _administrate(caller)
     _spare_oneself(caller, account_id, disabled=bool(asked.disabled))
     password = asked.password.get_secret_value() if asked.password else None
     actor = _actor(caller)
     changed = await change_account(
-        ports, account_id, zone=asked.zone, password=password, disabled=asked.disabled, actor=actor
+        ports,
+        account_id,
+        zone=asked.zone,
+        password=password,
+        disabled=asked.disabled,
+        email=asked.email,
+        language=asked.language,
+        actor=actor,
     )
     return _shown(changed)
+
+
+@router.post("/accounts/{account_id}/password-link", status_code=201, response_model=Link)
+async def link(account_id: AccountId, request: Request, ports: PortsDep, caller: CallerDep) -> Any:
+    """Make a link with which the person chooses a new password, once; older links end. It is told here only."""
+    _administrate(caller)
+    secret, made = await make_password_link(ports, account_id, actor=_actor(caller)), ports.clock.now()
+    content = {"url": link_to_choose(deps_of(request).oauth.issuer.base, secret), "expires_at": made + LIVES}
+    return JSONResponse(Link.model_validate(content).model_dump(mode="json"), 201, NO_STORE)
 
 
 @router.delete("/accounts/{account_id}", response_model=Person)
@@ -226,6 +271,8 @@ def _shown(account: Account) -> dict[str, Any]:
         "fhirUser": fhir_user(account),
         "organization": account.organization_id,
         "zone": account.zone,
+        "email": account.email,
+        "language": account.language,
         "disabled": account.disabled,
         "created_at": account.created_at,
     }
