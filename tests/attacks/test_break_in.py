@@ -106,6 +106,48 @@ async def test_care_goes_on_in_an_emergency_and_relations_of_lasting_care_are_st
     assert (observed.status_code, married.status_code, lasting.status_code) == (201, 200, 201), married.text
 
 
+FORGERIES = {
+    "team": ("CareTeam", lambda doctor, patient: team(doctor, patient)),
+    "role": ("PractitionerRole", lambda doctor, patient: {"active": True, "practitioner": doctor}),
+    "proxy": (
+        "RelatedPerson",
+        lambda doctor, patient: {"patient": {"reference": f"Patient/{patient}"}, "active": True},
+    ),
+    "consent": ("Consent", lambda doctor, patient: consent(patient)),
+    "task": ("Task", lambda doctor, patient: work(patient)),
+}
+
+
+def consent(patient: str) -> dict[str, Any]:
+    code = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]}
+    category = [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}]
+    about = {"patient": {"reference": f"Patient/{patient}"}, "policyRule": {"text": "all"}}
+    return {"status": "active", "scope": code, "category": category, "provision": {"type": "permit"}, **about}
+
+
+def work(patient: str) -> dict[str, Any]:
+    return {"status": "requested", "intent": "order", "for": {"reference": f"Patient/{patient}"}}
+
+
+@pytest.mark.parametrize("attacker", ["anna", "doctor"])
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_forging_who_cares_for_somebody_else(hospital: Hospital, name: str, attacker: str) -> None:
+    """Whoever could write a team, a role, a proxy or a permission of somebody else was in their care from then on."""
+    type_name, make = FORGERIES[name]
+    doctor = {"reference": f"Practitioner/{hospital.id('doctor')}"}
+    forged = {"resourceType": type_name, **make(doctor, hospital.id("bert"))}
+    client = getattr(hospital, attacker)
+
+    answers = [
+        await client.post(f"/fhir/{type_name}", json=forged),
+        await client.post("/fhir", json=bundle("transaction", entry("POST", type_name, forged))),
+        await client.put(f"/fhir/{type_name}/{hospital.id('forged')}", json=forged | {"id": hospital.id("forged")}),
+    ]
+
+    assert {answer.status_code for answer in answers} <= {403, 404}, [answer.text for answer in answers]
+    assert (await hospital.doctor.get(f"/fhir/Patient/{hospital.id('bert')}")).status_code == 404
+
+
 # --- reading by writing -----------------------------------------------------------------------------------------
 
 

@@ -24,12 +24,14 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from fhir_facade.app import create_app
 from fhir_facade.errors import BadRequest, Conflict, Unauthenticated
-from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.accounts import NewAccount, add_account, change_account, disable_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.flows.launch.guesses import guess
+from fhir_facade.flows.launch.invitations import invite
 from fhir_facade.flows.launch.launches import MOST_WAITING
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.sign_in import Caller
+from fhir_facade.flows.password_links import make_password_link
 from fhir_facade.flows.sessions import sign_in_with_password
 from fhir_facade.rows.accounts import Account, LoginThrottle
 from fhir_facade.rows.audit import AuditLine
@@ -621,3 +623,91 @@ async def test_brute_force_from_all_addresses_of_one_subscriber(world: Any) -> N
     secrets = {guess({"client_id": "app", "client_secret": "x"}, None, caller) for caller in guesses}
     assert counted == [3]
     assert len(secrets) == 1
+
+
+async def test_tokens_taken_for_one_another(town: Town) -> None:
+    """What proves one thing was taken as proof of another: an id_token as an access token, a cookie as a bearer."""
+    tokens = await town.tokens()
+    async with town.browser() as browser:
+        code = await code_of(browser)
+        cookie = browser.cookies["fhir_facade"]
+    launch = await launch_for(town, "ehr-app", "anna")
+    invitation = await invite(town.facade.ports, name="an app", scope=SCOPE, uses=1, days=1, actor="operator")
+    link = await make_password_link(town.facade.ports, (await account_named(town, "bert")).id)
+    secrets = (tokens["id_token"], tokens["refresh_token"], code, cookie, launch, invitation, link)
+
+    async with town.facade.anonymous as client:
+        answers = [
+            await client.get(path, headers={"Authorization": f"Bearer {secret}"})
+            for secret in secrets
+            for path in ("/fhir/Patient/anna", "/api/v1/me", "/oauth/userinfo")
+        ]
+        refreshed = [
+            await client.post(
+                "/oauth/token", data={"grant_type": "refresh_token", "refresh_token": secret, "client_id": "app"}
+            )
+            for secret in (tokens["access_token"], code, launch)
+        ]
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.status_code for answer in refreshed} == {400}
+
+
+async def account_named(town: Town, username: str) -> Account:
+    (account,) = await town.facade.ports.state.read(lambda tx: tx.find(Account, ("username", "=", username)))
+    return account
+
+
+async def test_a_disabled_account_with_live_tokens(town: Town) -> None:
+    """Who was shut out stayed in with what they had, or came back with it when the account was opened again."""
+    ports = town.facade.ports
+    await add_account(ports, NewAccount("leaver", "patient", PASSWORD, patient_id="anna"))
+    refresh = {"grant_type": "refresh_token", "client_id": "app"}
+    async with town.browser() as browser, town.facade.anonymous as app:
+        page = await walk(browser, await browser.get("/oauth/authorize", params=asked()), "leaver")
+        redirected = await submit(browser, page, "/oauth/consent", decision="allow")  # type: ignore[no-untyped-call]
+        tokens = (await app.post("/oauth/token", data=redemption(query_of(redirected)["code"]))).json()
+        account = await disable_account(ports, "leaver")
+        shut_out = await app.post("/oauth/token", data=refresh | {"refresh_token": tokens["refresh_token"]})
+        page_of_nobody = await browser.get("/apps")
+        await change_account(ports, account.id, disabled=False, actor="operator")
+        back = [
+            await app.post("/oauth/token", data=refresh | {"refresh_token": tokens["refresh_token"]}),
+            await app.get("/oauth/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}),
+            await browser.get("/apps"),
+        ]
+
+    assert (shut_out.status_code, page_of_nobody.status_code) == (400, 303)
+    assert [answer.status_code for answer in back] == [400, 401, 303]
+
+
+SCRIPT = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+async def test_script_in_names_and_reasons_on_our_pages(town: Town) -> None:
+    ports, service = town.facade.ports, await town.facade.client()
+    named = {"resourceType": "Patient", "id": "victor", "name": [{"text": SCRIPT, "family": SCRIPT}]}
+    await service.put(
+        "/fhir/Patient/victor", json=named | {"generalPractitioner": [{"reference": "Practitioner/doctor"}]}
+    )
+    await add_account(ports, NewAccount("<b>victor</b>", "patient", PASSWORD, patient_id="victor"))
+    await add_account(ports, NewAccount("chief", "admin", PASSWORD))
+    await add_client(ports, NewClient("evil", "public", EHR_SCOPE, SCRIPT, (REDIRECT,), launch_uri=REDIRECT))
+    doctor = await town.facade.client("user/*.rs", username="doctor")
+    await doctor.post("/api/v1/patients/victor/emergency-access", json={"reason": SCRIPT})
+    pages = {
+        "doctor": ("/", "/patients/victor", "/apps"),
+        "<b>victor</b>": ("/", "/access-log", "/apps", "/sign-ins"),
+        "chief": ("/", "/admin/apps", "/admin/accounts"),
+    }
+
+    shown = []
+    for username, paths in pages.items():
+        async with town.browser() as browser:
+            await walk(browser, await browser.get("/login"), username)
+            shown += [await browser.get(path) for path in paths]
+
+    assert {answer.status_code for answer in shown} == {200}
+    assert "&lt;script&gt;" in "".join(answer.text for answer in shown)
+    assert not any(text in answer.text for answer in shown for text in ("<script>alert", "<img src=x", "<b>victor"))
+    assert all("'unsafe" not in answer.headers["content-security-policy"] for answer in shown)
