@@ -82,7 +82,8 @@ def patched(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     if name == "ResourceList":  # opened: the resource inside is validated by its own type
         kind = {"resourceType": {"$ref": _REF + "code"}}
         return {"type": "object", "required": ["resourceType"], "properties": kind}
-    members = {member: _patched_member(member, value) for member, value in body["properties"].items()}
+    given = body["properties"] | _forgotten_companions(body["properties"])
+    members = {member: _patched_member(member, value) for member, value in given.items()}
     if "id" in members:
         members["id"] = {"$ref": _REF + ("id" if "resourceType" in members else "elementId")}
     for choice in [member for member in members if member.endswith("Dosage")]:
@@ -101,6 +102,16 @@ def patched(name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         made |= {"required": ["url"], "oneOf": _extension_choices(members)}
     depending = _depending(name, members)
     return made | ({"dependencies": depending} if depending else {})
+
+
+def _forgotten_companions(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema has none for canonical elements, which may have extensions as all primitive ones may."""
+    element = {"$ref": _REF + "Element"}
+    return {
+        "_" + name: {"type": "array", "items": element} if "items" in member else element
+        for name, member in members.items()
+        if _target(member) == "canonical" and "_" + name not in members
+    }
 
 
 def _depending(name: str, members: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ SCHEMA: dict[str, Any] = {
         }
     },
     "Attachment": {"properties": {"contentType": ref("code"), "language": ref("code")}},
-    "Meta": {"properties": {"profile": listed("canonical"), "_profile": listed("Element")}},
+    "Meta": {"properties": {"profile": listed("canonical"), "source": ref("canonical")}},
     "Basic": {
         "description": "A resource.",
         "properties": {
@@ -187,6 +187,7 @@ def test_the_schema_that_comes_out_says_what_the_definitions_demand(directory: P
 
     assert valid()
     assert valid(status=..., _status={"extension": [{"url": "a", "valueString": "x"}]})
+    assert valid(meta={"_source": {"extension": [{"url": "a", "valueString": "x"}]}})
     assert not valid(_status={"id": "x"})  # unless there is a value, which the checks of the schema's errors look for
     assert valid(weight={"value": 2, "comparator": "<"})
     assert not valid(size={"value": 1, "comparator": "<"})

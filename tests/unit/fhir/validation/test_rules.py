@@ -69,7 +69,7 @@ def test_null_in_an_array_needs_an_extension_beside_it() -> None:
     ],
 )
 def test_a_reference_may_be_written_in_many_ways(reference: dict) -> None:
-    assert faults(bent(HEART_RATE, subject=reference)) == []
+    assert faults(bent(HEART_RATE, code={"text": "x"}, meta=DROP, subject=reference)) == []
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_values_of_extensions_follow_the_same_rules(value: dict, at: str) -> Non
     ],
 )
 def test_a_wrong_reference_is_refused(reference: dict, at: str, text: str) -> None:
-    observation = bent(HEART_RATE, subject=reference)
+    observation = bent(HEART_RATE, code={"text": "x"}, meta=DROP, subject=reference)
 
     assert [path for _, path in faults(observation)] == [f"Observation.subject.{at}".rstrip(".")]
     assert text in texts(observation)

@@ -194,6 +194,7 @@ def test_a_malformed_primitive_is_refused(member: str, value: object) -> None:
         ),
         pytest.param("name", [{"given": ["A"], "_given": [{"id": "g"}]}], id="id of a value in an array"),
         pytest.param("_birthDate", {"id": "x"}, id="id of a value"),
+        pytest.param("meta", {"profile": [None], "_profile": [{"extension": WHY}]}, id="extension of a canonical"),
         pytest.param("_birthDate", {"extension": [{"url": "a", "valueCode": "x"}]}, id="birth time extension"),
     ],
 )
