@@ -81,9 +81,7 @@ class _Room:
     def refuse(self, more: Iterable[StoredResource]) -> None:
         self.left -= bytes_of(more)
         if self.left < 0:
-            raise TooMuchIncluded(
-                "the matches and their includes have more bytes than a page may have: include less"
-            )
+            raise TooMuchIncluded("the matches and their includes have more bytes than a page may have: include less")
 
 
 async def _hop(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:

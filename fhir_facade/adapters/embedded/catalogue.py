@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_facade.fhir.definitions.unions import parts_of
 
@@ -11,6 +11,15 @@ UNKNOWN = -1
 _NONE: Mapping[str, int] = {}
 CANONICAL = ":canonical"
 """Ends the names under which rows in canonical units stand beside those in the units that were written."""
+
+LONGEST = ":longer"
+DATE_TAILS = ("", ":minute", ":day", ":month", ":year", LONGEST)
+"""End the names of dates by how long they last; a second at most without one."""
+
+RANGE = ":range"
+"""Ends the names of amounts whose two ends differ."""
+
+TAILS = (*DATE_TAILS, RANGE)
 
 NEAR = ("near:latitude", "near:longitude")
 """The names under which the position of a Location stands among the numbers."""
@@ -42,10 +51,12 @@ class Catalogue:
         """The number of a parameter, UNKNOWN for one that is not indexed."""
         return self.params(type).get(name, UNKNOWN)
 
-    def searched(self, type: str, name: str) -> tuple[int, ...]:
-        """The numbers under which the values of a parameter stand: those of its parts when it is a union of others."""
-        code, colon, more = name.partition(":")
-        return tuple([self.param(type, f"{part}{colon}{more}") for part in parts_of(type, code)])
+    def searched(self, type: str, name: str, tails: Sequence[str] = TAILS) -> tuple[int, ...]:
+        """The numbers under which the values of a parameter stand: those of its parts when it is a union of others, and
+        of all lengths, or those with these tails."""
+        known, (code, colon, more) = self.params(type), name.partition(":")
+        names = [f"{part}{colon}{more}{tail}" for part in parts_of(type, code) for tail in tails]
+        return tuple([known[each] for each in names if each in known])
 
     def params(self, type: str) -> Mapping[str, int]:
         """The numbers of all parameters of a type."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, TAILS, Catalogue
 from fhir_facade.adapters.embedded.compare import interval, microseconds
 from fhir_facade.adapters.embedded.conditions import value_sql
 from fhir_facade.adapters.embedded.fulltext import full_text
 from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
+from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.texts import says
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.extract.canonical import canonical_quantity
@@ -74,6 +75,8 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
         return says(type, match)
     if match.kind == "token" and match.modifier not in (None, "not"):
         raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
+    if match.kind == "date":
+        return date_condition(catalogue, type, match.name, [[v] for v in match.values if isinstance(v, DateValue)])
     where, args = _any_value(catalogue, type, match)
     return Condition(table, where, args, negated=match.modifier == "not")
 
@@ -83,12 +86,20 @@ def _any_value(catalogue: Catalogue, type: str, match: Match) -> Sql:
     parts: list[Sql] = []
     for params, values in _rows_searched(match):
         if values:
-            numbers = tuple(number for name in params for number in catalogue.searched(type, name))
             alternatives = _alternatives(catalogue, type, match, values)
             where = " OR ".join(f"({sql})" for sql, _ in alternatives)
-            found = (*numbers, *(a for _, args in alternatives for a in args))
-            parts.append((f"param IN ({_marks(numbers)}) AND ({where})", found))
+            args = tuple(arg for _, args in alternatives for arg in args)
+            for tails, sql in _by_length(match, where):
+                numbers = tuple(number for name in params for number in catalogue.searched(type, name, tails))
+                parts.append((f"param IN ({_marks(numbers)}) AND ({sql})", (*numbers, *args)))
     return " OR ".join(f"({sql})" for sql, _ in parts), tuple(arg for _, args in parts for arg in args)
+
+
+def _by_length(match: Match, where: str) -> tuple[tuple[Sequence[str], str], ...]:
+    """Amounts whose ends are the same are found by the lower one, which the index begins with."""
+    if match.kind not in ("number", "quantity"):
+        return ((TAILS, where),)
+    return (("",), where.replace("high", "low")), ((RANGE,), where)
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, UNKNOWN, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
+from fhir_facade.adapters.embedded.spans import tail_of
 from fhir_facade.fhir.extract import (
     CompositeRow,
     DateRow,
@@ -115,10 +116,10 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
     rows: dict[str, list[tuple[Any, ...]]] = {
         "token": [(numbers.get(t.param, UNKNOWN), t.code or "", system(t.system or NO_SYSTEM)) for t in values.tokens],
         "string": [(numbers.get(s.param, UNKNOWN), s.text, s.exact) for s in values.strings],
-        "date": [(numbers.get(d.param, UNKNOWN), d.low, d.high) for d in values.dates],
-        "number": [(numbers.get(n.param, UNKNOWN), n.low, n.high) for n in values.numbers],
+        "date": [(numbers.get(d.param + tail_of(d.low, d.high), UNKNOWN), d.low, d.high) for d in values.dates],
+        "number": [(numbers.get(_amount(n), UNKNOWN), n.low, n.high) for n in values.numbers],
         "quantity": [
-            (numbers.get(q.param, UNKNOWN), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
+            (numbers.get(_amount(q), UNKNOWN), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
             for q in values.quantities
         ],
         "reference": [(target, numbers.get(r.param, UNKNOWN)) for r in values.references for target in _targets(r)],
@@ -128,6 +129,10 @@ def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tu
     if type == "Observation":
         rows["subject_code"] = list(_subject_codes(catalogue, values))
     return {kind: found for kind, found in rows.items() if found}
+
+
+def _amount(row: NumberRow | QuantityRow) -> str:
+    return row.param if row.low == row.high else f"{row.param}{RANGE}"
 
 
 def _target(row: ReferenceRow) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, insert_params
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, DATE_TAILS, NEAR, RANGE, insert_params
 from fhir_facade.errors import Conflict
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract import VERSION
@@ -143,6 +143,8 @@ def number_params(connection: sqlite3.Connection) -> None:
 _BESIDES = {
     "token": (":of-type",),
     "reference": (":identifier",),
-    "quantity": (CANONICAL,),
+    "date": DATE_TAILS[1:],
+    "number": (RANGE,),
+    "quantity": (RANGE, CANONICAL, f"{CANONICAL}{RANGE}"),
     "composite": (CANONICAL,),
 }

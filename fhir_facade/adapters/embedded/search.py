@@ -17,8 +17,10 @@ from fhir_facade.adapters.embedded.functions import enable
 from fhir_facade.adapters.embedded.hot import hot_source
 from fhir_facade.adapters.embedded.paging import Place, Reader, behind, caught_up, opened, place_after, sealed
 from fhir_facade.adapters.embedded.source import Source, Sql, Test
+from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.write import stored_resource
-from fhir_facade.values import Page, SearchQuery, Sort
+from fhir_facade.fhir.definitions.occurrence import occurs_once
+from fhir_facade.values import DateValue, Match, Page, SearchQuery, Sort
 
 PROBE_LIMIT = 500
 
@@ -52,7 +54,7 @@ def search(
 
 
 def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQuery) -> Source:
-    conditions = [condition(catalogue, query.type, criterion) for criterion in query.criteria]
+    conditions = _conditions(catalogue, query)
     if query.any_of:
         conditions.append(any_of(catalogue, query.type, query.any_of))
     driver = _rarest(connection, conditions)
@@ -63,6 +65,21 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
     members, args = driver.members()
     tables = f"(SELECT DISTINCT pk FROM ({members})) c CROSS JOIN fhir_resource r ON r.pk = c.pk"
     return Source(tables, args, (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
+
+
+def _conditions(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
+    """Dates that speak of the same value are one condition: `ge` and `lt` leave little, each alone leaves half."""
+    together: dict[str, list[DateValue]] = {}
+    found: list[Test] = []
+    for criterion in query.criteria:
+        match criterion:
+            case Match(name, "date", (DateValue() as value,), None) if name != "_lastUpdated" and occurs_once(
+                query.type, name
+            ):
+                together.setdefault(name, []).append(value)
+            case _:
+                found.append(condition(catalogue, query.type, criterion))
+    return [*found, *(date_condition(catalogue, query.type, name, [values]) for name, values in together.items())]
 
 
 def _rarest(connection: sqlite3.Connection, conditions: Sequence[Test]) -> Test | None:

@@ -23,6 +23,7 @@ class Condition:
     negated: bool = False
     slow: bool = False
     check: str = ""
+    check_args: tuple[Any, ...] | None = None
 
     def members(self) -> Sql:
         """A SELECT of the pks that satisfy the (positive) condition."""
@@ -31,7 +32,8 @@ class Condition:
     def holds_for(self, pk: str) -> Sql:
         """An expression that is true for the resource whose pk is the SQL expression `pk`."""
         test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.check or self.where})"
-        return (f"NOT {test}" if self.negated else test), self.args
+        args = self.args if self.check_args is None else self.check_args
+        return (f"NOT {test}" if self.negated else test), args
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,25 @@
+"""How often the value of a search parameter can occur: criteria on one that occurs once speak of the same value.
+
+https://hl7.org/fhir/R4/search.html#combining
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Final
+
+from fhir_facade.fhir.definitions.tables import element, search_parameters
+
+_PLAIN: Final = re.compile(r"[A-Za-z]+(\.[A-Za-z]+)+")
+
+
+@cache
+def occurs_once(type: str, code: str) -> bool:
+    """Whether the parameter reads one element of a resource that is there at most once."""
+    parameter = search_parameters(type).get(code)
+    if parameter is None or not _PLAIN.fullmatch(parameter.expression):
+        return False
+    steps = parameter.expression.split(".")
+    found = [element(".".join(steps[:end])) for end in range(2, len(steps) + 1)]
+    return all(step is not None and step.max == 1 for step in found)
