@@ -31,7 +31,16 @@ from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, is_idle, moved
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import FhirRequest, Interaction, JsonObject, Precondition, Ref, StoredResource, Write
+from fhir_facade.values import (
+    ExpectVersion,
+    FhirRequest,
+    Interaction,
+    JsonObject,
+    Precondition,
+    Ref,
+    StoredResource,
+    Write,
+)
 
 GUARD_ATTEMPTS = 20
 LOCAL_ID_CHARACTERS = "letters, digits, '-' and '.', at most 64"
@@ -68,6 +77,7 @@ async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource
     """Commit the drafts with everything that follows from them, or nothing. Answers in the order of the drafts."""
     for draft in drafts:
         _check(call, draft)
+        _refuse_unseen(draft)
     await _refuse_entrenching(call, drafts)
     await _refuse_unreachable(call, drafts)
     writes = [_write(draft) for draft in drafts]
@@ -94,6 +104,15 @@ def _check(call: Call, draft: Draft) -> None:
         _refuse_conditions(draft)
         if not free:
             _refuse(draft, draft.allow.check.may_write(draft.before, draft.resource))
+
+
+def _refuse_unseen(draft: Draft) -> None:
+    """What was looked at is what is written over: an `If-Match` of a version that is still to come would otherwise be
+    met by one that nobody looked at."""
+    seen = (draft.before or {}).get("meta", {}).get("versionId")
+    expected = draft.precondition
+    if seen is not None and isinstance(expected, ExpectVersion) and expected.version != seen:
+        raise PreconditionFailed(f"{draft.ref} is at version {seen}, not {expected.version}: look at it again")
 
 
 def _refuse_conditions(draft: Draft) -> None:

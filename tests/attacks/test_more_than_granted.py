@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from fhir_facade.errors import PreconditionFailed
+from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Ref, Scope, StoredResource
 from tests.attacks.conftest import Ward, entry, observation, transaction
 
 pytestmark = pytest.mark.both_stores
@@ -101,3 +106,44 @@ async def test_reading_all_versions_is_in_the_audit_of_the_patient(ward: Ward) -
 
     lines = await ward.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "history-instance")))
     assert [(line.patient, line.outcome) for line in lines] == [("anna", "success")]
+
+
+class Overtaken:
+    """The store, in which somebody else writes a version right after the first read."""
+
+    def __init__(self, ward: Ward, following: dict[str, Any]) -> None:
+        self._ward = ward
+        self._following: dict[str, Any] | None = following
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ward.facade.ports.store, name)
+
+    async def read(self, ref: Ref) -> StoredResource:
+        stored = await self._ward.facade.ports.store.read(ref)
+        following, self._following = self._following, None
+        if following is not None:
+            await self._ward.put(following)
+        return stored
+
+
+PATCHED = json.dumps([{"op": "add", "path": "/note", "value": [{"text": "patched"}]}]).encode()
+
+
+@pytest.mark.parametrize(
+    ("interaction", "body"),
+    [(Interaction.PATCH, PATCHED), (Interaction.UPDATE, b""), (Interaction.DELETE, b"")],
+    ids=["patch", "update", "delete"],
+)
+async def test_if_match_of_a_version_that_is_still_to_come(ward: Ward, interaction: Interaction, body: bytes) -> None:
+    """Access was judged on one version, and the write met the next one, which nobody had looked at."""
+    patient = PatientId("anna")
+    anna = Principal("patient", patient=patient, scopes=(Scope("patient", "*", frozenset("cruds")),))
+    ports = replace(ward.facade.ports, store=Overtaken(ward, observation("anna", id="own", note=[{"text": "next"}])))
+    sent = body or json.dumps(observation("anna", id="own", valueString="mine")).encode()
+    content_type = "application/json-patch+json" if interaction is Interaction.PATCH else "application/fhir+json"
+    request = FhirRequest(interaction, "Observation", "own", body=sent, if_match="2", content_type=content_type)
+
+    with pytest.raises(PreconditionFailed):
+        await dispatch(ports, anna, request)
+
+    assert (await ward.anna.get("/fhir/Observation/own")).json()["note"] == [{"text": "next"}]
