@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Principal
 from tests.crash.bundles import Story, bundle, put
-from tests.crash.lives import Case, Life, recover
+from tests.crash.lives import Case, Life, look_for_intents, recover
 from tests.crash.sights import Sight, sight
-from tests.crash.steps import Crash, Steps
+from tests.crash.steps import Call, Crash, Steps
 
 IMPORT = Principal("engine", name="import")
 WRITTEN = ("after send POST", "after send PUT", "after send DELETE")
@@ -104,3 +106,25 @@ async def walk(life: Life, act: Act, whole: Whole, error: type[BaseException] = 
     for step in range(whole.first_write, len(whole.steps)):
         found = await stopped(life, act, whole, step, error)
         assert found == (whole.after if step >= written else whole.before), f"{step} {whole.steps[step]}"
+
+
+async def overtaken(life: Life, act: Act, whole: Whole, url: str) -> Any:
+    """What is found in the end when HAPI gets the write of a dead facade after the next one has looked for it."""
+    case, steps = await prepared(life, act), Steps(whole.steps.index("before send POST"))
+    async with life(case, steps) as ports:
+        await steps.ended(act.ask(ports, case))
+    async with life(case, Steps()) as ports:
+        await look_for_intents(ports, case)
+        await _send(url, steps.unsent)
+    return await seen(life, case, act, whole.after)
+
+
+async def _send(url: str, call: Call | None) -> None:
+    assert call is not None
+    session = HapiSession(url, pool_size=1)
+    try:
+        sending = session.send(*call.arguments, **call.more)
+        answer = await asyncio.get_running_loop().create_task(sending, context=call.context)
+        assert answer.status == 200
+    finally:
+        await session.close()

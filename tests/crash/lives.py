@@ -140,12 +140,16 @@ def _ports(folder: Path, store: FhirStore, state: StateStore, unit: UnitOfWork, 
     )
 
 
+async def look_for_intents(ports: Ports, case: Case) -> None:
+    """What a process does before its first request."""
+    if isinstance(ports.unit, IntentUnit):
+        case.clock.pass_by(LEASE)
+        await ports.unit.recover()
+
+
 async def recover(ports: Ports, case: Case) -> None:
     """What a process does at its start, and in the minutes after it."""
-    if not isinstance(ports.unit, IntentUnit):
-        return
-    case.clock.pass_by(LEASE)
-    await ports.unit.recover()
-    for _ in range(LOOKS):
+    await look_for_intents(ports, case)
+    for _ in range(LOOKS if isinstance(ports.unit, IntentUnit) else 0):
         case.clock.pass_by(LOOK_AGAIN)
         await ports.unit.settle()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable
 from contextlib import suppress
+from contextvars import Context, copy_context
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +19,15 @@ class Crash(BaseException):
     """The process is gone: no `except Exception` sees it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call before which a facade was stopped."""
+
+    arguments: tuple[Any, ...]
+    more: dict[str, Any]
+    context: Context
+
+
 class Steps:
     """Counts the steps of a facade and raises at one of them. After a Crash nothing that still runs reaches the world;
     another error is the answer of that one call."""
@@ -24,6 +35,7 @@ class Steps:
     def __init__(self, stop_at: int | None = None, error: type[BaseException] = Crash) -> None:
         self.names: list[str] = []
         self.stopped = False
+        self.unsent: Call | None = None
         self._stop_at = stop_at
         self._error = error
 
@@ -63,7 +75,11 @@ class _Watched:
 
         async def call(*arguments: Any, **more: Any) -> Any:
             told = f"{name} {arguments[0]}" if arguments and isinstance(arguments[0], str) else name
-            self._steps.reach(f"before {told}")
+            try:
+                self._steps.reach(f"before {told}")
+            except Crash:
+                self._steps.unsent = self._steps.unsent or Call(arguments, more, copy_context())
+                raise
             result = await found(*arguments, **more)
             self._steps.reach(f"after {told}")
             return result

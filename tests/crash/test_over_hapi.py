@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_facade.errors import Unavailable
-from tests.crash.acts import Telling, Whole, stopped, undisturbed, walk
+from tests.crash.acts import Telling, Whole, overtaken, stopped, undisturbed, walk
 from tests.crash.bundles import KINDS, RICH, SMALL, Story
 from tests.crash.lives import Life
 from tests.crash.steps import Crash
@@ -34,6 +34,13 @@ def test_a_transaction_in_which_any_call_fails_has_happened_whole_or_not_at_all(
     """The facade lives on and does not know: what failed may have been carried out all the same."""
     small = Telling(Story(SMALL))
     asyncio.run(walk(life, small, asyncio.run(undisturbed(life, small)), Unavailable))
+
+
+def test_a_transaction_that_overtakes_the_recovery_happens_whole(life: Life, url: str) -> None:
+    small = Telling(Story(SMALL))
+    whole = asyncio.run(undisturbed(life, small))
+
+    assert asyncio.run(overtaken(life, small, whole, url)) == whole.after
 
 
 @settings(max_examples=4)

@@ -7,22 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.acts import Act, Telling, undisturbed, walk
+from tests.crash.acts import Act, Telling, overtaken, undisturbed, walk
 from tests.crash.bundles import SMALL, Story
 from tests.crash.enrolments import Enrolment
-from tests.crash.lives import FILE, over_hapi
+from tests.crash.lives import FILE, Life, over_hapi
 from tests.facade import unused_file
 
 pytestmark = pytest.mark.hapi
 
 
+TRANSACTION = Telling(Story((*SMALL, "create", "patch")))
+
+
 @pytest.mark.parametrize(
     "act",
-    [Telling(Story((*SMALL, "create", "patch"))), Enrolment("patient", registers=True)],
+    [TRANSACTION, Enrolment("patient", registers=True)],
     ids=["a transaction", "an account"],
 )
 def test_a_facade_that_dies_at_any_step_leaves_all_or_nothing(hapi_url: str, tmp_path: Path, act: Act) -> None:
-    (tmp_path / FILE).write_bytes(asyncio.run(unused_file()))
-    life = over_hapi(hapi_url, tmp_path)
+    life = life_on(hapi_url, tmp_path)
 
     asyncio.run(walk(life, act, asyncio.run(undisturbed(life, act))))
+
+
+def test_a_transaction_that_hapi_carries_out_when_the_next_process_has_looked_happens_whole(
+    hapi_url: str, tmp_path: Path
+) -> None:
+    life = life_on(hapi_url, tmp_path)
+    whole = asyncio.run(undisturbed(life, TRANSACTION))
+
+    assert asyncio.run(overtaken(life, TRANSACTION, whole, hapi_url)) == whole.after
+
+
+def life_on(hapi_url: str, folder: Path) -> Life:
+    (folder / FILE).write_bytes(asyncio.run(unused_file()))
+    return over_hapi(hapi_url, folder)
