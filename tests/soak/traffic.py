@@ -29,7 +29,6 @@ KEPT: Final = 400
 """Observations that visits come back to; older ones are deleted."""
 LISTEN_S: Final = 2.0
 ALARMING, USUAL = 190, (55, 95)
-ALARMS: Final = 0.002
 VITAL_SIGN = {
     "coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]
 }
@@ -73,8 +72,8 @@ class Visitors:
         headers = {**self.system, **FHIR_JSON, **headers}
         return answer(await self.http.request(method, f"{self.fhir}/{path}", content=sent, headers=headers), *statuses)
 
-    def reading(self) -> dict[str, Any]:
-        value = ALARMING if self.chance.random() < ALARMS else self.chance.randint(*USUAL)
+    def reading(self, value: int | None = None) -> dict[str, Any]:
+        value = self.chance.randint(*USUAL) if value is None else value
         return {
             "resourceType": "Observation",
             "status": "final",
@@ -100,6 +99,11 @@ async def creates(who: Visitors) -> None:
         answer(
             await who.http.delete(f"{who.fhir}/Observation/{who.observations.popleft()}", headers=who.system), 200, 204
         )
+
+
+async def alarms(who: Visitors) -> None:
+    """What a finding refers to stays."""
+    await who.send("POST", "Observation", who.reading(ALARMING), 201)
 
 
 async def updates(who: Visitors) -> None:
@@ -200,6 +204,7 @@ async def is_scored(who: Visitors) -> None:
 SHARES: Final[dict[Callable[[Visitors], Awaitable[None]], int]] = {
     reads: 150,
     creates: 60,
+    alarms: 1,
     updates: 40,
     searches: 80,
     searches_deep: 8,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, cast
 
@@ -94,7 +95,7 @@ def _principal(tx: StateTransaction, token: str, now: datetime) -> Principal | N
         return None
     grant, row = held.grant, held.row
     account = tx.get(Account, grant.account_id) if grant.account_id else None
-    scopes = parse_scopes(row.scope).fhir
+    scopes = _scopes(row.scope)
     return Principal(
         kind=_kind(account, grant, scopes),
         user=account.id if account else None,
@@ -108,6 +109,12 @@ def _principal(tx: StateTransaction, token: str, now: datetime) -> Principal | N
         related_person=account.related_person_id if account else None,
         organization=account.organization_id if account else None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _scopes(text: str) -> tuple[Scope, ...]:
+    """The same object for the same text: by it the rights that follow are known again (`access.rights`)."""
+    return parse_scopes(text).fhir
 
 
 def _kind(account: Account | None, grant: Grant, scopes: tuple[Scope, ...]) -> PrincipalKind:
