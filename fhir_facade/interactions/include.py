@@ -16,7 +16,7 @@ from fhir_facade.access.policy import Allow
 from fhir_facade.errors import TooLarge
 from fhir_facade.fhir.definitions import reference_targets, resource_types, search_parameters
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.fhir.extract import extract
+from fhir_facade.fhir.extract import ReferenceRow, extract, extract_parameter
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
@@ -94,9 +94,8 @@ async def _referred(call: Call, include: Include, entries: Sequence[Entry]) -> l
     ids: dict[str, set[str]] = defaultdict(set)
     for stored, resource in entries:
         if include.source in (stored.type, "*"):
-            for row in extract(resource).references:
-                fits = include.name in (row.param, "*") and include.target in (None, row.type)
-                if fits and row.type is not None and row.id is not None:
+            for row in _references(include.name, resource):
+                if include.target in (None, row.type) and row.type is not None and row.id is not None:
                     ids[row.type].add(row.id)
     found: list[Entry] = []
     for type_, wanted in sorted(ids.items()):
@@ -104,6 +103,15 @@ async def _referred(call: Call, include: Include, entries: Sequence[Entry]) -> l
             match = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in chunk))
             found += await _allowed(call, SearchQuery(type_, (match,), count=CHUNK))
     return found
+
+
+def _references(name: str, resource: JsonObject) -> Sequence[ReferenceRow]:
+    """What one parameter of the resource refers to, or all of them."""
+    if name == "*":
+        return extract(resource, texts=False).references
+    if name not in search_parameters(resource["resourceType"]):
+        return ()
+    return extract_parameter(resource, name).references
 
 
 async def _referring(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
