@@ -97,3 +97,16 @@ async def test_who_may_not_see_a_value_set_does_not_know_it(
 
     assert (stored.status_code, absent.status_code) == (400, 400)
     assert stored.text.replace(url, "x") == absent.text.replace("urn:test:absent", "x")
+
+
+async def test_the_last_observations_of_a_value_set_are_found(client: httpx.AsyncClient, mark: str) -> None:
+    await put(client, "Patient", mark)
+    url = await value_set(client, mark, {"system": "http://loinc.org", "concept": [{"code": "718-7"}]})
+    for code in ("718-7", "2160-0"):
+        about = {"status": "final", "subject": {"reference": f"Patient/{mark}"}}
+        coded = {"code": {"coding": [{"system": "http://loinc.org", "code": code}]}}
+        await put(client, "Observation", f"{mark}-{code}", **about, **coded)
+
+    answer = await client.get(f"/fhir/Observation/$lastn?patient=Patient/{mark}&code:in={url}")
+
+    assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [f"{mark}-718-7"]
