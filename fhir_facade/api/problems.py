@@ -23,6 +23,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(FacadeError, _facade_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(UnicodeEncodeError, _unwritable)
     app.add_exception_handler(ClientDisconnect, _given_up)
 
 
@@ -35,9 +36,20 @@ def problem(
     **more: str,
 ) -> JSONResponse:
     """`more` are extension members, e.g. `field`, `reason`."""
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "request_id": request_id}
+    said = {"title": title, "detail": detail, "request_id": request_id, **more}
+    content = {"type": "about:blank", "status": status, **{name: _writable(text) for name, text in said.items()}}
     all_headers = {"Cache-Control": "no-store", **(headers or {})}
-    return JSONResponse({**content, **more}, status, all_headers, media_type=MEDIA_TYPE)
+    return JSONResponse(content, status, all_headers, media_type=MEDIA_TYPE)
+
+
+def _writable(text: str) -> str:
+    """Without halves of characters, which JSON can be asked to hold and no answer can."""
+    return text.encode("utf-8", "replace").decode()
+
+
+async def _unwritable(request: Request, error: Exception) -> JSONResponse:
+    """Half a character somewhere in the body: it can be read, and neither be stored nor be said again."""
+    return problem(400, "invalid", "the body holds halves of characters (lone surrogates)", _request_id(request))
 
 
 async def _facade_error(request: Request, error: Exception) -> JSONResponse:

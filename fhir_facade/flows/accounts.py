@@ -204,7 +204,7 @@ def check_account(new: NewAccount) -> None:
     """BadRequest says what is wrong with an account."""
     if new.role not in ROLES:
         raise BadRequest(f"The role of an account is one of {', '.join(ROLES)}.")
-    if not _USERNAME.fullmatch(new.username) or not _encodable(new.username):
+    if not _USERNAME.fullmatch(new.username) or not new.username.isprintable():
         raise BadRequest("A user name has 1 to 100 characters without spaces.")
     _check_person(new)
     check_password(new.username, new.password)

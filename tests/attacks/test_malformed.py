@@ -235,3 +235,37 @@ def test_references_of_megabytes_are_not_remembered() -> None:
 def test_an_id_of_dots_does_not_climb_on_the_server_behind(id_: str) -> None:
     with pytest.raises(NotFound):
         path_of(Ref("Patient", id_))
+
+
+HALF = "\\ud800"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/connections", f'{{"vendor": "{HALF}"}}'),
+        ("/api/v1/launches", f'{{"client_id": "app", "fhirContext": [{{"reference": "{HALF}"}}]}}'),
+        ("/api/v1/launches", f'{{"client_id": "app", "fhirContext": [{{"identifier": {{"value": "{HALF}"}}}}]}}'),
+        ("/api/v1/launches", '{"client_id": "app", "fhirContext": [{"reference": 5}]}'),
+    ],
+    ids=["vendor", "reference", "identifier", "number for a text"],
+)
+async def test_halves_of_characters_and_other_kinds_are_refused(ward: Ward, path: str, body: str) -> None:
+    """Each was a defect with a trace in the log."""
+    answer = await ward.doctor.post(path, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [f'"zone": "{HALF}"', f'"patient": {{"name": [{{"text": "{HALF}"}}]}}', '"username": "admi\\u202en"'],
+    ids=["zone", "name", "a name that reads from right to left"],
+)
+async def test_strangers_sign_up_with_no_half_and_no_hidden_characters(tmp_path: Path, changes: str) -> None:
+    body = '{"username": "anna", "password": "long enough", "patient": {}, ' + changes + "}"
+    async with embedded_facade(tmp_path, self_registration=True) as facade:
+        headers = {"Content-Type": "application/json"}
+        answer = await facade.anonymous.post("/api/v1/accounts/register", content=body, headers=headers)
+
+    assert answer.status_code == 400, answer.text

@@ -32,6 +32,7 @@ MOST_CONTEXT: Final = 20
 MOST_WAITING: Final = 100
 """Launches for one user that no app took yet; the oldest gives way."""
 LONGEST_CONTEXT: Final = 8000
+_ENTRY: Final[Mapping[str, type]] = {"reference": str, "canonical": str, "identifier": dict, "type": str, "role": str}
 FROM_A_REFERENCE: Final = frozenset({"Patient", "Encounter"})
 """Types that have a parameter of their own; in `fhirContext` they need a role."""
 
@@ -167,8 +168,10 @@ def _check_entry(entry: Mapping[str, Any]) -> None:
     """https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html#fhircontext-exp"""
     if not {"reference", "canonical", "identifier"} & entry.keys():
         raise BadRequest("Every entry of fhirContext has a reference, a canonical or an identifier.")
-    if not entry.keys() <= {"reference", "canonical", "identifier", "type", "role"}:
-        raise BadRequest("An entry of fhirContext has reference, canonical, identifier, type and role, nothing else.")
+    if not entry.keys() <= _ENTRY.keys() or not all(isinstance(value, _ENTRY[name]) for name, value in entry.items()):
+        raise BadRequest(
+            f"An entry of fhirContext has {', '.join(_ENTRY)}, nothing else; all but identifier are texts."
+        )
     reference = entry.get("reference")
     if reference is None:
         return
