@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/detectedissue.html, docs/alerts.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
@@ -24,8 +24,8 @@ from fhir_facade.interactions.alerts.concerns import (
     handled_of,
 )
 from fhir_facade.interactions.alerts.following import Plan, Put, plan_of
-from fhir_facade.interactions.alerts.judging import Judged, guards_of, judge, without_effect
-from fhir_facade.interactions.alerts.marks import evidence, evidence_marks, mark, marks_of
+from fhir_facade.interactions.alerts.judging import Judged, are_old, guard_ids, guards_of, judge, without_effect
+from fhir_facade.interactions.alerts.marks import evidence_marks, mark, marked, marks_of
 from fhir_facade.interactions.alerts.stored import currents
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.ports import Ports
@@ -33,7 +33,7 @@ from fhir_facade.rows import Append, RowChange
 from fhir_facade.rules.alerts import Raise, Update
 from fhir_facade.values import Absent, FhirRequest, Interaction, Principal, Ref, Write
 
-__all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concerned", "consequences", "is_idle", "moved"]
+__all__ = ["ENGINE", "WATCHED", "Changed", "Concerned", "Consequences", "concerned", "consequences", "moved"]
 
 ENGINE: Final = Principal("engine", name="alert-engine")
 """Who writes alerts."""
@@ -67,21 +67,26 @@ class Consequences:
 
 
 async def concerned(ports: Ports, changes: Sequence[Changed]) -> Concerned | None:
-    """None for almost every write; only a deletion, the Task of an alert, or an Observation on which an alert rests
-    makes this ask the store what it was."""
+    """None for almost every write: nothing follows, whatever others write at the same time. Only a deletion, the Task
+    of an alert, or an Observation on which an alert rests makes this ask the store what it was."""
     if not changes:
         return None
-    known = await _with_before(ports, changes)
-    concerns, handled = concerns_of(known), handled_of(known)
-    return Concerned(tuple(concerns), tuple(handled)) if concerns or handled else None
-
-
-async def _with_before(ports: Ports, changes: Sequence[Changed]) -> Sequence[Changed]:
+    concerns = concerns_of(changes)
     unknown = [each for each in changes if each.before is None and not each.fresh]
     refs = {each.ref for each in unknown if _depends_on_before(each)}
-    refs |= await evidence(ports, {each.ref for each in unknown if each.ref.type == "Observation"} - refs)
-    if not refs:
-        return changes
+    observed = {each.ref for each in unknown if each.ref.type == "Observation"} - refs
+    old = are_old(concerns, ports.clock.now())
+    guards, evidence = await marked(ports, guard_ids(concerns) if old else (), observed)
+    idle = old and not guards
+    if refs or evidence:
+        changes = await _with_before(ports, changes, refs | evidence)
+        concerns = concerns_of(changes)
+        idle = await without_effect(ports, concerns)
+    handled = handled_of(changes)
+    return None if idle and not handled else Concerned(tuple(concerns), tuple(handled))
+
+
+async def _with_before(ports: Ports, changes: Sequence[Changed], refs: Set[Ref]) -> Sequence[Changed]:
     before = {ref: parse(stored.body) for ref, stored in (await currents(ports, refs)).items()}
     return [replace(each, before=before[each.ref]) if each.ref in before else each for each in changes]
 
@@ -90,11 +95,6 @@ def _depends_on_before(change: Changed) -> bool:
     if change.after is None:
         return change.ref.type == "Observation"
     return change.ref.type == "Task" and alert_key(change.after) is not None
-
-
-async def is_idle(ports: Ports, concern: Concerned) -> bool:
-    """Whether nothing follows, whatever others write at the same time."""
-    return not concern.handled and await without_effect(ports, concern.concerns)
 
 
 async def consequences(ports: Ports, request: FhirRequest, concern: Concerned, own: frozenset[Ref]) -> Consequences:

@@ -28,7 +28,7 @@ from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of
 from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency_only
-from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, is_idle, moved
+from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import (
@@ -183,7 +183,7 @@ def _write(draft: Draft) -> Write:
 async def _commit(call: Call, drafts: Sequence[Draft], writes: Sequence[Write]) -> Sequence[StoredResource]:
     rows: list[RowChange] = [*call.rows, *(Append(line) for draft in drafts for line in _lines(call, draft))]
     concern = await concerned(call.ports, [_changed(draft) for draft in drafts if draft.ref.type in WATCHED])
-    if concern is None or await is_idle(call.ports, concern):
+    if concern is None:
         return await call.ports.unit.commit(writes, rows)
     async with call.ports.locks.hold(*concern.locks):
         return await _commit_with_alerts(call, concern, writes, rows)

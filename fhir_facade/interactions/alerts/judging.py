@@ -108,10 +108,16 @@ async def _possible_guards(ports: Ports, keys: Collection[tuple[str, str]]) -> d
 async def without_effect(ports: Ports, concerns: Sequence[Concern]) -> bool:
     """Whether all are old readings of patients who never had the alert: they open none, and no one that opens just now
     rests on them, so that nobody has to queue. Without the value, for which most of the time would go."""
-    now = ports.clock.now()
-    if not all(_is_old(each, now) for each in concerns):
-        return False
-    return not await possible(ports, [guard_id(each.rule.id, each.patient) for each in concerns])
+    return are_old(concerns, ports.clock.now()) and not await possible(ports, guard_ids(concerns))
+
+
+def guard_ids(concerns: Iterable[Concern]) -> list[str]:
+    return [guard_id(each.rule.id, each.patient) for each in concerns]
+
+
+def are_old(concerns: Iterable[Concern], now: datetime) -> bool:
+    """Whether none of the readings can open an alert."""
+    return all(_is_old(each, now) for each in concerns)
 
 
 def _is_old(concern: Concern, now: datetime) -> bool:

@@ -29,10 +29,20 @@ OVERLAP: Final = timedelta(days=1)  # the clock of the store may be another one
 PAGE: Final = 500
 
 
-async def possible(ports: Ports, ids: Collection[str]) -> frozenset[str]:
-    """Those of the guards' ids that may be in the store; all of them until the store was compared once."""
-    marked = {row.id for row in await ports.state.look_up(GuardMark, (ALL, *ids))}
-    return frozenset(ids) & marked if ALL in marked else frozenset(ids)
+async def marked(ports: Ports, guards: Collection[str], refs: Collection[Ref]) -> tuple[frozenset[str], set[Ref]]:
+    """In one look: those of the guards' ids that may be in the store (all of them until the store was compared once),
+    and those of the Observations on which an alert rests or rested."""
+    named = {_evidence(ref.id): ref for ref in refs}
+    if not guards and not named:
+        return frozenset(), set()
+    found = {row.id for row in await ports.state.look_up(GuardMark, (ALL, *guards, *named))}
+    there = frozenset(guards) & found if ALL in found else frozenset(guards)
+    return there, {named[id_] for id_ in named.keys() & found}
+
+
+async def possible(ports: Ports, guards: Collection[str]) -> frozenset[str]:
+    """Those of the guards' ids that may be in the store."""
+    return (await marked(ports, guards, ()))[0]
 
 
 async def mark(ports: Ports, ids: Iterable[str]) -> None:
@@ -76,12 +86,6 @@ def evidence_marks(ports: Ports, ids: Iterable[str]) -> list[Put]:
     """To be committed with the alert that rests on these Observations."""
     now = ports.clock.now()
     return [Put(GuardMark(id=_evidence(id_), at=now)) for id_ in sorted(ids)]
-
-
-async def evidence(ports: Ports, refs: Collection[Ref]) -> set[Ref]:
-    """Those of the Observations on which an alert rests or rested."""
-    named = {_evidence(ref.id): ref for ref in refs}
-    return {named[row.id] for row in await ports.state.look_up(GuardMark, named)} if named else set()
 
 
 def _evidence(id_: str) -> str:
