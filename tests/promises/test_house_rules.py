@@ -23,7 +23,7 @@ LAST_LINES = frozenset(
     {
         "fhir_facade/api/fhir.py",  # the last line of a FHIR call: a defect answers with its id
         "fhir_facade/api/web.py",  # the last line of every other call
-        "fhir_facade/flows/background.py",  # the last line of work nobody waits for: it is logged and tried again
+        "fhir_facade/flows/alongside.py",  # the last line of work nobody waits for: it is logged and tried again
         "fhir_facade/cli/workers.py",  # the last line of a worker process: its end is all that follows
         "fhir_facade/adapters/sqlite_jobs.py",  # the writer thread hands every error to the caller that gave the work
     }
