@@ -18,6 +18,7 @@ from tests.fuzz.walk import SUBJECTS, page_links, walk
 from tests.fuzz.wire import Answer, Request
 
 EXAMPLES = 25
+pytestmark = pytest.mark.xdist_group("fuzz")  # one server for all of them
 
 
 @pytest.fixture(scope="module")
