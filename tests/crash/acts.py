@@ -50,6 +50,15 @@ class Telling:
         return await sight(ports, case, self.story, like)
 
 
+@dataclass(frozen=True, slots=True)
+class Parting(Telling):
+    """The same entries as a batch, in which each stands for itself."""
+
+    async def ask(self, ports: Ports, case: Case) -> FhirResponse:
+        body = bundle(self.story.entries(case), "batch")
+        return await dispatch(ports, IMPORT, FhirRequest(Interaction.BATCH, body=body))
+
+
 async def transaction(ports: Ports, body: bytes) -> FhirResponse:
     return await dispatch(ports, IMPORT, FhirRequest(Interaction.TRANSACTION, body=body))
 

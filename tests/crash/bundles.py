@@ -187,6 +187,9 @@ RICH = tuple(kind for kind in KINDS if kind != "read")
 """One of everything. A read is answered after all is written, so that it adds a step and no more."""
 SMALL = ("update", "delete", "alert-begins")
 
+APART = ("update", "update-as-create", "patch", "delete", "create-unless-there", "alert-begins", "alert-ends")
+"""Entries that need no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Story:

@@ -133,6 +133,11 @@ class Told:
     def found(self, folder: Path) -> Any:
         return asyncio.run(seen(embedded(folder), self.end, self.act, self.after))
 
+    @property
+    def begin(self) -> int:
+        """That which opens its transaction: whoever dies before it has not begun."""
+        return max(at for at, text in enumerate(self.statements[: self.commit]) if text.startswith("BEGIN"))
+
     def kill_before(self, statement: int, folder: Path, by: Killer) -> None:
         by.kill(Life(copied(self.folder, folder), self.case, self.act, statement))
 

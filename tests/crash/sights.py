@@ -42,6 +42,11 @@ class Sight:
     evidence: tuple[str, ...]
     accounts: tuple[str, ...]
 
+    def about(self, name: str) -> tuple[tuple[str, ...], ...]:
+        """The part of it in which a name occurs."""
+        texts = (map(str, self.resources.items()), self.alerts, self.audit, self.events, self.evidence)
+        return tuple(tuple(text for text in some if name in text) for some in texts)
+
 
 async def sight(ports: Ports, case: Case, story: Story, like: Sight | None = None) -> Sight:
     """What is there now. Fails when a search does not find exactly what reads find, or an intent is left.

@@ -43,7 +43,7 @@ def test_a_process_that_is_killed_before_any_statement_has_made_both_or_none(
 ) -> None:
     made = asyncio.run(told(warm, tmp_path, way))
     assert made.before == NOTHING
-    for at in range(len(made.statements) + 1):
+    for at in range(made.begin, len(made.statements) + 1):
         made.kill_before(at, tmp_path / str(at), death)
         expected = made.after if at > made.commit else NOTHING
         assert made.found(tmp_path / str(at)) == expected, f"killed before {made.statements[at]}"

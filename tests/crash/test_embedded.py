@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_facade.errors import Unavailable
-from tests.crash.acts import Telling
-from tests.crash.bundles import KINDS, RICH, Story
+from tests.crash.acts import Parting, Telling
+from tests.crash.bundles import APART, KINDS, RICH, Story
 from tests.crash.killing import LOG, Killer, Told, copied, dump, told, torn
 from tests.crash.lives import FILE, embedded
 from tests.crash.steps import Steps
@@ -51,6 +51,21 @@ def test_a_process_that_is_killed_before_any_statement_has_done_all_or_nothing(
 
     assert rich.found(tmp_path / str(rich.commit)) == rich.before
     assert rich.found(tmp_path / str(rich.commit + 1)) == rich.after
+
+
+def test_each_entry_of_a_batch_that_is_killed_anywhere_has_happened_whole_or_not_at_all(
+    warm: Path, death: Killer, tmp_path: Path
+) -> None:
+    apart = asyncio.run(told(warm, tmp_path, Parting(Story(APART))))
+    names = [each.partition("/")[2] for each in apart.after.resources if "ward" not in each]
+    parted = 0
+    for at in range(0, len(apart.statements), 3):
+        apart.kill_before(at, tmp_path / str(at), death)
+        found = apart.found(tmp_path / str(at))
+        for name in names:
+            assert found.about(name) in (apart.before.about(name), apart.after.about(name)), apart.statements[at]
+        parted += found not in (apart.before, apart.after)
+    assert parted
 
 
 def test_a_log_that_ends_anywhere_holds_all_or_nothing(rich: Told, tmp_path: Path) -> None:
