@@ -20,7 +20,7 @@ import pytest
 from fhir_facade.adapters.keys import create_key_file
 from fhir_facade.adapters.state.postgres import PostgresState
 from fhir_facade.adapters.system_clock import SystemClock
-from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.audit import AuditLine, RefusalCount
 from tests.facade import Served, facade_env, served
 from tests.hapi_server import psql
 from tests.mirror import mirror
@@ -125,6 +125,32 @@ def read_only(database_url: str) -> Iterator[None]:
     finally:
         psql(outside, f"ALTER DATABASE {name} RESET default_transaction_read_only")
         psql(outside, hang_up)
+
+
+# --- many at once -------------------------------------------------------------------------------------------------
+
+
+async def test_strangers_who_ask_all_at_once_are_each_counted(running: Served, app: httpx.AsyncClient) -> None:
+    """They meet on one row; PostgreSQL would repeat their transactions until they gave up."""
+    before = await counted(running.env)
+    nobody = {"Authorization": "Bearer ffa_made_up"}
+
+    answers = await asyncio.gather(*(app.get("/fhir/Patient/anna", headers=nobody) for _ in range(2 * READERS)))
+
+    assert {answer.status_code for answer in answers} == {401}
+    assert await counted(running.env) - before in (2 * READERS - 1, 2 * READERS)
+
+
+async def counted(env: Mapping[str, str]) -> int:
+    """How many refusals were counted beyond the first of their kind."""
+    if url := env.get("FHIR_FACADE_DATABASE_URL"):
+        state = PostgresState(url)
+        counts = await state.read(lambda tx: tx.find(RefusalCount))
+        await state.close()
+        return sum(count.more for count in counts)
+    with contextlib.closing(sqlite3.connect(Path(env["FHIR_FACADE_DATA_DIR"]) / "facade.sqlite")) as file:
+        (found,) = file.execute("SELECT coalesce(sum(more), 0) FROM refusal_count").fetchone()
+        return int(found)
 
 
 # --- killed right after the answer ------------------------------------------------------------------------------
