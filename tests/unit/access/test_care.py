@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_facade.access.care import Carer, carer_of, circle_of, circle_queries, organizations_of, role_queries
+from fhir_facade.access.care import (
+    Carer,
+    carer_of,
+    changes_care,
+    circle_of,
+    circle_queries,
+    organizations_of,
+    role_queries,
+)
 from fhir_facade.fhir.match import matches_query
 from fhir_facade.values import Principal
 from tests.unit.access.people import A, ref
@@ -265,3 +273,20 @@ def test_the_circle_is_what_each_record_by_itself_says_and_the_queries_find_all_
 
     assert circle_of(records, carer, NOW) == expected
     assert circle_of(found, carer, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        pytest.param(None, team(), True, id="a team is made"),
+        pytest.param(team(), None, True, id="a team is deleted"),
+        pytest.param(None, {"resourceType": "RelatedPerson"}, True, id="somebody who stands for a patient"),
+        pytest.param(general(ref("Practitioner/doc")), general(), True, id="a general practitioner goes"),
+        pytest.param(general(), general() | {"managingOrganization": ref("Organization/o")}, True, id="an institution"),
+        pytest.param(general(ref("Practitioner/doc")), general(ref("Practitioner/doc")), False, id="the same again"),
+        pytest.param(general(), general() | {"gender": "other"}, False, id="another element"),
+        pytest.param(None, {"resourceType": "Observation"}, False, id="a reading"),
+    ],
+)
+def test_a_write_changes_who_reaches_a_patient(before: Any, after: Any, changes: bool) -> None:
+    assert changes_care(before, after) is changes

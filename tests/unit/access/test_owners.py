@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fhir_facade.access.owners import Foreign, owners, patient_references, stored_owners
+from fhir_facade.access.owners import LONGEST_KEPT, Foreign, owners, patient_references, stored_owners
 from fhir_facade.values import PatientId
 
 A, B = PatientId("a"), PatientId("b")
@@ -157,3 +157,9 @@ def test_the_owners_of_a_stored_resource_are_read_out_of_its_bytes(
     resource: dict[str, Any], expected: set[Any]
 ) -> None:
     assert stored_owners(resource["resourceType"], msgspec.json.encode(resource)) == expected == owners(resource)
+
+
+def test_a_reference_too_long_to_be_remembered_is_judged_all_the_same() -> None:
+    text = f"https://example.org/{'a' * LONGEST_KEPT}/Patient/b"
+
+    assert patient_references(about("Observation", focus=[{"reference": text}])) == {Foreign(text)}

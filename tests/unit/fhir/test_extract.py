@@ -28,6 +28,7 @@ from fhir_facade.fhir.extract.rows import (
     TokenRow,
     UriRow,
 )
+from fhir_facade.fhir.extract.targets import LONGEST_KEPT
 from fhir_facade.fhir.extract.text import normalise
 
 UCUM = "http://unitsofmeasure.org"
@@ -634,3 +635,12 @@ def test_an_extension_can_be_indexed():
     rows = IndexRows({})
     run(observation(extension=values), rows)
     assert rows.tokens == [TokenRow("odd", None, "urn:x")]
+
+
+def test_a_reference_too_long_to_be_remembered_is_indexed_all_the_same() -> None:
+    text = f"https://example.org/{'a' * LONGEST_KEPT}/Patient/b"
+    resource = {"resourceType": "Observation", "focus": [{"reference": text}]}
+
+    assert [(row.param, row.type, row.id, row.url) for row in extract(resource).references] == [
+        ("focus", "Patient", None, text)
+    ]

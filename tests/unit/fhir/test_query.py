@@ -21,6 +21,7 @@ from fhir_facade.fhir.query import (
     parse_query,
     whole_number,
 )
+from fhir_facade.fhir.query.controls import MAX_SORT
 from fhir_facade.fhir.query.dates import parse_instant
 from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.values import (
@@ -188,6 +189,11 @@ def test_too_many_values_are_refused():
     with pytest.raises(BadRequest, match=f"at most {MAX_VALUES}"):
         parsed("Observation", ("code", ",".join(["a"] * (MAX_VALUES + 1))))
     assert len(criterion("Observation", "code", ",".join(["a"] * MAX_VALUES)).values) == MAX_VALUES
+
+
+def test_an_order_of_too_many_keys_is_refused():
+    with pytest.raises(BadRequest, match=f"more than {MAX_SORT} keys"):
+        parsed("Observation", ("_sort", ",".join(["date"] * MAX_SORT)), ("_sort", "code"))
 
 
 def test_a_chain_that_is_too_long_is_refused():
