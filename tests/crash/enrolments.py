@@ -12,7 +12,10 @@ from fhir_facade.app import create_app
 from fhir_facade.errors import Gone, NotFound
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.flows.enrol import enrol
+from fhir_facade.flows.launch.flood import Flood
 from fhir_facade.flows.launch.tokens import mint_token
+from fhir_facade.flows.signing_up import sign_up
 from fhir_facade.ports import Ports
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
@@ -47,6 +50,34 @@ class Enrolment:
     registers: bool = False
 
     async def prepare(self, ports: Ports, case: Case) -> None:
+        """Nothing has to be there."""
+
+    async def ask(self, ports: Ports, case: Case) -> object:
+        new = NewAccount(case.name("ann"), self.role, ROOT.password)
+        if self.registers:
+            return await sign_up(ports, new, _person(case), flood=Flood())
+        return await enrol(ports, new, _person(case), actor=ROOT.username)
+
+    async def see(self, ports: Ports, case: Case, like: Any) -> Enrolled:
+        """Fails when an intent is left."""
+        assert await _rows(ports, Intent) == await _rows(ports, IntentKey) == []
+        kind = KIND_OF[self.role]
+        ours = [row for row in await _rows(ports, Account) if row.username == case.name("ann")]
+        lines = [line for line in await _rows(ports, AuditLine) if case.prefix in f"{line.user} {line.entity}"]
+        told = [line for line in lines if line.action in ("admin", "update") and line.outcome == "success"]
+        return Enrolled(
+            accounts=tuple((row.role, _alike(case, _person_of(row))) for row in ours),
+            found=tuple([_alike(case, str(ref)) for ref in await _found(ports, kind, case)]),
+            read=tuple([_alike(case, str(ref)) for ref in await _read(ports, case)]),
+            audit=tuple(sorted(_alike(case, f"{line.action} {line.detail} {line.entity}") for line in told)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Posted(Enrolment):
+    """By way of HTTP."""
+
+    async def prepare(self, ports: Ports, case: Case) -> None:
         if not await ports.state.read(lambda tx: tx.count(Account, ("username", "=", ROOT.username))):
             await with_account(replace(ports, ids=RandomIds()), ROOT)
 
@@ -67,20 +98,6 @@ class Enrolment:
         body = {**_named(case), "role": self.role, "person": _person(case)}
         headers = {"authorization": f"Bearer {token}"}
         return await client.post("/api/v1/accounts", json=body, headers=headers)
-
-    async def see(self, ports: Ports, case: Case, like: Any) -> Enrolled:
-        """Fails when an intent is left."""
-        assert await _rows(ports, Intent) == await _rows(ports, IntentKey) == []
-        kind = KIND_OF[self.role]
-        ours = [row for row in await _rows(ports, Account) if row.username == case.name("ann")]
-        lines = [line for line in await _rows(ports, AuditLine) if case.prefix in f"{line.user} {line.entity}"]
-        told = [line for line in lines if line.action in ("admin", "update") and line.outcome == "success"]
-        return Enrolled(
-            accounts=tuple((row.role, _alike(case, _person_of(row))) for row in ours),
-            found=tuple([_alike(case, str(ref)) for ref in await _found(ports, kind, case)]),
-            read=tuple([_alike(case, str(ref)) for ref in await _read(ports, case)]),
-            audit=tuple(sorted(_alike(case, f"{line.action} {line.detail} {line.entity}") for line in told)),
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from fhir_facade.errors import Conflict, Unavailable
 from tests.crash.acts import prepared, seen, undisturbed, walk
-from tests.crash.enrolments import Command, Enrolled, Enrolment
+from tests.crash.enrolments import Command, Enrolled, Enrolment, Posted
 from tests.crash.killing import Killer, told
 from tests.crash.lives import Life
 from tests.crash.steps import Crash, Steps
@@ -52,8 +52,8 @@ def test_a_process_that_is_killed_before_any_statement_has_made_both_or_none(
 @pytest.mark.parametrize(
     ("way", "error"),
     [
-        pytest.param(Enrolment("patient", registers=True), Crash, id="the process dies"),
-        pytest.param(BY_ADMINISTRATOR, Unavailable, id="the call fails"),
+        pytest.param(Posted("patient", registers=True), Crash, id="the process dies"),
+        pytest.param(Posted("practitioner"), Unavailable, id="the call fails"),
     ],
 )
 def test_over_hapi_a_facade_that_is_stopped_at_any_step_has_made_both_or_none(

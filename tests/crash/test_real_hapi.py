@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.acts import Act, Telling, overtaken, undisturbed, walk
 from tests.crash.bundles import SMALL, Story
-from tests.crash.enrolments import Enrolment
+from tests.crash.enrolments import Posted
 from tests.crash.lives import FILE, Life, over_hapi
 from tests.facade import unused_file
 
@@ -21,7 +21,7 @@ TRANSACTION = Telling(Story((*SMALL, "create", "patch")))
 
 @pytest.mark.parametrize(
     "act",
-    [TRANSACTION, Enrolment("patient", registers=True)],
+    [TRANSACTION, Posted("patient", registers=True)],
     ids=["a transaction", "an account"],
 )
 def test_a_facade_that_dies_at_any_step_leaves_all_or_nothing(hapi_url: str, tmp_path: Path, act: Act) -> None:
