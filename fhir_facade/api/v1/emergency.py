@@ -14,7 +14,7 @@ from fhir_facade.flows.emergency import LONGEST_REASON, SHORTEST_REASON, open_in
 
 PATH: Final = "/api/v1/patients/{patient_id}/emergency-access"
 REFUSED: Final[dict[int | str, dict[str, Any]]] = {
-    403: {"description": "You are no practitioner, or the patient's Consent denies it"},
+    403: {"description": "You are no practitioner, an app asks, or the patient's Consent denies it"},
     404: {"description": "There is no such patient"},
 }
 
