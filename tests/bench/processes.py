@@ -5,8 +5,12 @@ https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ def taken(pid: int) -> Taken:
     status, rollup = _entries(pid, "status"), _entries(pid, "smaps_rollup")
     descriptors = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     return Taken(pid, _mib(status["RssAnon"]), _mib(rollup["Pss"]), int(status["Threads"]), descriptors)
+
+
+def processor_s(pids: Iterable[int]) -> float:
+    """Seconds of processor time, with those of children that have ended."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(ticks) for each in fields for ticks in each[11:15]) / TICKS
 
 
 def _entries(pid: int, name: str) -> dict[str, str]:

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.processes import Taken, family, taken
-from tests.bench.servers import Processes
+from tests.bench.processes import Taken, family, processor_s, taken
 from tests.facade import facade_env, served
 
 TARGET_S, TARGET_MIB = 1.0, 200
@@ -57,7 +56,7 @@ def started(env: Mapping[str, str]) -> Iterator[tuple[Start, int]]:
         try:
             port = int(env["FHIR_FACADE_PORT"])
             health_s = _until_200(port, "/health", process, began)
-            cpu_s = Processes(families=(process.pid,)).cpu_s()
+            cpu_s = processor_s(family(process.pid))
             yield Start(health_s, _until_200(port, "/fhir/metadata", process, began, refused=False), cpu_s), process.pid
         finally:
             process.terminate()
@@ -83,9 +82,8 @@ def _status(port: int, path: str) -> int:
 
 def idle(pid: int) -> list[Taken]:
     """What the processes hold once they have stopped working."""
-    processes = Processes(families=(pid,))
     before = -1.0
-    while (now := processes.cpu_s()) - before > LITTLE_S:
+    while (now := processor_s(family(pid))) - before > LITTLE_S:
         before = now
         time.sleep(IDLE_S)
     return [taken(each) for each in family(pid)]
