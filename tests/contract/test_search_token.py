@@ -8,7 +8,9 @@ from fhir_facade.values import Match, TokenValue
 from tests.contract.case import Case
 
 LOINC = "http://loinc.org"
-MANY = ",".join([f"{LOINC}|718-7", "41950-7", "|718-7", *(f"{LOINC}|1-{number}" for number in range(20)), "urn:x|718-7"])
+MANY = ",".join(
+    [f"{LOINC}|718-7", "41950-7", "|718-7", *(f"{LOINC}|1-{number}" for number in range(20)), "urn:x|718-7"]
+)
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ def told(entries: list[dict[str, Any]], mark: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "asked", ["_sort=date", "_count=x", "_since=never", "_at=ne2020", "_at=lt2020&_at=gt2021", "_list=$current-problems"]
+    "asked",
+    ["_sort=date", "_count=x", "_since=never", "_at=ne2020", "_at=lt2020&_at=gt2021", "_list=$current-problems"],
 )
 async def test_what_history_does_not_take_is_refused(client: httpx.AsyncClient, asked: str) -> None:
     for path in ("Patient/x/_history", "Patient/_history", "_history"):
