@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import email.policy
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
@@ -28,13 +28,22 @@ class MailServer:
     extensions: tuple[str, ...] = ("AUTH PLAIN",)
     port: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    talks: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until the client says goodbye or goes away."""
+        """One connection, until the client says goodbye or goes away, and its socket is closed."""
+        self.talks.add(asyncio.current_task())
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._answer(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(GREETING)
         while line := (await reader.readline()).decode():
             verb = line.split()[0].upper()
@@ -45,7 +54,6 @@ class MailServer:
                 writer.write(f"{self.answers.get('.', '250 taken')}\r\n".encode())
             if verb == "QUIT":
                 break
-        writer.close()
 
     async def taken(self, count: int) -> None:
         """Returns when so many messages were taken."""
@@ -85,3 +93,4 @@ async def mail_server(**given: Any) -> AsyncIterator[MailServer]:
     finally:
         server.close()
         await server.wait_closed()
+        await asyncio.gather(*(talk for talk in kept.talks if talk is not None))
