@@ -22,6 +22,7 @@ from fhir_facade.errors import (
     Gone,
     InvalidResource,
     NotFound,
+    NotSupported,
     PreconditionFailed,
     TooLarge,
     Unavailable,
@@ -49,6 +50,7 @@ _REFUSALS: dict[int, type[FacadeError]] = {
     412: PreconditionFailed,
     413: TooLarge,
     422: InvalidResource,
+    501: NotSupported,
 }
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from fhir_facade.adapters.hapi import open_store, request_id
 from fhir_facade.adapters.hapi.content import without_request_id
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import FacadeError, InvalidResource, TooLarge, Unavailable, UpstreamError
+from fhir_facade.errors import FacadeError, InvalidResource, NotSupported, TooLarge, Unavailable, UpstreamError
 from fhir_facade.values import Ref, SearchQuery, Write
 
 PATIENT = Ref("Patient", "p")
@@ -48,6 +48,7 @@ def always(status: int, body: str) -> Answering:
         pytest.param(200, '{"resourceType":"Patient"}', UpstreamError, id="no id and version"),
         pytest.param(302, "", UpstreamError, id="a redirection"),
         pytest.param(401, "", UpstreamError, id="a demand for sign-in"),
+        pytest.param(501, "", NotSupported, id="what it cannot do"),
         pytest.param(413, "", TooLarge, id="too large"),
         pytest.param(500, "", Unavailable, id="a failure"),
         pytest.param(503, "", Unavailable, id="overload"),
