@@ -26,7 +26,7 @@ from fhir_facade.errors import Unavailable
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-CACHE_KIB = 65536
+CACHE_KIB = 16384
 WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
