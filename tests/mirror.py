@@ -81,7 +81,9 @@ async def _serve(folder: Path, writer: Principal | None, told: list[Any], ready:
         store = SigningStore(facade.ports.store, facade.ports.unit)
         ports = replace(facade.ports, store=store, unit=store)
         app = create_app(facade.settings, ports)
-        with socket.socket() as listener:
+        with socket.socket(
+            proto=socket.IPPROTO_TCP
+        ) as listener:  # said, so that asyncio lets no answer wait for an ACK
             listener.bind(("127.0.0.1", 0))
             listener.listen()
             admitted = _admitting(app if writer is None else _of(writer, ports), await facade.token())
