@@ -184,25 +184,29 @@ def searches(size: Size, *, offset: bool) -> list[Request]:
 def mixed(size: Size) -> list[Request]:
     """One of each way to search, for every patient in turn: string, date, token, reference, quantity, composite, chain,
     reverse chain, with what is referred to."""
-    found = []
-    for number in range(size.patients):
-        sign, whose = SIGNS[number % len(SIGNS)], f"Patient/{patient_id(number)}"
-        code, day = quote(f"{LOINC}|{sign.code}", safe=""), FIRST_DAY + timedelta(days=number % RANGE_DAYS)
-        above = f"gt{(sign.low + 4 * sign.high) / 50:g}"
-        unit = quote(f"|{UCUM}|{sign.ucum}", safe="")
-        found += [
-            f"/Patient?family=Family{number}",
-            f"/Observation?date=ge{day:%Y-%m-%d}&date=lt{day + timedelta(days=1):%Y-%m-%d}",
-            f"/Observation?identifier={quote(f'urn:oid:2.999.2|R{number}-0-0', safe='')}",
-            f"/Observation?subject={whose}&category=vital-signs",
-            f"/Observation?patient={whose}&value-quantity={above}{unit}",
-            f"/Observation?patient={whose}&code-value-quantity={sign.code}${above}",
-            f"/Observation?patient.family=Family{number}&code={code}",
-            f"/Patient?_has:Observation:patient:identifier={quote(f'urn:oid:2.999.2|R{number}-1-1', safe='')}",
-            f"/Observation?patient={whose}&code={code}&_include=Observation:subject",
-        ]
+    found = [request for number in range(size.patients) for request in mixed_of(number)]
     random.Random(13).shuffle(found)
-    return [("GET", f"{path}&_count={PAGE}", b"") for path in found]
+    return found
+
+
+def mixed_of(number: int) -> list[Request]:
+    """Those of one patient, in this order."""
+    sign, whose = SIGNS[number % len(SIGNS)], f"Patient/{patient_id(number)}"
+    code, day = quote(f"{LOINC}|{sign.code}", safe=""), FIRST_DAY + timedelta(days=number % RANGE_DAYS)
+    above = f"gt{(sign.low + 4 * sign.high) / 50:g}"
+    unit = quote(f"|{UCUM}|{sign.ucum}", safe="")
+    paths = [
+        f"/Patient?family=Family{number}",
+        f"/Observation?date=ge{day:%Y-%m-%d}&date=lt{day + timedelta(days=1):%Y-%m-%d}",
+        f"/Observation?identifier={quote(f'urn:oid:2.999.2|R{number}-0-0', safe='')}",
+        f"/Observation?subject={whose}&category=vital-signs",
+        f"/Observation?patient={whose}&value-quantity={above}{unit}",
+        f"/Observation?patient={whose}&code-value-quantity={sign.code}${above}",
+        f"/Observation?patient.family=Family{number}&code={code}",
+        f"/Patient?_has:Observation:patient:identifier={quote(f'urn:oid:2.999.2|R{number}-1-1', safe='')}",
+        f"/Observation?patient={whose}&code={code}&_include=Observation:subject",
+    ]
+    return [("GET", f"{path}&_count={PAGE}", b"") for path in paths]
 
 
 def everything(size: Size, amount: int = 200) -> list[Request]:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.bench import data, report, run
+from tests.bench import data, growth, report, run
 from tests.bench.report import BARE, EMBEDDED, HAPI, JAVA, LOADER, OVER, POSTGRESQL, PYTHON, Cell, Run, Sample
 
 
@@ -64,3 +64,17 @@ def test_updates_never_send_a_value_twice(run_number):
     )
 
     assert len({body for _, _, body in sent}) == len(sent)
+
+
+def test_growth_is_told_for_every_way_to_search(capsys):
+    growth.main(["--sizes", "100", "200"])
+
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]] == list(growth.WAYS)
+
+
+@pytest.mark.parametrize(("ms", "matches", "told"), [(20, 10, 1.0), (2, 10, 0.1), (40, 1, 20.0)])
+def test_growth_is_measured_by_the_matches(ms, matches, told):
+    first, last = dict.fromkeys(growth.WAYS, growth.Found(2, 1)), dict.fromkeys(growth.WAYS, growth.Found(ms, matches))
+
+    assert f"| {told:.2f} |" in growth.table([1, 2], [first, last])
