@@ -225,7 +225,8 @@ def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
     for target in chain.targets:
         inner = condition(catalogue, target, chain.inner)
         sql, values = _pks(inner)
-        selects.append(f"SELECT type || '/' || id FROM fhir_resource WHERE type = ? AND deleted = 0 AND {sql}")
+        type_ = "type" if inner.negated else "+type"  # with the + it is not looked for among all of the type
+        selects.append(f"SELECT type || '/' || id FROM fhir_resource WHERE {type_} = ? AND deleted = 0 AND {sql}")
         args += [target, *values]
     targets = f"target IN ({' UNION ALL '.join(selects)})"
     # The + keeps SQLite from trying every target for one resource instead of looking at what it refers to.
