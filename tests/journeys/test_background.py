@@ -196,6 +196,6 @@ async def test_a_round_that_fails_is_logged_and_not_the_last(error, caplog):
         async with alongside(again_and_again("test", 0, work)), asyncio.timeout(5):
             await enough.wait()
 
-    (record,) = [each for each in caplog.records if each.name.endswith("background")]
+    (record,) = [each for each in caplog.records if each.name.endswith("alongside")]
     assert record.work == "test"
     assert "Anna" not in caplog.text
