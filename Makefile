@@ -49,7 +49,7 @@ check: install ## formatting, lint, types, import contracts
 	$(BIN)/lint-imports
 
 BENCH ?=
-bench: install ## measure against HAPI and the bare framework, 15 minutes; BENCH="--seconds 1 --rounds 1" for a quick one
+bench: install ## measure against HAPI and the bare framework, 20 minutes; BENCH="--seconds 1 --rounds 1" for a quick one
 	$(BIN)/python -m tests.bench.run $(BENCH)
 
 FUZZ ?=
