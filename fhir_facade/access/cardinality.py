@@ -10,7 +10,8 @@ from functools import cache
 from typing import Final
 
 from fhir_facade.access.compartment import type_rules
-from fhir_facade.fhir.definitions.tables import element, search_parameters
+from fhir_facade.fhir.definitions.occurrence import path_occurs_once
+from fhir_facade.fhir.definitions.tables import search_parameters
 
 _PATH: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 
@@ -27,11 +28,7 @@ def reference_path(type_name: str, name: str) -> str | None:
 def single_valued(type_name: str, name: str) -> bool:
     """Whether the parameter reads one element that occurs at most once."""
     path = reference_path(type_name, name)
-    if path is None:
-        return False
-    steps = path.split(".")
-    found = [element(".".join(steps[:end])) for end in range(2, len(steps) + 1)]
-    return all(step is not None and step.max == 1 for step in found)
+    return path is not None and path_occurs_once(path)
 
 
 @cache

@@ -93,11 +93,6 @@ def _plain(query: SearchQuery) -> _Hot | None:
     return None if target is None or token is None else _Hot(target, token, tuple(dates))
 
 
-def _is_of_one_patient(subject: str | None, target: str | None) -> bool:
-    """For patients `patient` and `subject` say the same, once or twice."""
-    return subject is not None and subject.startswith("Patient/") and target in (None, subject)
-
-
 @lru_cache(maxsize=256)
 def _statement(system: bool, prefixes: tuple[str, ...]) -> str:
     """The newest archived version is read in the same view as the page: what is archived later happened after it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -71,11 +70,6 @@ async def form_pairs(request: Request) -> Pairs:
 def query_pairs(request: Request) -> Pairs:
     """The parameters of the query in order. UnreadableForm as for forms."""
     return _pairs(request.scope.get("query_string", b""))
-
-
-async def form_fields(request: Request) -> Mapping[str, str]:
-    """A form of our own pages: the last value of each name. UnreadableForm."""
-    return dict(await form_pairs(request))
 
 
 def _pairs(encoded: bytes) -> Pairs:

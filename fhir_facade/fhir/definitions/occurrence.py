@@ -20,6 +20,11 @@ def occurs_once(type: str, code: str) -> bool:
     parameter = search_parameters(type).get(code)
     if parameter is None or not _PLAIN.fullmatch(parameter.expression):
         return False
-    steps = parameter.expression.split(".")
+    return path_occurs_once(parameter.expression)
+
+
+def path_occurs_once(path: str) -> bool:
+    """Whether no step of an element path repeats."""
+    steps = path.split(".")
     found = [element(".".join(steps[:end])) for end in range(2, len(steps) + 1)]
     return all(step is not None and step.max == 1 for step in found)
