@@ -13,25 +13,32 @@ from typer.testing import CliRunner, Result
 
 from fhir_facade.cli.root import command_line
 
+PASSWORD = "correct horse battery\n"
 PATIENT = {"resourceType": "Patient", "id": "anna"}
 Run = Callable[..., Result]
 Told = tuple[str, str, str, str | None]
 
+APP = ("--type", "public", "--scope", "patient/*.rs", "--redirect-uri", "https://app.example/x")
+PREPARED = (  # each command finds what it needs, whichever of them run in this process
+    ("user", "add", "--username", "root", "--role", "admin", "--password-stdin"),
+    ("client", "add", "--client-id", "app", *APP),
+    ("client", "add", "--client-id", "old-app", *APP),
+)
+
 COMMANDS: dict[str, tuple[tuple[str, ...], Told]] = {
     "user add": (
-        ("user", "add", "--username", "root", "--role", "admin", "--password-stdin"),
+        ("user", "add", "--username", "anna", "--role", "admin", "--password-stdin"),
         ("admin", "success", "operator", "account added"),
     ),
     "user list": (("user", "list"), ("admin", "success", "operator", "accounts listed")),
     "user disable": (("user", "disable", "root"), ("admin", "success", "operator", "account disabled")),
     "client add": (
-        ("client", "add", "--client-id", "app", "--type", "public", "--scope", "patient/*.rs", "--redirect-uri",
-         "https://app.example/x"),
+        ("client", "add", "--client-id", "new-app", *APP),
         ("admin", "success", "operator", "client added"),
     ),
     "client list": (("client", "list"), ("admin", "success", "operator", "clients listed")),
     "client verify": (("client", "verify", "app"), ("admin", "success", "operator", "client verified")),
-    "client disable": (("client", "disable", "app"), ("admin", "success", "operator", "client disabled")),
+    "client disable": (("client", "disable", "old-app"), ("admin", "success", "operator", "client disabled")),
     "client invitations": (("client", "invitations"), ("admin", "success", "operator", "invitations listed")),
     "token": (
         ("token", "--scope", "system/*.rs"), ("token", "success", "operator", "minted on the command line")),
@@ -55,11 +62,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path) -> Run:
     """A command against the deployment of these tests, or that of another folder."""
 
-    def command(*words: str, data: str = "data", given: str = "") -> Result:
+    def command(*words: str, data: str = "data", given: str = PASSWORD) -> Result:
         env = {"FHIR_FACADE_DATA_DIR": str(folder / data)}
         told = [word.format(folder=folder) for word in words]
         return CliRunner().invoke(command_line(words[0]), told, input=given, env=env)
 
+    for words in PREPARED:
+        assert command(*words).exit_code == 0
     return command
 
 
@@ -71,9 +80,9 @@ def lines(folder: Path, data: str = "data") -> list[Told]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_its_line(run: Run, folder: Path, name: str) -> None:
     words, told = COMMANDS[name]
-    before = len(lines(folder)) if (folder / "data").exists() else 0
+    before = len(lines(folder))
 
-    done = run(*words, given="correct horse battery\n")
+    done = run(*words)
 
     assert done.exit_code == 0, done.output
     assert told in lines(folder)[before:]
