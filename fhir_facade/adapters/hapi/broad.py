@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fhir_facade.adapters.hapi.query import IGNORED_MISSING, is_identifier, opposite
-from fhir_facade.fhir.match import matches
+from fhir_facade.fhir.match import CONTAINED, matches
 from fhir_facade.fhir.query.filters import ENDS
 from fhir_facade.values import (
     CompositeValue,
@@ -38,7 +38,7 @@ def is_broad(criterion: Criterion) -> bool:
         return opposite(criterion.inner) is None
     if not isinstance(criterion, Match):
         return False
-    unindexed = is_identifier(criterion) or criterion.modifier == ENDS
+    unindexed = criterion.name == CONTAINED or is_identifier(criterion) or criterion.modifier == ENDS
     return unindexed or any(_is_broad(criterion.name, value) for value in criterion.values)
 
 
@@ -57,6 +57,13 @@ def _is_broad(name: str, value: SearchValue) -> bool:
             return several or any(isinstance(part, NumberValue | QuantityValue) for part in parts)
         case _:
             return False
+
+
+def elements_looked_at(criteria: Sequence[Criterion]) -> str | None:
+    """The elements of a find that tell whether it meets all criteria; None where that may be any."""
+    if not criteria:
+        return "id"
+    return "contained" if all(isinstance(one, Match) and one.name == CONTAINED for one in criteria) else None
 
 
 def satisfies(body: bytes, criteria: Sequence[Criterion]) -> bool:

@@ -155,9 +155,7 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
     missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
         return _missing(match.name, missing)
-    if match.name == CONTAINED:
-        raise UnknownParameter("HAPI has no index of contained resources: _contained is not available on this server")
-    if is_identifier(match) or _is_around_a_pole(match):
+    if match.name == CONTAINED or is_identifier(match) or _is_around_a_pole(match):
         return []
     if match.modifier == ENDS:
         match = replace(match, modifier="contains")

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
-from fhir_facade.adapters.hapi.broad import is_broad, satisfies
+from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
@@ -126,9 +126,10 @@ async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter]
 async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
     """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at."""
     broad = [criterion for criterion in group if is_broad(criterion)]
-    limit = MAX_CHECKED if broad else MAX_GATHERED_IDS
-    asked = [*parameters(group), ("_sort", "_id")]
-    entries = await _all(session, type, asked if broad else [*asked, ("_elements", "id")], limit)
+    elements = elements_looked_at(broad)
+    limit = MAX_CHECKED if elements is None else MAX_GATHERED_IDS
+    asked = [*parameters(group), ("_sort", "_id"), *([] if elements is None else [("_elements", elements)])]
+    entries = await _all(session, type, asked, limit)
     return {entry.id for entry in entries if satisfies(entry.body, broad)}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fhir_facade.adapters.hapi.alternatives import groups
-from fhir_facade.adapters.hapi.broad import is_broad
+from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad
 from fhir_facade.adapters.hapi.query import parameters, sort_keys
 from fhir_facade.errors import NotSupported, UnknownParameter
 from fhir_facade.fhir.query import parse_query
@@ -89,9 +89,12 @@ def test_a_chain_behind_what_refers_here_to_one_of_several_types_is_refused() ->
         parameters(query("Patient", ("_has:Observation:patient:performer:Practitioner.name", "x")).criteria)
 
 
-def test_what_is_contained_hapi_does_not_know() -> None:
-    with pytest.raises(UnknownParameter, match="HAPI has no index of contained resources"):
-        parameters([Match("_contained", "token", (TokenValue(None, "Medication"),))])
+def test_what_is_contained_hapi_is_not_asked_for() -> None:
+    containing = Match("_contained", "token", (TokenValue(None, "Medication"),))
+
+    assert parameters([containing]) == []
+    assert is_broad(containing)
+    assert elements_looked_at([containing]) == "contained"
 
 
 def test_alternatives_inside_alternatives_are_split() -> None:

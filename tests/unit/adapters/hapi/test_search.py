@@ -12,6 +12,7 @@ from aiohttp import web
 from fhir_facade.adapters.hapi import open_store
 from fhir_facade.adapters.hapi.search import AT_ONCE, MAX_GATHERED_IDS
 from fhir_facade.errors import TooLarge
+from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.values import Match, SearchQuery, TokenValue
 from tests.unit.adapters.hapi.test_answers import answering
 
@@ -66,6 +67,17 @@ async def test_ids_are_gathered_over_all_pages() -> None:
 
     asked = hapi.asked[-1][0]
     assert len(asked["_id"].split(",")) == 2 * AT_ONCE + 500
+
+
+async def test_of_records_that_may_contain_something_only_that_is_asked_for() -> None:
+    hapi = Patients(MAX_GATHERED_IDS + 1)
+    containing = Match(CONTAINED, "token", (TokenValue(None, "Organization"),))
+
+    async with answering(hapi.answer) as url, open_store(url) as store:
+        with pytest.raises(TooLarge, match=f"more than {MAX_GATHERED_IDS:,}"):
+            await store.search(SearchQuery("Patient", (containing,)))
+
+    assert {asked["_elements"] for asked, _ in hapi.asked if "_elements" in asked} == {"contained"}
 
 
 async def test_few_ids_are_gathered_at_once() -> None:
