@@ -15,7 +15,8 @@ class CannotExpand(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One code of a system. `above` are the codes it stands under, from the top."""
+    """One code of a system. `above` are all codes it stands under, from the top; `parents` those right above it,
+    `below` those right under it."""
 
     system: str
     code: str
@@ -26,6 +27,7 @@ class Concept:
     properties: tuple[Resource, ...] = ()
     designations: tuple[Resource, ...] = ()
     version: str | None = None
+    parents: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:

@@ -8,11 +8,12 @@ expand(value_set, find) -> (Concept, …)                CannotExpand says what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from terminology.concept import CannotExpand, Concept, Resource
 from terminology.filters import passing
+from terminology.links import linked
 
 Find = Callable[[str, str], Resource | None]
 """(kind, url) -> the resource, when it is known."""
@@ -23,8 +24,10 @@ STEPS_OF_FILTER: Final = 20
 
 
 def concepts_of(system: Resource) -> tuple[Concept, ...]:
-    """All concepts of a CodeSystem, parents before children. One whose code is not told, but only why, is none."""
-    return tuple(_below(system, system.get("concept", ()), ()))
+    """All concepts of a CodeSystem; parents before the children that are nested in them. One whose code is not told,
+    but only why, is none."""
+    found = tuple(_below(system, system.get("concept", ()), ()))
+    return linked(system, found) if any(one.properties for one in found) else found
 
 
 def _below(system: Resource, concepts: Iterable[Resource], above: tuple[str, ...]) -> Iterator[Concept]:
@@ -43,6 +46,7 @@ def _below(system: Resource, concepts: Iterable[Resource], above: tuple[str, ...
             tuple(one.get("property", ())),
             tuple(one.get("designation", ())),
             system.get("version"),
+            above[-1:],
         )
         yield from _below(system, inner, (*above, one["code"]))
 
@@ -156,9 +160,7 @@ def _listed(system: str, one: Resource, known: Mapping[str, Concept]) -> Concept
     if "display" not in one and "designation" not in one:
         return own
     display, designations = one.get("display", own.display), tuple(one.get("designation", own.designations))
-    return Concept(
-        *(system, own.code, display, own.definition, own.above, own.below, own.properties, designations, own.version)
-    )
+    return replace(own, display=display, designations=designations)
 
 
 def matches_text(concept: Concept, text: str) -> bool:

@@ -37,7 +37,7 @@ def _values(concept: Concept, name: str) -> set[str]:
     if name == "definition":
         return {concept.definition or ""}
     if name == "parent":
-        return set(concept.above[-1:])
+        return set(concept.parents)
     if name == "child":
         return set(concept.below)
     return {_said(one) for one in concept.properties if one.get("code") == name}

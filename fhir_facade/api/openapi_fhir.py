@@ -14,6 +14,7 @@ from fhir_facade.api.openapi_operations import operation_places, query_parameter
 from fhir_facade.fhir.capability import INTERACTIONS
 from fhir_facade.fhir.compartments import COMPARTMENTS
 from fhir_facade.fhir.definitions import resource_types
+from fhir_facade.fhir.history import HISTORIES, HISTORY_PARAMETERS
 from fhir_facade.fhir.operations import Operation
 from fhir_facade.fhir.patch import PATCH_FORMATS
 from fhir_facade.fhir.routes import addresses
@@ -141,7 +142,22 @@ def _parameters(method: str, path: str, told: Told, interaction: Interaction) ->
                 "schema": {"type": "object", "additionalProperties": {"type": "string"}},
             }
         ]
+    if interaction in HISTORIES:
+        query = _history_parameters(interaction)
     return [*_path_parameters(path), *query, *headers]
+
+
+def _history_parameters(interaction: Interaction) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": own.name,
+            "in": "query",
+            "description": own.meaning,
+            "schema": {"type": "array", "items": dict(own.schema)} if own.many else dict(own.schema),
+        }
+        for own in HISTORY_PARAMETERS
+        if interaction in own.of
+    ]
 
 
 def _body(method: str, told: Told, interaction: Interaction) -> dict[str, Any] | None:

@@ -12,9 +12,9 @@ from zlib import crc32
 
 from fhir_facade.access.check import Check, Deny
 from fhir_facade.errors import BadRequest, Forbidden, PreconditionFailed, TooLarge
-from fhir_facade.fhir.query import NO_VALUE_SETS, ValueSets, parse_query
+from fhir_facade.fhir.query import NO_CODES, StoredCodes, parse_query
 from fhir_facade.interactions.call import Call, may_leave, within
-from fhir_facade.interactions.value_sets import value_sets
+from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.values import Criterion, Ref, SearchQuery, StoredResource
 
 Params = tuple[tuple[str, str], ...]
@@ -73,7 +73,7 @@ async def matches(
     """The first `at_most` resources that satisfy the condition and may leave; the others are as if they were not
     there."""
     count = min(at_most + len(besides), PAGE)
-    rights, stored = call.search_rights(type), await value_sets(call, params)
+    rights, stored = call.search_rights(type), await stored_codes(call, params)
     query = within(call, SearchQuery(type, criteria_of(call, type, params, stored), count=count))
     if isinstance(rights, Deny):
         raise Forbidden(f"a condition on {type} needs the right to search it. {rights.reason}")
@@ -82,10 +82,10 @@ async def matches(
     return await _found(call, query, rights.check, at_most, besides)
 
 
-def criteria_of(call: Call, type: str, params: Params, stored: ValueSets = NO_VALUE_SETS) -> tuple[Criterion, ...]:
+def criteria_of(call: Call, type: str, params: Params, stored: StoredCodes = NO_CODES) -> tuple[Criterion, ...]:
     """What a condition demands. BadRequest for one without a search parameter: it would be about everything."""
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    parsed = parse_query(type, params, now=now, base_url=base_url, value_sets=stored)
+    parsed = parse_query(type, params, now=now, base_url=base_url, stored=stored)
     if not parsed.query.criteria:
         raise BadRequest("a condition needs at least one search parameter, e.g. identifier=system|value")
     return parsed.query.criteria

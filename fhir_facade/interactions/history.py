@@ -13,6 +13,7 @@ from fhir_facade.access.policy import is_whole
 from fhir_facade.errors import BadRequest, Forbidden, Gone, MethodNotAllowed, NotFound
 from fhir_facade.fhir.bundle import history_bundle
 from fhir_facade.fhir.definitions import is_resource_type
+from fhir_facade.fhir.history import HISTORY_PARAMETERS, UNDERSTOOD_ELSEWHERE
 from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, whole_number
 from fhir_facade.fhir.query.dates import parse_date, parse_instant
 from fhir_facade.fhir.references import ID
@@ -27,7 +28,8 @@ from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref,
 
 Period = tuple[datetime, datetime]
 
-_KNOWN = frozenset(("_count", "_since", "_at", "_list", "_total", "_type", "_format", "_pretty"))
+_NAMES = tuple(parameter.name for parameter in HISTORY_PARAMETERS)
+_KNOWN = frozenset(_NAMES) | UNDERSTOOD_ELSEWHERE
 
 
 async def history(call: Call) -> FhirResponse:
@@ -134,7 +136,7 @@ def history_query(call: Call, asked: Asked) -> HistoryQuery:
     values = dict(asked.params)
     unknown = set(values) - _KNOWN
     if unknown:
-        known = "_count, _since, _at, _list and, for the whole server, _type"
+        known = ", ".join(_NAMES)
         raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: {known} are known")
     return HistoryQuery(
         call.request.type,

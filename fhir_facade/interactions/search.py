@@ -26,7 +26,7 @@ from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
 from fhir_facade.interactions.shape import shaped
-from fhir_facade.interactions.value_sets import value_sets
+from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
 
 Entry = tuple[StoredResource, JsonObject]
@@ -98,8 +98,8 @@ async def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
     """The parameters of a search of a type; lenient for systems only."""
     lenient = call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    stored = await value_sets(call, asked.params)
-    return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient, value_sets=stored)
+    stored = await stored_codes(call, asked.params)
+    return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient, stored=stored)
 
 
 async def told(call: Call, shown: Sequence[StoredResource], asked_about: Set[str]) -> None:

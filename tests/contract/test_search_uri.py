@@ -26,6 +26,10 @@ async def value_sets(case: Case) -> Case:
         pytest.param(f"url={BASE.upper()}", "", id="with its case"),
         pytest.param(f"url={BASE},{BASE}/one", "ab", id="one of a list"),
         pytest.param(f"url:below={BASE}/one", "bc", id="below"),
+        pytest.param(f"url:below={BASE}", "abcd", id="below, as far as the text agrees"),
+        pytest.param(f"url:above={BASE}/one/two", "abc", id="above"),
+        pytest.param(f"url:above={BASE}/one/two/three", "abc", id="above what is not there"),
+        pytest.param(f"url:above={BASE}/none,{BASE}x", "ad", id="above one of a list"),
         pytest.param("url:missing=true", "", id="missing"),
     ],
 )

@@ -1,7 +1,7 @@
 """Search parameters of a request as a `SearchQuery` (https://hl7.org/fhir/R4/search.html).
 
-    parse_query(type, params, *, now, base_url=None, strict=True, value_sets={}) -> ParsedSearch
-    named_value_sets(params) -> URLs whose codes `value_sets` is to hold
+    parse_query(type, params, *, now, base_url=None, strict=True, stored=NO_CODES) -> ParsedSearch
+    named_value_sets(params), named_code_systems(params) -> URLs whose codes `stored` is to hold
     whole_number(name, text) -> int                           `_count` and its like
     dates.parse_instant(text) -> datetime                     `_since` and its like
 
@@ -19,7 +19,7 @@ What the values mean for a store:
 
 from __future__ import annotations
 
-from fhir_facade.fhir.query.concepts import NO_VALUE_SETS, ValueSets, named_value_sets
+from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes, named_code_systems, named_value_sets
 from fhir_facade.fhir.query.controls import MAX_COUNT, Summary, TotalMode, whole_number
 from fhir_facade.fhir.query.criterion import MAX_HOPS, MAX_VALUES
 from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query
@@ -30,11 +30,12 @@ __all__ = [
     "MAX_HOPS",
     "MAX_PARAMETERS",
     "MAX_VALUES",
-    "NO_VALUE_SETS",
+    "NO_CODES",
     "ParsedSearch",
+    "StoredCodes",
     "Summary",
     "TotalMode",
-    "ValueSets",
+    "named_code_systems",
     "named_value_sets",
     "parse_query",
     "whole_number",

@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type, search_parameters
-from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, ValueSets, members, relatives
+from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, StoredCodes, members, relatives
 from fhir_facade.fhir.query.escape import split
 from fhir_facade.fhir.query.values import Asked, parse_value
 from fhir_facade.fhir.references import ID
@@ -92,7 +92,7 @@ class CriterionParser:
         values = tuple([self._value(parameter, modifier, part) for part in parts])
         typed = modifier is not None and is_resource_type(modifier)
         match = Match(parameter.code, parameter.kind, values, None if typed else modifier)
-        return _in_codes(match, self.asked.value_sets)
+        return _in_codes(match, self.asked.stored)
 
     def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Criterion:
         """Types for which the rest means different things are alternatives."""
@@ -129,7 +129,7 @@ class CriterionParser:
         return Has(source, code, self.parse(source, rest, raw, hops + 1))
 
 
-def _in_codes(match: Match, stored: ValueSets) -> Match:
+def _in_codes(match: Match, stored: StoredCodes) -> Match:
     """The same question without a modifier that needs a terminology."""
     if match.kind != "token" or match.modifier is None or match.modifier not in (*OF_TREES, *OF_VALUE_SETS):
         return match
@@ -137,11 +137,11 @@ def _in_codes(match: Match, stored: ValueSets) -> Match:
     return Match(match.name, "token", tuple(dict.fromkeys(found)), OF_VALUE_SETS.get(match.modifier))
 
 
-def _codes(name: str, modifier: str, value: SearchValue, stored: ValueSets) -> Sequence[TokenValue]:
+def _codes(name: str, modifier: str, value: SearchValue, stored: StoredCodes) -> Sequence[TokenValue]:
     if isinstance(value, UriValue):
-        return members(name, value.uri, stored)
+        return members(name, value.uri, stored.sets)
     assert isinstance(value, TokenValue), "above and below take tokens"
-    return relatives(name, modifier, value)
+    return relatives(name, modifier, value, stored.systems)
 
 
 def known_parameter(fhir_type: str, code: str) -> SearchParameter:

@@ -10,7 +10,7 @@ from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.query import controls as control
-from fhir_facade.fhir.query.concepts import NO_VALUE_SETS, ValueSets
+from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes
 from fhir_facade.fhir.query.controls import Contained, ContainedType, Controls, Summary, TotalMode
 from fhir_facade.fhir.query.criterion import CriterionParser
 from fhir_facade.fhir.query.filters import parse_filter
@@ -67,18 +67,18 @@ def parse_query(
     now: datetime,
     base_url: str | None = None,
     strict: bool = True,
-    value_sets: ValueSets = NO_VALUE_SETS,
+    stored: StoredCodes = NO_CODES,
 ) -> ParsedSearch:
     """Decoded (name, value) pairs in order; `type` `Resource` is a search of the whole system.
 
     BadRequest, UnknownParameter: always with what would be right. Not `strict`: what the type does not know is left
-    out, bad values of what it knows are refused still. `now` decides what `ap` means for a date. `value_sets` are the
-    stored ones among `named_value_sets`.
+    out, bad values of what it knows are refused still. `now` decides what `ap` means for a date. `stored` holds
+    those among `named_value_sets` and `named_code_systems` that there are.
     """
     asked = [(name, value) for name, value in params if name not in _PRESENTATION]
     if len(asked) > MAX_PARAMETERS:
         raise BadRequest(f"{len(asked)} parameters, at most {MAX_PARAMETERS} are allowed: ask in several searches")
-    parser = CriterionParser(Asked(now, base_url, value_sets))
+    parser = CriterionParser(Asked(now, base_url, stored))
     controls = Controls(type)
     criteria: list[Criterion] = []
     understood: list[tuple[str, str]] = []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type
-from fhir_facade.fhir.query.concepts import ValueSets
+from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes
 from fhir_facade.fhir.query.dates import parse_date
 from fhir_facade.fhir.query.escape import split, unescape
 from fhir_facade.fhir.query.near import parse_near
@@ -33,7 +33,7 @@ class Asked:
 
     now: datetime
     base_url: str | None = None
-    value_sets: ValueSets = field(default_factory=dict)
+    stored: StoredCodes = NO_CODES
 
 
 def parse_value(parameter: SearchParameter, modifier: str | None, raw: str, asked: Asked) -> SearchValue:

@@ -19,7 +19,7 @@ from fhir_facade.interactions.audit import audit_lines, patients_asked_about, pa
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import AT_ONCE, matches
 from fhir_facade.interactions.pages import Asked, page_links
-from fhir_facade.interactions.value_sets import value_sets
+from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.values import (
     Criterion,
     FhirResponse,
@@ -102,8 +102,8 @@ async def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
     if not _SUBJECTS.intersection(names):
         raise BadRequest("$lastn needs a patient (or subject), e.g. patient=Patient/1", expression="patient")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    stored = await value_sets(call, inputs.criteria)
-    asked = parse_query("Observation", inputs.criteria, now=now, base_url=base_url, value_sets=stored)
+    stored = await stored_codes(call, inputs.criteria)
+    asked = parse_query("Observation", inputs.criteria, now=now, base_url=base_url, stored=stored)
     return asked.query.criteria if "status" in names else (*asked.query.criteria, _NOT_TRUE)
 
 

@@ -63,7 +63,7 @@ def _properties(concept: Concept, wanted: tuple[str, ...]) -> Iterator[Told]:
 def _valued(concept: Concept) -> Iterator[tuple[str, str, Any]]:
     if concept.definition is not None:
         yield "definition", "valueString", concept.definition
-    for above in concept.above[-1:]:
+    for above in concept.parents:
         yield "parent", "valueCode", above
     for below in concept.below:
         yield "child", "valueCode", below

@@ -1,4 +1,4 @@
-"""Searches by value sets that somebody stored: whoever may find the set may search with it."""
+"""Searches by value sets and code systems that somebody stored: whoever may find them may search with them."""
 
 from __future__ import annotations
 
@@ -110,3 +110,67 @@ async def test_the_last_observations_of_a_value_set_are_found(client: httpx.Asyn
     answer = await client.get(f"/fhir/Observation/$lastn?patient=Patient/{mark}&code:in={url}")
 
     assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == [f"{mark}-718-7"]
+
+
+COLOURS = [
+    {"code": "warm", "concept": [{"code": "red"}]},
+    {"code": "bright", "property": [{"code": "child", "valueCode": "red"}]},
+    {"code": "crimson", "property": [{"code": "parent", "valueCode": "red"}]},
+    {"code": "blue"},
+]
+
+
+async def colours(client: httpx.AsyncClient, mark: str) -> str:
+    """The URL of a code system in which red stands under two codes and above one; each code tags a Patient."""
+    system = f"urn:test:{mark}:colours"
+    await put(client, "CodeSystem", f"{mark}cs", status="active", content="complete", url=system, concept=COLOURS)
+    for code in ("warm", "bright", "red", "crimson", "blue"):
+        await put(
+            client,
+            "Patient",
+            f"{mark}-{code}",
+            gender="other",
+            identifier=[{"system": "urn:test", "value": mark}],
+            meta={"tag": [{"system": system, "code": code}]},
+        )
+    return system
+
+
+async def tagged(client: httpx.AsyncClient, mark: str, asked: str) -> list[str]:
+    answer = await client.get(f"/fhir/Patient?identifier=urn:test|{mark}&_sort=_id&{asked}")
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"]["id"].partition("-")[2] for entry in answer.json().get("entry", [])]
+
+
+async def test_codes_are_found_by_their_place_in_a_stored_code_system(client: httpx.AsyncClient, mark: str) -> None:
+    system = await colours(client, mark)
+
+    assert await tagged(client, mark, f"_tag:below={system}|warm") == ["crimson", "red", "warm"]
+    assert await tagged(client, mark, f"_tag:below={system}|bright") == ["bright", "crimson", "red"]
+    assert await tagged(client, mark, f"_tag:above={system}|crimson") == ["bright", "crimson", "red", "warm"]
+    assert await tagged(client, mark, f"_tag:below={system}|blue,{system}|red") == ["blue", "crimson", "red"]
+    assert await tagged(client, mark, f'_filter=_tag ss {system}|red or _tag sb "{system}|warm"') == [
+        *("crimson", "red", "warm")
+    ]
+
+
+async def test_who_may_not_see_a_code_system_does_not_know_it(
+    facade: Facade, client: httpx.AsyncClient, mark: str
+) -> None:
+    system = await colours(client, mark)
+
+    async with await facade.client("patient/Patient.rs", patient=f"{mark}-red") as person:
+        stored, absent = [await person.get(f"/fhir/Patient?_tag:below={one}|red") for one in (system, "urn:absent")]
+    async with await facade.client("patient/Patient.rs patient/CodeSystem.rs", patient=f"{mark}-red") as person:
+        assert await tagged(person, mark, f"_tag:below={system}|warm") == ["red"]
+
+    assert (stored.status_code, absent.status_code) == (400, 400)
+    assert stored.text.replace(system, "x") == absent.text.replace("urn:absent", "x")
+
+
+async def test_a_value_set_follows_the_properties_of_its_code_system(client: httpx.AsyncClient, mark: str) -> None:
+    system = await colours(client, mark)
+    rule = {"property": "concept", "op": "is-a", "value": "bright"}
+    url = await value_set(client, mark, {"system": system, "filter": [rule]})
+
+    assert await tagged(client, mark, f"_tag:in={url}") == ["bright", "crimson", "red"]

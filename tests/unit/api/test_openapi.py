@@ -133,6 +133,28 @@ def test_it_names_every_operation_with_its_parameters_and_methods(document):
     assert added["post"]["requestBody"]["required"] is True
 
 
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/fhir/{type}/{id}/_history", {"_count", "_since", "_at", "_list"}),
+        ("/fhir/{type}/_history", {"_count", "_since", "_at", "_list"}),
+        ("/fhir/_history", {"_count", "_since", "_at", "_list", "_type"}),
+    ],
+)
+async def test_it_names_the_parameters_that_a_history_takes(facade, document, path, names):
+    described = {each["name"]: each for each in document["paths"][path]["get"]["parameters"] if each["in"] == "query"}
+    values = {"_count": 5, "_since": "2026-01-01T00:00:00Z", "_at": "ge2026", "_list": "l", "_type": "Patient"}
+
+    assert set(described) == names
+    async with await facade.client() as client:
+        await client.put(
+            "/fhir/List/l", json={"resourceType": "List", "id": "l", "status": "current", "mode": "working"}
+        )
+        address = path.replace("{type}", "List").replace("{id}", "l")
+        answer = await client.get(address, params={name: values[name] for name in names})
+    assert answer.status_code == 200, answer.text
+
+
 def test_fhir_errors_are_operation_outcomes(document):
     read = document["paths"]["/fhir/{type}/{id}"]["get"]
 

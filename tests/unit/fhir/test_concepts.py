@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from fhir_facade.errors import BadRequest, TooLarge
-from fhir_facade.fhir.query import named_value_sets, parse_query
-from fhir_facade.fhir.query.concepts import MOST_CODES, above, below, parents_in
+from fhir_facade.fhir.query import StoredCodes, named_code_systems, named_value_sets, parse_query
+from fhir_facade.fhir.query.concepts import MOST_CODES
 from fhir_facade.values import Match, TokenValue
 from terminology import codes
+from terminology.concepts import concepts_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 STATUS = "https://fhir-facade.org/fhir/ValueSet/alert-status"
@@ -21,7 +23,7 @@ LOINC = "http://loinc.org"
 
 def match(name: str, value: str, **value_sets: tuple[TokenValue, ...]) -> Match:
     sets = {url.replace("_", ":"): codes for url, codes in value_sets.items()}
-    (found,) = parse_query("Observation", [(name, value)], now=NOW, value_sets=sets).query.criteria
+    (found,) = parse_query("Observation", [(name, value)], now=NOW, stored=StoredCodes(sets)).query.criteria
     assert isinstance(found, Match)
     return found
 
@@ -101,19 +103,45 @@ def test_a_code_without_a_system_is_looked_for_in_all_that_ship() -> None:
     assert match("code:below", "8867-4").values == (TokenValue(LOINC, "8867-4"),)
 
 
-TREE = parents_in(
-    [
-        {"code": "vital", "concept": [{"code": "heart", "concept": [{"code": "rest"}]}, {"code": "weight"}]},
-        {"code": "lab"},
-    ]
-)
+TREE = [
+    {"code": "vital", "concept": [{"code": "heart", "concept": [{"code": "rest"}]}, {"code": "weight"}]},
+    {"code": "lab"},
+]
+
+
+def around(name: str, value: str, *concepts: dict[str, Any]) -> list[str | None]:
+    system = {"url": "urn:s", "concept": list(concepts) or TREE}
+    stored = StoredCodes(systems={"urn:s": concepts_of(system)})
+    (found,) = parse_query("Observation", [(name, value)], now=NOW, stored=stored).query.criteria
+    assert isinstance(found, Match)
+    return [one.code for one in found.values if isinstance(one, TokenValue)]
 
 
 def test_a_code_stands_between_its_ancestors_and_its_descendants() -> None:
-    assert above(TREE, "heart") == ["heart", "vital"]
-    assert below(TREE, "heart") == ["heart", "rest"]
-    assert below(TREE, "vital") == ["vital", "heart", "rest", "weight"]
+    assert around("code:above", "urn:s|rest") == ["rest", "heart", "vital"]
+    assert around("code:below", "urn:s|heart") == ["heart", "rest"]
+    assert around("code:below", "urn:s|vital,urn:s|lab") == ["vital", "heart", "rest", "weight", "lab"]
 
 
-def test_around_a_code_that_is_not_there_is_nothing() -> None:
-    assert above(TREE, "x") == below(TREE, "x") == []
+@pytest.mark.parametrize("asked", ["urn:s|x", "urn:s|", "urn:other|lab", "rest"])
+def test_a_code_that_is_not_there_has_no_place(asked: str) -> None:
+    with pytest.raises(BadRequest, match="cannot be told"):
+        around("code:below", asked)
+
+
+def test_a_code_above_more_codes_than_a_search_can_hold_is_refused() -> None:
+    many = {"code": "all", "concept": [{"code": f"c{number}"} for number in range(MOST_CODES)]}
+
+    with pytest.raises(TooLarge, match=f"at most {MOST_CODES}"):
+        around("code:below", "urn:s|all", many)
+
+
+def test_only_code_systems_that_are_not_shipped_have_to_be_looked_up() -> None:
+    params = [
+        ("subject:Patient.gender:below", f"{OF_STATUS}|new,urn:a|x"),
+        ("code:above", r"urn:b\,c|y,bare"),
+        ("_filter", 'code ss urn:d|x or code sb "urn:e|x y" and code eq urn:f|z'),
+        ("code", "urn:not|below"),
+    ]
+
+    assert named_code_systems(params) == {"urn:a", "urn:b,c", "urn:d", "urn:e"}

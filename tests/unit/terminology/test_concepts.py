@@ -245,3 +245,39 @@ def test_what_is_known_has_one_id_each() -> None:
     for kind in KINDS:
         assert len(known_by_id(kind)) == len(known(kind))
         assert all(one["resourceType"] == kind for one in known(kind).values())
+
+
+def test_properties_say_what_a_code_stands_under_as_nesting_does() -> None:
+    system = {
+        "url": "urn:colours",
+        "property": [{"code": "broader", "uri": "http://hl7.org/fhir/concept-properties#parent", "type": "code"}],
+        "concept": [
+            {"code": "warm", "concept": [{"code": "red"}]},
+            {"code": "bright", "property": [{"code": "child", "valueCode": "red"}]},
+            {"code": "crimson", "property": [{"code": "broader", "valueCode": "red"}]},
+            {"code": "odd", "property": [{"code": "parent", "valueString": "red"}, {"code": "parent"}]},
+        ],
+    }
+
+    found = {one.code: one for one in concepts_of(system)}
+
+    assert {code: set(one.above) for code, one in found.items()} == {
+        "warm": set(),
+        "bright": set(),
+        "odd": set(),
+        "red": {"warm", "bright"},
+        "crimson": {"red", "warm", "bright"},
+    }
+    assert (found["red"].parents, found["red"].below) == (("warm", "bright"), ("crimson",))
+    assert (found["crimson"].above[-1], found["bright"].below) == ("red", ("red",))
+
+
+def test_codes_that_stand_under_each_other_have_an_end() -> None:
+    system = {
+        "concept": [
+            {"code": "hen", "property": [{"code": "parent", "valueCode": "egg"}]},
+            {"code": "egg", "property": [{"code": "parent", "valueCode": "hen"}]},
+        ]
+    }
+
+    assert [one.above for one in concepts_of(system)] == [("egg",), ("hen",)]
