@@ -6,8 +6,10 @@ https://hl7.org/fhir/R4/security.html#binding
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from fhir_facade.access.compartment import TypeRule, type_rules
 from fhir_facade.access.granular import satisfies
@@ -28,8 +30,7 @@ class Deny:
 _HIDDEN = Deny("hidden", "There is no such resource, or it is not yours.")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """Bound to the rights of one principal and the type and letter that were asked (type None: any type)."""
 
     rights: Rights
@@ -51,7 +52,7 @@ class Check:
         rule = type_rules()[self.type or ""]
         ways = tuple(way for way in grants(self.rights, rule.type, self.letter) if self._may_touch(rule, way, before))
         if not ways:
-            readable = before is not None and replace(self, letter="r").may_leave(before)
+            readable = before is not None and Check(self.rights, self.type, "r").may_leave(before)
             return Deny("forbidden", "The resource is not yours to change.") if readable else _HIDDEN
         return None if after is None else self._may_become(rule, ways, before, after)
 

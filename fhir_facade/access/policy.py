@@ -11,13 +11,15 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.guards import NO_GUARDS
-from fhir_facade.access.narrow import UNNARROWED, narrowing
+from fhir_facade.access.narrow import UNNARROWED, Group, narrowing, searchable
 from fhir_facade.access.rights import EVERYONE, Grant, Rights, grants, operations, rights_of
-from fhir_facade.values import Criterion, Interaction, PatientId, Principal
+from fhir_facade.values import Interaction, PatientId, Principal
 
 _LETTERS: Final[Mapping[Interaction, str]] = MappingProxyType(
     {
@@ -56,8 +58,7 @@ class Ask:
     circle: frozenset[PatientId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+class Allow(msgspec.Struct, frozen=True):
     """Yes, within limits: a search has to satisfy one group of `narrow` (empty: no limit), and everything that leaves
     or is written has to pass `check`, whatever the store answered.
 
@@ -65,9 +66,13 @@ class Allow:
     all of the limit (several owners, patients named in shared records), and such a match is left out.
     """
 
-    narrow: tuple[tuple[Criterion, ...], ...]
     check: Check
     exact: bool = False
+
+    @property
+    def narrow(self) -> tuple[Group, ...]:
+        """Written when a search asks for it: what is read by its id needs the check alone."""
+        return _narrow(self.check)
 
 
 def decide(principal: Principal, ask: Ask) -> Allow | Deny:
@@ -86,11 +91,11 @@ def decide(principal: Principal, ask: Ask) -> Allow | Deny:
 def _decide(rights: Rights, interaction: Interaction, type_name: str | None) -> Allow | Deny:
     """Remembered by names of R4 only, never by what a caller made up."""
     if interaction is Interaction.CAPABILITIES:
-        return Allow(UNNARROWED, Check(rights, type_name, ""))
+        return Allow(Check(rights, type_name, ""))
     if rights.kind == "anonymous":
         return Deny("unauthenticated", "Sign in: this needs an access token.")
     if interaction in _ENVELOPES:
-        return Allow(UNNARROWED, Check(rights, None, ""))
+        return Allow(Check(rights, None, ""))
     if interaction in _OF_THE_WHOLE:
         return _some_types(rights)
     return _typed(rights, type_name or "", _LETTERS[interaction])
@@ -113,18 +118,25 @@ def _typed(rights: Rights, type_name: str, letter: str) -> Allow | Deny:
         return _missing(type_name, letter)
     if rule.type_class not in ("shared", "optional") and _needs_patient(rights, ways):
         return Deny("forbidden", "The token has no patient in context: launch with one, or ask for launch/patient.")
-    check = Check(rights, type_name, letter)
-    narrow = narrowing(rule, ways, hide_guards=rights.engine is None)
-    if narrow is None and letter == "s":
+    if letter == "s" and not searchable(rule, ways):
         return Deny("forbidden", f"{type_name} cannot be searched here: read it by its id.")
     exact = rule.type_class in ("person", "personal") and single_owner(type_name)
-    return Allow(narrow or UNNARROWED, check, exact)
+    return Allow(Check(rights, type_name, letter), exact)
+
+
+@lru_cache(maxsize=8192)
+def _narrow(check: Check) -> tuple[Group, ...]:
+    if check.type is None or not check.letter:
+        return UNNARROWED
+    ways = grants(check.rights, check.type, check.letter)
+    return narrowing(type_rules()[check.type], ways, hide_guards=check.rights.engine is None)
 
 
 def _needs_patient(rights: Rights, ways: tuple[Grant, ...]) -> bool:
     return rights.kind in ("patient", "backend") and rights.patient is None and not any(way.reach for way in ways)
 
 
+@lru_cache(maxsize=1024)
 def _missing(type_name: str, letter: str) -> Deny:
     verb = _VERBS[letter]
     return Deny(
@@ -147,7 +159,7 @@ def _operation(rights: Rights, type_name: str | None, name: str) -> Allow | Deny
 def _some_types(rights: Rights) -> Allow | Deny:
     """A search or history of several types is let in when one of them may be searched: each asks for itself."""
     if any(grants(rights, rule.type, "s") for rule in type_rules().values()):
-        return Allow(UNNARROWED, Check(rights, None, "s"))
+        return Allow(Check(rights, None, "s"))
     return Deny("forbidden", "Not allowed: search. The token needs a scope like Observation.s.")
 
 
@@ -155,5 +167,5 @@ def _some_types(rights: Rights) -> Allow | Deny:
 def _whole_server(rights: Rights) -> Allow | Deny:
     stored = [rule.type for rule in type_rules().values() if rule.type_class != "transient"]
     if all(any(way == Grant(EVERYONE) for way in grants(rights, name, "s")) for name in stored):
-        return Allow(UNNARROWED, Check(rights, None, "s"))
+        return Allow(Check(rights, None, "s"))
     return Deny("forbidden", "The token does not reach the whole server: ask for one type.")

@@ -5,7 +5,7 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html: scopes nev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -27,8 +27,7 @@ EVERYONE: Final = Everyone()
 Reach = Everyone | frozenset[PatientId]
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """One way a token allows a letter on a type: for whose records, under which granular parameters.
 
     `frozen` are elements a writer must leave as they are.
@@ -51,15 +50,30 @@ class Actor:
     everybody: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rights:
-    """What one principal's token amounts to; compared by identity, so that it is a cheap key of a cache."""
+class Way(msgspec.Struct, frozen=True):
+    """A grant before it is said for whom: what one scope lets a kind of principal do with a type."""
+
+    reach: Callable[[Rights], Reach]
+    params: tuple[tuple[str, str], ...]
+    frozen: frozenset[str]
+
+
+Ways = dict[tuple[str, str], tuple[Way, ...]]
+"""By type and letter; filled as it is asked for."""
+
+
+class Rights(msgspec.Struct, frozen=True, eq=False):
+    """What one principal's token amounts to; compared by identity, so that it is a cheap key of a cache.
+
+    `ways` are shared by all who hold the same scopes as the same kind of principal.
+    """
 
     kind: PrincipalKind
     engine: Actor | None
     scopes: tuple[Scope, ...]
     patient: PatientId | None
     circle: frozenset[PatientId]
+    ways: Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +107,44 @@ class _Table(msgspec.Struct, forbid_unknown_fields=True):
     operations: dict[str, _Operation]
 
 
-_ACTS_AS: Final[Mapping[tuple[PrincipalKind, str], str]] = MappingProxyType(
+def _everyone(_: Rights) -> Reach:
+    return EVERYONE
+
+
+def _nobody(_: Rights) -> Reach:
+    return frozenset()
+
+
+def _own(rights: Rights) -> Reach:
+    return frozenset((rights.patient,)) if rights.patient is not None else frozenset()
+
+
+def _circle(rights: Rights) -> Reach:
+    return rights.circle
+
+
+def _picked(rights: Rights) -> Reach:
+    """The patient in context, as long as that is one in care."""
+    return rights.circle & frozenset((rights.patient,))
+
+
+_ACTS_AS: Final[Mapping[tuple[PrincipalKind, str], tuple[str, Callable[[Rights], Reach]]]] = MappingProxyType(
     {
-        ("patient", "patient"): "patient",
-        ("patient", "user"): "patient",
-        ("proxy", "patient"): "proxy",
-        ("proxy", "user"): "proxy",
-        ("practitioner", "patient"): "practitioner",
-        ("practitioner", "user"): "practitioner",
-        ("staff", "patient"): "staff",
-        ("staff", "user"): "staff",
-        ("admin", "user"): "admin",
-        ("backend", "system"): "backend",
-        ("backend", "patient"): "patient",
+        ("patient", "patient"): ("patient", _own),
+        ("patient", "user"): ("patient", _own),
+        ("proxy", "patient"): ("proxy", _picked),
+        ("proxy", "user"): ("proxy", _circle),
+        ("practitioner", "patient"): ("practitioner", _picked),
+        ("practitioner", "user"): ("practitioner", _circle),
+        ("staff", "patient"): ("staff", _picked),
+        ("staff", "user"): ("staff", _circle),
+        ("admin", "user"): ("admin", _nobody),
+        ("backend", "system"): ("backend", _everyone),
+        ("backend", "patient"): ("patient", _own),
     }
 )
-"""Principal kind and scope context -> the row that counts; a pair that is not here grants nothing."""
+"""Principal kind and scope context -> the row that counts, and for whose records; a pair that is not here grants
+nothing."""
 
 
 @cache
@@ -143,10 +179,12 @@ def _actor(name: str, row: _Row) -> Actor:
 
 @dataclass(slots=True)
 class _Seen:
-    """Rights by the identity of the scopes tuple: hashing the scopes themselves costs more than a decision may."""
+    """Rights, and ways, by the identity of the scopes tuple: hashing the scopes themselves costs more than a decision
+    may."""
 
     size: int
     rights: dict[tuple[object, ...], Rights] = field(default_factory=dict)
+    ways: dict[tuple[object, ...], tuple[tuple[Scope, ...], Ways]] = field(default_factory=dict)
 
     def of(self, principal: Principal, circle: frozenset[PatientId]) -> Rights:
         key = (id(principal.scopes), principal.kind, principal.name, principal.patient, circle)
@@ -155,8 +193,19 @@ class _Seen:
         if found is None or found.scopes is not principal.scopes:
             if len(self.rights) >= self.size:
                 self.rights.clear()
-            found = self.rights[key] = _compile(principal, circle)
+            found = self.rights[key] = self._compiled(principal, circle)
         return found
+
+    def _compiled(self, principal: Principal, circle: frozenset[PatientId]) -> Rights:
+        kind, scopes = principal.kind, principal.scopes
+        engine = engines().get(principal.name or "") if kind == "engine" else None
+        key = (id(scopes), kind)
+        known = self.ways.get(key)
+        if known is None or known[0] is not scopes:
+            if len(self.ways) >= self.size:
+                self.ways.clear()
+            known = self.ways[key] = (scopes, {})
+        return Rights(kind, engine, scopes, principal.patient, circle, known[1])
 
 
 _SEEN: Final = _Seen(4096)
@@ -168,43 +217,32 @@ def rights_of(principal: Principal, circle: frozenset[PatientId]) -> Rights:
     return _SEEN.of(principal, circle)
 
 
-def _compile(principal: Principal, circle: frozenset[PatientId]) -> Rights:
-    engine = engines().get(principal.name or "") if principal.kind == "engine" else None
-    return Rights(principal.kind, engine, principal.scopes, principal.patient, circle)
+_EVERYBODY: Final = (Grant(EVERYONE),)
 
 
 @lru_cache(maxsize=16384)
 def grants(rights: Rights, type_name: str, letter: str) -> tuple[Grant, ...]:
     """All ways `letter` is allowed on the type; empty: not at all. One of them has to hold for a resource."""
     if rights.engine is not None:
-        allowed = letter in rights.engine.letters.get(type_name, ())
-        return (Grant(EVERYONE),) if allowed else ()
-    return tuple(dict.fromkeys(_granted(rights, type_name, letter)))
+        return _EVERYBODY if letter in rights.engine.letters.get(type_name, ()) else ()
+    ways = rights.ways.get((type_name, letter))
+    if ways is None:
+        ways = rights.ways[type_name, letter] = tuple(dict.fromkeys(_ways(rights, type_name, letter)))
+    if len(ways) == 1:
+        return (_granted(rights, ways[0]),)
+    return tuple(dict.fromkeys([_granted(rights, way) for way in ways]))
 
 
-def _granted(rights: Rights, type_name: str, letter: str) -> Iterator[Grant]:
+def _ways(rights: Rights, type_name: str, letter: str) -> Iterator[Way]:
     for scope in rights.scopes:
-        name = _ACTS_AS.get((rights.kind, scope.context))
-        if name is None or scope.type not in ("*", type_name) or letter not in scope.letters:
+        name, reach = _ACTS_AS.get((rights.kind, scope.context), ("", _nobody))
+        if not name or scope.type not in ("*", type_name) or letter not in scope.letters:
             continue
         actor = people()[name]
         if letter in actor.letters.get(type_name, ()):
-            reach = EVERYONE if type_name in actor.everybody else _reach(rights, scope.context)
-            yield Grant(reach, scope.params, actor.frozen.get(type_name, frozenset()))
+            frozen = actor.frozen.get(type_name, frozenset())
+            yield Way(_everyone if type_name in actor.everybody else reach, scope.params, frozen)
 
 
-def _reach(rights: Rights, context: str) -> Reach:
-    own = frozenset({rights.patient}) if rights.patient is not None else frozenset[PatientId]()
-    match rights.kind, context:
-        case "practitioner" | "proxy" | "staff", "user":
-            return rights.circle
-        case "practitioner" | "proxy" | "staff", "patient":
-            return own & rights.circle
-        case "backend", "system":
-            return EVERYONE
-        case "patient", _:
-            return own
-        case "backend", "patient":
-            return own
-        case _:
-            return frozenset()
+def _granted(rights: Rights, way: Way) -> Grant:
+    return Grant(way.reach(rights), way.params, way.frozen)

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from fhir_facade.access.check import Deny
+from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.errors import Gone, NotFound, TooLarge
 from fhir_facade.fhir.document import instant, parse_stored
@@ -75,7 +75,8 @@ def _whole(types: Collection[str], listed: Collection[Ref] | None) -> list[tuple
 
 def is_open(call: Call, type: str) -> bool:
     """Whether nothing of a type is hidden from the caller."""
-    return sees_all(replace(call.allow.check, type=type))
+    check = call.allow.check
+    return sees_all(Check(check.rights, type, check.letter))
 
 
 def open_to(call: Call) -> list[str]:

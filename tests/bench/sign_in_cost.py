@@ -22,7 +22,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from fhir_facade.access.policy import Ask, decide
+from fhir_facade.access.check import Deny
+from fhir_facade.access.policy import Allow, Ask, decide
 from fhir_facade.access.scopes import parse_scopes
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.clients import NewClient, add_client
@@ -85,14 +86,37 @@ def decisions(times: int = 20_000) -> list[tuple[str, float]]:
         ),
     }
     remembered = [(name, _cost(lambda one=one: decide(*one), times)) for name, one in asked.items()]  # type: ignore[misc]
-    return [*remembered, ("somebody of whom nothing is remembered", _cost(_stranger(patient), times))]
+    return [
+        *remembered,
+        ("somebody of whom nothing is remembered", _cost(_stranger(patient), times)),
+        ("the same, and what a search of theirs is narrowed to", _cost(_narrowed_stranger(patient), times)),
+        ("a doctor of 200 of whom nothing is remembered", _cost(_other_doctor(circle), times)),
+    ]
 
 
-def _stranger(patient: Principal) -> Callable[[], object]:
+def _stranger(patient: Principal) -> Callable[[], Allow | Deny]:
     """Decides for somebody else each time, of more people than are remembered."""
     others = cycle([replace(patient, patient=PatientId(f"patient-{number}")) for number in range(20_000)])
     ask = Ask(Interaction.SEARCH_TYPE, "Observation")
     return lambda: decide(next(others), ask)
+
+
+def _narrowed_stranger(patient: Principal) -> Callable[[], object]:
+    decided = _stranger(patient)
+
+    def narrowed() -> object:
+        answer = decided()
+        assert isinstance(answer, Allow)
+        return answer.narrow
+
+    return narrowed
+
+
+def _other_doctor(circle: frozenset[PatientId]) -> Callable[[], Allow | Deny]:
+    doctor = _principal("practitioner", "user/*.cruds", practitioner="doctor")
+    circles = [circle | {PatientId(f"another-{number}")} for number in range(5_000)]
+    asks = cycle([Ask(Interaction.SEARCH_TYPE, "Observation", circle=each) for each in circles])
+    return lambda: decide(doctor, next(asks))
 
 
 def _principal(kind: PrincipalKind, scope: str, **context: str) -> Principal:

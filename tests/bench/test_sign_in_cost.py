@@ -17,7 +17,7 @@ from tests.facade import embedded_facade
 def test_every_decision_is_measured() -> None:
     measured = decisions(times=10)
 
-    assert len(dict(measured)) == 7
+    assert len(dict(measured)) == 9
     assert all(cost > 0 for _, cost in measured)
 
 
