@@ -228,9 +228,10 @@ async def sign_up(client: httpx.AsyncClient, name: str, reference: str) -> httpx
     return await client.post("/api/v1/accounts/register", json=body)
 
 
-async def test_signing_up_as_an_oracle_for_what_exists(tmp_path: Path) -> None:
+@pytest.mark.both_stores
+async def test_signing_up_as_an_oracle_for_what_exists(tmp_path: Path, deployment: dict[str, Any]) -> None:
     """Somebody without an account referred to a record out of the Patient to be made: only what is there was taken."""
-    async with embedded_facade(tmp_path, self_registration=True) as facade:
+    async with embedded_facade(tmp_path, self_registration=True, **deployment) as facade:
         service = await facade.client()
         await service.put("/fhir/Patient/bert", json={"resourceType": "Patient", "id": "bert"})
 

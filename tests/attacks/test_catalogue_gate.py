@@ -1,4 +1,4 @@
-"""More of the catalogue: attacks that end at the gate, before a store is asked, so that one store shows all of them.
+"""More of the catalogue: attacks that should end at the gate, before a store is asked, whichever it is.
 
 https://owasp.org/API-Security/editions/2023/en/0x11-t10/, "Playing with FHIR: Hacking and Securing FHIR APIs" (Knight,
 2021), and the advisories and issues of other servers.
@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.tokens import revoke_grants
-from tests.attacks.hospital import JSON_PATCH, PASSWORD, SECRET, Hospital, bundle, entry, hospital_on
+from tests.attacks.hospital import JSON_PATCH, PASSWORD, SECRET, STORES, Hospital, bundle, entry, hospital_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ONCE = "patient/Patient.r patient/Basic.r"
@@ -24,9 +24,9 @@ ONCE = "patient/Patient.r patient/Basic.r"
 REFUSED = {400, 403, 404, 405, 410, 412, 422, 501}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
 async def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
-    async with hospital_on("embedded", request, tmp_path_factory.mktemp("hospital")) as opened:
+    async with hospital_on(request.param, request, tmp_path_factory.mktemp("hospital")) as opened:
         yield opened
 
 

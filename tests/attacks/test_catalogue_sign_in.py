@@ -36,8 +36,11 @@ from fhir_facade.flows.sessions import sign_in_with_password
 from fhir_facade.rows.accounts import Account, LoginThrottle
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Launch
-from tests.facade import PUBLIC, Facade, embedded_facade
+from tests.attacks.hospital import STORES
+from tests.facade import PUBLIC, Facade
 from tests.forms import FormReader, form_of, sign_in, submit
+from tests.hapi_server import empty_hapi
+from tests.ward import facade_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PASSWORD = "correct horse battery"
@@ -71,9 +74,11 @@ class Town:
         return dict(answer.json())
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def town(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
-    async with embedded_facade(tmp_path_factory.mktemp("town")) as facade:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
+async def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    if request.param != "embedded":
+        empty_hapi(request.getfixturevalue("hapi_url"))
+    async with facade_on(request.param, request, tmp_path_factory.mktemp("town")) as facade:
         ports = facade.ports
         service = await facade.client()
         care = [{"reference": "Practitioner/doctor"}]

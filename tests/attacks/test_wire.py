@@ -11,16 +11,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.attacks.hospital import STORES
 from tests.facade import Served, facade_env, served
 
 SMUGGLED = b"GET /health?smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+@pytest.fixture(scope="module", params=STORES)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("wire")
-    with served(facade_env(folder / "data"), folder / "log") as running:
+    behind = {} if request.param == "embedded" else {"STORE": "hapi", "HAPI_URL": request.getfixturevalue("hapi_url")}
+    with served(facade_env(folder / "data", **behind), folder / "log") as running:
         yield running
 
 

@@ -178,11 +178,9 @@ async def through_pages(browser, answer, username, patient, ticked, only):
 
 
 def pytest_generate_tests(metafunc):
-    """What a launch ends in is asked of both stores; that the sign-in itself keeps nothing there is asked of one."""
+    """Every test of the kit is asked of both stores."""
     if "kit" in metafunc.fixturenames:
-        both = metafunc.definition.get_closest_marker("both_stores") is not None
-        stores = ["embedded", HAPI] if both else ["embedded"]
-        metafunc.parametrize("kit", stores, indirect=True, scope="session")
+        metafunc.parametrize("kit", ["embedded", HAPI], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

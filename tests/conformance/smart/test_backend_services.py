@@ -43,7 +43,6 @@ async def test_a_wrong_assertion_is_refused(kit, changes):
 
 @pytest.mark.parametrize("algorithm", ["RS384", "ES384"])
 @pytest.mark.parametrize("scope", ["system/*.rs", "system/*.read"])
-@pytest.mark.both_stores
 async def test_b5_b6_a_signed_request_gets_a_token_that_reads(kit, algorithm, scope):
     answer = await ask(kit, algorithm, scope=scope)
     assert answer.status_code == 200
@@ -53,7 +52,6 @@ async def test_b5_b6_a_signed_request_gets_a_token_that_reads(kit, algorithm, sc
     assert (await kit.read("Patient", body["access_token"])).json()["resourceType"] == "Bundle"
 
 
-@pytest.mark.both_stores
 async def test_a_backend_without_write_scope_writes_nothing(kit):
     token = (await ask(kit)).json()["access_token"]
     async with kit.client() as app:

@@ -57,7 +57,6 @@ async def test_e1_e2_a_page_of_the_portal_asks_for_a_launch(kit):
         assert (await browser.post("/api/v1/launches", json=body)).status_code == 403
 
 
-@pytest.mark.both_stores
 async def test_e3_to_e9_the_launch_ends_in_a_token_that_reads(kit):
     answer = await kit.redeem(await launched(kit), headers={"origin": ORIGIN})
     body = answer.json()
@@ -73,7 +72,6 @@ async def test_e6_the_context_of_the_launch_arrives_with_the_token(kit):
     assert (body["intent"], body["fhirContext"], body["tenant"]) == ("summary-review", CONTEXT, "default")
 
 
-@pytest.mark.both_stores
 async def test_e10_patient_and_encounter_of_the_launch_can_be_read(kit):
     body = await tokens(kit, encounter="kit-visit")
     for path in (f"Patient/{body['patient']}", f"Encounter/{body['encounter']}"):
@@ -92,7 +90,6 @@ async def test_e12_the_app_learns_whether_it_shows_the_patient(kit, banner):
     assert (await tokens(kit, need_patient_banner=banner))["need_patient_banner"] is banner
 
 
-@pytest.mark.both_stores
 async def test_e13_patient_scopes_work_in_a_launch_of_the_patient(kit):
     body = await tokens(kit, user="ann", username="ann", scope="launch openid fhirUser patient/Patient.rs")
     assert "patient/Patient.rs" in body["scope"].split()

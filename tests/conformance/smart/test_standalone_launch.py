@@ -66,7 +66,6 @@ async def test_s10_a_token_that_is_no_token_is_called_so(kit):
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
-@pytest.mark.both_stores
 async def test_s11_the_patient_in_context_can_be_read(kit):
     body = await tokens(kit)
     assert body["patient"] == "kit-ann"
@@ -74,14 +73,12 @@ async def test_s11_the_patient_in_context_can_be_read(kit):
     assert answer.status_code == 200
 
 
-@pytest.mark.both_stores
 async def test_a_clinician_picks_the_patient(kit):
     body = await tokens(kit, username="bob", patient="kit-carl")
     assert body["patient"] == "kit-carl"
     assert (await kit.read("Patient/kit-carl", body["access_token"])).status_code == 200
 
 
-@pytest.mark.both_stores
 async def test_a_proxy_picks_whom_to_act_for(kit):
     scope = "launch/patient openid fhirUser patient/*.rs"
     launched = await kit.launch(username="mia", patient="kit-ann", scope=scope)
@@ -123,7 +120,6 @@ async def test_n4_a_revoked_app_reads_and_refreshes_nothing(kit):
     assert (await kit.read("Patient/kit-ann", body["access_token"])).status_code == 401
 
 
-@pytest.mark.both_stores
 async def test_n5_what_was_unticked_is_refused(kit):
     body = await tokens(kit, scope="patient/Patient.rs patient/Observation.rs", ticked=["patient/Patient.rs"])
     assert body["scope"] == "patient/Patient.rs"
