@@ -24,6 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 COMPRESS_FROM = 1400  # bytes: below one packet compression gains nothing
 COMPRESS_LEVEL = 5
+AT_ONCE = 256 * 1024  # bytes packed or unpacked while everybody else waits: a few milliseconds
 LONGEST_PAUSE_S = 30.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -86,7 +87,8 @@ async def read_body(receive: Receive, headers: Headers, *, limit: int, pause_s: 
         chunks.append(chunk)
         if not message.get("more_body", False):
             break
-    return _unpacked(b"".join(chunks), headers.get(b"content-encoding", b"identity"), limit)
+    body, encoding = b"".join(chunks), headers.get(b"content-encoding")
+    return body if encoding is None else await _plain(body, encoding, limit)
 
 
 async def _next(receive: Receive, pause_s: float) -> MutableMapping[str, Any]:
@@ -101,21 +103,29 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is larger than {limit} bytes, the most that is accepted here: send it in parts")
 
 
-def _unpacked(body: bytes, encoding: bytes, limit: int) -> bytes:
+async def _plain(body: bytes, encoding: bytes, limit: int) -> bytes:
+    """The body as it was before it was packed. Where that is more than a moment's work, a thread does it."""
     if encoding in (b"identity", b""):
         return body
     if encoding != b"gzip":
         raise UnsupportedFormat("bodies may be sent plain or as gzip")
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        data = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise BadRequest("the body says it is gzip, but cannot be unpacked") from error
+    data = _unpacked(unpacker, body, min(AT_ONCE, limit + 1))
+    if not unpacker.eof and unpacker.unconsumed_tail and len(data) <= limit:
+        data += await asyncio.to_thread(_unpacked, unpacker, unpacker.unconsumed_tail, limit + 1 - len(data))
     if len(data) > limit:
         raise _too_large(limit)
     if not unpacker.eof or unpacker.unused_data:
         raise BadRequest("the gzip body ends too early, or goes on after its end")
     return data
+
+
+def _unpacked(unpacker: zlib._Decompress, packed: bytes, most: int) -> bytes:
+    """At most so many bytes of it."""
+    try:
+        return unpacker.decompress(packed, most)
+    except zlib.error as error:
+        raise BadRequest("the body says it is gzip, but cannot be unpacked") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +139,15 @@ async def respond(send: Send, answer: Answer, headers: Headers, *, head: bool = 
     """Send the answer, compressed where the caller takes gzip and it pays; a HEAD gets headers only."""
     body, extra = answer.body, []
     if len(body) >= COMPRESS_FROM and _takes_gzip(headers.get(b"accept-encoding", b"")):
-        body = gzip.compress(body, COMPRESS_LEVEL, mtime=0)
+        body = _packed(body) if len(body) <= AT_ONCE else await asyncio.to_thread(_packed, body)
         extra = [(b"content-encoding", b"gzip")]
     start = [*answer.headers, *extra, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": start})
     await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, COMPRESS_LEVEL, mtime=0)
 
 
 def _takes_gzip(accept: bytes) -> bool:

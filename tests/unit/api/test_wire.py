@@ -1,11 +1,15 @@
 """Bytes on the wire."""
 
+import asyncio
+import gzip
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
 
-from fhir_facade.api.wire import http_date
+from fhir_facade.api.wire import AT_ONCE, Answer, http_date, read_body, respond
+from fhir_facade.errors import BadRequest, TooLarge, UnsupportedFormat
 
 
 @pytest.mark.parametrize(
@@ -20,3 +24,65 @@ from fhir_facade.api.wire import http_date
 )
 def test_a_moment_is_written_as_http_writes_dates(moment):
     assert http_date(moment).decode() == format_datetime(moment.astimezone(UTC), usegmt=True)
+
+
+LIMIT = 8 * AT_ONCE
+SMALL, LARGE, TOO_LARGE = (b"x" * size for size in (1000, LIMIT, LIMIT + 1))
+
+
+def reading(body, encoding=b"gzip"):
+    """A task that reads a body that is there already."""
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return asyncio.create_task(read_body(receive, {b"content-encoding": encoding}, limit=LIMIT))
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "says"),
+    [
+        pytest.param(gzip.compress(TOO_LARGE), TooLarge, "larger than", id="too large"),
+        pytest.param(gzip.compress(LARGE)[:-9], BadRequest, "ends too early", id="large, cut"),
+        pytest.param(gzip.compress(LARGE) + b"x", BadRequest, "goes on after its end", id="large, with more behind"),
+        pytest.param(gzip.compress(SMALL) + b"x", BadRequest, "goes on after its end", id="small, with more behind"),
+        pytest.param(
+            gzip.compress(os.urandom(2 * AT_ONCE))[:-8] + b"x" * 8, BadRequest, "cannot be", id="large, broken"
+        ),
+        pytest.param(SMALL, BadRequest, "cannot be unpacked", id="no gzip"),
+    ],
+)
+async def test_a_packed_body_that_is_none_is_refused(body, error, says):
+    with pytest.raises(error, match=says):
+        await reading(body)
+
+
+async def test_another_packing_is_refused():
+    with pytest.raises(UnsupportedFormat, match="gzip"):
+        await reading(SMALL, b"br")
+
+
+@pytest.mark.parametrize(("body", "at_once"), [(SMALL, True), (LARGE, False)], ids=["small", "large"])
+async def test_a_packed_body_is_unpacked_beside_the_others_when_it_is_large(body, at_once):
+    task = reading(gzip.compress(body))
+    await asyncio.sleep(0)
+
+    assert task.done() is at_once
+    assert await task == body
+
+
+@pytest.mark.parametrize(("body", "at_once"), [(SMALL * 2, True), (LARGE, False)], ids=["small", "large"])
+async def test_an_answer_is_packed_beside_the_others_when_it_is_large(body, at_once):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    task = asyncio.create_task(respond(send, Answer(200, body, ()), {b"accept-encoding": b"gzip"}))
+    await asyncio.sleep(0)
+
+    assert task.done() is at_once
+    await task
+    start, answer = sent
+    assert (b"content-encoding", b"gzip") in start["headers"]
+    assert gzip.decompress(answer["body"]) == body
