@@ -61,6 +61,15 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
     )
+    max_connections: int = Field(
+        4096, ge=16, description="Most connections that all processes together hold open; each takes its share."
+    )
+    max_connections_per_address: int = Field(
+        512,
+        ge=16,
+        description="Most of them from one address (an IPv6 network /64 is one), which may be that of a whole clinic; "
+        "trusted proxies may have all.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     audit_required: bool = Field(True, description="Refuse to answer when the audit line cannot be written.")
     audit_kept_days: int = Field(2192, ge=1, description="Days for which audit lines are kept; 2192 are six years.")

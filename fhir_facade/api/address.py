@@ -34,6 +34,11 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
     return None if current is None else str(current)
 
 
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address as `client_address` gives it is one of our proxies."""
+    return _trusted(ip_address(address), trusted)
+
+
 def _trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address.version == network.version and address in network for network in trusted)
 

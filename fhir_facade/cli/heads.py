@@ -1,4 +1,4 @@
-"""The head of a request has an end: connections that send none, or one too large, are closed.
+"""Connections have limits: how many there are, and how long and large the head of a request may be.
 
 https://www.rfc-editor.org/rfc/rfc9110#section-5.4; the body has limits of its own, in `api.wire`.
 """
@@ -6,26 +6,40 @@ https://www.rfc-editor.org/rfc/rfc9110#section-5.4; the body has limits of its o
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fhir_facade.cli.connections import Connections
+
 LARGEST = 128 * 1024
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class BoundedHeads(HttpToolsProtocol):
     """The server's protocol, which by itself waits for a head for ever and keeps whatever comes of it."""
 
     within_s: ClassVar[float] = 30.0
+    places: ClassVar[Connections] = Connections(sys.maxsize, sys.maxsize)
     _pending = 0
     _timer: asyncio.TimerHandle | None = None
+    _peer: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        if not self.places.take(peer):
+            transport.write(BUSY)
+            transport.close()
+            return
+        self._peer = peer
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
+        if self._peer is not None:
+            self.places.leave(self._peer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -52,3 +66,13 @@ class BoundedHeads(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def limited_to(places: Connections) -> type[BoundedHeads]:
+    """The protocol of a process whose connections are counted there."""
+
+    class Counted(BoundedHeads):
+        pass
+
+    Counted.places = places
+    return Counted

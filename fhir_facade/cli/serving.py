@@ -22,7 +22,8 @@ import uvicorn
 
 from fhir_facade.adapters.memory import Marks
 from fhir_facade.api.doorway import Doorway
-from fhir_facade.cli.heads import BoundedHeads
+from fhir_facade.cli.connections import Connections, shared_by_workers
+from fhir_facade.cli.heads import limited_to
 from fhir_facade.cli.serve import bind
 from fhir_facade.cli.workers import Worker, Workers, apart
 from fhir_facade.errors import FacadeError
@@ -31,6 +32,7 @@ from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 
 SHUTDOWN_S = 10
+REFUSED_TOLD_EVERY_S = 60
 GC_THRESHOLDS = (50_000, 20, 20)
 _LOG = logging.getLogger("fhir_facade.serve")
 
@@ -80,7 +82,7 @@ async def _open_and_serve(
     metrics_folder: str | None = None,
 ) -> None:
     async with open_ports(settings, marks=marks) as ports, AsyncExitStack() as stack:
-        doorway = Doorway(ports)
+        doorway, connections = Doorway(ports), shared_by_workers(settings)
         config = uvicorn.Config(
             doorway,
             log_config=None,
@@ -90,7 +92,7 @@ async def _open_and_serve(
             lifespan="off",
             timeout_graceful_shutdown=SHUTDOWN_S,
             proxy_headers=False,
-            http=BoundedHeads,
+            http=limited_to(connections),
         )
 
         async def load() -> None:
@@ -102,7 +104,15 @@ async def _open_and_serve(
 
         if marks is None:
             await _tell_what_is_down(ports)
+        telling = asyncio.create_task(_tell_refused(connections), name="refused connections")
+        stack.callback(telling.cancel)
         await _Server(config, doorway, load).serve(sockets=[listening])
+
+
+async def _tell_refused(connections: Connections) -> None:
+    while True:
+        await asyncio.sleep(REFUSED_TOLD_EVERY_S)
+        connections.tell()
 
 
 def _tell_addresses(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +16,7 @@ from tests.attacks.hospital import STORES
 from tests.facade import Served, facade_env, served
 
 SMUGGLED = b"GET /health?smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+MOST = 16
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
@@ -22,7 +24,8 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("wire")
     behind = {} if request.param == "embedded" else {"STORE": "hapi", "HAPI_URL": request.getfixturevalue("hapi_url")}
-    with served(facade_env(folder / "data", **behind), folder / "log") as running:
+    limits = {"MAX_CONNECTIONS_PER_ADDRESS": str(MOST)}
+    with served(facade_env(folder / "data", **behind, **limits), folder / "log") as running:
         yield running
 
 
@@ -92,3 +95,15 @@ def test_climbing_out_of_the_static_files(server: Served, path: bytes) -> None:
     answer = said(server, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 404 "), answer
+
+
+def test_idle_connections_that_take_all_places(server: Served) -> None:
+    address = urlsplit(server.url)
+    where = (str(address.hostname), address.port or 0)
+    with ExitStack() as held:
+        for _ in range(2 * MOST):
+            held.enter_context(socket.create_connection(where, timeout=10))
+        last = held.enter_context(socket.create_connection(where, timeout=10))
+
+        assert last.recv(65_536).startswith(b"HTTP/1.1 503 ")
+        assert last.recv(65_536) == b""

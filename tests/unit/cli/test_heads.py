@@ -1,4 +1,4 @@
-"""Connections whose head never ends, against the real protocol on loopback."""
+"""Connections whose head never ends, and too many of them, against the real protocol on loopback."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -7,7 +7,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from fhir_facade.cli.heads import LARGEST, BoundedHeads
+from fhir_facade.cli.connections import Connections
+from fhir_facade.cli.heads import LARGEST, BoundedHeads, limited_to
 
 
 class Hasty(BoundedHeads):
@@ -89,3 +90,39 @@ async def test_a_large_body_is_no_large_head_and_the_connection_serves_on(chunke
             writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n" + sent)
 
             assert (await reader.readuntil(b"%08d" % len(body))).startswith(b"HTTP/1.1 200")
+
+
+async def answer(reader):
+    return await reader.readuntil(b"00000000")
+
+
+async def test_idle_connections_of_one_address_end_at_a_number_and_a_closed_one_makes_room():
+    ask = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with connected(limited_to(Connections(in_all=9, of_one=2))) as (reader, writer):
+        address = writer.get_extra_info("peername")
+        _, idle = await asyncio.open_connection(*address)
+        writer.write(ask)
+        assert (await answer(reader)).startswith(b"HTTP/1.1 200")
+
+        refused_reader, refused = await asyncio.open_connection(*address)
+        told = await until_closed(refused_reader)
+
+        assert told.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After" in told
+        refused.close()
+        writer.write(ask)
+        assert (await answer(reader)).startswith(b"HTTP/1.1 200")
+
+        idle.close()
+        assert (await as_soon_as_there_is_room(address, ask)).startswith(b"HTTP/1.1 200")
+
+
+async def as_soon_as_there_is_room(address, ask):
+    async with asyncio.timeout(20):
+        while True:
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(ask)
+            told = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            if not told.startswith(b"HTTP/1.1 503"):
+                return told
