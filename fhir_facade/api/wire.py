@@ -63,7 +63,7 @@ def http_date(moment: datetime) -> bytes:
     return _http_date(int(moment.timestamp()))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _http_date(second: int) -> bytes:
     return formatdate(second, usegmt=True).encode()
 

@@ -24,6 +24,7 @@ from fhir_facade.adapters.memory import Marks
 from fhir_facade.api.doorway import Doorway
 from fhir_facade.cli.connections import Connections, shared_by_workers
 from fhir_facade.cli.heads import limited_to
+from fhir_facade.cli.heap import tidy_heap
 from fhir_facade.cli.serve import bind
 from fhir_facade.cli.workers import Worker, Workers, apart
 from fhir_facade.errors import FacadeError
@@ -39,6 +40,7 @@ _LOG = logging.getLogger("fhir_facade.serve")
 
 def serve_alone(settings: Settings, listening: socket.socket) -> int:
     """Until a signal ends it; the exit code."""
+    tidy_heap()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_open_and_serve(settings, listening, lambda: _tell_addresses(settings)))
     return 0
@@ -46,6 +48,7 @@ def serve_alone(settings: Settings, listening: socket.socket) -> int:
 
 def serve_together(settings: Settings, metrics_folder: str) -> int:
     """What is done once is done before the processes part: migrations, keys, intents that an earlier server left."""
+    tidy_heap()
     if code := apart(lambda: _prepare(settings)):
         return code
     marks = Marks(settings.worker_count)

@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from fhir_facade.adapters.sqlite_lists import one_of
+
 PAGE_BYTES: Final = 16 * 1024 * 1024
 
 Row = tuple[Any, ...]
@@ -32,8 +34,8 @@ def first_rows(found: Iterable[Row], body_at: int, count: int, most: int) -> tup
 
 def rows_of(connection: sqlite3.Connection, pks: Sequence[int], most: int) -> list[Row]:
     """(pk, id, version, updated, body) of these resources in this order, as far as they fit on a page."""
-    marks = ", ".join("?" * len(pks))
-    found = connection.execute(f"{_SELECT} IN ({marks})", pks)
+    among, wanted = one_of(pks)
+    found = connection.execute(f"{_SELECT} {among}", wanted)
     rows, more = first_rows(found, 4, len(pks), most)
     if not more and sum(len(row[4]) for row in rows) <= most:
         own = {row[0]: row for row in rows}

@@ -14,6 +14,7 @@ from typing import Any
 
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, INSERTS
 from fhir_facade.adapters.sqlite_jobs import insert_rows
+from fhir_facade.adapters.sqlite_lists import few_lengths
 from fhir_facade.values import Ref
 
 IndexRows = Mapping[str, Sequence[tuple[Any, ...]]]
@@ -93,7 +94,7 @@ class Changes:
         (pks,) = padded([pk for pk, _ in some])
         for kind, table in zip(INSERTS, INDEX_TABLES, strict=True):
             kept = [] if kind in _WITH_NULLS else [row for _, rows in some for row in rows.get(kind, ())]
-            values = [value for row in _to_a_power(kept) for value in row]
+            values = [value for row in few_lengths(kept) for value in row]
             self._connection.execute(_delete(table, kind, len(pks), len(values)), [*pks, *values])
 
 
@@ -112,11 +113,7 @@ def padded(values: list[Any]) -> Iterator[list[Any]]:
     """At most VALUES_AT_ONCE of the values each time, the last one repeated up to the next power of two, so that few
     statements are prepared."""
     for at in range(0, len(values), VALUES_AT_ONCE):
-        yield _to_a_power(values[at : at + VALUES_AT_ONCE])
-
-
-def _to_a_power(values: list[Any]) -> list[Any]:
-    return values + values[-1:] * ((1 << (len(values) - 1).bit_length()) - len(values)) if values else values
+        yield few_lengths(values[at : at + VALUES_AT_ONCE])
 
 
 def add_index(rows: Rows, more: IndexRows, id: str, pk: int) -> None:

@@ -13,6 +13,7 @@ from fhir_facade.adapters.embedded.fulltext import full_text
 from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.texts import says
+from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.extract.canonical import canonical_quantity
 from fhir_facade.fhir.positions import box_around
@@ -194,9 +195,8 @@ def _own_column(type: str, match: Match) -> Condition:
 def _id(type: str, match: Match) -> Condition:
     """With the type, because the index of ids begins with it."""
     ids = [v.code for v in match.values if isinstance(v, TokenValue) and not v.system]
-    marks = ", ".join("?" * len(ids))
-    where = f"type = ? AND id IN ({marks})"
-    return Condition("fhir_resource", where, (type, *ids), negated=match.modifier == "not")
+    among, wanted = one_of(ids)
+    return Condition("fhir_resource", f"type = ? AND id {among}", (type, *wanted), negated=match.modifier == "not")
 
 
 def _last_updated(type: str, match: Match) -> Condition:

@@ -20,6 +20,7 @@ from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE
 from fhir_facade.adapters.embedded.index import bind, index_values
 from fhir_facade.adapters.embedded.source import Source, Sql
+from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.errors import Gone
 from fhir_facade.fhir.match import matches_query
 from fhir_facade.values import JsonObject, Ref, SearchQuery, Sort
@@ -125,13 +126,12 @@ def _archived(reader: Reader, place: Place) -> Iterator[tuple[int, bool]]:
 
 def _now(reader: Reader, place: Place, changed: Iterable[int]) -> Iterator[tuple[int, bool]]:
     """Those of the changed rows that match, and whether they stand behind the place."""
-    pks = list(changed)
+    among, pks = one_of(list(changed))
     columns = ", ".join(f"{expression} AS k{i}" for i, (expression, _) in enumerate(reader.source.keys))
     where = " AND ".join(sql for sql, _ in reader.source.filters)
     args = [value for _, values in reader.source.filters for value in values]
-    marks = ", ".join("?" * len(pks))
     later, more = behind(reader.source.keys, place.after)
-    inner = f"SELECT r.pk AS pk, {columns} FROM {reader.source.tables} WHERE {where} AND r.pk IN ({marks})"
+    inner = f"SELECT r.pk AS pk, {columns} FROM {reader.source.tables} WHERE {where} AND r.pk {among}"
     found = reader.connection.execute(
         f"SELECT pk, {later} FROM ({inner})", (*more, *reader.source.tables_args, *args, *pks)
     )

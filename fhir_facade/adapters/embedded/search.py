@@ -19,6 +19,7 @@ from fhir_facade.adapters.embedded.paging import Place, Reader, behind, caught_u
 from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.write import stored_resource
+from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.fhir.definitions.occurrence import occurs_once
 from fhir_facade.values import DateValue, Match, Page, SearchQuery, Sort
 
@@ -140,15 +141,16 @@ def _page(
         return *_rows(connection, source, query.count, ("1", ()), page_bytes), 0
     first: list[tuple[Any, ...]] = []
     if place.pending:
-        marks = ", ".join("?" * len(place.pending))
-        first, more = _rows(connection, source, query.count, (f"pk IN ({marks})", place.pending), page_bytes)
+        among, pending = one_of(place.pending)
+        first, more = _rows(connection, source, query.count, (f"pk {among}", pending), page_bytes)
         if more:
             return first, True, len(first)
     test, args = behind(source.keys, place.after)
     if place.moved:
-        test = f"{test} AND pk NOT IN ({', '.join('?' * len(place.moved))})"
+        among, moved = one_of(place.moved)
+        test, args = f"{test} AND pk NOT {among}", (*args, *moved)
     left = page_bytes - (sum(len(row[-1]) for row in first) if source.in_order else 0)
-    rest, more = _rows(connection, source, query.count - len(first), (test, (*args, *place.moved)), left)
+    rest, more = _rows(connection, source, query.count - len(first), (test, args), left)
     return first + rest, more, len(first)
 
 

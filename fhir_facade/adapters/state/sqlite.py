@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.sqlite_jobs import insert_rows
+from fhir_facade.adapters.sqlite_lists import few_lengths
 from fhir_facade.adapters.state import sqlite_texts
 from fhir_facade.adapters.state.revisions import is_newest
 from fhir_facade.adapters.state.sqlite_texts import Condition, change_text
@@ -47,7 +48,7 @@ class SqliteState:
     async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
         """In the caller's thread: a reader's would cost ten times as much as the look."""
         table, wanted = self._tables.of(row), list(keys)
-        chunks = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
+        chunks = [few_lengths(wanted[at : at + KEYS_AT_ONCE]) for at in range(0, len(wanted), KEYS_AT_ONCE)]
         with _facade_errors():
             found = self._file.read_here(
                 lambda here: [
@@ -137,7 +138,7 @@ class _SqliteTransaction:
 
     def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         table, wanted = self._tables.of(row), list(keys)
-        chunks = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
+        chunks = [few_lengths(wanted[at : at + KEYS_AT_ONCE]) for at in range(0, len(wanted), KEYS_AT_ONCE)]
         texts = [(sqlite_texts.take_among(table, len(some)), some) for some in chunks]
         return frozenset(id_ for asked in texts for (id_,) in self._driver.execute(*asked))
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.adapters.state.steps import Verb, names_of
 from fhir_facade.adapters.state.tables import RowTable
 
@@ -89,8 +90,8 @@ def _where(table: RowTable[Any], where: Sequence[Condition]) -> Asked:
 
 def _condition(table: RowTable[Any], name: str, operator: str, value: Any) -> Asked:
     if operator == "in":
-        wanted = [table.encode_field(name, each) for each in value]
-        return f"{_quoted(name)} IN ({', '.join('?' * len(wanted))})", wanted
+        among, wanted = one_of([table.encode_field(name, each) for each in value])
+        return f"{_quoted(name)} {among}", list(wanted)
     said = "IS" if operator == "=" and value is None else OPERATORS[operator]
     return f"{_quoted(name)} {said} ?", [table.encode_field(name, value)]
 
