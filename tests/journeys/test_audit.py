@@ -202,6 +202,48 @@ async def test_a_create_and_its_deletion_name_the_new_record(records: Records) -
     assert told == [(action, "success", f"Observation/{made}", "anna") for action in ("create", "delete")]
 
 
+def deleting(*addresses: str, kind: str) -> dict[str, Any]:
+    entries = [{"request": {"method": "DELETE", "url": address}} for address in addresses]
+    return {"resourceType": "Bundle", "type": kind, "entry": entries}
+
+
+async def delete_both(service: httpx.AsyncClient, way: str, one: str, other: str) -> None:
+    if way in ("batch", "transaction"):
+        answer = await service.post("/fhir", json=deleting(f"Observation/{one}", f"Observation/{other}", kind=way))
+        assert answer.status_code == 200, answer.text
+        return
+    for id_ in (one, other):
+        path = f"Observation/{id_}" if way == "one" else f"Observation?_id={id_}"
+        assert (await service.delete(f"/fhir/{path}")).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["one", "conditional", "batch", "transaction"])
+async def test_what_a_service_deletes_names_whose_it_was(records: Records, way: str) -> None:
+    one, other = f"of-anna-{way}", f"of-bert-{way}"
+    for id_, patient in ((one, "anna"), (other, "bert")):
+        await records.service.put(f"/fhir/Observation/{id_}", json=reading(patient, id=id_))
+    last = await records.newest()
+
+    await delete_both(records.service, way, one, other)
+
+    lines = [each for each in await records.since(last) if each.action == "delete"]
+    assert {(each.entity, each.patient, each.outcome) for each in lines} == {
+        (f"Observation/{one}", "anna", "success"),
+        (f"Observation/{other}", "bert", "success"),
+    }
+
+
+async def test_a_deleted_patient_is_named_and_what_was_not_there_was_nobodys(records: Records) -> None:
+    await records.service.put("/fhir/Patient/short", json={"resourceType": "Patient", "id": "short"})
+    last = await records.newest()
+
+    await records.service.delete("/fhir/Patient/short")
+    await records.service.delete("/fhir/Observation/never")
+
+    told = [(each.action, each.entity, each.patient) for each in await records.since(last)]
+    assert told == [("delete", "Patient/short", "short"), ("delete", "Observation/never", None)]
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer ffa_unknown"}], ids=["nobody", "bad token"])
 async def test_who_is_not_known_is_in_it_too(records: Records, headers: dict[str, str]) -> None:
     """The first time; then how often is counted, so that nobody fills a disk this way."""

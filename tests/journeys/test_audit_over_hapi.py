@@ -33,6 +33,16 @@ def asked(url: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
+def reading(patient: str) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": f"of-{patient}",
+        "status": "final",
+        "code": {"text": "a reading"},
+        "subject": {"reference": f"Patient/{patient}"},
+    }
+
+
 async def test_hapi_holds_each_line_once_and_forgets_with_the_facade(facade: Facade, empty_hapi_url: str) -> None:
     ports, service = facade.ports, await facade.client()
     for name in ("anna", "bert"):
@@ -54,7 +64,14 @@ async def test_hapi_holds_each_line_once_and_forgets_with_the_facade(facade: Fac
     found = asked(about)
     assert {entry["resource"]["subtype"][0]["code"] for entry in found["entry"]} == {"update", "read", "search-type"}
 
-    assert (await service.delete("/fhir/Patient/bert")).status_code == 200
+    await service.put("/fhir/Observation/of-bert", json=reading("bert"))
+    for gone in ("Observation/of-bert", "Patient/bert"):
+        assert (await service.delete(f"/fhir/{gone}")).status_code == 200
+    deleted = await ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "delete"), order=("id",)))
+    assert [(each.entity, each.patient) for each in deleted] == [
+        ("Observation/of-bert", "bert"),
+        ("Patient/bert", "bert"),
+    ]
     await erase_patient(ports, "anna")
 
     assert not asked(about).get("entry")
