@@ -23,6 +23,7 @@ from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.launch.tokens import mint_token
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
+from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
 PUBLIC = "http://127.0.0.1:8000"
@@ -107,7 +108,7 @@ def run_command(env: Mapping[str, str], *words: str, stdin: str = "") -> subproc
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     if result.returncode != 0:
@@ -137,18 +138,18 @@ def served(env: Mapping[str, str], log: Path) -> Iterator[Served]:
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=15)
+                process.wait(timeout=PATIENCE_S)
             if process.poll() is None:
                 process.kill()
 
 
 def _wait_until_healthy(running: Served) -> None:
-    deadline = time.monotonic() + 120  # a busy machine
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if running.process.poll() is not None:
             raise RuntimeError(f"serve ended: {running.log.read_text()}")
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{running.url}/health", timeout=5):
-            urllib.request.urlopen(f"{running.url}/metrics", timeout=120).close()  # waits until all is loaded
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{running.url}/health", timeout=PATIENCE_S):
+            urllib.request.urlopen(f"{running.url}/metrics", timeout=PATIENCE_S).close()  # waits until all is loaded
             return
         time.sleep(0.05)
     raise RuntimeError(f"serve did not become healthy: {running.log.read_text()}")

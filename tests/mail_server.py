@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Any
 
-PATIENCE_S = 60
+from tests.patience import PATIENCE_S
+
 GREETING = b"220 mail.example ESMTP\r\n"
 
 

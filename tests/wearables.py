@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import uvicorn
 
-from fhir_facade.adapters.vendors.calls import VendorCalls
+from fhir_facade.adapters.vendors.calls import READ_TIMEOUT_S, VendorCalls
 from fhir_facade.adapters.vendors.google_health import GoogleHealth
 from fhir_facade.flows.connect import begin, finish
 from fhir_facade.flows.connections import look
@@ -30,10 +30,12 @@ from fhir_facade.simulator.app import DEFAULT_CLIENT, create_simulator
 from fhir_facade.simulator.data_types import SCOPES
 from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Scope
 from tests.facade import embedded_facade
+from tests.patience import PATIENCE_S
 
 CALLBACK = "http://127.0.0.1:8000/connections/callback"
 IMPORT = Principal(kind="engine", name="import")
 ALEX, SAM, KIM = "alex@example.com", "sam@example.com", "kim@example.com"
+HASTE_S = 1.0
 
 
 def person(patient: str, letters: str = "cruds") -> Principal:
@@ -66,11 +68,18 @@ class World:
     ports: Ports
     vendor: httpx.AsyncClient
     clock: MovedClock
+    google: GoogleHealth
+    hasty: GoogleHealth
+    """Waits a second for an answer, which on a busy machine is too short for some that come."""
 
     async def fault(self, **fault: Any) -> None:
+        """While the vendor is slow it is asked by who is hasty."""
+        if fault["kind"] == "slow":
+            self.ports = replace(self.ports, vendors={self.hasty.name: self.hasty})
         (await self.vendor.post("/simulator/faults", json=fault)).raise_for_status()
 
     async def calm(self) -> None:
+        self.ports = replace(self.ports, vendors={self.google.name: self.google})
         await self.vendor.delete("/simulator/faults")
 
     async def asked(self, path: str = "/v4/users/me/dataTypes") -> list[dict[str, Any]]:
@@ -162,20 +171,25 @@ async def wearable_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """Two patients, p1 and p2, and the vendor."""
     async with running_simulator() as url, embedded_facade(folder, **settings) as facade:
         clock = MovedClock(facade.ports)
-        google = GoogleHealth(
-            authorize_url=f"{url}/o/oauth2/v2/auth",
-            token_url=f"{url}/token",
-            revoke_url=f"{url}/revoke",
-            api_base=url,
-            client_id=DEFAULT_CLIENT.client_id,
-            client_secret=DEFAULT_CLIENT.client_secret,
-            clock=clock,
-            calls=VendorCalls("Google Health", now=clock.now, pause=_no_pause, read_timeout_s=0.5),
-        )
+        google, hasty = _google(url, clock, READ_TIMEOUT_S), _google(url, clock, HASTE_S)
         ports = replace(facade.ports, vendors={google.name: google}, clock=clock)
         for patient in ("p1", "p2"):
             body = json.dumps({"resourceType": "Patient", "id": patient, "birthDate": "1980-05-17"}).encode()
             await dispatch(ports, IMPORT, FhirRequest(Interaction.UPDATE, "Patient", patient, body=body))
-        async with httpx.AsyncClient(base_url=url, timeout=10, verify=False) as vendor:
-            yield World(ports, vendor, clock)
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, verify=False) as vendor:
+            yield World(ports, vendor, clock, google, hasty)
         await google.close()
+        await hasty.close()
+
+
+def _google(url: str, clock: MovedClock, read_timeout_s: float) -> GoogleHealth:
+    return GoogleHealth(
+        authorize_url=f"{url}/o/oauth2/v2/auth",
+        token_url=f"{url}/token",
+        revoke_url=f"{url}/revoke",
+        api_base=url,
+        client_id=DEFAULT_CLIENT.client_id,
+        client_secret=DEFAULT_CLIENT.client_secret,
+        clock=clock,
+        calls=VendorCalls("Google Health", now=clock.now, pause=_no_pause, read_timeout_s=read_timeout_s),
+    )

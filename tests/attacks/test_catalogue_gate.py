@@ -17,6 +17,7 @@ import pytest_asyncio
 from fhir_facade.flows.accounts import NewAccount, add_account
 from fhir_facade.flows.launch.tokens import revoke_grants
 from tests.attacks.hospital import JSON_PATCH, PASSWORD, SECRET, STORES, Hospital, bundle, entry, hospital_on
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ONCE = "patient/Patient.r patient/Basic.r"
@@ -296,6 +297,6 @@ async def test_a_revoked_token_that_still_works(hospital: Hospital) -> None:
         assert len(revoke_grants(tx, hospital.facade.ports.clock.now(), "test", *which)) == 1
 
     await hospital.facade.ports.state.write(revoke)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while (await client.get(path)).status_code != 401:
             await asyncio.sleep(0.05)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.attacks.hospital import STORES
 from tests.facade import Served, facade_env, served
+from tests.patience import PATIENCE_S
 
 SMUGGLED = b"GET /health?smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 MOST = 16
@@ -32,7 +33,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def said(server: Served, request: bytes) -> bytes:
     """All that the server answers until it closes the connection."""
     address = urlsplit(server.url)
-    with socket.create_connection((str(address.hostname), address.port or 0), timeout=10) as connection:
+    with socket.create_connection((str(address.hostname), address.port or 0), timeout=PATIENCE_S) as connection:
         connection.sendall(request)
         answer = b""
         while piece := connection.recv(65_536):

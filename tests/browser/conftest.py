@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from fhir_facade.simulator.app import DEFAULT_CLIENT
 from tests.facade import Served, facade_env, served
+from tests.patience import PATIENCE_S
 
 PASSWORD = "correct horse battery"
 ALEX, SAM = "alex@example.com", "sam@example.com"
@@ -36,7 +37,7 @@ FLAGS = [
 ]
 OXYGEN = "59408-5"
 GRAVE = {"serious", "critical"}
-PATIENCE_MS = 30_000
+PATIENCE_MS = 1000 * PATIENCE_S
 MOST_TABS = 200
 FOCUSED = """() => {
   const element = document.activeElement;
@@ -125,7 +126,7 @@ def simulator(folder: Path) -> Iterator[str]:
         yield found[0]
     finally:
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=PATIENCE_S)
         process.stdout.close()
 
 
@@ -142,9 +143,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             GOOGLE_CLIENT_ID=DEFAULT_CLIENT.client_id,
             GOOGLE_CLIENT_SECRET=DEFAULT_CLIENT.client_secret,
         )
-        with served(env, folder / "serve.log") as server, httpx.Client(base_url=vendor, timeout=30) as simulated:
+        with (
+            served(env, folder / "serve.log") as server,
+            httpx.Client(base_url=vendor, timeout=PATIENCE_S) as simulated,
+        ):
             token = server.token("system/*.cruds", "--minutes", "60")
-            with httpx.Client(base_url=server.url, timeout=30, headers={"Authorization": f"Bearer {token}"}) as client:
+            with httpx.Client(
+                base_url=server.url, timeout=PATIENCE_S, headers={"Authorization": f"Bearer {token}"}
+            ) as client:
                 built = World(server, client, simulated)
                 _people(built)
                 yield built
@@ -241,7 +247,7 @@ def visitor(chrome: Browser, world: World) -> Iterator[Visitors]:
     visitors.close()
 
 
-SYNC_MS = 90_000
+SYNC_MS = PATIENCE_MS
 """A first synchronisation on a busy machine."""
 
 

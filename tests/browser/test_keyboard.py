@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser.conftest import OXYGEN, PASSWORD
 from tests.browser.test_reading_by_all import CHALLENGE, SCOPE, VERIFIER, check
+from tests.patience import PATIENCE_S
 
 BACK = "/back-to-the-app"
 NAMELESS = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")]
@@ -87,7 +88,7 @@ def test_a_patient_unticks_what_an_app_may_do_agrees_sees_it_and_takes_it_back(v
         "client_id": "walked",
         "code_verifier": VERIFIER,
     }
-    given = httpx.post(f"{world.url}/oauth/token", data=asked).json()
+    given = httpx.post(f"{world.url}/oauth/token", data=asked, timeout=PATIENCE_S).json()
     assert "patient/Patient.rs" in given["scope"]
     assert "patient/Observation.rs" not in given["scope"]
 

@@ -32,6 +32,7 @@ from tests.deployments import HAPI
 from tests.facade import Served, facade_env, served
 from tests.forms import follow, sign_in, submit
 from tests.hapi_server import ROOT, answers, leave_out
+from tests.patience import PATIENCE_S
 
 HERE = Path(__file__).parent
 PASSWORD = "correct horse battery"
@@ -70,7 +71,9 @@ class Site:
         asyncio.run(add())
 
     def http(self) -> httpx.Client:
-        return httpx.Client(base_url=self.fhir, headers={"Authorization": f"Bearer {self.token}"}, verify=False)
+        return httpx.Client(
+            base_url=self.fhir, headers={"Authorization": f"Bearer {self.token}"}, timeout=PATIENCE_S, verify=False
+        )
 
     def allow(self, authorize_url: str, username: str, patient: str | None = None, decision: str = "allow") -> str:
         """Through sign-in, picker and consent as a person goes; the address of the app that the browser is sent to."""
@@ -79,7 +82,7 @@ class Site:
 
 async def _through_pages(authorize_url: str, username: str, patient: str | None, decision: str) -> str:
     base = authorize_url.split("/oauth/", maxsplit=1)[0]
-    async with httpx.AsyncClient(base_url=base, timeout=30, verify=False) as browser:
+    async with httpx.AsyncClient(base_url=base, timeout=PATIENCE_S, verify=False) as browser:
         page = await follow(browser, await browser.get(authorize_url))
         page = await follow(browser, await sign_in(browser, page, username, PASSWORD))
         if patient is not None:
@@ -152,7 +155,7 @@ def packages() -> Path:
         if not (folder / "installed").exists():
             for path in wanted:
                 shutil.copy(path, folder)
-            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=300)
+            subprocess.run(["npm", "ci"], cwd=folder, check=True, capture_output=True, timeout=5 * PATIENCE_S)
             (folder / "installed").touch()
     return folder / "node_modules"
 
@@ -173,7 +176,13 @@ def node_env(**own: str) -> dict[str, str]:
 def run_node(scripts: Path, words: Sequence[str], **env: str) -> str:
     """What a script writes to its standard output; it may fail."""
     done = subprocess.run(
-        ["node", *words], cwd=scripts, env=node_env(**env), capture_output=True, text=True, timeout=120, check=False
+        ["node", *words],
+        cwd=scripts,
+        env=node_env(**env),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     assert done.stdout, done.stderr
     return done.stdout
@@ -188,5 +197,5 @@ def node_server(scripts: Path, *words: str) -> Iterator[tuple[str, str]]:
         yield process.stdout.readline().strip(), process.stdout.readline().strip()
     finally:
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=PATIENCE_S)
         process.stdout.close()

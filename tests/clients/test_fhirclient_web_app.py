@@ -12,6 +12,7 @@ import pytest
 
 from fhir_facade.flows.launch.clients import NewClient
 from tests.clients.conftest import DOCTOR, Site, node_server
+from tests.patience import PATIENCE_S
 
 ALLOWED = "launch launch/patient openid fhirUser offline_access patient/*.rs"
 
@@ -19,7 +20,10 @@ ALLOWED = "launch launch/patient openid fhirUser offline_access patient/*.rs"
 @pytest.mark.parametrize("algorithm", ["RS384", "ES384"])
 def test_a_web_app_with_a_key_of_its_own_is_launched(site: Site, scripts: Path, algorithm: str) -> None:
     name = f"web-app-{algorithm}"
-    with node_server(scripts, "web_app.mjs", algorithm) as (app, keys), httpx.Client(verify=False) as browser:
+    with (
+        node_server(scripts, "web_app.mjs", algorithm) as (app, keys),
+        httpx.Client(timeout=PATIENCE_S, verify=False) as browser,
+    ):
         site.register(NewClient(name, "confidential", ALLOWED, redirect_uris=(f"{app}/app",), jwks=keys))
         launched = browser.get(f"{app}/launch", params={"iss": site.fhir})
         assert launched.status_code == 302, launched.text

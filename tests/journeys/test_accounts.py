@@ -12,6 +12,7 @@ from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from tests.facade import embedded_facade, facade_env, served
 from tests.forms import follow, form_of, sign_in, submit
+from tests.patience import PATIENCE_S
 
 PASSWORD = "correct horse battery"
 ANN = {"name": [{"text": "Ann Example"}], "birthDate": "1980-05-17"}
@@ -106,7 +107,10 @@ def test_a_killed_server_leaves_no_account_without_its_person_and_no_person_with
         begun, answered = threading.Event(), []
 
         def work(number):
-            with httpx.Client(base_url=server.url, headers=headers) as client, suppress(httpx.TransportError):
+            with (
+                httpx.Client(base_url=server.url, headers=headers, timeout=PATIENCE_S) as client,
+                suppress(httpx.TransportError),
+            ):
                 for count in range(200):
                     answered.append(client.post(ACCOUNTS, json=asked(f"u{number}-{count}")).status_code)
                     begun.set()
@@ -114,7 +118,7 @@ def test_a_killed_server_leaves_no_account_without_its_person_and_no_person_with
         threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
-        assert begun.wait(60)
+        assert begun.wait(PATIENCE_S)
         while len(answered) < 6:
             threads[0].join(0.01)
         server.kill()

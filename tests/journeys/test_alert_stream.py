@@ -21,10 +21,10 @@ from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.events import Event
 from fhir_facade.settings import Settings
 from tests.facade import facade_env, served
+from tests.patience import PATIENCE_S
 from tests.ward import PASSWORD, admitted, as_ndjson, facade_on
 
 STORES = ["embedded", pytest.param("hapi", marks=pytest.mark.hapi)]
-PATIENCE_S = 20
 
 
 @pytest.fixture(params=STORES)
@@ -256,7 +256,9 @@ async def home(tmp_path):
 
 
 async def _bad_reading(url, token, value=140, patient="p1"):
-    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_S
+    ) as client:
         answer = await client.post(f"/api/v1/patients/{patient}/vitals", json={"heart_rate": value})
         assert answer.status_code == 201, answer.text
 
@@ -290,14 +292,14 @@ async def test_streams_end_when_the_user_is_disabled_and_when_the_server_stops(h
                 await disable_account(ports, "doctor")
                 assert await heard(listener.queue, 1) == [None]
         path = f"{facade.url}/api/v1/alerts/stream"
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {person}"}, timeout=30) as client:
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {person}"}, timeout=PATIENCE_S) as client:
             foreign = await client.get(path, params={"patient": "p1"})
             unreadable = await client.get(path, headers={"Last-Event-ID": "yesterday"})
             unsigned = await client.get(path, headers={"Authorization": f"Bearer {home.doctor}"})
         async with Listener(facade.url, person) as listener:
             facade.process.terminate()
             assert await heard(listener.queue, 1) == [None]
-            assert await asyncio.to_thread(facade.process.wait, 30) == 0
+            assert await asyncio.to_thread(facade.process.wait, PATIENCE_S) == 0
 
     assert (foreign.status_code, unreadable.status_code, unsigned.status_code) == (404, 400, 401)
     assert "Traceback" not in (tmp_path / "log").read_text()

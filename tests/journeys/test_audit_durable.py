@@ -24,6 +24,7 @@ from fhir_facade.rows.audit import AuditLine, RefusalCount
 from tests.facade import Served, facade_env, served
 from tests.hapi_server import psql
 from tests.mirror import mirror
+from tests.patience import PATIENCE_S
 
 READERS = 24
 PATIENT = {"resourceType": "Patient", "id": "anna"}
@@ -60,7 +61,7 @@ def token(running: Served) -> str:
 async def app(running: Served, token: str) -> AsyncIterator[httpx.AsyncClient]:
     """Holds a token that may do everything; the patient is there."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=PATIENCE_S) as client:
         assert (await client.put("/fhir/Patient/anna", json=PATIENT)).status_code in (200, 201)
         yield client
 

@@ -15,6 +15,7 @@ from fhir_facade.flows.erase import erase_patient
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import HistoryQuery
 from tests.facade import Facade
+from tests.patience import PATIENCE_S
 from tests.ward import facade_over_hapi
 
 pytestmark = [pytest.mark.hapi, pytest.mark.postgres]
@@ -28,7 +29,7 @@ async def facade(tmp_path: Path, empty_hapi_url: str, database_url: str) -> Asyn
 
 def asked(url: str) -> dict[str, Any]:
     """What HAPI itself answers, as a program beside the facade would ask it."""
-    answer = httpx.get(url, timeout=30)
+    answer = httpx.get(url, timeout=PATIENCE_S)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 

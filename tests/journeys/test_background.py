@@ -16,6 +16,7 @@ from fhir_facade.flows.sync import AGAIN_AFTER, EVERY, pause
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Session
 from fhir_facade.rows.connections import Connection
+from tests.patience import PATIENCE_S
 from tests.wearables import ALEX, SAM
 
 
@@ -125,10 +126,10 @@ def other_process(world, tmp_path):
 
 async def test_who_asks_while_another_process_syncs_gets_its_report(world, other_process):
     connection = await world.connect()
-    first = asyncio.create_task(RunningSyncs(world.ports).wait_for(connection.id, wait_s=60))
+    first = asyncio.create_task(RunningSyncs(world.ports).wait_for(connection.id, wait_s=PATIENCE_S))
     await _begun(world)
 
-    second = await other_process.wait_for(connection.id, wait_s=60)
+    second = await other_process.wait_for(connection.id, wait_s=PATIENCE_S)
 
     assert second == await first
     assert second.metrics["steps"].created > 0
@@ -136,10 +137,10 @@ async def test_who_asks_while_another_process_syncs_gets_its_report(world, other
 
 async def test_who_asks_for_everything_is_not_told_of_less(world, other_process):
     connection = await world.connect()
-    first = asyncio.create_task(RunningSyncs(world.ports).wait_for(connection.id, wait_s=60))
+    first = asyncio.create_task(RunningSyncs(world.ports).wait_for(connection.id, wait_s=PATIENCE_S))
     await _begun(world)
 
-    second = await other_process.wait_for(connection.id, full=True, wait_s=60)
+    second = await other_process.wait_for(connection.id, full=True, wait_s=PATIENCE_S)
 
     created = (await first).metrics["steps"].created
     assert (second.metrics["steps"].created, second.metrics["steps"].unchanged) == (0, created)
@@ -150,7 +151,7 @@ async def test_who_waits_for_a_process_that_dies_syncs_instead(world, other_proc
     async with world.ports.locks.hold(f"sync|{connection.id}"):
         assert await other_process.wait_for(connection.id, wait_s=0.1) is None
 
-    report = await other_process.wait_for(connection.id, wait_s=60)
+    report = await other_process.wait_for(connection.id, wait_s=PATIENCE_S)
 
     assert report.metrics["steps"].created > 0
 
@@ -172,7 +173,7 @@ async def test_a_serving_process_syncs_and_sweeps_unasked(world):
     stale = Session(hash="h", account_id="a", created_at=long_ago, seen_at=long_ago, expires_at=long_ago)
     await world.ports.state.write(lambda tx: tx.apply(Append(stale)))
 
-    async with background(world.ports, RunningSyncs(world.ports)), asyncio.timeout(30):
+    async with background(world.ports, RunningSyncs(world.ports)), asyncio.timeout(PATIENCE_S):
         position = world.ports.streams.position("event")
         while (await _connection(world, connection)).last_sync_at is None:
             await world.ports.streams.wait("event", timeout_s=1, after=position)
@@ -193,7 +194,7 @@ async def test_a_round_that_fails_is_logged_and_not_the_last(error, caplog):
         enough.set()
 
     with caplog.at_level(logging.WARNING):
-        async with alongside(again_and_again("test", 0, work)), asyncio.timeout(5):
+        async with alongside(again_and_again("test", 0, work)), asyncio.timeout(PATIENCE_S):
             await enough.wait()
 
     (record,) = [each for each in caplog.records if each.name.endswith("alongside")]

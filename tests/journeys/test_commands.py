@@ -14,6 +14,7 @@ import pytest
 
 from fhir_facade.flows.launch.verify import TRUST
 from tests.facade import facade_env, run_command, served
+from tests.patience import PATIENCE_S
 
 PATIENT = {"resourceType": "Patient", "id": "anna", "name": [{"text": "Anna Example"}], "birthDate": "1980-05-17"}
 PASSWORD = "correct horse battery"
@@ -35,7 +36,7 @@ def tried(env, *words, stdin=""):
     """A command that may fail."""
     return subprocess.run(
         [sys.executable, "-m", "fhir_facade", *words],
-        env=dict(env), input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        env=dict(env), input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def bearer(token):
 
 
 def patient(url, token):
-    return httpx.get(f"{url}/fhir/Patient/anna", headers=bearer(token))
+    return httpx.get(f"{url}/fhir/Patient/anna", headers=bearer(token), timeout=PATIENCE_S)
 
 
 def test_what_was_made_before_the_first_start_is_there_after_it(env, patients, tmp_path):
@@ -255,9 +256,9 @@ def test_a_server_says_once_where_it_is_and_that_hapi_is_down(env, tmp_path):
         events[entry["event"]] = entry
         if entry["event"] == "serve.listening":
             break
-    health = httpx.get(f"{env['FHIR_FACADE_PUBLIC_URL']}/health")
+    health = httpx.get(f"{env['FHIR_FACADE_PUBLIC_URL']}/health", timeout=PATIENCE_S)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
 
     assert events["serve.listening"]["fhir"] == f"{env['FHIR_FACADE_PUBLIC_URL']}/fhir"
     assert events["serve.store_down"]["error"].startswith("HAPI cannot be reached")
@@ -273,9 +274,9 @@ def test_a_simulator_tells_its_address_and_answers_there(env):
         text=True,
     )
     address = process.stdout.readline().removeprefix("vendor simulator: ").strip()
-    people = httpx.get(address).json()["accounts"]
+    people = httpx.get(address, timeout=PATIENCE_S).json()["accounts"]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
 
     assert [each["email"] for each in people][:1] == ["alex@example.com"]
     assert process.returncode in (0, -signal.SIGTERM)

@@ -17,6 +17,7 @@ import pytest
 
 from fhir_facade.cli.demo import FACADE_PORT, SIMULATOR_PORT
 from fhir_facade.settings import environment_with
+from tests.patience import PATIENCE_S
 
 needs_proc = pytest.mark.skipif(
     not os.path.exists("/proc/self/task"), reason="needs Linux: the servers are found below /proc"
@@ -39,7 +40,7 @@ def told(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "data"
     with taken(FACADE_PORT), taken(SIMULATOR_PORT):
         process = started("--once", "--data-dir", str(folder), STORE="hapi", HAPI_URL="http://127.0.0.1:9/fhir")
-        output, problems = process.communicate(timeout=240)
+        output, problems = process.communicate(timeout=5 * PATIENCE_S)
     assert process.returncode == 0, output + problems
     return output, folder
 
@@ -130,7 +131,7 @@ def test_a_folder_that_exists_is_refused(tmp_path):
     data.mkdir()
 
     process = started("--once", "--data-dir", str(data))
-    output, problems = process.communicate(timeout=60)
+    output, problems = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 1
     assert "exists; the demo begins with a new folder" in problems
@@ -146,7 +147,7 @@ def test_a_step_that_fails_is_named_and_nothing_is_left_running():
     servers = children_of(process)
     for pid in servers:
         os.kill(pid, signal.SIGKILL)
-    output, problems = process.communicate(timeout=60)
+    output, problems = process.communicate(timeout=PATIENCE_S)
 
     assert len(servers) == 2
     assert process.returncode == 1
@@ -167,9 +168,9 @@ def test_ctrl_c_ends_both_servers_and_removes_the_data():
     servers = children_of(process)
     folder = re.search(r"^Data +(\S+),", text, re.MULTILINE)[1]
     header, url = re.search(r"^curl -s -H '(Authorization: .*)' '(http\S+)'$", text, re.MULTILINE).groups()
-    pasted = httpx.get(url, headers=dict([header.split(": ")]))
+    pasted = httpx.get(url, headers=dict([header.split(": ")]), timeout=PATIENCE_S)
     process.send_signal(signal.SIGINT)
-    output, problems = process.communicate(timeout=60)
+    output, problems = process.communicate(timeout=PATIENCE_S)
 
     assert pasted.json()["entry"][0]["resource"]["valueQuantity"]["value"] == 89.6
     assert (process.returncode, problems) == (0, "")

@@ -13,6 +13,7 @@ import httpx
 from fhir_facade.simulator.app import DEFAULT_CLIENT
 from fhir_facade.simulator.data_types import SCOPES
 from tests.facade import facade_env, run_command, served
+from tests.patience import PATIENCE_S
 from tests.wearables import ALEX, running_simulator
 
 CONNECTIONS = "/api/v1/connections"
@@ -51,8 +52,8 @@ async def test_who_waits_for_a_sync_is_answered_before_the_process_ends(tmp_path
             token = await asyncio.to_thread(facade.token, "patient/*.cruds", "--patient", "p1")
             headers = {"Authorization": f"Bearer {token}"}
             async with (
-                httpx.AsyncClient(base_url=url) as vendor,
-                httpx.AsyncClient(base_url=facade.url, headers=headers, timeout=60) as app,
+                httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as vendor,
+                httpx.AsyncClient(base_url=facade.url, headers=headers, timeout=PATIENCE_S) as app,
             ):
                 begun = (await app.post(CONNECTIONS, json={"vendor": "google-health"})).json()
                 await vendor.post(
@@ -63,7 +64,7 @@ async def test_who_waits_for_a_sync_is_answered_before_the_process_ends(tmp_path
                 await app.get("/health")  # needs a new connection: the request that waits is there by now
                 facade.process.send_signal(signal.SIGTERM)
                 answer = await waiting
-            code = await asyncio.to_thread(facade.process.wait, 20)
+            code = await asyncio.to_thread(facade.process.wait, PATIENCE_S)
 
     assert answer.status_code == 202
     assert code == 0
@@ -76,14 +77,14 @@ async def test_who_listens_to_alerts_sees_a_stream_that_ends(tmp_path):
         token = await asyncio.to_thread(facade.token)
         headers = {"Authorization": f"Bearer {token}"}
         async with (
-            httpx.AsyncClient(base_url=facade.url, headers=headers, timeout=60) as app,
+            httpx.AsyncClient(base_url=facade.url, headers=headers, timeout=PATIENCE_S) as app,
             app.stream("GET", "/api/v1/alerts/stream") as stream,
         ):
             lines = stream.aiter_lines()
             first = await anext(lines)
             facade.process.send_signal(signal.SIGTERM)
             rest = [line async for line in lines]
-        code = await asyncio.to_thread(facade.process.wait, 20)
+        code = await asyncio.to_thread(facade.process.wait, PATIENCE_S)
 
     assert first == ": listening"
     assert not any(line.startswith("data") for line in rest)

@@ -33,6 +33,7 @@ from fhir_facade.simulator.app import DEFAULT_CLIENT
 from fhir_facade.values import FhirRequest, Interaction
 from tests.facade import Served, facade_env, served
 from tests.hapi_server import empty_hapi
+from tests.patience import PATIENCE_S
 from tests.wearables import ALEX, CALLBACK, IMPORT, click, person
 
 SEED = int(os.environ.get("FHIR_FACADE_TEST_SEED", random.SystemRandom().randrange(1_000_000)))
@@ -72,7 +73,7 @@ class Story:
     async def server(self) -> AsyncIterator[tuple[Served, httpx.AsyncClient]]:
         headers = {"Authorization": f"Bearer {self.token}"}
         with served(self.env, self.folder / "log.txt") as running:
-            async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=120) as app:
+            async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=PATIENCE_S) as app:
                 yield running, app
 
     async def sync(self, app: httpx.AsyncClient) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class Story:
 
     async def killed_after(self, requests: int, delay_s: float) -> bool:
         """Kill the server so long after it asked the vendor so often; whether that met a sync under way."""
-        async with httpx.AsyncClient(base_url=self.vendor_url) as vendor:
+        async with httpx.AsyncClient(base_url=self.vendor_url, timeout=PATIENCE_S) as vendor:
             await vendor.delete("/simulator/log")
             async with self.server() as (running, app):
                 syncing = asyncio.create_task(self.sync(app))
@@ -177,7 +178,10 @@ async def connected(folder: Path, vendor_url: str, **settings: str) -> Story:
         "SYNC_LOOKBACK_DAYS": LOOKBACK_DAYS,
     }
     chosen = Settings(**{name.lower(): value for name, value in (vendor | settings).items()}, data_dir=folder)
-    async with open_ports(chosen, guest=True) as ports, httpx.AsyncClient(base_url=vendor_url) as browser:
+    async with (
+        open_ports(chosen, guest=True) as ports,
+        httpx.AsyncClient(base_url=vendor_url, timeout=PATIENCE_S) as browser,
+    ):
         patient = {"resourceType": "Patient", "id": "p1", "birthDate": "1980-05-17"}
         body = json.dumps(patient).encode()
         await dispatch(ports, IMPORT, FhirRequest(Interaction.UPDATE, "Patient", "p1", body=body))

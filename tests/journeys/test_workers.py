@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.facade import facade_env, served
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, which spreads connections over processes")
 
@@ -34,7 +35,7 @@ def server(tmp_path_factory):
 def fresh(server):
     """A client that opens a connection of its own for each request, so that any process may get it."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(base_url=server.url, headers=server.authorization, limits=limits, timeout=60)
+    return httpx.AsyncClient(base_url=server.url, headers=server.authorization, limits=limits, timeout=PATIENCE_S)
 
 
 def workers(server):
@@ -77,7 +78,7 @@ async def test_a_server_on_the_same_port_is_refused_though_workers_share_it(serv
 
 
 async def test_it_says_once_that_it_listens(server):
-    async with asyncio.timeout(60):  # /health is answered before
+    async with asyncio.timeout(PATIENCE_S):  # /health is answered before
         while not told(server, "serve.listening"):
             await asyncio.sleep(0.02)
     assert [line["workers"] for line in told(server, "serve.listening")] == [WORKERS]
@@ -167,7 +168,7 @@ def test_a_signal_ends_all_in_order(tmp_path, sig):
     with served(facade_env(tmp_path / "data", WORKERS="2"), tmp_path / "log") as running:
         children = workers(running)
         running.process.send_signal(sig)
-        code = running.process.wait(60)
+        code = running.process.wait(PATIENCE_S)
 
     assert code == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)

@@ -10,6 +10,7 @@ import pytest
 
 from fhir_facade.cli.root import COMMANDS, GROUPS
 from tests.facade import facade_env, served
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -44,7 +45,7 @@ def test_every_line_that_can_be_pasted_works(tmp_path):
     with served(facade_env(tmp_path / "data"), tmp_path / "log") as server:
         told = subprocess.run(
             ["bash", "-c", script(server.url)],
-            cwd=tmp_path, env=dict(server.env), capture_output=True, text=True, timeout=120, check=False,
+            cwd=tmp_path, env=dict(server.env), capture_output=True, text=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
 
     expected = ["201" if "/vitals" in line else "200" for line in curl_lines()]

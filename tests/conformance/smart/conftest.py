@@ -25,6 +25,7 @@ from fhir_facade.flows.launch.clients import NewClient, add_client
 from tests.deployments import HAPI
 from tests.facade import Served, embedded_facade, facade_env, served
 from tests.forms import follow, sign_in, submit
+from tests.patience import PATIENCE_S
 from tests.sign_in_world import query_of
 
 PASSWORD = "correct horse battery"
@@ -58,7 +59,7 @@ class Kit:
 
     def client(self):
         """Without the certificates of the authorities, which take long to read."""
-        return httpx.AsyncClient(base_url=self.server.url, timeout=30, verify=False)
+        return httpx.AsyncClient(base_url=self.server.url, timeout=PATIENCE_S, verify=False)
 
     async def launch(
         self,
@@ -133,7 +134,7 @@ class Kit:
 
     async def refused(self, path, token):
         """Whether the token opens nothing any more, within the seconds that a process may believe in it."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if (await self.read(path, token)).status_code == 401:
                 return True
@@ -190,7 +191,7 @@ def kit(request, tmp_path_factory):
     hapi = {} if request.param == "embedded" else {"STORE": "hapi", "HAPI_URL": request.getfixturevalue("hapi_url")}
     asyncio.run(add_people_and_apps(folder, {name.lower(): value for name, value in hapi.items()}))
     with served(facade_env(folder, **hapi), folder / "log.txt") as server:
-        smart = httpx.get(f"{server.url}/fhir/.well-known/smart-configuration").json()
+        smart = httpx.get(f"{server.url}/fhir/.well-known/smart-configuration", timeout=PATIENCE_S).json()
         kit = Kit(server, smart, admission=server.token("system/*.cruds", "--minutes", "60"))
         add_records(kit)
         yield kit
@@ -222,6 +223,8 @@ async def add_people_and_apps(folder, store):
 
 
 def add_records(kit):
-    with httpx.Client(base_url=kit.fhir, headers={"authorization": f"Bearer {kit.admission}"}, verify=False) as client:
+    with httpx.Client(
+        base_url=kit.fhir, headers={"authorization": f"Bearer {kit.admission}"}, timeout=PATIENCE_S, verify=False
+    ) as client:
         for record in RECORDS:
             client.put(f"/{record['resourceType']}/{record['id']}", json=record).raise_for_status()

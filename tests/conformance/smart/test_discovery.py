@@ -5,6 +5,8 @@ import re
 import httpx
 import pytest
 
+from tests.patience import PATIENCE_S
+
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 STANDALONE = {
     "launch-standalone",
@@ -38,7 +40,7 @@ SCOPE = re.compile(r"^(patient|user|system|\*)/([a-zA-Z*]+)\.([cruds]+)(\?.*)?$"
 
 
 def get(url, **headers):
-    return httpx.get(url, headers=headers)
+    return httpx.get(url, headers=headers, timeout=PATIENCE_S)
 
 
 def security_of(metadata):

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conformance.smart.conftest import LAUNCH, ORIGIN, PASSWORD
 from tests.forms import follow, form_of, sign_in
+from tests.patience import PATIENCE_S
 from tests.sign_in_world import query_of
 
 SCOPE = "launch openid fhirUser offline_access user/*.rs patient/*.rs"
@@ -79,7 +80,7 @@ async def test_e10_patient_and_encounter_of_the_launch_can_be_read(kit):
 
 
 async def test_e11_the_style_is_json_for_every_origin(kit):
-    answer = httpx.get((await tokens(kit))["smart_style_url"], headers={"origin": ORIGIN})
+    answer = httpx.get((await tokens(kit))["smart_style_url"], headers={"origin": ORIGIN}, timeout=PATIENCE_S)
     assert answer.status_code == 200
     assert answer.json()["color_text"].startswith("#")
     assert answer.headers["access-control-allow-origin"] == "*"

@@ -8,6 +8,7 @@ import pytest
 from tests.conformance.smart.conftest import CATEGORIES, PASSWORD
 from tests.conformance.smart.test_standalone_launch import tokens
 from tests.forms import FormReader, follow, sign_in
+from tests.patience import PATIENCE_S
 
 VITAL, LABORATORY = (f"patient/Observation.rs?category={CATEGORIES}|{code}" for code in ("vital-signs", "laboratory"))
 
@@ -54,7 +55,7 @@ async def test_n4_live_streams_end_with_the_permission(kit):
         assert stream.status_code == 200
         async with kit.client() as browser:
             await withdraw_all(browser, await my_apps(kit, browser))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             async for _ in stream.aiter_lines():
                 pass
 
@@ -147,6 +148,6 @@ async def test_a_session_of_somebody_else_cannot_be_signed_out(kit):
 
 def test_without_signing_in_there_is_no_page(kit):
     for path in ("/apps", "/sign-ins"):
-        answer = httpx.get(kit.server.url + path)
+        answer = httpx.get(kit.server.url + path, timeout=PATIENCE_S)
         assert answer.status_code == 303
         assert answer.headers["location"].startswith("/login")

@@ -9,6 +9,7 @@ from joserfc.jwk import KeySet
 
 from tests.conformance.smart.conftest import GOODBYE, ORIGIN, PASSWORD
 from tests.forms import follow, sign_in, submit
+from tests.patience import PATIENCE_S
 from tests.sign_in_world import query_of
 
 
@@ -23,7 +24,7 @@ async def signed_in(kit, request):
 
 @pytest.fixture
 def configuration(kit):
-    answer = httpx.get(f"{kit.smart['issuer'].removesuffix('/')}/.well-known/openid-configuration")
+    answer = httpx.get(f"{kit.smart['issuer'].removesuffix('/')}/.well-known/openid-configuration", timeout=PATIENCE_S)
     assert answer.status_code == 200
     return answer.json()
 
@@ -37,14 +38,14 @@ def test_o2_o3_the_configuration_is_complete(configuration):
 
 
 def test_o4_the_keys_are_public_rsa_keys(configuration):
-    keys = httpx.get(configuration["jwks_uri"]).json()["keys"]
+    keys = httpx.get(configuration["jwks_uri"], timeout=PATIENCE_S).json()["keys"]
     assert {key["kty"] for key in keys} == {"RSA"}
     assert not any("d" in key for key in keys)
 
 
 async def test_o1_o5_o6_the_id_token_holds(kit, configuration, signed_in):
     launched, body = signed_in
-    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"]).json())
+    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"], timeout=PATIENCE_S).json())
     header = jws.extract_compact(body["id_token"].encode()).headers()
     assert header["alg"] == "RS256"
     assert header["kid"] in {key.kid for key in keys.keys}
@@ -60,7 +61,7 @@ async def test_o1_o5_o6_the_id_token_holds(kit, configuration, signed_in):
 
 async def test_o7_o8_the_person_can_be_read_with_the_token(kit, configuration, signed_in):
     _, body = signed_in
-    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"]).json())
+    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"], timeout=PATIENCE_S).json())
     person = jwt.decode(body["id_token"], keys, ["RS256"]).claims["fhirUser"]
     assert person.startswith(kit.fhir)
     answer = await kit.read(person.removeprefix(f"{kit.fhir}/"), body["access_token"], origin=ORIGIN)
@@ -73,7 +74,7 @@ async def test_o7_o8_the_person_can_be_read_with_the_token(kit, configuration, s
 
 
 async def userinfo(configuration, token, method="GET"):
-    async with httpx.AsyncClient() as app:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as app:
         headers = {"authorization": f"Bearer {token}", "origin": ORIGIN} if token else {}
         return await app.request(method, configuration["userinfo_endpoint"], headers=headers)
 
@@ -81,7 +82,7 @@ async def userinfo(configuration, token, method="GET"):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_userinfo_names_the_same_person_as_the_id_token(kit, configuration, method):
     body = (await kit.redeem(await kit.launch(scope="launch/patient openid fhirUser profile patient/*.rs"))).json()
-    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"]).json())
+    keys = KeySet.import_key_set(httpx.get(configuration["jwks_uri"], timeout=PATIENCE_S).json())
     claims = jwt.decode(body["id_token"], keys, ["RS256"]).claims
     answer = await userinfo(configuration, body["access_token"], method)
     assert answer.status_code == 200
@@ -170,7 +171,7 @@ async def test_online_access_ends_with_the_session(kit, configuration):
     form = {"grant_type": "refresh_token", "refresh_token": body["refresh_token"]}
     renewed = (await kit.token(form)).json()
     assert (await kit.read("Patient/kit-ann", renewed["access_token"])).status_code == 200
-    async with httpx.AsyncClient(base_url=kit.server.url, cookies=cookies) as browser:
+    async with httpx.AsyncClient(base_url=kit.server.url, cookies=cookies, timeout=PATIENCE_S) as browser:
         page = await browser.get("/")
         await submit(browser, page, "/logout")
     assert (await kit.token(form | {"refresh_token": renewed["refresh_token"]})).status_code == 400
@@ -182,10 +183,10 @@ async def test_online_access_ends_with_the_session(kit, configuration):
 
 async def test_a_new_key_is_published_beside_the_old_one_before_it_signs(kit, configuration):
     before = (await kit.redeem(await kit.launch())).json()["id_token"]
-    (old,) = (key["kid"] for key in httpx.get(configuration["jwks_uri"]).json()["keys"])
+    (old,) = (key["kid"] for key in httpx.get(configuration["jwks_uri"], timeout=PATIENCE_S).json()["keys"])
     await asyncio.to_thread(kit.server.command, "keys", "rotate-signing")
     after = (await kit.redeem(await kit.launch())).json()["id_token"]
-    document = httpx.get(configuration["jwks_uri"]).json()
+    document = httpx.get(configuration["jwks_uri"], timeout=PATIENCE_S).json()
     assert [key["kid"] for key in document["keys"]].index(old) == 1
     keys = KeySet.import_key_set(document)
     for token in (before, after):

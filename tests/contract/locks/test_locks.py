@@ -11,14 +11,15 @@ import pytest
 from fhir_facade.adapters.locks import FileLocks, ProcessLocks
 from fhir_facade.adapters.postgres_locks import PostgresLocks
 from fhir_facade.errors import Unavailable
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(params=["process", "files", pytest.param("postgres", marks=pytest.mark.postgres)])
 async def replicas(request, tmp_path):
     """Makes the locks of one more process of the deployment."""
-    made, single = [], ProcessLocks(wait_s=0.2)
+    made, single = [], ProcessLocks(wait_s=1)
 
-    def make(wait_s=10):  # long enough for a connection on a busy machine; who is to be refused waits less
+    def make(wait_s=PATIENCE_S):  # long enough for a connection on a busy machine; who is to be refused waits less
         if request.param == "process":
             return single
         if request.param == "files":
@@ -69,7 +70,7 @@ async def test_only_one_at_a_time_is_inside(replicas):
             inside -= 1
             done += 1
 
-    both = [replicas(10), replicas(10)]
+    both = [replicas(), replicas()]
     await asyncio.gather(*(enter(both[number % 2]) for number in range(10)))
 
     assert (most, done) == (1, 10)
@@ -86,7 +87,7 @@ async def test_opposite_orders_do_not_lock_each_other_out(replicas):
             async with locks.hold(*names):
                 await asyncio.sleep(0)
 
-    await asyncio.gather(enter(replicas(10), "a", "b"), enter(replicas(10), "b", "a"))
+    await asyncio.gather(enter(replicas(), "a", "b"), enter(replicas(), "b", "a"))
 
 
 async def test_a_name_given_twice_is_taken_once(replicas):
@@ -177,7 +178,7 @@ async def test_a_killed_process_holds_nothing(place):
     holder = subprocess.Popen([sys.executable, "-c", program, where], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
     kind = {"FileLocks": FileLocks, "PostgresLocks": PostgresLocks}[name]
-    locks, patient = kind(where, wait_s=0.1), kind(where, wait_s=10)
+    locks, patient = kind(where, wait_s=0.1), kind(where, wait_s=PATIENCE_S)
     with pytest.raises(Unavailable):
         async with locks.hold("sync"):
             pytest.fail("two holders")

@@ -13,12 +13,13 @@ from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.adapters.streams import PolledStreams, ProcessStreams
 from fhir_facade.rows.events import Event
+from tests.patience import PATIENCE_S
 
-LONG = 30
+LONG = 10 * PATIENCE_S
 
 
 async def returns_soon(waiting):
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, PATIENCE_S)
 
 
 async def test_without_news_the_timeout_ends_the_wait():

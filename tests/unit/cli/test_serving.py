@@ -12,6 +12,7 @@ from fhir_facade.api.doorway import Doorway
 from fhir_facade.cli.serving import _Server
 from fhir_facade.errors import Unavailable
 from tests.facade import embedded_facade
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ async def test_a_signal_while_it_loads_refuses_those_who_wait_and_ends_in_order(
     loaded = asyncio.Event()
     serving = server(doorway, loaded.wait)
     ended = asyncio.create_task(serving.serve([listening]))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}") as app:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=PATIENCE_S) as app:
         while not serving.started:
             await asyncio.sleep(0)
         waiting = asyncio.create_task(app.get("/fhir/metadata"))

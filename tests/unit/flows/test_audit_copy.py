@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import HistoryQuery, SearchQuery
 from tests.accounts import with_account
 from tests.facade import Facade, embedded_facade
-from tests.ports import free_port
+from tests.patience import PATIENCE_S
 
 NOW = datetime(2024, 3, 10, 12, tzinfo=UTC)
 
@@ -82,9 +83,11 @@ async def reached(ports: Ports) -> int:
 
 async def test_where_the_store_does_not_answer_nothing_is_lost_and_the_next_copy_goes_on(ports: Ports) -> None:
     await sealed(ports, line(), line(patient="bert"))
-    async with open_store(f"http://127.0.0.1:{free_port()}/fhir") as down:
-        with pytest.raises(Unavailable):
-            await copy(replace(ports, store=down))
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        async with open_store(f"http://127.0.0.1:{nobody.getsockname()[1]}/fhir") as down:
+            with pytest.raises(Unavailable):
+                await copy(replace(ports, store=down))
     assert await reached(ports) == 0
 
     assert await copy(ports) == 2
@@ -231,7 +234,7 @@ async def test_a_serving_process_copies_where_the_setting_says_so(
     await sealed(ports, line())
     chosen = replace(ports, deployment=replace(ports.deployment, audit_copied=asked_for))
 
-    async with background(chosen, facade.app.web.state.deps.syncs), asyncio.timeout(30):
+    async with background(chosen, facade.app.web.state.deps.syncs), asyncio.timeout(PATIENCE_S):
         while asked_for and not await reached(ports):
             await asyncio.sleep(0.01)
         await seal(ports)

@@ -55,9 +55,9 @@ async def test_an_impossible_password_is_a_wrong_one(world, password):
 
 async def test_an_unknown_name_costs_the_same_work(world):
     async def seconds(username):
-        started = time.perf_counter()
+        started = time.process_time()
         await outcome(world, username)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     known, unknown = [], []
     for _ in range(3):

@@ -14,6 +14,7 @@ from fhir_facade.interactions.alerts.judging import without_effect
 from fhir_facade.interactions.consequences import Concerned
 from fhir_facade.values import Ref
 from tests.facade import embedded_facade
+from tests.patience import PATIENCE_S
 from tests.ward import Ward, admitted
 
 DAYS = 24 * 60
@@ -35,7 +36,7 @@ async def test_an_old_reading_does_not_wait_while_others_are_judged(ward: Ward) 
     old = ward.reading(140, 5 * DAYS)
 
     async with ward.facade.ports.locks.hold(*concerned(old).locks):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await ward.post(old)
 
     assert await ward.alerts() == []
