@@ -42,6 +42,15 @@ def of(case: Case, kind: str, label: str) -> dict[str, str]:
         pytest.param("Observation", "encounter.subject:Patient.organization.name=House {0}", ["r"], id="three hops"),
         pytest.param("Observation", "subject:Patient.organization.partof.name=Top {0}", ["r"], id="three other hops"),
         pytest.param("Observation", "subject:Patient.organization.partof.name=House {0}", [], id="the wrong house"),
+        pytest.param(
+            "Observation", "encounter.subject:Patient.organization.partof.name=Top {0}", ["r"], id="four hops"
+        ),
+        pytest.param(
+            "Observation",
+            '_filter=encounter.subject:Patient.organization.partof.name eq "Top {0}" or status eq amended',
+            ["r"],
+            id="four hops, or something else",
+        ),
         pytest.param("Patient", "_has:Encounter:subject:_has:Observation:encounter:_id={0}-r", ["p"], id="has of has"),
         pytest.param("Observation", "subject:Patient._has:Group:member:_id={0}-g", ["r"], id="has behind a chain"),
         pytest.param("Patient", "_has:Observation:patient:encounter.status=finished", ["p"], id="chain behind has"),
@@ -50,6 +59,13 @@ def of(case: Case, kind: str, label: str) -> dict[str, str]:
             "_has:Patient:organization:_has:Encounter:subject:_has:Observation:encounter:status=final",
             ["o"],
             id="has of has of has",
+        ),
+        pytest.param(
+            "Organization",
+            "_has:Organization:partof:_has:Patient:organization:_has:Encounter:subject:_has:Observation:encounter:"
+            "status=final",
+            ["top"],
+            id="has, four times",
         ),
         pytest.param(
             "Patient",

@@ -15,6 +15,7 @@ from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.at_once import page_at_once
 from fhir_facade.adapters.embedded.bounds import PAGE_BYTES
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
+from fhir_facade.adapters.embedded.depth import hop_by_hop
 from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
@@ -27,7 +28,8 @@ from fhir_facade.ports import Clock
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
-BEYOND_SQLITE = ("Expression tree is too large", "too many SQL variables", "parser stack overflow")
+TOO_DEEP = "parser stack overflow"
+BEYOND_SQLITE = ("Expression tree is too large", "too many SQL variables", TOO_DEEP)
 PREPARE_IN_THREAD = 20  # writes; a larger transaction is indexed off the event loop
 
 _CURRENT: Final = "SELECT version, updated, body, deleted FROM fhir_resource WHERE type = ? AND id = ?"
@@ -111,7 +113,19 @@ class EmbeddedStore:
         for type_ in fulltext.types_read(query):
             while not await self._file.write(partial(fulltext.catch_up, type=type_)):
                 pass
-        return await self._file.read(lambda connection: search(connection, self._catalogue, query, self._page_bytes))
+        try:
+            return await self._file.read(
+                lambda connection: search(connection, self._catalogue, query, self._page_bytes)
+            )
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith(TOO_DEEP):
+                raise
+        return await self._file.read(lambda connection: self._deep(connection, query))
+
+    def _deep(self, connection: sqlite3.Connection, query: SearchQuery) -> Page:
+        self._catalogue.refresh(connection)
+        shallow = hop_by_hop(connection, self._catalogue, query)
+        return search(connection, self._catalogue, shallow, self._page_bytes)
 
     async def history(self, query: HistoryQuery) -> Page:
         return await self._file.read(lambda connection: versions.history(connection, query, self._page_bytes))

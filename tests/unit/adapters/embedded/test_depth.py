@@ -1,0 +1,66 @@
+"""Searches behind more references than SQLite can read at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhir_facade.fhir.query import MAX_HOPS, parse_query
+from fhir_facade.ports import FhirStore
+from fhir_facade.values import Ref, Write
+from tests.facade import embedded_facade
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[FhirStore]:
+    """Organization 0 is part of 1, that of 2, and so on; the Patient `p` is of 0."""
+    async with embedded_facade(tmp_path) as facade:
+        parts = [organization(number) for number in range(MAX_HOPS + 1)]
+        patient = {"resourceType": "Patient", "id": "p", "managingOrganization": {"reference": "Organization/o0"}}
+        await facade.ports.store.write([put(each) for each in (*parts, patient)])
+        yield facade.ports.store
+
+
+def organization(number: int) -> dict[str, Any]:
+    above = {"partOf": {"reference": f"Organization/o{number + 1}"}} if number < MAX_HOPS else {}
+    return {"resourceType": "Organization", "id": f"o{number}", "name": f"Number {number}"} | above
+
+
+def put(resource: dict[str, Any]) -> Write:
+    return Write("put", Ref(resource["resourceType"], resource["id"]), json.dumps(resource).encode(), resource)
+
+
+async def found(store: FhirStore, type: str, name: str, value: str) -> list[str]:
+    page = await store.search(parse_query(type, [(name, value)], now=NOW).query)
+    return [entry.id for entry in page.entries]
+
+
+@pytest.mark.parametrize("hops", [3, 4, MAX_HOPS])
+async def test_a_chain_is_followed_to_its_end(store: FhirStore, hops: int) -> None:
+    name = "organization." + "partof." * (hops - 1) + "name"
+
+    assert await found(store, "Patient", name, f"Number {hops - 1}") == ["p"]
+    assert await found(store, "Patient", name, f"Number {hops - 2}") == []
+
+
+@pytest.mark.parametrize("hops", [3, 4, MAX_HOPS])
+async def test_what_refers_here_over_others_is_followed_to_its_end(store: FhirStore, hops: int) -> None:
+    name = "_has:Organization:partof:" * (hops - 1) + "_has:Patient:organization:_id"
+
+    assert await found(store, "Organization", name, "p") == [f"o{hops - 1}"]
+    assert await found(store, "Organization", name, "q") == []
+
+
+async def test_ways_that_part_behind_a_reference_are_all_followed(store: FhirStore) -> None:
+    name = "subject.organization." + "partof." * 4 + "name"
+    about = {"subject": {"reference": "Patient/p"}, "status": "final", "code": {"text": "x"}}
+    await store.write([put({"resourceType": "Observation", "id": "r", **about})])
+
+    assert await found(store, "Observation", name, "Number 4") == ["r"]
