@@ -1,12 +1,12 @@
 """The profiles of this project, read from their StructureDefinitions: what must be there, which code, which value set.
 
-https://hl7.org/fhir/R4/profiling.html; of a differential count `min`, `patternCodeableConcept` and required bindings to
-value sets that the project ships.
+https://hl7.org/fhir/R4/profiling.html; of a differential count `min`, `patternCodeableConcept`, required bindings to
+value sets that the project ships, and slices that are extensions of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from profiles.extensions import ExtensionDefinition, extension_definition, extension_faults
 from terminology.codes import in_value_set
 
 Fault = tuple[str, str, str]
@@ -30,6 +31,7 @@ class Demand:
     required: bool
     coding: Mapping[str, str] | None
     value_set: str | None
+    extension: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,13 @@ def definitions() -> Mapping[str, Mapping[str, Any]]:
 @cache
 def own_profiles() -> Mapping[str, Profile]:
     """The profiles by their url."""
-    return {url: _profile(one) for url, one in definitions().items()}
+    return {url: _profile(one) for url, one in definitions().items() if one["kind"] == "resource"}
+
+
+@cache
+def own_extensions() -> Mapping[str, ExtensionDefinition]:
+    """The extensions by their url."""
+    return {url: extension_definition(one) for url, one in definitions().items() if one["type"] == "Extension"}
 
 
 def _profile(definition: Mapping[str, Any]) -> Profile:
@@ -67,6 +75,7 @@ def _demand(element: Mapping[str, Any]) -> Demand:
         required=element.get("min", 0) > 0,
         coding=None if pattern is None else pattern["coding"][0],
         value_set=None if binding is None else binding["valueSet"],
+        extension=next((url for kind in element.get("type", ()) for url in kind.get("profile", ())), None),
     )
 
 
@@ -83,6 +92,16 @@ def _faults(resource: Mapping[str, Any], demand: Demand, name: str) -> Iterator[
             yield f"{path}.{last}".lstrip("."), f"is required (profile {name}).", "error"
         elif found and not all(_coded(one, demand) for _, one in found):
             yield found[0][0], f"needs {_wanted(demand)} (profile {name}).", "error"
+        if demand.extension is not None:
+            yield from _of_extensions(found, own_extensions()[demand.extension])
+
+
+def _of_extensions(found: Iterable[Found], definition: ExtensionDefinition) -> Iterator[Fault]:
+    of_it = [(path, one) for path, one in found if one["url"] == definition.url]
+    for path, one in of_it:
+        yield from ((f"{path}{below}", text, "error") for below, text in extension_faults(one, definition))
+    if len(of_it) > 1:
+        yield of_it[1][0], f"is there once already (extension {definition.name}).", "error"
 
 
 def _reached(start: list[Found], path: Sequence[str]) -> list[Found]:

@@ -54,4 +54,6 @@ def _known() -> Mapping[str, tuple[str, Faults, str]]:
         found[url] = ("Observation", partial(vital_signs.check_as, profile=vital), "4.0.1")
     for url, profile in own.own_profiles().items():
         found[url] = (profile.type, partial(own.check, profile=profile), own.definitions()[url]["version"])
+    for url in own.own_extensions():
+        found[url] = ("Extension", nothing, own.definitions()[url]["version"])
     return found

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import pytest
 
 from fhir_facade.fhir.validation import validate
 from fhir_facade.rules.score import Inputs, score, score_observation
-from fhir_facade.rules.score.chart import Found
-from fhir_facade.rules.score.parts import Nicotine
-from profiles.own import check, definitions, own_profiles
+from fhir_facade.rules.score.chart import Found, missing
+from fhir_facade.rules.score.parts import Bmi, Nicotine
+from fhir_facade.rules.score.tables import sentences
+from profiles.own import check, definitions, own_extensions, own_profiles
 from terminology.canonical import HEALTH_SCORE, SCORE_METHOD, extension
 
-WEARABLE, SCORE = extension("wearable-observation"), extension("health-score")
+WEARABLE, SCORE, DETAIL = [extension(name) for name in ("wearable-observation", "health-score", "score-detail")]
 WHO = {"reference": "Patient/p"}
 STEPS: dict[str, Any] = {
     "resourceType": "Observation",
@@ -54,7 +57,7 @@ def without(resource: dict[str, Any], name: str) -> dict[str, Any]:
     return {member: value for member, value in resource.items() if member != name}
 
 
-@pytest.mark.parametrize("url", [WEARABLE, SCORE])
+@pytest.mark.parametrize("url", [WEARABLE, SCORE, DETAIL])
 def test_a_definition_is_valid_r4_and_names_itself(url: str) -> None:
     definition = dict(definitions()[url])
 
@@ -110,9 +113,54 @@ def test_what_a_sync_stores_keeps_to_its_profile(file: Path) -> None:
 
 
 def test_a_score_keeps_to_its_profile() -> None:
-    for part in (Found(reason="not-asked"), Found(Nicotine(), ("Observation/n1",))):
-        result = score(Inputs(date(2026, 8, 10), {"le8-nicotine": part}))
+    for code, part in (
+        ("le8-nicotine", Found(reason="not-asked")),
+        ("le8-sleep", missing("too-few", found=1, needed=4, days=14)),
+        ("le8-nicotine", Found(Nicotine(), ("Observation/n1",))),
+        ("le8-bmi", Found(Bmi(Decimal(9)), ("Observation/n1",))),
+    ):
+        result = score(Inputs(date(2026, 8, 10), {code: part}))
         assert faults(score_observation(result, "p1"), SCORE) == []
+
+
+def detailed(*parts: dict[str, Any], times: int = 1) -> dict[str, Any]:
+    detail = {"url": DETAIL, **({"extension": list(parts)} if parts else {"valueString": "x"})}
+    other = {"url": "http://example.org/other", "valueString": "x"}
+    return {**SCORED, "component": [{"code": {"text": "sleep"}, "extension": [other, *[detail] * times]}]}
+
+
+HOURS = {"url": "input", "valueQuantity": {"value": 7}}
+WHY = {"url": "reason", "valueString": "no-data"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "path", "text"),
+    [
+        (detailed({"url": "mood", "valueString": "x"}), ".extension[0].url", "no part of the extension score-detail"),
+        (detailed(WHY, {"url": "input", "valueString": "7"}), ".extension[1]", "needs valueQuantity"),
+        (detailed(WHY, WHY), ".extension", "reason 2 times, at most 1"),
+        (detailed(), "", "needs parts"),
+    ],
+    ids=["unknown part", "value of another type", "twice", "no parts"],
+)
+def test_details_of_a_score_are_as_their_definition_says(resource: dict[str, Any], path: str, text: str) -> None:
+    ((place, said, severity),) = check(resource, own_profiles()[SCORE])
+
+    assert (place, severity) == (f"component[0].extension[1]{path}", "error")
+    assert text in said
+
+
+def test_details_stand_once_and_may_have_several_inputs() -> None:
+    assert faults(detailed(HOURS, HOURS, WHY), SCORE) == []
+    assert faults(detailed(HOURS, times=2), SCORE) == ["component[0].extension[2]"]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_word_that_fills_the_reasons_of_a_score_is_a_defined_detail(language: str) -> None:
+    words = {name for text in sentences(language).reasons.values() for _, name, _, _ in Formatter().parse(text) if name}
+
+    assert words
+    assert words <= set(own_extensions()[DETAIL].members)
 
 
 def test_a_code_out_of_the_value_set_is_refused() -> None:

@@ -47,6 +47,13 @@ def test_what_does_not_keep_to_a_profile_is_an_error(resource: dict, profile: st
     assert [(issue.code, issue.severity) for issue in found] == [(code, "error")]
 
 
+def test_an_extension_of_ours_is_known_and_is_for_extensions() -> None:
+    url = "https://fhir-facade.org/fhir/StructureDefinition/score-detail"
+
+    assert is_known(url)
+    assert [issue.code for issue in profile_issues(HEART_RATE, url)] == ["structure"]
+
+
 def test_a_profile_of_ours_that_is_claimed_holds_at_the_gate() -> None:
     claiming = bent(HEART_RATE, identifier=DROP, performer=DROP, meta={"profile": [OURS, "http://example.org/x"]})
 
