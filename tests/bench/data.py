@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 LOINC = "http://loinc.org"
@@ -221,6 +221,54 @@ def imports(size: Size, bundles: int = 20, entries: int = 100) -> list[Request]:
     return [
         ("POST", "", _transaction(_post(observation(*p, salt="in"), i) for i, p in enumerate(part))) for part in parts
     ]
+
+
+class Data(Protocol):
+    """What every server holds before anything is measured, and what it is asked then."""
+
+    @property
+    def patients(self) -> int: ...
+
+    @property
+    def observations(self) -> int: ...
+
+    def stored(self) -> Iterator[bytes]:
+        """Transactions of PUTs: the same ids on every server."""
+
+    def requests(self, operation: str, *, run: int, offset: bool) -> list[Request]:
+        """The updates of one `run` repeat nothing of another. `offset`: pages as HAPI gives them best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`Data` of the numbers alone."""
+
+    size: Size
+
+    @property
+    def patients(self) -> int:
+        return self.size.patients
+
+    @property
+    def observations(self) -> int:
+        return self.size.observations
+
+    def stored(self) -> Iterator[bytes]:
+        return stored_bundles(self.size)
+
+    def requests(self, operation: str, *, run: int, offset: bool) -> list[Request]:
+        if operation == "update":
+            return updates(self.size, run)
+        return searches(self.size, offset=offset) if operation == "search" else _FIXED[operation](self.size)
+
+
+_FIXED: dict[str, Callable[[Size], list[Request]]] = {
+    "read": reads,
+    "create": creates,
+    "import": imports,
+    "mixed": mixed,
+    "everything": everything,
+}
 
 
 def _sample(size: Size, amount: int) -> Iterator[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,21 +21,24 @@ from tests.bench import data, report, servers
 from tests.bench.load import Plan, measure
 from tests.bench.report import BARE, EMBEDDED, FULL, HAPI, LOADER, OVER, Cell, Run, Sample
 from tests.bench.servers import Server
+from tests.bench.synthea import Synthea
 
 WARM_UP_S = 40.0
-WARM_UP_AT_MOST_S = 600.0
 STEP_S = 3.0
+LEAD_IN_S = 1.0
+"""What is asked of a server before each measurement: while others were measured, its memory and caches went to them."""
 STILL_WARMING = 1.05
 """HAPI is warm when no operation became faster than this against the best step before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    size: data.Size
+    data: data.Data
     seconds: float
     rounds: int
     concurrencies: tuple[int, ...]
     warm_up_s: float
+    warm_up_at_most_s: float
     operations: tuple[str, ...]
     hapi: bool
 
@@ -44,27 +47,19 @@ class Options:
 class Workload:
     """Requests per operation. Each use of a list begins where the one before ended; updates never repeat a value."""
 
-    size: data.Size
+    data: data.Data
     _runs: Iterator[int] = field(default_factory=lambda: count(1))
     _kept: dict[tuple[str, bool], list[data.Request]] = field(default_factory=dict)
 
     def requests(self, operation: str, *, hapi: bool) -> list[data.Request]:
         if operation == "update":
-            return data.updates(self.size, next(self._runs))
-        offset = operation == "search" and hapi
-        if (operation, offset) not in self._kept:
-            self._kept[operation, offset] = _FIXED[operation](self.size, offset)
-        return self._kept[operation, offset]
+            return self.data.requests(operation, run=next(self._runs), offset=False)
+        key = operation, operation == "search" and hapi
+        if key not in self._kept:
+            self._kept[key] = self.data.requests(operation, run=0, offset=key[1])
+        return self._kept[key]
 
 
-_FIXED: dict[str, Callable[[data.Size, bool], list[data.Request]]] = {
-    "read": lambda size, _: data.reads(size),
-    "create": lambda size, _: data.creates(size),
-    "search": lambda size, offset: data.searches(size, offset=offset),
-    "import": lambda size, _: data.imports(size),
-    "mixed": lambda size, _: data.mixed(size),
-    "everything": lambda size, _: data.everything(size),
-}
 OPERATIONS = ("read", "create", "update", "search", "mixed", "everything", "import")
 
 
@@ -72,11 +67,12 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = _arguments(words)
     missing = servers.missing()
     options = Options(
-        size=data.Size(arguments.patients, arguments.readings),
+        data=_data(arguments),
         seconds=arguments.seconds,
         rounds=arguments.rounds,
         concurrencies=tuple(arguments.concurrency),
         warm_up_s=arguments.warm_up,
+        warm_up_at_most_s=arguments.warm_up_at_most,
         operations=tuple(arguments.operations),
         hapi=not missing and not arguments.without_hapi,
     )
@@ -84,6 +80,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if not options.hapi:
         _say(left_out)
     run = execute(options)
+    run.published = arguments.synthea is not None
     run.command = shlex.join(["python", "-m", "tests.bench.run", *(sys.argv[1:] if words is None else words)])
     run.left_out = "" if options.hapi else left_out
     text = report.markdown(run)
@@ -98,20 +95,29 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--readings", type=int, default=30, help="per patient and each of the four vital signs")
+    parser.add_argument("--synthea", type=Path, help="a folder of Synthea's transactions (*.json.bz2) instead")
+    parser.add_argument("--copies", type=int, default=1, help="how often each of its patients is stored")
     parser.add_argument("--seconds", type=float, default=3.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds of load on HAPI beforehand, at least")
+    parser.add_argument("--warm-up-at-most", type=float, default=600.0, help="seconds; it ends when nothing grows")
     parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=OPERATIONS)
     parser.add_argument("--without-hapi", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     return parser.parse_args(words)
 
 
+def _data(arguments: argparse.Namespace) -> data.Data:
+    if arguments.synthea is None:
+        return data.Made(data.Size(arguments.patients, arguments.readings))
+    return Synthea(arguments.synthea, arguments.copies)
+
+
 def execute(options: Options) -> Run:
     """Start everything, load the data, warm up, measure."""
-    workload = Workload(options.size)
-    run = Run(report.machine(), options.size.patients, options.size.observations, options.seconds, options.rounds)
+    workload = Workload(options.data)
+    run = Run(report.machine(), options.data.patients, options.data.observations, options.seconds, options.rounds)
     with tempfile.TemporaryDirectory(prefix="fhir-facade-bench-") as folder, ExitStack() as stack:
         Path(folder).chmod(0o755)
         started = _start(options, Path(folder), stack)
@@ -131,17 +137,17 @@ def _start(options: Options, folder: Path, stack: ExitStack) -> list[Server]:
         alone = stack.enter_context(servers.hapi(folder / "hapi"))
         started += [alone, stack.enter_context(servers.facade_over(alone, folder / "over"))]
     for server in started[:2]:
-        began, bundles = time.monotonic(), list(data.stored_bundles(options.size))
-        for bundle in bundles:
+        began = time.monotonic()
+        for bundle in options.data.stored():
             server.ask(("POST", "", bundle))
-        _say(f"{server.name}: {options.size.observations} Observations loaded in {time.monotonic() - began:.0f} s")
-    answers = {operation: _answer(started[0], operation, options.size) for operation in options.operations}
+        _say(f"{server.name}: {options.data.observations} Observations loaded in {time.monotonic() - began:.0f} s")
+    answers = {operation: _answer(started[0], operation, options.data) for operation in options.operations}
     return [stack.enter_context(servers.bare(answers, folder / "bare")), *started]
 
 
-def _answer(server: Server, operation: str, size: data.Size) -> bytes:
+def _answer(server: Server, operation: str, stored: data.Data) -> bytes:
     """What the facade answers to the first request of an operation: the bytes of the ceiling."""
-    return server.ask(Workload(size).requests(operation, hapi=False)[0])
+    return server.ask(Workload(stored).requests(operation, hapi=False)[0])
 
 
 def _warm_up(started: Sequence[Server], workload: Workload, options: Options, seconds: float) -> None:
@@ -159,7 +165,7 @@ def _warm_up(started: Sequence[Server], workload: Workload, options: Options, se
         grows = any(rate > STILL_WARMING * best.get(key, 0.0) for key, rate in rates.items())
         best = {key: max(rate, best.get(key, 0.0)) for key, rate in rates.items()}
         spent = time.monotonic() - began
-        if (spent >= seconds and not grows) or spent >= WARM_UP_AT_MOST_S:
+        if (spent >= seconds and not grows) or spent >= options.warm_up_at_most_s:
             return
 
 
@@ -186,6 +192,7 @@ def _measure(
 
 
 def _sample(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Sample:
+    measure(_plan(server, workload, operation, concurrency, LEAD_IN_S))
     plan = _plan(server, workload, operation, concurrency, seconds)
     before = server.cpu_s()
     measured = measure(plan)

@@ -1,10 +1,14 @@
 """The benchmark runs; how fast is no test."""
 
+import bz2
+import json
+
 import msgspec
 import pytest
 
 from tests.bench import data, growth, report, run
 from tests.bench.report import BARE, EMBEDDED, HAPI, JAVA, LOADER, OVER, POSTGRESQL, PYTHON, Cell, Run, Sample
+from tests.bench.synthea import Synthea
 
 
 def sampled(operation, concurrency, server, *speeds):
@@ -78,3 +82,56 @@ def test_growth_is_measured_by_the_matches(ms, matches, told):
     first, last = dict.fromkeys(growth.WAYS, growth.Found(2, 1)), dict.fromkeys(growth.WAYS, growth.Found(ms, matches))
 
     assert f"| {told:.2f} |" in growth.table([1, 2], [first, last])
+
+
+@pytest.fixture
+def lives(tmp_path):
+    """Two transactions as Synthea publishes them: who treats, and one patient with a reading."""
+    doctor = {"resourceType": "Practitioner", "identifier": [{"system": "urn:npi", "value": "9"}]}
+    patient = {
+        "resourceType": "Patient",
+        "name": [{"family": "Roe"}],
+        "identifier": [{"system": "urn:mrn", "value": "1"}],
+        "generalPractitioner": [{"reference": "Practitioner?identifier=urn:npi|9"}],
+    }
+    reading = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4"}]},
+        "subject": {"reference": "urn:uuid:anna"},
+        "effectiveDateTime": "2020-02-03T04:05:06Z",
+        "valueQuantity": {"value": 60, "system": "http://unitsofmeasure.org", "code": "/min"},
+    }
+    for name, resources in {"a": {"house": doctor}, "b": {"anna": patient, "pulse": reading}}.items():
+        entries = [
+            {"fullUrl": f"urn:uuid:{id_}", "resource": each, "request": {"method": "POST", "url": each["resourceType"]}}
+            for id_, each in resources.items()
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        (tmp_path / f"{name}.json.bz2").write_bytes(bz2.compress(json.dumps(bundle).encode()))
+    return tmp_path
+
+
+def test_published_records_are_stored_under_their_own_ids_as_often_as_asked(lives):
+    stored = [json.loads(text)["entry"] for text in Synthea(lives, copies=2).stored()]
+
+    assert [[entry["request"]["url"] for entry in entries] for entries in stored] == [
+        ["Practitioner/house"],
+        ["Patient/anna", "Observation/pulse"],
+        ["Patient/anna-1", "Observation/pulse-1"],
+    ]
+    assert stored[2][0]["resource"]["generalPractitioner"] == [{"reference": "Practitioner/house"}]
+    assert stored[2][1]["resource"]["subject"] == {"reference": "Patient/anna-1"}
+
+
+@pytest.mark.parametrize("operation", run.OPERATIONS)
+def test_published_records_are_asked_for_as_they_are_stored(lives, operation):
+    asked = Synthea(lives, copies=2).requests(operation, run=1, offset=False)
+
+    assert asked
+    assert not any("~" in path or b"~" in body for _, path, body in asked)
+
+
+def test_a_folder_without_records_says_what_it_should_hold(tmp_path):
+    with pytest.raises(ValueError, match=r"\*\.json\.bz2"):
+        Synthea(tmp_path)
