@@ -11,6 +11,7 @@ import contextlib
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,24 +38,43 @@ def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@dataclass
+class Server:
+    """One serve process for all tests of these rows, started again for who comes after it was killed."""
+
+    env: Mapping[str, str]
+    log: Path
+    stack: contextlib.ExitStack
+    _process: Served | None = None
+
+    def running(self) -> Served:
+        if self._process is None or self._process.process.poll() is not None:
+            self._process = self.stack.enter_context(served(self.env, self.log))
+        return self._process
+
+
 @pytest.fixture(scope="module", params=ROWS)
-def running(
+def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, store_url: str
-) -> Iterator[Served]:
-    """A serve process for all tests of these rows; the last of them kills it."""
+) -> Iterator[Server]:
     folder, over = tmp_path_factory.mktemp("deployment"), {}
     if request.param != "embedded":
         create_key_file(folder / "keys.json", SystemClock())
         over = {"STORE": "hapi", "HAPI_URL": store_url, "KEYS_FILE": str(folder / "keys.json")}
     if request.param == "HAPI and PostgreSQL":
         over["DATABASE_URL"] = request.getfixturevalue("postgres_url")
-    with served(facade_env(folder, **over), folder / "log.txt") as process:
-        yield process
+    with contextlib.ExitStack() as stack:
+        yield Server(facade_env(folder, **over), folder / "log.txt", stack)
+
+
+@pytest.fixture
+def running(server: Server) -> Served:
+    return server.running()
 
 
 @pytest.fixture(scope="module")
-def token(running: Served) -> str:
-    return running.token()
+def token(server: Server) -> str:
+    return server.running().token()
 
 
 @pytest.fixture

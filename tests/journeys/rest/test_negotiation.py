@@ -113,7 +113,7 @@ async def test_an_answer_is_indented_on_wish(client: httpx.AsyncClient) -> None:
     plain = await client.get("/fhir/Patient/p")
     pretty = await client.get("/fhir/Patient/p?_pretty=true")
     refused = await client.get("/fhir/Patient/none?_pretty=true")
-    form = {"_pretty": "true", "_format": "json", "gender": "female"}
+    form = {"_pretty": "true", "_format": "json", "_id": "p"}
     searched = await client.post("/fhir/Patient/_search", data=form)
     xml = await client.post("/fhir/Patient/_search", data=form | {"_format": "xml"})
 
