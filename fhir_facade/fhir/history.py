@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT
+from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, Summary
 from fhir_facade.values import Interaction
 
 HISTORIES: Final = frozenset(
@@ -42,6 +42,8 @@ HISTORY_PARAMETERS: Final = (
         many=True,
     ),
     HistoryParameter("_list", "Only versions of what this List holds: its id", _TEXT, many=True),
+    HistoryParameter("_elements", "Only these elements of each version, separated by commas", _TEXT),
+    HistoryParameter("_summary", "How much of each version", {"type": "string", "enum": list(get_args(Summary))}),
     HistoryParameter(
         "_type",
         "Only versions of these types, separated by commas",

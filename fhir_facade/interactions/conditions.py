@@ -24,9 +24,16 @@ LOCKS = 1024
 """Conditions share so many locks: PostgreSQL has room for some thousands, and a transaction may hold many."""
 
 
-def params_of(condition: str) -> Params:
-    """The parameters of `If-None-Exist` or of a conditional reference."""
-    return tuple(parse_qsl(condition.removeprefix("?"), keep_blank_values=True))
+def params_of(condition: str, type: str) -> Params:
+    """The parameters of `If-None-Exist` or of a conditional reference; some clients send the type before them, or the
+    whole address. BadRequest for another type."""
+    head, mark, rest = condition.partition("?")
+    if not mark or "=" in head:
+        return tuple(parse_qsl(condition, keep_blank_values=True))
+    named = head.rpartition("/")[2]
+    if named not in ("", type):
+        raise BadRequest(f"the condition is about {named}, and what is sent is a {type}: make them agree")
+    return tuple(parse_qsl(rest, keep_blank_values=True))
 
 
 def lock_names(type: str, params: Params) -> frozenset[str]:

@@ -25,7 +25,7 @@ async def create(call: Call) -> FhirResponse:
 def condition_of(request: FhirRequest) -> Params | None:
     """What a create must not find: `If-None-Exist`, or the parameters of its address, as some clients send them."""
     if request.if_none_exist is not None:
-        return params_of(request.if_none_exist)
+        return params_of(request.if_none_exist, request.type or "")
     return request.params or None
 
 

@@ -14,8 +14,9 @@ from fhir_facade.errors import BadRequest, Forbidden, Gone, MethodNotAllowed, No
 from fhir_facade.fhir.bundle import history_bundle
 from fhir_facade.fhir.definitions import is_resource_type
 from fhir_facade.fhir.history import HISTORY_PARAMETERS, UNDERSTOOD_ELSEWHERE
-from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, whole_number
+from fhir_facade.fhir.query import DEFAULT_COUNT, MAX_COUNT, ParsedSearch, whole_number
 from fhir_facade.fhir.query.dates import parse_date, parse_instant
+from fhir_facade.fhir.query.parse import SYSTEM
 from fhir_facade.fhir.references import ID
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.audit_events import NEVER_CHANGED
@@ -24,6 +25,7 @@ from fhir_facade.interactions.call import Call, may_leave
 from fhir_facade.interactions.history_parts import EARLIEST, LATEST, history_of_parts, is_open, members, open_to
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.read import was_yours
+from fhir_facade.interactions.shape import shape_of, shaped
 from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
 
 Period = tuple[datetime, datetime]
@@ -42,7 +44,20 @@ async def history(call: Call) -> FhirResponse:
     page, versions = await (_page(call, query) if _is_plain(call, asked) else _page_of_parts(call, query, asked))
     about = patients_of_stored(version for version in versions if not version.deleted)
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
-    return FhirResponse(200, _bundle(call, asked, page, versions))
+    return FhirResponse(200, _bundle(call, asked, page, _shaped(call, asked, versions)))
+
+
+def _shaped(call: Call, asked: Asked, versions: Sequence[StoredResource]) -> Sequence[StoredResource]:
+    """As much of each as is asked for."""
+    shape = _shape(call, asked)
+    if shape is None:
+        return versions
+    return [one if one.deleted else dataclasses.replace(one, body=shaped(one.body, shape)) for one in versions]
+
+
+def _shape(call: Call, asked: Asked) -> ParsedSearch | None:
+    wanted = dataclasses.replace(call, request=dataclasses.replace(call.request, params=tuple(asked.params)))
+    return shape_of(wanted, call.request.type or SYSTEM)
 
 
 def _is_plain(call: Call, asked: Asked) -> bool:
@@ -138,12 +153,14 @@ def history_query(call: Call, asked: Asked) -> HistoryQuery:
     if unknown:
         known = ", ".join(_NAMES)
         raise BadRequest(f"history does not take {', '.join(sorted(unknown))}: {known} are known")
+    shape = _shape(call, asked)
+    count = min(whole_number("_count", values.get("_count", str(DEFAULT_COUNT))), MAX_COUNT)
     return HistoryQuery(
         call.request.type,
         call.request.id,
         since=parse_instant(values["_since"]) if "_since" in values else None,
         at=_period([value for name, value in asked.params if name == "_at"], call.ports.clock.now()),
-        count=min(whole_number("_count", values.get("_count", str(DEFAULT_COUNT))), MAX_COUNT),
+        count=0 if shape is not None and shape.summary == "count" else count,
         cursor=asked.cursor,
         total=call.request.id is not None,
     )

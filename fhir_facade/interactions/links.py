@@ -161,7 +161,7 @@ async def _resolve(one: Planned, text: str, bundle: _Bundle) -> str:
     reference = parse_reference(text)
     if reference.kind != "conditional" or reference.type is None or reference.query is None:
         raise BadRequest(f"'{text}' is no reference")
-    params = params_of(reference.query)
+    params = params_of(reference.query, reference.type)
     stored = await matches(one.asked.call, reference.type, params, at_most=2, besides=bundle.written.keys())
     refs = [found.ref for found in stored] + _among(one, reference.type, params, bundle)
     if len(refs) > 1:

@@ -22,12 +22,17 @@ def shaped(body: bytes, parsed: ParsedSearch) -> bytes:
     return summarise(body, parsed.summary) if parsed.summary else body
 
 
+def shape_of(call: Call, type: str) -> ParsedSearch | None:
+    """What `_summary` and `_elements` of a request ask for; None when it is everything."""
+    asked = [(name, value) for name, value in call.request.params if name in SHAPING]
+    return parse_query(type, asked, now=call.ports.clock.now()) if asked else None
+
+
 def shaped_for(call: Call, body: bytes) -> bytes:
     """The parts that a read asked for. BadRequest: they cannot be parts of one resource."""
-    asked = [(name, value) for name, value in call.request.params if name in SHAPING]
-    if not asked:
+    parsed = shape_of(call, call.type)
+    if parsed is None:
         return body
-    parsed = parse_query(call.type, asked, now=call.ports.clock.now())
     if parsed.summary == "count":
         raise BadRequest("_summary=count counts what a search finds: one resource is read", expression="_summary")
     return shaped(body, parsed)

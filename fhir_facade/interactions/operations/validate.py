@@ -22,6 +22,8 @@ from fhir_facade.interactions.read import visible
 from fhir_facade.values import FhirResponse, Interaction, JsonObject, StoredResource
 
 _MODES: Final = {"create": Interaction.CREATE, "update": Interaction.UPDATE, "delete": Interaction.DELETE}
+PROFILE: Final = "profile"
+"""A mode that asks for no right but to read."""
 _SERIOUS: Final = ("fatal", "error")
 
 
@@ -29,7 +31,7 @@ async def validate(call: Call, inputs: Inputs) -> FhirResponse:
     """200 with an OperationOutcome, whatever is found; without a resource the stored one is looked at. A profile that
     is not known here is an error, never a success."""
     mode, given = inputs.text("mode"), inputs.object("resource")
-    _refuse(call, mode, given)
+    _refuse(call, inputs, mode, given)
     stored = None if call.request.id is None else await visible(call, call.ref)
     found = list(_issues(call, inputs, stored, given))
     about = set() if stored is None else patients_of_stored((stored,))
@@ -37,11 +39,15 @@ async def validate(call: Call, inputs: Inputs) -> FhirResponse:
     return FhirResponse(200, operation_outcome(found))
 
 
-def _refuse(call: Call, mode: str | None, given: JsonObject | None) -> None:
-    if mode is not None and mode not in _MODES:
-        raise BadRequest(f"mode={mode}: it must be one of {', '.join(_MODES)}", expression="mode")
-    if mode in ("update", "delete") and call.request.id is None:
+def _refuse(call: Call, inputs: Inputs, mode: str | None, given: JsonObject | None) -> None:
+    if mode is not None and mode not in (*_MODES, PROFILE):
+        raise BadRequest(f"mode={mode}: it must be one of {', '.join((*_MODES, PROFILE))}", expression="mode")
+    if mode in ("update", "delete", PROFILE) and call.request.id is None:
         raise BadRequest(f"mode={mode} is about one resource: ask at its own address", expression="mode")
+    if mode == PROFILE and given is not None:
+        raise BadRequest("mode=profile is about the resource that is stored: send none", expression="resource")
+    if mode == PROFILE and inputs.text("profile") is None:
+        raise BadRequest("mode=profile needs the profile to hold the resource against", expression="profile")
     if given is None and call.request.id is None:
         raise BadRequest("$validate needs a resource to look at", expression="resource")
 
@@ -51,7 +57,7 @@ def _issues(call: Call, inputs: Inputs, stored: StoredResource | None, given: Js
     after = None if mode == "delete" else given or before
     if after is not None:
         yield from _of_resource(call, after, inputs.text("profile"))
-    if mode is not None:
+    if mode is not None and mode in _MODES:
         yield from _of_mode(call, mode, before, after)
 
 

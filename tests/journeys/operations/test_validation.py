@@ -38,6 +38,8 @@ async def said(bedside: Bedside, path: str, body: Any) -> list[tuple[str, str | 
         pytest.param("Patient/$validate", {"resourceType": "Parameters"}, "resource", id="nothing to look at"),
         pytest.param("Patient/$validate?mode=read", GOOD, "mode=read", id="unknown mode"),
         pytest.param("Patient/$validate?mode=delete", GOOD, "own address", id="delete of no resource"),
+        pytest.param("Patient/$validate?mode=profile&profile=urn:x", GOOD, "own address", id="profile of no resource"),
+        pytest.param("Patient/p/$validate?mode=profile&profile=urn:x", GOOD, "send none", id="profile of another"),
         pytest.param("Patient/$validate?profil=x", GOOD, "profil", id="unknown parameter"),
         pytest.param("Patient/$validate", parameters(resource=("valueString", "x")), "resource", id="no resource"),
     ],
@@ -106,6 +108,12 @@ async def test_the_stored_resource_is_looked_at_when_none_is_sent(bedside: Bedsi
     assert errors(await bedside.world.system.get(path)) == []
     assert errors(await bedside.world.system.get(f"{path}?profile=urn:other")) == [("not-supported", "Patient")]
     assert errors(await bedside.world.system.get(f"{path}?mode=delete")) == []
+    profile = "http://hl7.org/fhir/StructureDefinition/"
+    assert errors(await bedside.world.system.get(f"{path}?mode=profile&profile={profile}Patient")) == []
+    assert errors(await bedside.world.system.get(f"{path}?mode=profile&profile={profile}bmi")) == [
+        ("structure", "Patient")
+    ]
+    assert (await bedside.world.system.get(f"{path}?mode=profile")).status_code == 400
     assert (await bedside.world.system.get("/fhir/Patient/nobody/$validate")).status_code == 404
 
 

@@ -150,6 +150,23 @@ async def test_a_create_may_have_its_condition_in_its_address(client: httpx.Asyn
     assert len(await found(client, mark)) == 1
 
 
+async def test_the_condition_of_a_create_may_be_a_whole_search(client: httpx.AsyncClient, mark: str) -> None:
+    """As HAPI's client sends it."""
+    condition = f"Patient?identifier=urn:test|{mark}"
+    base = str(client.base_url).rstrip("/")
+    entry = {"resource": patient(mark), "request": {"method": "POST", "url": "Patient", "ifNoneExist": condition}}
+
+    answers = [
+        await client.post("/fhir/Patient", json=patient(mark), headers={"If-None-Exist": each})
+        for each in (condition, f"{base}/fhir/{condition}", f"Observation?identifier=urn:test|{mark}")
+    ]
+    bundle = await client.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+
+    assert [answer.status_code for answer in answers] == [201, 200, 400]
+    assert bundle.json()["entry"][0]["response"]["status"] == "200 OK"
+    assert len(await found(client, mark)) == 1
+
+
 @pytest.mark.parametrize("way", ["create", "update"])
 async def test_racers_that_name_the_same_identifier_create_one(client: httpx.AsyncClient, mark: str, way: str) -> None:
     """Also when their conditions are not the same text: with the system or without, with more, in another order."""

@@ -50,13 +50,39 @@ def told(entries: list[dict[str, Any]], mark: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "asked",
-    ["_sort=date", "_count=x", "_since=never", "_at=ne2020", "_at=lt2020&_at=gt2021", "_list=$current-problems"],
+    [
+        "_sort=date",
+        "_summary=some",
+        "_elements=nonsense",
+        "_count=x",
+        "_since=never",
+        "_at=ne2020",
+        "_at=lt2020&_at=gt2021",
+        "_list=$current-problems",
+    ],
 )
 async def test_what_history_does_not_take_is_refused(client: httpx.AsyncClient, asked: str) -> None:
     for path in ("Patient/x/_history", "Patient/_history", "_history"):
         answer = await client.get(f"/fhir/{path}?{asked}")
         assert answer.status_code == 400, answer.text
         assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+async def test_versions_are_told_in_part_where_that_is_asked_for(client: httpx.AsyncClient, mark: str) -> None:
+    for gender in ("male", "female"):
+        body = {"resourceType": "Patient", "id": mark, "gender": gender, "birthDate": "2000"}
+        await client.put(f"/fhir/Patient/{mark}", json=body)
+    await client.delete(f"/fhir/Patient/{mark}")
+
+    async def members(asked: str) -> list[list[str]]:
+        found = (await client.get(f"/fhir/Patient/{mark}/_history?{asked}")).json()["entry"]
+        return [sorted(set(entry.get("resource", ())) - {"resourceType", "id", "meta"}) for entry in found]
+
+    assert await members("_elements=gender") == [[], ["gender"], ["gender"]]
+    assert await members("_summary=text") == [[], [], []]
+    assert await members("_summary=data") == [[], ["birthDate", "gender"], ["birthDate", "gender"]]
+    counted = (await client.get(f"/fhir/Patient/{mark}/_history?_summary=count")).json()
+    assert (counted["total"], "entry" in counted) == (3, False)
 
 
 async def test_types_and_everything_have_a_history_in_pages(client: httpx.AsyncClient, mark: str) -> None:

@@ -136,14 +136,15 @@ def test_it_names_every_operation_with_its_parameters_and_methods(document):
 @pytest.mark.parametrize(
     ("path", "names"),
     [
-        ("/fhir/{type}/{id}/_history", {"_count", "_since", "_at", "_list"}),
-        ("/fhir/{type}/_history", {"_count", "_since", "_at", "_list"}),
-        ("/fhir/_history", {"_count", "_since", "_at", "_list", "_type"}),
+        ("/fhir/{type}/{id}/_history", {"_count", "_since", "_at", "_list", "_elements", "_summary"}),
+        ("/fhir/{type}/_history", {"_count", "_since", "_at", "_list", "_elements", "_summary"}),
+        ("/fhir/_history", {"_count", "_since", "_at", "_list", "_elements", "_summary", "_type"}),
     ],
 )
 async def test_it_names_the_parameters_that_a_history_takes(facade, document, path, names):
     described = {each["name"]: each for each in document["paths"][path]["get"]["parameters"] if each["in"] == "query"}
     values = {"_count": 5, "_since": "2026-01-01T00:00:00Z", "_at": "ge2026", "_list": "l", "_type": "Patient"}
+    values |= {"_elements": "id", "_summary": "data"}
 
     assert set(described) == names
     async with await facade.client() as client:
