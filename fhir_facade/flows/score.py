@@ -28,6 +28,8 @@ from fhir_facade.rules.score import compute
 from fhir_facade.rules.score.composite import Refused, own_day
 from fhir_facade.rules.score.inputs import NEEDED, Need
 from fhir_facade.rules.score.resource import engine_device
+from fhir_facade.rules.score.tables import sentences, written_in
+from fhir_facade.rules.score.telling import told
 from fhir_facade.values import FhirRequest, Interaction, Principal
 from terminology.canonical import HEALTH_SCORE, OBSERVATION_CATEGORY
 
@@ -53,7 +55,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A score as a person reads it. `value` is None when nothing is known, `category` unless the score is final."""
+    """A score as a person reads it. `value` is None when nothing is known, `category` unless the score is final.
+    `language` is that of the names and sentences."""
 
     observation: str
     day: str
@@ -65,6 +68,7 @@ class Summary:
     explanation: str
     next_step: str | None
     disclaimer: str
+    language: str
 
 
 async def compute_score(
@@ -123,11 +127,15 @@ def _lock_of(patient_id: str) -> str:
     return f"score:{patient_id}"
 
 
-def summary_of(observation: bytes) -> Summary:
-    """The score Observation in plain members."""
+def summary_of(observation: bytes, language: str | None = None) -> Summary:
+    """The score Observation in plain members. `language` None: the patient's, as it was known when the score was made;
+    the same for a score from before its sentences could be made anew."""
     resource = decimal_loads(observation)
-    parts = tuple(_part(component) for component in resource["component"])
-    explanation, *advice, disclaimer = (note["text"] for note in resource["note"])
+    stored = [note["text"] for note in resource["note"]]
+    said = None if language is None else told(resource["component"], language)
+    explanation, *advice, disclaimer = stored if said is None else [note["text"] for note in said.notes]
+    spoken = written_in(disclaimer)
+    parts = tuple(_part(component, sentences(spoken).names) for component in resource["component"])
     return Summary(
         observation=f"Observation/{resource['id']}",
         day=resource["effectivePeriod"]["end"],
@@ -139,14 +147,15 @@ def summary_of(observation: bytes) -> Summary:
         explanation=explanation,
         next_step=next(iter(advice), None),
         disclaimer=disclaimer,
+        language=spoken,
     )
 
 
-def _part(component: Mapping[str, Any]) -> Part:
-    absent = component.get("dataAbsentReason")
+def _part(component: Mapping[str, Any], names: Mapping[str, str]) -> Part:
+    absent, code = component.get("dataAbsentReason"), _code(component["code"])
     return Part(
-        code=_code(component["code"]),
-        name=component["code"]["text"],
+        code=code,
+        name=names.get(code, component["code"]["text"]),
         points=_value(component),
         absent=None if absent is None else _code(absent),
         notes=tuple(_code(note) for note in component.get("interpretation", ())),
@@ -180,7 +189,7 @@ def _probe(patient_id: str) -> Resource:
 async def _computed(ports: Ports, patient_id: str, day: date | None) -> Resource:
     """The score as an Observation that is not stored yet. NotScorable."""
     patient = decimal_loads((await dispatch(ports, ENGINE, FhirRequest(Interaction.READ, "Patient", patient_id))).body)
-    zone = await ports.state.read(lambda tx: _zone(tx, patient_id))
+    zone, account_language = await ports.state.read(lambda tx: (_zone(tx, patient_id), _chosen(tx, patient_id)))
     day = day or own_day(ports.clock.now(), zone)
     observations = [each for need in NEEDED for each in await _known(ports, patient_id, need, day)]
     result = compute(
@@ -189,7 +198,7 @@ async def _computed(ports: Ports, patient_id: str, day: date | None) -> Resource
         birth_date=patient.get("birthDate"),
         zone=zone,
         day=day,
-        language=_language(patient),
+        language=_language(patient) or account_language or "en",
     )
     if isinstance(result, Refused):
         raise NotScorable(result.text, reason=result.reason, expression="Patient.birthDate")
@@ -203,11 +212,16 @@ def _zone(tx: StateTransaction, patient_id: str) -> str | None:
     return next((wearable.zone for wearable in wearables), None) or next((each.zone for each in accounts), None)
 
 
-def _language(patient: Mapping[str, Any]) -> str:
-    """The language the person wants to be spoken to; English when none is known."""
+def _chosen(tx: StateTransaction, patient_id: str) -> str | None:
+    """The language of the person's account."""
+    return next((each.language for each in tx.find(Account, ("patient_id", "=", patient_id), limit=1)), None)
+
+
+def _language(patient: Mapping[str, Any]) -> str | None:
+    """The language the person wants to be spoken to, as far as the record knows it."""
     spoken = sorted(patient.get("communication", ()), key=lambda each: not each.get("preferred", False))
     codes = (coding.get("code") for each in spoken for coding in each.get("language", {}).get("coding", ()))
-    return next((code for code in codes if code), "en")
+    return next((code for code in codes if code), None)
 
 
 async def _known(ports: Ports, patient_id: str, need: Need, day: date) -> list[Resource]:

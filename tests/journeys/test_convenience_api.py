@@ -20,6 +20,7 @@ from fhir_facade.flows.sessions import sign_in_with_password
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, PendingConnection
 from fhir_facade.rows.events import Event
+from fhir_facade.rules.score.tables import sentences
 from fhir_facade.settings import Settings
 from fhir_facade.simulator.data_types import SCOPES, SLEEP
 from tests.accounts import with_account
@@ -414,6 +415,55 @@ async def test_a_sync_leaves_a_score_that_explains_itself(api):
     assert "medical" in answer["summary"]["disclaimer"]
     (event,) = await api.rows(Event, ("topic", "=", "score"))
     assert json.loads(event.data)["observation"] == f"Observation/{stored['id']}"
+
+
+SCORE = "/api/v1/patients/p1/score"
+
+
+async def speaks(api, *languages):
+    """What p1's record says about languages; the first is preferred."""
+    spoken = [
+        {"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": code}]}, "preferred": at == 0}
+        for at, code in enumerate(languages)
+    ]
+    service = await api.app_of(None, "system/*.cruds")
+    patient = (await service.get("/fhir/Patient/p1")).json()
+    assert (await service.put("/fhir/Patient/p1", json={**patient, "communication": spoken})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "spoken", "asked", "language"),
+    [
+        ("GET", (), None, "en"),
+        ("GET", ("de-CH", "en"), None, "de"),
+        ("GET", ("de",), "en-GB,en;q=0.9", "en"),
+        ("POST", (), "fr;q=1, de;q=0.5", "de"),
+        ("POST", ("de",), "fr", "de"),
+    ],
+    ids=["nothing known", "the patient's", "asked for", "second best", "none that there is"],
+)
+async def test_a_score_speaks_the_language_of_who_asks_else_of_the_patient(api, method, spoken, asked, language):
+    if spoken:
+        await speaks(api, *spoken)
+    headers = {} if asked is None else {"Accept-Language": asked}
+
+    answer = await (await api.app_of()).request(method, SCORE, headers=headers)
+
+    told = answer.json()["summary"]
+    assert told["language"] == answer.headers["content-language"] == language
+    assert told["parts"][0]["name"] == sentences(language).names[told["parts"][0]["code"]]
+    assert told["missing"][0] in told["explanation"]
+    assert told["disclaimer"] == sentences(language).disclaimer
+
+
+async def test_a_score_speaks_the_language_of_the_account_when_the_record_knows_none(api):
+    account = NewAccount("ann", "patient", PASSWORD, patient_id="p1", language="de")
+    await with_account(api.world.ports, account)
+
+    answer = await (await api.app_of()).get(SCORE)
+
+    assert answer.json()["summary"]["language"] == "de"
+    assert answer.json()["observation"]["note"][-1]["text"] == sentences("de").disclaimer
 
 
 async def test_a_sync_that_read_nothing_leaves_no_score(api):

@@ -21,9 +21,14 @@ Text = Callable[..., str]
 
 def language_of(accept_language: str | None) -> str:
     """The best of our languages for an Accept-Language header; English when nothing fits."""
+    return asked_language(accept_language) or DEFAULT
+
+
+def asked_language(accept_language: str | None) -> str | None:
+    """The best of our languages that an Accept-Language header names; None when it names none of them."""
     weighed = [_weigh(part, order) for order, part in enumerate((accept_language or "").split(","))]
     wanted = sorted((weight, order, name) for weight, order, name in weighed if name in LANGUAGES and weight < 0)
-    return wanted[0][2] if wanted else DEFAULT
+    return wanted[0][2] if wanted else None
 
 
 def texts(language: str) -> Text:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from fhir_facade.api.pages.texts import DEFAULT, LANGUAGES
 from fhir_facade.api.portal.wording import Wording
 from fhir_facade.rules.observations import codings, quantity
-from fhir_facade.rules.score.tables import le8, sentences
+from fhir_facade.rules.score.tables import le8, sentences, written_in
 from fhir_facade.rules.score.telling import Told, told
 from terminology.canonical import CVH_CATEGORY, HEALTH_SCORE
 
@@ -68,7 +67,7 @@ def score_view(observation: Mapping[str, Any], words: Wording, language: str) ->
         explanation=notes.explanation,
         advice=notes.advice or "",
         disclaimer=notes.disclaimer,
-        language=language if said else _written_in(notes.disclaimer),
+        language=language if said else written_in(notes.disclaimer),
         when=words.moment_of(observation.get("effectivePeriod", {}).get("end")),
     )
 
@@ -77,11 +76,6 @@ def _stored(observation: Mapping[str, Any]) -> Told:
     """The notes as they are, in the language of the patient when the score was made."""
     notes = [str(note["text"]) for note in observation.get("note", ())] or [""]
     return Told(notes[0], " ".join(notes[1:-1]) or None, notes[-1])
-
-
-def _written_in(disclaimer: str) -> str:
-    """The language of the stored notes, known by the sentence that every score ends with."""
-    return next((name for name in LANGUAGES if sentences(name).disclaimer == disclaimer), DEFAULT)
 
 
 def codings_of(observation: Mapping[str, Any]) -> list[tuple[str, str]]:

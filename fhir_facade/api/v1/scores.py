@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Header, Path
 from fastapi.responses import Response
 from pydantic import BaseModel
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep
+from fhir_facade.api.pages.texts import asked_language
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads
 from fhir_facade.flows.score import compute_score, latest_score, summary_of
@@ -24,6 +25,7 @@ REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 
 router = APIRouter(tags=["score"])
 PatientId = Annotated[str, Path(pattern=ID)]
+AcceptLanguage = Annotated[str | None, Header(max_length=1024)]
 
 
 class PartAnswer(BaseModel):
@@ -37,7 +39,8 @@ class PartAnswer(BaseModel):
 
 
 class SummaryAnswer(BaseModel):
-    """`value` is null when nothing is known; `category` (`high moderate low`) only when `status` is `final`."""
+    """`value` is null when nothing is known; `category` (`high moderate low`) only when `status` is `final`. The words
+    are in `language`: the one that Accept-Language asks for, else the patient's."""
 
     observation: str
     day: str
@@ -49,6 +52,7 @@ class SummaryAnswer(BaseModel):
     explanation: str
     next_step: str | None
     disclaimer: str
+    language: str
 
 
 class ScoreAnswer(BaseModel):
@@ -59,21 +63,27 @@ class ScoreAnswer(BaseModel):
 
 
 @router.get(PATH, response_model=ScoreAnswer, responses=REFUSED)
-async def latest(patient_id: PatientId, ports: PortsDep, caller: CallerDep) -> Response:
+async def latest(
+    patient_id: PatientId, ports: PortsDep, caller: CallerDep, accept_language: AcceptLanguage = None
+) -> Response:
     """The newest score; when there is none yet it is computed."""
     stored = await latest_score(ports, caller.principal, patient_id, origin=caller.origin)
     if stored is None:
         stored = await compute_score(ports, caller.principal, patient_id, origin=caller.origin)
-    return _answer(stored)
+    return _answer(stored, accept_language)
 
 
 @router.post(PATH, response_model=ScoreAnswer, responses=REFUSED)
-async def compute(patient_id: PatientId, ports: PortsDep, caller: CallerDep) -> Response:
+async def compute(
+    patient_id: PatientId, ports: PortsDep, caller: CallerDep, accept_language: AcceptLanguage = None
+) -> Response:
     """Compute today's score from the record as it is now. The same record gives the same score, written once."""
-    return _answer(await compute_score(ports, caller.principal, patient_id, origin=caller.origin))
+    return _answer(await compute_score(ports, caller.principal, patient_id, origin=caller.origin), accept_language)
 
 
-def _answer(observation: bytes) -> Response:
+def _answer(observation: bytes, accept_language: str | None) -> Response:
     """Digits leave as they are stored, so the framework's encoder stays out of it."""
-    content = {"observation": decimal_loads(observation), "summary": asdict(summary_of(observation))}
-    return Response(decimal_dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})
+    summary = summary_of(observation, asked_language(accept_language))
+    content = {"observation": decimal_loads(observation), "summary": asdict(summary)}
+    headers = {"Cache-Control": "no-store", "Content-Language": summary.language, "Vary": "Accept-Language"}
+    return Response(decimal_dumps(content), media_type="application/json", headers=headers)

@@ -175,6 +175,11 @@ def sentences(language: str) -> Sentences:
     return _languages().get(language.split("-", maxsplit=1)[0].lower(), _languages()["en"])
 
 
+def written_in(disclaimer: str) -> str:
+    """The language of the notes of a score, known by the sentence that every score ends with."""
+    return next((name for name, words in _languages().items() if words.disclaimer == disclaimer), "en")
+
+
 def points(bands: Bands, value: Decimal) -> int:
     """The points of the first band whose lower bound the value reaches."""
     return next(band_points for lower, band_points in bands if value >= lower)
