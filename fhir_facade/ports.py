@@ -29,6 +29,10 @@ class FhirStore(Protocol):
     async def search(self, query: SearchQuery) -> Page:
         """Live resources that satisfy the query, ordered by its sort keys and then id."""
 
+    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+        """Which types have a live resource that refers to one of the targets, all of one type. `ways`: the types that
+        are asked about, each with its reference parameters. Perhaps a type more than that, never one less."""
+
     async def history(self, query: HistoryQuery) -> Page:
         """Versions, newest first, deletions included. NotFound when an instance never existed."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +44,9 @@ class SigningStore:
 
     async def search(self, query: SearchQuery) -> Page:
         return self._page(await self._store.search(query))
+
+    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+        return await self._store.referring(targets, ways)
 
     async def history(self, query: HistoryQuery) -> Page:
         return self._page(await self._store.history(query))

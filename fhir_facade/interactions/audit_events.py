@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/auditevent.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -53,6 +53,9 @@ class AuditEvents:
         if query.type != AUDIT_EVENT:
             return await self.ports.store.search(query)
         return await self.ports.state.read(lambda tx: self._search(tx, query))
+
+    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+        return await self.ports.store.referring(targets, ways)
 
     async def history(self, query: HistoryQuery) -> Page:
         """Of one AuditEvent: the version it has, when it is neither older nor younger than what is asked for."""

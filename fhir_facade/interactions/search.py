@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence, Set
 
 from fhir_facade.access.check import Check, Deny
-from fhir_facade.errors import FacadeError, Forbidden
+from fhir_facade.errors import Forbidden
 from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.compartments import within_compartment
 from fhir_facade.fhir.document import parse_stored
@@ -23,6 +23,7 @@ from fhir_facade.interactions.audit import (
 )
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.include import TooMuchIncluded, included
+from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
 from fhir_facade.interactions.shape import shaped
@@ -31,10 +32,6 @@ from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, Stor
 
 Entry = tuple[StoredResource, JsonObject]
 COUNT_AT_ONCE = 1000
-
-
-class LeakPrevented(FacadeError):
-    """A store returned a match that the caller may not see: a defect of the narrowing, so nothing is answered."""
 
 
 async def search(call: Call) -> FhirResponse:
@@ -59,7 +56,7 @@ async def _fitting(
     while True:
         page = await call.ports.store.search(query)
         try:
-            return page, *await _shown(call, parsed, page.entries)
+            return page, *await _shown(call, parsed, query, page.entries)
         except TooMuchIncluded:
             if len(page.entries) == 1:
                 raise
@@ -87,7 +84,7 @@ async def _before_contained(
 ) -> FhirResponse:
     query = _query(call, parsed, cursor)
     page = await call.ports.store.search(query)
-    matches, _ = await _shown(call, parsed, page.entries)
+    matches, _ = await _shown(call, parsed, query, page.entries)
     await told(call, matches, patients_asked_about(call.type, query.criteria))
     following = sealed(store=page.cursor) if page.cursor is not None else sealed() if inside and query.count else None
     total = await _total(call, query, page, len(matches)) if query.total else None
@@ -149,23 +146,24 @@ def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
 
 
 async def _shown(
-    call: Call, parsed: ParsedSearch, entries: Sequence[StoredResource]
+    call: Call, parsed: ParsedSearch, query: SearchQuery, entries: Sequence[StoredResource]
 ) -> tuple[Sequence[StoredResource], Sequence[StoredResource]]:
     """The matches that may leave and what the includes add; looked into only where that can make a difference."""
     if call.sees_all and not parsed.includes:
         return entries, ()
-    matches = _leaving(call, [(stored, parse_stored(stored.body)) for stored in entries])
+    matches = await _leaving(call, query, [(stored, parse_stored(stored.body)) for stored in entries])
     extra = await included(call, parsed.includes, matches)
     return [stored for stored, _ in matches], [stored for stored, _ in extra]
 
 
-def _leaving(call: Call, matches: Sequence[Entry]) -> Sequence[Entry]:
+async def _leaving(call: Call, query: SearchQuery, matches: Sequence[Entry]) -> Sequence[Entry]:
     """The matches that may leave. Where the query says all of the limit, any other one means that nothing is right."""
     if call.sees_all:
         return matches
     leaving = [entry for entry in matches if call.allow.check.may_leave(entry[1])]
     if call.allow.exact and len(leaving) < len(matches):
-        raise LeakPrevented(f"the search was answered with {call.type} records outside of it; this was stopped")
+        shown = {stored.id for stored, _ in leaving}
+        await refuse_leaks(call.ports.store, query, [stored for stored, _ in matches if stored.id not in shown])
     return leaving
 
 

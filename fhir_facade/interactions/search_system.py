@@ -25,9 +25,10 @@ from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, may_leave, sees_all, within
 from fhir_facade.interactions.include import included
+from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.page_bytes import fitting
 from fhir_facade.interactions.pages import open_page
-from fhir_facade.interactions.search import LeakPrevented, answered, in_compartment, told, understood, visible
+from fhir_facade.interactions.search import answered, in_compartment, told, understood, visible
 from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
 
 AT_ONCE: Final = 8
@@ -60,7 +61,9 @@ async def search_system(call: Call) -> FhirResponse:
     parts = _parts(call, parsed)
     places = _opened(asked.cursor, parts)
     found, rest = await _page(call, parts, places, parsed.query)
-    matches = [stored for stored in found if _may_leave(parts[stored.type], stored)]
+    may = [may_leave(parts[stored.type].check, stored) for stored in found]
+    await _refuse_leaks(call, parts, [stored for stored, leaves in zip(found, may, strict=True) if not leaves])
+    matches = [stored for stored, leaves in zip(found, may, strict=True) if leaves]
     entries = [(stored, parse_stored(stored.body)) for stored in matches] if parsed.includes else []
     extra = [stored for stored, _ in await included(call, parsed.includes, entries)]
     await told(call, [*matches, *extra], set())
@@ -110,11 +113,10 @@ def _part(call: Call, parsed: ParsedSearch, type: str) -> _Part | Deny:
     return limited if isinstance(limited, Deny) else _Part(limited, rights.check, rights.exact)
 
 
-def _may_leave(part: _Part, stored: StoredResource) -> bool:
-    leaves = may_leave(part.check, stored)
-    if part.exact and not leaves:
-        raise LeakPrevented(f"the search was answered with {stored.type} records outside of it; this was stopped")
-    return leaves
+async def _refuse_leaks(call: Call, parts: dict[str, _Part], foreign: Sequence[StoredResource]) -> None:
+    for kind, part in parts.items() if foreign else ():
+        own = [stored for stored in foreign if stored.type == kind and part.exact]
+        await refuse_leaks(call.ports.store, part.query, own)
 
 
 # --- one page -----------------------------------------------------------------------------------------------------

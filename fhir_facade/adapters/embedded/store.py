@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,6 +18,7 @@ from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.depth import hop_by_hop
 from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
+from fhir_facade.adapters.embedded.referring import referring
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
 from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
@@ -126,6 +127,9 @@ class EmbeddedStore:
         self._catalogue.refresh(connection)
         shallow = hop_by_hop(connection, self._catalogue, query)
         return search(connection, self._catalogue, shallow, self._page_bytes)
+
+    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+        return self._file.read_here(lambda connection: referring(connection, self._catalogue, targets, ways))
 
     async def history(self, query: HistoryQuery) -> Page:
         return await self._file.read(lambda connection: versions.history(connection, query, self._page_bytes))

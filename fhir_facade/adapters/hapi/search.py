@@ -39,7 +39,7 @@ async def search(session: HapiSession, query: SearchQuery) -> Page:
         case AfterFirst() as cursor:
             return await _begin_stored(session, query, cursor)
         case InStored() as cursor:
-            found = await _follow(session, query.type, cursor.link)
+            found = await _follow(session, query.type, cursor.link, query.count)
             return await _unsent(session, query, found, AfterFirst(cursor.sent, cursor.total))
         case InHistory():
             raise Gone("The page link belongs to a history; start the search again")
@@ -75,7 +75,7 @@ async def _fitting(session: HapiSession, query: SearchQuery, asked: Sequence[Par
         if found is not None:
             return found, count
         count //= 2
-    return await _ask_once(session, query.type, asked, count + 1), count
+    return await ask_once(session, query.type, asked, count + 1), count
 
 
 async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
@@ -108,7 +108,7 @@ async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first
             return Page(fresh, total=first.total)
         if fresh:
             return Page(fresh, sealed(InStored(link, first.sent, first.total)), first.total)
-        found = await _follow(session, query.type, link)
+        found = await _follow(session, query.type, link, query.count)
 
 
 async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter] | None:
@@ -135,7 +135,7 @@ async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
 
 async def _all(session: HapiSession, type: str, asked: Sequence[Parameter], limit: int) -> list[StoredResource]:
     """Every find, cheaply when there are few. TooLarge beyond the limit."""
-    found = await _ask_once(session, type, asked, AT_ONCE)
+    found = await ask_once(session, type, asked, AT_ONCE)
     if len(found.entry) < AT_ONCE:
         return _resources(found)
     found = await _ask(session, type, [*asked, ("_count", str(limit + 1))])
@@ -153,7 +153,7 @@ def _too_many(limit: int) -> TooLarge:
     return TooLarge(f"HAPI cannot do this search at once, and its parts find more than {limit:,} resources; narrow it")
 
 
-async def _ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
+async def ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
     """Without a stored search, which halves the cost: HAPI then knows no next page."""
     return await _ask(session, type, *_once(asked, count))
 
@@ -188,12 +188,13 @@ async def _asked(
     return None if answer.overlong else bundle(answer.body)
 
 
-async def _follow(session: HapiSession, type: str, link: str) -> Bundle:
-    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host. Of fewer
-    resources where it would have more bytes than a page may: HAPI's next link goes on behind them."""
+async def _follow(session: HapiSession, type: str, link: str, count: int | None = None) -> Bundle:
+    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host. Of `count`
+    resources, whatever the page before had, and of fewer where it would have more bytes than a page may: HAPI's next
+    link goes on behind them."""
     parts = urlsplit(link)
     path = f"/{type}" if parts.path.endswith(f"/{type}") else ""
-    asked: str | None = parts.query
+    asked: str | None = parts.query if count is None else of_as_many(parts.query, count)
     while asked is not None:
         fewer = halved(asked)
         answer = await session.send("GET", f"{path}?{asked}", most=session.page_bytes if fewer else None)
@@ -205,12 +206,16 @@ async def _follow(session: HapiSession, type: str, link: str) -> Bundle:
     raise AssertionError("unreachable")
 
 
+def of_as_many(asked: str, count: int) -> str:
+    """A query for so many; the same one where it does not say for how many."""
+    said = _COUNT.search(asked)
+    return asked if said is None else f"{asked[: said.start(1)]}{count}{asked[said.end(1) :]}"
+
+
 def halved(asked: str) -> str | None:
     """A query for half as many; None for one that cannot ask for fewer."""
     count = _COUNT.search(asked)
-    if count is None or int(count[1]) < 2:
-        return None
-    return f"{asked[: count.start(1)]}{int(count[1]) // 2}{asked[count.end(1) :]}"
+    return None if count is None or int(count[1]) < 2 else of_as_many(asked, int(count[1]) // 2)
 
 
 def _resources(found: Bundle) -> list[StoredResource]:

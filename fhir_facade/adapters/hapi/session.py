@@ -123,9 +123,10 @@ class HapiSession:
         most `most` bytes of it are read, None: all."""
         sent = "" if method == "GET" else _request_id()
         message = self._message(method, path, body, headers or {}, sent)
+        repeatable = method == "GET" or path.endswith("/_search")
         try:
             async with asyncio.timeout(timeout_s):
-                received = await self._connections.ask(message, repeatable=method == "GET", most=most)
+                received = await self._connections.ask(message, repeatable=repeatable, most=most)
         except TimeoutError as error:
             raise Unavailable(f"HAPI did not answer within {timeout_s:g} s") from error
         except OSError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from fhir_facade.adapters.hapi import erase, evidence, history, read, search, write
+from fhir_facade.adapters.hapi import erase, evidence, history, read, referring, search, write
 from fhir_facade.adapters.hapi.session import PAGE_BYTES, PING_TIMEOUT_S, HapiSession
 from fhir_facade.errors import Unavailable
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
@@ -25,6 +25,9 @@ class HapiStore:
 
     async def search(self, query: SearchQuery) -> Page:
         return await search.search(self._session, query)
+
+    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+        return await referring.referring(self._session, targets, ways)
 
     async def history(self, query: HistoryQuery) -> Page:
         return await history.history(self._session, query)

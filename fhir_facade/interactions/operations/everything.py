@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from fhir_facade.access.check import Deny
 from fhir_facade.errors import BadRequest, Gone, Issue
 from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.definitions import is_resource_type
@@ -20,7 +19,15 @@ from fhir_facade.fhir.operations import Inputs
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches_of_page
-from fhir_facade.interactions.operations.record_parts import Wanted, check_bounds, look, parts
+from fhir_facade.interactions.operations.record_parts import (
+    Part,
+    Wanted,
+    check_bounds,
+    is_plain,
+    look,
+    open_parts,
+    present,
+)
 from fhir_facade.interactions.operations.supporting import supporting
 from fhir_facade.interactions.page_bytes import bytes_of
 from fhir_facade.interactions.pages import Asked, open_page, page_links
@@ -36,12 +43,14 @@ AHEAD: Final = 8
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ends: the records under way, the part of them and the place in it; how to find the next records."""
+    """Where a page ends: the records under way, the part of them and the place in it; how to find the next records; and
+    of which types they have something (None: nobody knows)."""
 
     ids: tuple[str, ...]
     part: int = 0
     cursor: str | None = None
     more: str | None = None
+    types: tuple[str, ...] | None = None
 
 
 async def everything(call: Call, inputs: Inputs) -> FhirResponse:
@@ -49,7 +58,7 @@ async def everything(call: Call, inputs: Inputs) -> FhirResponse:
     that refers to it. What the token does not reach is left out. The total is told where one page holds all."""
     wanted = _wanted(call, inputs)
     asked = Asked(inputs.said, open_page(call).cursor)
-    place = await _begin(call) if asked.cursor is None else _continue(asked.cursor)
+    place = await _begin(call, wanted) if asked.cursor is None else _continue(asked.cursor)
     found, end = await _page(call, wanted, place, min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT))
     extra = await supporting(call, wanted, found)
     shown = [stored for stored in found if wanted.has(stored.type)]
@@ -75,11 +84,11 @@ def _wanted(call: Call, inputs: Inputs) -> Wanted:
 # --- records, one after another ---------------------------------------------------------------------------------------
 
 
-async def _begin(call: Call) -> _Place | None:
+async def _begin(call: Call, wanted: Wanted) -> _Place | None:
     if call.request.id is None:
-        return await _next(call, None)
+        return await _next(call, wanted, None)
     stored = await visible(call, call.ref)
-    return _Place((stored.id,))
+    return _Place((stored.id,), types=await present(call, wanted, (stored.id,)))
 
 
 def _continue(cursor: str) -> _Place:
@@ -89,12 +98,13 @@ def _continue(cursor: str) -> _Place:
         raise Gone("this page link is of another version of the server: repeat the operation") from error
 
 
-async def _next(call: Call, cursor: str | None) -> _Place | None:
+async def _next(call: Call, wanted: Wanted, cursor: str | None) -> _Place | None:
     """The next records that the caller may see; None when there are no more."""
     while True:
         page, found = await matches_of_page(call, SearchQuery(call.type, count=AT_ONCE, cursor=cursor))
         if found:
-            return _Place(tuple(stored.id for stored in found), more=page.cursor)
+            ids = tuple(stored.id for stored in found)
+            return _Place(ids, more=page.cursor, types=await present(call, wanted, ids))
         cursor = page.cursor
         if cursor is None:
             return None
@@ -106,23 +116,37 @@ async def _page(
     """The entries of one page, and where the next one begins: None when everything was seen. Parts that follow empty
     ones are asked for several at once: most records have few types."""
     found: list[StoredResource] = []
-    open_parts = [part for part in parts(wanted) if not isinstance(call.search_rights(part.type), Deny)]
-    ahead = 1
     while place is not None:
-        if place.part >= len(open_parts):
-            place = None if place.more is None else await _next(call, place.more)
-            continue
-        room = count - len(found)
-        some = open_parts[place.part : place.part + (ahead if place.cursor is None else 1)]
-        looks = (look(call, wanted, part, place.ids, place.cursor, max(room, 1)) for part in some)
-        answers = await asyncio.gather(*looks)
-        if room == 0 and any(entries for _, entries in answers):  # so that no link leads to an empty page
+        own = open_parts(call, wanted, place.types)
+        place, full = await _fill(call, wanted, place, own, found, count)
+        if full:
             break
-        if found and bytes_of(found) + bytes_of(answers[0][1]) > call.ports.deployment.max_page_bytes:
-            break
-        place = _take(answers, place, found, count, call.ports.deployment.max_page_bytes)
-        ahead = 1 if any(entries for _, entries in answers) else min(ahead * 2, AHEAD)
+        place = None if place.more is None else await _next(call, wanted, place.more)
     return found, place
+
+
+async def _fill(
+    call: Call, wanted: Wanted, place: _Place, own: Sequence[Part], found: list[StoredResource], count: int
+) -> tuple[_Place, bool]:
+    """Add what these parts have from the place on; the place behind it, and whether the page ends there.
+
+    A full page ends where something follows, so that no link leads to an empty page: with the next part that has
+    anything, or where a search goes on that leaves nothing out.
+    """
+    most, ahead = call.ports.deployment.max_page_bytes, 1
+    while place.part < len(own):
+        room = count - len(found)
+        if room == 0 and place.cursor is not None and is_plain(call, wanted, own[place.part]):
+            return place, True
+        some = own[place.part : place.part + (ahead if place.cursor is None else 1)]
+        asked = room or (1 if place.cursor is None else count)
+        answers = await asyncio.gather(*(look(call, wanted, one, place.ids, place.cursor, asked) for one in some))
+        has_more = any(entries for _, entries in answers)
+        after = _take(answers, place, found, count, most)
+        if after == place or (room == 0 and has_more):
+            return place, True
+        place, ahead = after, 1 if has_more else min(ahead * 2, AHEAD)
+    return place, False
 
 
 def _take(
@@ -134,7 +158,7 @@ def _take(
 ) -> _Place:
     """Add what fits on the page, in order; a part that does not fit any more is asked for again."""
     for cursor, entries in answers:
-        if len(found) + len(entries) > count or (found and bytes_of(found) + bytes_of(entries) > most):
+        if found and (len(found) + len(entries) > count or bytes_of(found) + bytes_of(entries) > most):
             break
         found += entries
         place = structs.replace(place, part=place.part + (cursor is None), cursor=cursor)

@@ -12,7 +12,8 @@ from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
-from fhir_facade.interactions.search import LeakPrevented
+from fhir_facade.interactions.leaks import refuse_leaks
+from fhir_facade.ports import FhirStore
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
 AT_ONCE = 500
@@ -39,13 +40,15 @@ async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequenc
         raise Forbidden(limited.reason)
     ports = with_audit_events(call.ports, call.principal) if query.type == AUDIT_EVENT else call.ports
     page = await ports.store.search(limited)
-    return page, _leaving(rights, query.type, page.entries)
+    return page, await _leaving(ports.store, rights, limited, page.entries)
 
 
-def _leaving(rights: Allow, type: str, found: Sequence[StoredResource]) -> Sequence[StoredResource]:
+async def _leaving(
+    store: FhirStore, rights: Allow, query: SearchQuery, found: Sequence[StoredResource]
+) -> Sequence[StoredResource]:
     if sees_all(rights.check):
         return found
-    leaving = [stored for stored in found if rights.check.may_leave(parse_stored(stored.body))]
-    if rights.exact and len(leaving) < len(found):
-        raise LeakPrevented(f"the search was answered with {type} records outside of it; this was stopped")
-    return leaving
+    may = [rights.check.may_leave(parse_stored(stored.body)) for stored in found]
+    if rights.exact:
+        await refuse_leaks(store, query, [stored for stored, leaves in zip(found, may, strict=True) if not leaves])
+    return [stored for stored, leaves in zip(found, may, strict=True) if leaves]

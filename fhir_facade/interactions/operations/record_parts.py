@@ -7,7 +7,8 @@ https://hl7.org/fhir/R4/compartmentdefinition-patient.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -16,23 +17,27 @@ from typing import Final
 
 import msgspec
 
+from fhir_facade.access.check import Deny
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.definitions.tables import compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.match import matches
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.operations.matches import matches_of_page
 from fhir_facade.values import (
     Criterion,
     JsonObject,
     Match,
+    Ref,
     ReferenceValue,
     SearchQuery,
     StoredResource,
     TokenValue,
 )
 
+FEW: Final = 6
+"""Searches of a record that are not worth the question which of them find anything."""
 _ON_DEMAND: Final = frozenset(("AuditEvent",))
 """Part of the record only when `_type` names it: who looked is no part of what was done."""
 
@@ -79,6 +84,35 @@ def _is_part(wanted: Wanted, kind: str) -> bool:
     if kind in _ON_DEMAND:
         return kind in wanted.types
     return wanted.has(kind) or not wanted.inside
+
+
+async def present(call: Call, wanted: Wanted, ids: Sequence[str]) -> tuple[str, ...] | None:
+    """The types of which these records may hold something besides themselves; None: any, because looking at each that
+    is asked for takes no longer than finding out."""
+    ways: dict[str, list[str]] = defaultdict(list)
+    for part in parts(wanted):
+        if part.type != wanted.type and part.type not in _ON_DEMAND:
+            ways[part.type].append(part.param)
+    if sum(map(len, ways.values())) <= FEW:
+        return None
+    found = await call.ports.store.referring([Ref(wanted.type, id_) for id_ in ids], ways)
+    return tuple(sorted(found))
+
+
+def open_parts(call: Call, wanted: Wanted, types: Collection[str] | None) -> list[Part]:
+    """The parts, of these types besides the record itself, that the caller may search."""
+    own = parts(wanted)
+    if types is not None:
+        always = {wanted.type, *_ON_DEMAND, *types}
+        own = (part for part in own if part.type in always)
+    return [part for part in own if not isinstance(call.search_rights(part.type), Deny)]
+
+
+def is_plain(call: Call, wanted: Wanted, part: Part) -> bool:
+    """Whether whatever the search of a part finds is an entry, so that one that goes on leads to more of them."""
+    rights, dates = call.search_rights(part.type), care_dates().get(part.type, ())
+    dated = len(dates) > 1 and bool(wanted.start or wanted.end)
+    return not isinstance(rights, Deny) and (rights.exact or sees_all(rights.check)) and not part.before and not dated
 
 
 async def look(

@@ -134,3 +134,15 @@ async def test_a_resource_larger_than_a_page_is_a_page() -> None:
         second = await store.search(SearchQuery("Patient", count=10, cursor=first.cursor))
 
     assert [len(page.entries) for page in (first, second)] == [1, 1]
+
+
+async def test_a_later_page_has_as_many_as_it_is_asked_for_whatever_the_one_before_had() -> None:
+    found: list[list[str]] = []
+    async with answering(Patients(12).answer) as url, open_store(url) as store:
+        query: SearchQuery | None = SearchQuery("Patient", count=4)
+        for count in (3, 2, 1, 4, 4):
+            page = await store.search(query)
+            found.append([entry.id for entry in page.entries])
+            query = replace(query, cursor=page.cursor, count=count)
+
+    assert found == [["p0", "p1", "p2", "p3"], ["p4", "p5"], ["p6", "p7"], ["p8"], ["p9", "p10", "p11"]]
