@@ -12,19 +12,20 @@ from fhir_facade.fhir.operations import OPERATIONS, Level, Operation, Parameter
 from fhir_facade.fhir.validation.primitives import PRIMITIVES
 
 _BELOW: Final[Mapping[Level, str]] = {"system": "", "type": "/{type}", "instance": "/{type}/{id}"}
+_VERSION: Final = f"{_BELOW['instance']}/_history/{{version}}"
 
 
 def operation_places() -> Iterator[tuple[str, str, Operation]]:
     """(method, path below `/fhir`, operation) of the whole table; types that an operation names are written out."""
     for operation in OPERATIONS:
-        for level in sorted(operation.levels):
-            for path in _paths(operation, level):
-                for method in operation.methods:
-                    yield method, f"{path}/${operation.name}", operation
+        paths = [path for level in sorted(operation.levels) for path in _paths(operation, _BELOW[level])]
+        paths += _paths(operation, _VERSION) if operation.versions else []
+        for path in paths:
+            for method in operation.methods:
+                yield method, f"{path}/${operation.name}", operation
 
 
-def _paths(operation: Operation, level: Level) -> list[str]:
-    below = _BELOW[level]
+def _paths(operation: Operation, below: str) -> list[str]:
     return [below if kind == "*" else below.replace("{type}", kind) for kind in operation.types]
 
 

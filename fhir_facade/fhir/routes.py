@@ -62,6 +62,7 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     },
     ("Type", "id", "_history"): {"GET": Interaction.HISTORY_INSTANCE},
     ("Type", "id", "_history", "id"): {"GET": Interaction.VREAD},
+    ("Type", "id", "_history", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
     ("Type", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
     ("Type", "id", "Type"): {"GET": Interaction.SEARCH_TYPE},
     ("Type", "id", "Type", "_search"): {"POST": Interaction.SEARCH_TYPE},
@@ -100,7 +101,10 @@ def _is_member(shape: tuple[str, ...], segments: list[str]) -> bool:
 
 def _refuse_method(method: str, path: str, found: Route) -> None:
     """An operation that changes something is never called by GET. BadRequest for one that is not there."""
-    methods = find_operation(found.operation or "", found.type, found.id).methods
+    operation = find_operation(found.operation or "", found.type, found.id)
+    if found.version is not None and not operation.versions:
+        raise BadRequest(f"versions never change: ask for {found.operation} at {found.type}/{found.id} itself")
+    methods = operation.methods
     if method not in methods and not (method == "HEAD" and "GET" in methods):
         raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
 
@@ -110,7 +114,7 @@ def addresses() -> Iterator[tuple[str, str, Interaction]]:
     for shape, methods in _SHAPES.items():
         parts = [_PARTS.get(part, part) for part in shape]
         if parts.count("{id}") > 1:
-            parts[-1] = "{version}"
+            parts[3] = "{version}"
         if shape[:3] in _IN_COMPARTMENT:
             parts[0] = "{compartment}"
         for method, interaction in methods.items():
@@ -138,7 +142,7 @@ def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]
         interaction,
         type=segments[0] if shape[:1] == ("Type",) else None,
         id=segments[1] if shape[1:2] == ("id",) else None,
-        version=segments[3] if len(shape) == 4 else None,
+        version=segments[3] if len(shape) > 3 else None,
         operation=segments[-1] if shape[-1:] in (("$",), (VERSIONS,)) else None,
     )
 

@@ -27,12 +27,13 @@ async def history(session: HapiSession, query: HistoryQuery) -> Page:
     total, first = (cursor.total if cursor else None), cursor is None
     while True:
         found = await _ask(session, query, asked)
-        versions = list(await asyncio.gather(*(_version(session, entry) for entry in found.entry[: query.count])))
+        looked_at = found.entry[: max(query.count, 1)]  # the newest one tells how many there are
+        versions = list(await asyncio.gather(*(_version(session, entry) for entry in looked_at)))
         fresh = await _current_then(session, query, _unseen(cursor, versions) if cursor else versions)
         total = _total(query, found, fresh) if first else total
         link = None if _is_past(query, versions) else found.linked("next")
         if link is None or query.count == 0:
-            return Page(fresh, total=total)
+            return Page(fresh if query.count else (), total=total)
         if fresh:
             following = InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
             return Page(fresh, sealed(following), total)

@@ -38,7 +38,7 @@ class Operation:
     """One operation on some types at some levels. `types` may be `*`.
 
     `changes`: it changes something, so it is called by POST only. `searches`: search parameters of the type are taken
-    beside its own. `answer` is the type of what comes back.
+    beside its own. `versions`: it is there for one version of a resource too. `answer` is the type of what comes back.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Operation:
     answer: str = "Parameters"
     changes: bool = False
     searches: bool = False
+    versions: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -124,6 +125,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         (ANY_TYPE,),
         _all("system", "type", "instance"),
         (),
+        versions=True,
     ),
     Operation(
         "meta-add",

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/resource-operation-meta.html
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from fhir_facade.access.check import Deny
@@ -18,7 +19,15 @@ from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches
 from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource, record
-from fhir_facade.values import ExpectVersion, FhirResponse, JsonObject, SearchQuery, StoredResource
+from fhir_facade.values import (
+    ExpectVersion,
+    FhirRequest,
+    FhirResponse,
+    Interaction,
+    JsonObject,
+    SearchQuery,
+    StoredResource,
+)
 
 ATTEMPTS: Final = 3
 MOST: Final = 100_000
@@ -30,8 +39,10 @@ Change = Callable[[Items, Items], Items]
 
 
 async def meta(call: Call, inputs: Inputs) -> FhirResponse:
-    """The meta of a resource; of a type or of the whole server the profiles, labels and tags in use there, as far as
-    the caller sees the resources that have them."""
+    """The meta of a resource, or of one version of it; of a type or of the whole server the profiles, labels and tags
+    in use there, as far as the caller sees the resources that have them."""
+    if call.request.version is not None:
+        return await _of_version(call)
     if call.request.id is None:
         found, patients = await _in_use(call), set[str]()
     else:
@@ -39,6 +50,16 @@ async def meta(call: Call, inputs: Inputs) -> FhirResponse:
         found, patients = decimal_loads(stored.body)["meta"], {*patients_of_stored((stored,))}
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, patients))
     return FhirResponse(200, _answer(found))
+
+
+async def _of_version(call: Call) -> FhirResponse:
+    """As much as reading the version tells, to whoever may read it."""
+    from fhir_facade.interactions.dispatch import dispatch
+
+    plain = FhirRequest(Interaction.VREAD, call.type, call.request.id, call.request.version)
+    request = replace(plain, request_id=call.request.request_id, address=call.request.address)
+    read = await dispatch(call.ports, call.principal, request)
+    return FhirResponse(200, _answer(decimal_loads(read.body)["meta"]))
 
 
 async def meta_add(call: Call, inputs: Inputs) -> FhirResponse:

@@ -188,6 +188,23 @@ async def test_meta_is_added_once_and_taken_away_again(bedside: Bedside) -> None
     assert (resource["meta"]["profile"], resource["active"]) == (ADDED["profile"], True)
 
 
+async def test_a_version_keeps_its_meta(bedside: Bedside) -> None:
+    client, path = bedside.world.system, f"/fhir/Patient/{bedside.patient}"
+    given = parameters(meta=("valueMeta", {"tag": [{"system": "urn:kept", "code": bedside.patient}]}))
+    await client.post(f"{path}/$meta-add", json=given)
+    other = await bedside.world.new_patient()
+    async with await bedside.world.person(other.patient) as person:
+        foreign = await person.get(f"{path}/_history/1/$meta")
+
+    known = {"If-None-Match": 'W/"1"'}
+    before = (await client.get(f"{path}/_history/1/$meta", headers=known)).json()["parameter"][0]["valueMeta"]
+    refused = await client.post(f"{path}/_history/1/$meta-add", json=given)
+
+    assert (before["versionId"], "tag" in before) == ("1", False)
+    assert (foreign.status_code, refused.status_code) == (404, 400)
+    assert "never change" in refused.json()["issue"][0]["diagnostics"]
+
+
 async def test_meta_of_a_type_is_what_is_in_use_there(bedside: Bedside) -> None:
     client = bedside.world.system
     tag = {"system": "urn:tags", "code": bedside.patient}

@@ -126,6 +126,7 @@ def test_it_names_every_operation_with_its_parameters_and_methods(document):
         document["paths"][f"/fhir/{path}"] for path in ("Patient/{id}/$everything", "{type}/{id}/$meta-add")
     )
 
+    assert "/fhir/{type}/{id}/_history/{version}/$meta" in document["paths"]
     assert (set(everything), set(added)) == ({"get", "post"}, {"post"})
     assert {"id", "start", "end", "_since", "_type", "_count"} == {
         each["name"] for each in everything["get"]["parameters"]
