@@ -44,10 +44,12 @@ async def test_the_history_of_a_resource_is_newest_first_and_whole(case: Case) -
     assert (page.total, page.cursor) == (len(GENDERS), None)
 
 
-async def test_versions_are_counted_without_being_told(case: Case, versions: list[StoredResource]) -> None:
-    page = await case.store.history(HistoryQuery("Patient", versions[0].id, count=0, total=True))
+async def test_versions_are_counted_without_being_told(case: Case) -> None:
+    written = await versions(case)
 
-    assert (list(page.entries), page.total, page.cursor) == ([], len(versions), None)
+    page = await case.store.history(HistoryQuery("Patient", written[0].id, count=0, total=True))
+
+    assert (list(page.entries), page.total) == ([], len(written))
 
 
 async def test_a_history_that_was_read_before_shows_what_came_since(case: Case) -> None:
