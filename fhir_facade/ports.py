@@ -82,8 +82,8 @@ class StateStore(Protocol):
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         """Run `work` on a consistent view. It must not write and may run more than once."""
 
-    async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
-        """The rows with these keys, of a class whose key is one text, as they are committed now. The hot path."""
+    async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
+        """Those of the keys, of a class whose key is one text, that have a row as is committed now. The hot path."""
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         """Run `work` in one durable transaction. It may run more than once, so it must be free of other effects.

@@ -82,8 +82,8 @@ class Unaudited:
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         return await self.state.read(work)
 
-    async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
-        return await self.state.look_up(row, keys)
+    async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
+        return await self.state.present(row, keys)
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self.state.write(work)

@@ -18,7 +18,7 @@ from tests.crash.steps import Call, Crash, Steps
 
 IMPORT = Principal("engine", name="import")
 WRITTEN = ("after send POST", "after send PUT", "after send DELETE")
-READS = ("search", "read", "history", "look_up", "send GET")
+READS = ("search", "read", "history", "present", "send GET")
 
 
 class Act(Protocol):

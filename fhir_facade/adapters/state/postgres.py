@@ -25,7 +25,7 @@ from fhir_facade.adapters.state.statements import plain_insert
 from fhir_facade.adapters.state.steps import Step, insert_step, names_of
 from fhir_facade.adapters.state.tables import RowTable, Tables, facade_tables
 from fhir_facade.adapters.state.together import Together
-from fhir_facade.adapters.state.transaction import RowT, Transaction
+from fhir_facade.adapters.state.transaction import Transaction
 from fhir_facade.errors import Conflict, Unavailable
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Row
@@ -82,9 +82,10 @@ class PostgresState:
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         return await _repeated(self._readers, lambda connection: connection.run_sync(self._run, work))
 
-    async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
+    async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         (key,) = self._tables.of(row).spec.key
-        return await self.read(lambda tx: tx.find(row, (key, "in", list(keys)))) if keys else []
+        found = await self.read(lambda tx: tx.find(row, (key, "in", list(keys)))) if keys else []
+        return frozenset(getattr(each, key) for each in found)
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         """Conflict when other writers were faster 14 times in a row."""

@@ -45,17 +45,15 @@ class SqliteState:
     async def read(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.read(lambda connection: self._run(connection, work))
 
-    async def look_up(self, row: type[RowT], keys: Collection[str]) -> list[RowT]:
+    async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         """In the caller's thread: a reader's would cost ten times as much as the look."""
         table, wanted = self._tables.of(row), list(keys)
         chunks = [few_lengths(wanted[at : at + KEYS_AT_ONCE]) for at in range(0, len(wanted), KEYS_AT_ONCE)]
+        texts = [(sqlite_texts.keys_among(table, len(some)), some) for some in chunks]
         with _facade_errors():
-            found = self._file.read_here(
-                lambda here: [
-                    row for some in chunks for row in here.execute(sqlite_texts.rows_among(table, len(some)), some)
-                ]
+            return self._file.read_here(
+                lambda here: frozenset(id_ for asked in texts for (id_,) in here.execute(*asked))
             )
-        return [table.decode(values) for values in found]
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.write(lambda connection: self._run(connection, work))

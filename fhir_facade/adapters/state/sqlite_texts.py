@@ -54,9 +54,9 @@ def row_by_key(table: RowTable[Any]) -> str:
 
 
 @cache
-def rows_among(table: RowTable[Any], amount: int) -> str:
-    """Those with one of so many keys."""
-    return f"{rows_of(table)}{_among(table, amount)}"
+def keys_among(table: RowTable[Any], amount: int) -> str:
+    """Those of so many keys that are there: their index knows without a look at the rows."""
+    return f"SELECT {_list(table.spec.key)} FROM {_quoted(table.spec.name)}{_among(table, amount)}"
 
 
 @cache

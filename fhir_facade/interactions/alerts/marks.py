@@ -35,7 +35,7 @@ async def marked(ports: Ports, guards: Collection[str], refs: Collection[Ref]) -
     named = {_evidence(ref.id): ref for ref in refs}
     if not guards and not named:
         return frozenset(), set()
-    found = {row.id for row in await ports.state.look_up(GuardMark, (ALL, *guards, *named))}
+    found = await ports.state.present(GuardMark, (ALL, *guards, *named))
     there = frozenset(guards) & found if ALL in found else frozenset(guards)
     return there, {named[id_] for id_ in named.keys() & found}
 
@@ -63,10 +63,10 @@ async def unmark(ports: Ports, patient: str, refs: Iterable[Ref]) -> None:
 async def compare(ports: Ports) -> None:
     """Mark the guards that were written since the last comparison, a day of overlap included."""
     began = ports.clock.now()
-    last = await ports.state.look_up(GuardMark, (ALL,))
-    since = (("_lastUpdated", f"ge{(last[0].at - OVERLAP).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),) if last else ()
+    last = await ports.state.read(lambda tx: tx.get(GuardMark, ALL))
+    since = (("_lastUpdated", f"ge{(last.at - OVERLAP).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),) if last else ()
     async for ids in _guards(ports, since):
-        marked = {row.id for row in await ports.state.look_up(GuardMark, ids)}
+        marked = await ports.state.present(GuardMark, ids)
         await mark(ports, [id_ for id_ in ids if id_ not in marked])
     await ports.state.write(lambda tx: tx.apply(Put(GuardMark(id=ALL, at=began))))
 

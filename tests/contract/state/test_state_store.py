@@ -74,22 +74,18 @@ async def test_after_a_conflict_the_same_transaction_goes_on(state, change):
     assert [row.user for row in await everything(state, Named, "user")] == ["ann", "cyd"]
 
 
-async def test_rows_are_looked_up_by_their_keys(state):
+async def test_the_keys_that_have_a_row_are_told(state):
     await put(state, specimen("a"), specimen("b", text="x"), specimen("c"))
 
-    found = await state.look_up(Specimen, ["b", "a", "absent"])
-
-    assert sorted(found, key=lambda row: row.id) == [specimen("a"), specimen("b", text="x")]
-    assert await state.look_up(Specimen, []) == []
+    assert await state.present(Specimen, ["b", "a", "absent"]) == {"a", "b"}
+    assert await state.present(Specimen, []) == frozenset()
 
 
-async def test_more_keys_than_fit_into_a_statement_are_looked_up_too(state):
-    rows = [specimen(f"{number:03}") for number in range(150)]
-    await put(state, *rows)
+async def test_more_keys_than_fit_into_a_statement_are_looked_for_too(state):
+    ids = [f"{number:03}" for number in range(150)]
+    await put(state, *(specimen(id_) for id_ in ids))
 
-    found = await state.look_up(Specimen, [row.id for row in rows])
-
-    assert sorted(found, key=lambda row: row.id) == rows
+    assert await state.present(Specimen, ["absent", *ids]) == set(ids)
 
 
 async def test_rows_are_taken_once(state):

@@ -96,8 +96,10 @@ async def test_a_comparison_finds_the_guards_without_a_mark(ward: Ward, compared
 
 async def test_a_comparison_that_finds_nothing_new_leaves_the_marks_as_they_are(ward: Ward) -> None:
     await ward.post(ward.reading(140))
-    (before,) = await ward.facade.ports.state.look_up(GuardMark, [guard(ward)])
+    state = ward.facade.ports.state
+    before = await state.read(lambda tx: tx.get(GuardMark, guard(ward)))
 
     await compare(ward.facade.ports)
 
-    assert await ward.facade.ports.state.look_up(GuardMark, [guard(ward)]) == [before]
+    assert before is not None
+    assert await state.read(lambda tx: tx.get(GuardMark, guard(ward))) == before
