@@ -66,6 +66,10 @@ class Catalogue:
         """The number of a code system, UNKNOWN when no stored token has it."""
         return self._systems.get(url, UNKNOWN)
 
+    def systems(self) -> Mapping[str, int]:
+        """The numbers of all code systems."""
+        return self._systems
+
     def missing_systems(self, urls: Iterable[str]) -> tuple[str, ...]:
         return tuple({url for url in urls if url not in self._systems})
 

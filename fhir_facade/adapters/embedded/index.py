@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE, SUBJECT_PARAMS
 from fhir_facade.adapters.embedded.spans import tail_of
+from fhir_facade.fhir.definitions.unions import unions
 from fhir_facade.fhir.extract import (
     CompositeRow,
     DateRow,
     NumberRow,
     QuantityRow,
     ReferenceRow,
+    StringRow,
     TokenRow,
     UriRow,
     extract,
@@ -34,6 +37,9 @@ PART_COLUMNS = 5
 _NO_PART = (None,) * (MOST_PARTS * PART_COLUMNS)
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
+Row = tuple[Any, ...]
+Numbers = Mapping[str, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
@@ -44,23 +50,33 @@ class Indexed:
     targets: frozenset[str] = field(default_factory=frozenset)
 
 
+@cache
+def _elsewhere(type: str) -> frozenset[str]:
+    """Parameters without rows of their own: others together have them, or the resource's row has columns for them."""
+    return unions(type) | {"_id", "_lastUpdated"}
+
+
 def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
     """Everything that can be computed before the writer is asked. Id and time of writing are columns, not rows."""
     document = dict(resource)
-    values = extract(document, canonical=in_canonical_units, texts=False, unions=False)
-    values.tokens = [row for row in values.tokens if row.param != "_id"]
-    values.dates = [row for row in values.dates if row.param != "_lastUpdated"]
-    if values.quantities:
-        _add_canonical(values)
+    without = _elsewhere(document["resourceType"])
+    values = extract(document, canonical=in_canonical_units, texts=False, without=without)
+    if converted := [_in_canonical_units(row) for row in values.quantities if _is_converted(row)]:
+        _add_canonical(values, converted)
     if "position" in resource:
         values.numbers += _place(resource)
     if "contained" in resource:
         values.tokens += [TokenRow(CONTAINED, None, kind) for kind in _contained_types(resource)]
-    systems = {token.system or NO_SYSTEM for token in values.tokens}
-    systems.update([quantity.system or NO_SYSTEM for quantity in values.quantities])
-    for row in values.composites:
-        systems.update([part.system or NO_SYSTEM for part in row.parts if isinstance(part, _WITH_SYSTEM)])
-    return Indexed(values, frozenset(systems), local_targets(document, body))
+    return Indexed(values, _systems(values), local_targets(document, body))
+
+
+def _systems(values: IndexRows) -> frozenset[str]:
+    """The code systems of all tokens and quantities, those within composites too."""
+    found = {system for _, system, _ in values.tokens}
+    found.update([row.system for row in values.quantities])
+    for _, parts in values.composites:
+        found.update([part.system for part in parts if isinstance(part, _WITH_SYSTEM)])
+    return frozenset([system or NO_SYSTEM for system in found])
 
 
 def _contained_types(resource: JsonObject) -> list[str]:
@@ -81,18 +97,23 @@ def _place(resource: JsonObject) -> list[NumberRow]:
     return [NumberRow(name, degrees, degrees) for name, degrees in zip(NEAR, found, strict=True)]
 
 
-def _add_canonical(values: IndexRows) -> None:
-    """A second row in canonical units for what is written in others."""
-    values.quantities += [replaced for row in values.quantities if (replaced := _in_canonical_units(row)) is not row]
-    composites = [(row, tuple(_in_canonical_units(part) for part in row.parts)) for row in values.composites]
+def _is_converted(row: QuantityRow) -> bool:
+    return row.canonical_code is not None and row.canonical_code != row.code
+
+
+def _add_canonical(values: IndexRows, converted: list[QuantityRow]) -> None:
+    """A second row in canonical units for what is written in others; what composites hold stands alone as well."""
+    values.quantities += converted
+    composites = [(row, tuple([_in_canonical_units(part) for part in row.parts])) for row in values.composites]
     values.composites += [
         CompositeRow(f"{row.param}{CANONICAL}", parts) for row, parts in composites if parts != row.parts
     ]
 
 
 def _in_canonical_units(row: Any) -> Any:
-    if not isinstance(row, QuantityRow) or row.canonical_low is None or row.canonical_code == row.code:
+    if not isinstance(row, QuantityRow) or not _is_converted(row):
         return row
+    assert row.canonical_low is not None
     assert row.canonical_high is not None
     return QuantityRow(
         f"{row.param}{CANONICAL}",
@@ -107,32 +128,92 @@ def _in_canonical_units(row: Any) -> Any:
     )
 
 
-def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[tuple[Any, ...]]]:
+def bind(catalogue: Catalogue, type: str, indexed: Indexed) -> dict[str, list[Row]]:
     """Rows per kind, without the pk: parameters and systems as numbers. Systems must be known by now."""
     values = indexed.values
     if values is None:
         return {}
-    numbers, system = catalogue.params(type), catalogue.system
-    rows: dict[str, list[tuple[Any, ...]]] = {
-        "token": [(numbers.get(t.param, UNKNOWN), t.code or "", system(t.system or NO_SYSTEM)) for t in values.tokens],
-        "string": [(numbers.get(s.param, UNKNOWN), s.text, s.exact) for s in values.strings],
-        "date": [(numbers.get(d.param + tail_of(d.low, d.high), UNKNOWN), d.low, d.high) for d in values.dates],
-        "number": [(numbers.get(_amount(n), UNKNOWN), n.low, n.high) for n in values.numbers],
-        "quantity": [
-            (numbers.get(_amount(q), UNKNOWN), q.low, q.high, q.code or "", system(q.system or NO_SYSTEM), q.unit or "")
-            for q in values.quantities
-        ],
-        "reference": [(target, numbers.get(r.param, UNKNOWN)) for r in values.references for target in _targets(r)],
-        "composite": [(numbers.get(c.param, UNKNOWN), *_parts(catalogue, c)) for c in values.composites],
-        "uri": [(numbers.get(u.param, UNKNOWN), u.uri) for u in values.uris],
+    lists = {
+        "token": values.tokens,
+        "string": values.strings,
+        "date": values.dates,
+        "number": values.numbers,
+        "quantity": values.quantities,
+        "reference": values.references,
+        "composite": values.composites,
+        "uri": values.uris,
     }
-    if type == "Observation":
-        rows["subject_code"] = list(_subject_codes(catalogue, values))
-    return {kind: found for kind, found in rows.items() if found}
+    params, systems = catalogue.params(type), catalogue.systems()
+    rows = {kind: _BINDERS[kind](found, params, systems) for kind, found in lists.items() if found}
+    if type == "Observation" and (subjects := _subject_codes(values, systems)):
+        rows["subject_code"] = subjects
+    return rows
 
 
-def _amount(row: NumberRow | QuantityRow) -> str:
-    return row.param if row.low == row.high else f"{row.param}{RANGE}"
+def _tokens(rows: Iterable[TokenRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [
+        (params.get(param, UNKNOWN), code or "", systems.get(system or NO_SYSTEM, UNKNOWN))
+        for param, system, code in rows
+    ]
+
+
+def _strings(rows: Iterable[StringRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [(params.get(param, UNKNOWN), text, exact) for param, text, exact in rows]
+
+
+def _dates(rows: Iterable[DateRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [(params.get(param + tail_of(low, high), UNKNOWN), low, high) for param, low, high in rows]
+
+
+def _numbers(rows: Iterable[NumberRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [(params.get(_amount(param, low, high), UNKNOWN), low, high) for param, low, high in rows]
+
+
+def _quantities(rows: Iterable[QuantityRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [
+        (
+            params.get(_amount(param, low, high), UNKNOWN),
+            low,
+            high,
+            code or "",
+            systems.get(system or NO_SYSTEM, UNKNOWN),
+            unit or "",
+        )
+        for param, low, high, system, code, unit, *_ in rows
+    ]
+
+
+def _references(rows: Iterable[ReferenceRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [(target, params.get(row.param, UNKNOWN)) for row in rows for target in _targets(row)]
+
+
+def _composites(rows: Iterable[CompositeRow], params: Numbers, systems: Numbers) -> list[Row]:
+    """The columns (code, system, low, high, text) of up to three parts."""
+    found = []
+    for param, parts in rows:
+        columns = [column for part in parts for column in _part(part, systems)]
+        found.append((params.get(param, UNKNOWN), *columns, *_NO_PART[len(columns) :]))
+    return found
+
+
+def _uris(rows: Iterable[UriRow], params: Numbers, systems: Numbers) -> list[Row]:
+    return [(params.get(param, UNKNOWN), uri) for param, uri in rows]
+
+
+_BINDERS: Final[dict[str, Callable[[Any, Numbers, Numbers], list[Row]]]] = {
+    "token": _tokens,
+    "string": _strings,
+    "date": _dates,
+    "number": _numbers,
+    "quantity": _quantities,
+    "reference": _references,
+    "composite": _composites,
+    "uri": _uris,
+}
+
+
+def _amount(param: str, low: float, high: float) -> str:
+    return param if low == high else f"{param}{RANGE}"
 
 
 def _target(row: ReferenceRow) -> str:
@@ -145,18 +226,12 @@ def _targets(row: ReferenceRow) -> tuple[str, ...]:
     return (target,) if row.version is None or row.id is not None else (target, f"{target}|{row.version}")
 
 
-def _parts(catalogue: Catalogue, row: CompositeRow) -> tuple[Any, ...]:
-    """The columns (code, system, low, high, text) of up to three parts."""
-    columns = [column for part in row.parts for column in _part(catalogue, part)]
-    return (*columns, *_NO_PART[len(columns) :])
-
-
-def _part(catalogue: Catalogue, part: Any) -> tuple[Any, ...]:
+def _part(part: Any, systems: Numbers) -> Row:
     match part:
         case TokenRow():
-            return part.code or "", catalogue.system(part.system or NO_SYSTEM), None, None, None
+            return part.code or "", systems.get(part.system or NO_SYSTEM, UNKNOWN), None, None, None
         case QuantityRow():
-            system = catalogue.system(part.system or NO_SYSTEM)
+            system = systems.get(part.system or NO_SYSTEM, UNKNOWN)
             return part.code or "", system, part.low, part.high, part.unit or ""
         case DateRow() | NumberRow():
             return None, None, part.low, part.high, None
@@ -166,16 +241,15 @@ def _part(catalogue: Catalogue, part: Any) -> tuple[Any, ...]:
             return None, None, None, None, part.uri if isinstance(part, UriRow) else part.text
 
 
-def _subject_codes(catalogue: Catalogue, values: IndexRows) -> Iterable[tuple[Any, ...]]:
-    subjects = {_target(r) for r in values.references if r.param in SUBJECT_PARAMS}
-    codes = {(t.code, t.system or NO_SYSTEM) for t in values.tokens if t.param == "code" and t.code}
-    low, high = min(((d.low, d.high) for d in values.dates if d.param == "date"), default=(NO_DATE, NO_DATE))
-    for subject in subjects:
-        for code, system in codes:
-            yield subject, code, catalogue.system(system), low, high
+def _subject_codes(values: IndexRows, systems: Numbers) -> list[Row]:
+    """Every code of every subject, with the earliest date."""
+    subjects = {_target(row) for row in values.references if row.param in SUBJECT_PARAMS}
+    codes = {(code, system or NO_SYSTEM) for param, system, code in values.tokens if param == "code" and code}
+    low, high = min([(low, high) for param, low, high in values.dates if param == "date"], default=(NO_DATE, NO_DATE))
+    return [(subject, code, systems.get(system, UNKNOWN), low, high) for subject in subjects for code, system in codes]
 
 
 def local_targets(resource: JsonObject, body: bytes = b"") -> frozenset[str]:
     """`Type/id` of every literal relative reference at any depth."""
-    found = (_LOCAL.fullmatch(text) for text in reference_texts(resource, body))
-    return frozenset(match[1] for match in found if match is not None)
+    found = [_LOCAL.fullmatch(text) for text in set(reference_texts(resource, body))]
+    return frozenset([match[1] for match in found if match is not None])

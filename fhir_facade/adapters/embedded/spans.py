@@ -6,16 +6,18 @@ that last a second at most the lower end says nearly the same. https://hl7.org/f
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from fhir_facade.adapters.embedded.catalogue import DATE_TAILS, LONGEST, Catalogue
+from fhir_facade.adapters.embedded.catalogue import DATE_TAILS, Catalogue
 from fhir_facade.adapters.embedded.compare import interval, microseconds
 from fhir_facade.adapters.embedded.source import Condition, Sql
 from fhir_facade.fhir.extract.dates import DAY_US, MINUTE_US, SECOND_US
 from fhir_facade.values import DateValue
 
-_SPANS: Final = dict(zip(DATE_TAILS, (SECOND_US, MINUTE_US, DAY_US, 31 * DAY_US, 366 * DAY_US), strict=False))
+_LENGTHS: Final = (SECOND_US, MINUTE_US, DAY_US, 31 * DAY_US, 366 * DAY_US)
+_SPANS: Final = dict(zip(DATE_TAILS, _LENGTHS, strict=False))
 
 _FLOORS: Final = {
     "eq": ("low", False),
@@ -31,7 +33,7 @@ _CEILINGS: Final = {"eq": "high", "lt": "low", "le": "high", "eb": "low", "ap": 
 
 def tail_of(low: int, high: int) -> str:
     """The end of the name under which a date of this length stands."""
-    return next((tail for tail, span in _SPANS.items() if high - low <= span), LONGEST)
+    return DATE_TAILS[bisect_left(_LENGTHS, high - low)]
 
 
 def date_condition(catalogue: Catalogue, type: str, name: str, groups: Sequence[Sequence[DateValue]]) -> Condition:

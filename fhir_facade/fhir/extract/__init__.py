@@ -1,6 +1,6 @@
 """Values of every official search parameter in a resource, as index rows (https://hl7.org/fhir/R4/search.html#ptypes).
 
-    extract(resource, *, canonical=None, texts=True, unions=True) -> IndexRows
+    extract(resource, *, canonical=None, texts=True, without=()) -> IndexRows
     extract_parameter(resource, code, *, canonical=None) -> IndexRows     one parameter, compiled on its own
 
 `rows.py` says what the rows mean. `IndexRows` has a list per kind: tokens, strings, texts, dates, numbers, quantities,
@@ -25,8 +25,10 @@ from fhir_facade.fhir.extract.rows import (
 )
 from fhir_facade.values import JsonObject
 
-VERSION = 6
+VERSION = 7
 """Counts the changes of what is extracted: a store whose index rows are of an older version makes them anew."""
+
+_NOTHING: frozenset[str] = frozenset()
 
 __all__ = [
     "VERSION",
@@ -46,15 +48,15 @@ __all__ = [
 
 
 def extract(
-    resource: JsonObject, *, canonical: Canonical | None = None, texts: bool = True, unions: bool = True
+    resource: JsonObject, *, canonical: Canonical | None = None, texts: bool = True, without: frozenset[str] = _NOTHING
 ) -> IndexRows:
     """All rows of a parsed resource (plain dicts and lists, numbers int, float or Decimal).
 
-    `texts` False leaves out what `:text` searches, `unions` False what others together say already
-    (`definitions.unions`). KeyError when `resourceType` is no R4 type.
+    `texts` False leaves out what `:text` searches; `without` are codes of parameters to leave out. Compiled for each
+    set of them, so there should be few. KeyError when `resourceType` is no R4 type.
     """
     rows = IndexRows(resource, canonical)
-    extractor(resource["resourceType"], texts, unions)(resource, rows)
+    extractor(resource["resourceType"], texts, without)((resource,), rows)
     rows.make_distinct()
     return rows
 
@@ -62,6 +64,6 @@ def extract(
 def extract_parameter(resource: JsonObject, code: str, *, canonical: Canonical | None = None) -> IndexRows:
     """The rows of one parameter, with those of its `:identifier`, `:of-type` and `:text`."""
     rows = IndexRows(resource, canonical)
-    single_extractor(resource["resourceType"], code)(resource, rows)
+    single_extractor(resource["resourceType"], code)((resource,), rows)
     rows.make_distinct()
     return rows

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fhir_facade.fhir.extract.canonical import UCUM
-from fhir_facade.fhir.extract.emitting import Emit, Names
-from fhir_facade.fhir.extract.rows import IndexRows, NumberRow, QuantityRow
+from fhir_facade.fhir.extract.emitting import Emit, Names, Values
+from fhir_facade.fhir.extract.rows import IndexRows, number_row, quantity_row
 
 CURRENCY: Final = "urn:iso:std:iso:4217"
 
@@ -24,10 +24,12 @@ def _number(value: Any) -> float | None:
 
 
 def numbers(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        number = _number(value)
-        if number is not None:
-            rows.numbers.extend([NumberRow(name, number, number) for name in names])
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            number = _number(value)
+            if number is not None:
+                for name in names:
+                    rows.numbers.append(number_row((name, number, number)))
 
     return emit
 
@@ -48,10 +50,12 @@ def _range_ends(value: Any) -> tuple[float, float, dict[str, Any]] | None:
 
 
 def number_range(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        found = _range_ends(value)
-        if found is not None:
-            rows.numbers.extend([NumberRow(name, found[0], found[1]) for name in names])
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            found = _range_ends(value)
+            if found is not None:
+                for name in names:
+                    rows.numbers.append(number_row((name, found[0], found[1])))
 
     return emit
 
@@ -59,7 +63,8 @@ def number_range(names: Names) -> Emit:
 def _quantity_rows(names: Names, low: float, high: float, unit: dict[str, Any], rows: IndexRows) -> None:
     system, code, printed = unit.get("system"), unit.get("code"), unit.get("unit")
     canonical = _in_canonical_units(low, high, system, code, rows)
-    rows.quantities.extend([QuantityRow(name, low, high, system, code, printed, *canonical) for name in names])
+    for name in names:
+        rows.quantities.append(quantity_row((name, low, high, system, code, printed, *canonical)))
 
 
 _NO_CANONICAL: Final = (None, None, None)
@@ -68,18 +73,15 @@ _NO_CANONICAL: Final = (None, None, None)
 def _in_canonical_units(
     low: float, high: float, system: Any, code: Any, rows: IndexRows
 ) -> tuple[float | None, float | None, str | None]:
-    if rows.canonical is None or system != UCUM or not isinstance(code, str):
+    convert = rows.canonical
+    if convert is None or system != UCUM or not isinstance(code, str):
         return _NO_CANONICAL
-    finite = [end for end in (low, high) if math.isfinite(end)]
-    found = [rows.canonical(end, code) for end in dict.fromkeys(finite)]
-    known = [item for item in found if item is not None]
-    if not known:
+    first = convert(low, code) if math.isfinite(low) else None
+    last = first if low == high else convert(high, code) if math.isfinite(high) else None
+    known = first or last
+    if known is None:
         return _NO_CANONICAL
-    return (
-        known[0][0] if math.isfinite(low) else low,
-        known[-1][0] if math.isfinite(high) else high,
-        known[0][1],
-    )
+    return first[0] if first else low, last[0] if last else high, known[1]
 
 
 _COMPARED: Final[dict[str, Callable[[float], tuple[float, float]]]] = {
@@ -91,33 +93,36 @@ _COMPARED: Final[dict[str, Callable[[float], tuple[float, float]]]] = {
 
 
 def quantity(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        number = _number(value.get("value")) if isinstance(value, dict) else None
-        if number is None:
-            return
-        compared = _COMPARED.get(value.get("comparator", ""))
-        low, high = compared(number) if compared else (number, number)
-        _quantity_rows(names, low, high, value, rows)
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            number = _number(value.get("value")) if isinstance(value, dict) else None
+            if number is None:
+                continue
+            compared = _COMPARED.get(value.get("comparator", ""))
+            low, high = compared(number) if compared else (number, number)
+            _quantity_rows(names, low, high, value, rows)
 
     return emit
 
 
 def quantity_range(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        found = _range_ends(value)
-        if found is not None:
-            _quantity_rows(names, *found, rows)
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            found = _range_ends(value)
+            if found is not None:
+                _quantity_rows(names, *found, rows)
 
     return emit
 
 
 def money(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        number = _number(value.get("value")) if isinstance(value, dict) else None
-        if number is not None:
-            currency = value.get("currency")
-            unit = {"system": CURRENCY, "code": currency} if currency else {}
-            _quantity_rows(names, number, number, unit, rows)
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            number = _number(value.get("value")) if isinstance(value, dict) else None
+            if number is not None:
+                currency = value.get("currency")
+                unit = {"system": CURRENCY, "code": currency} if currency else {}
+                _quantity_rows(names, number, number, unit, rows)
 
     return emit
 
@@ -125,13 +130,14 @@ def money(names: Names) -> Emit:
 def sampled(names: Names) -> Emit:
     """The bounds of the samples, as R4 wants it; `L` and `U` reach to the limits of detection, `E` says nothing."""
 
-    def emit(value: Any, rows: IndexRows) -> None:
-        if not isinstance(value, dict) or not isinstance(value.get("origin"), dict):
-            return
-        origin = _number(value["origin"].get("value"))
-        ends = _sample_ends(value, origin) if origin is not None else []
-        if ends:
-            _quantity_rows(names, min(ends), max(ends), value["origin"], rows)
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if not isinstance(value, dict) or not isinstance(value.get("origin"), dict):
+                continue
+            origin = _number(value["origin"].get("value"))
+            ends = _sample_ends(value, origin) if origin is not None else []
+            if ends:
+                _quantity_rows(names, min(ends), max(ends), value["origin"], rows)
 
     return emit
 

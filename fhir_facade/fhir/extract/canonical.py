@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from fhir_facade.values import QuantityValue
@@ -21,7 +22,13 @@ def in_canonical_units(value: float, code: str) -> tuple[float, str] | None:
     target = ucum.canonical_code(code)
     if target is None or target == code:
         return None if target is None else (value, code)
-    return float(ucum.convert(Decimal(repr(value)), code, target)), target
+    return _converted(value, code, target), target
+
+
+@lru_cache(maxsize=1024)
+def _converted(value: float, code: str, target: str) -> float:
+    """Kept, because the same few readings come again and again; both codes are of the table, so that they are short."""
+    return float(ucum.convert(Decimal(repr(value)), code, target))
 
 
 def canonical_quantity(asked: QuantityValue) -> QuantityValue | None:

@@ -7,18 +7,17 @@ that several parameters read are read once. Compiled on first use, kept.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 from typing import Any, Final
 
 from fhir_facade.fhir.definitions.tables import Component, SearchParameter, children, search_parameters
-from fhir_facade.fhir.definitions.unions import unions
 from fhir_facade.fhir.extract.emit import emitter
-from fhir_facade.fhir.extract.emitting import Emit
+from fhir_facade.fhir.extract.emitting import Emit, Values
 from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, PathError, Refers, Step, parse
-from fhir_facade.fhir.extract.rows import CompositeRow, IndexRows, TokenRow
-from fhir_facade.fhir.extract.targets import refers_to
+from fhir_facade.fhir.extract.rows import IndexRows, TokenRow, composite_row
+from fhir_facade.fhir.extract.targets import Readers, reference
 
 _ROOTS: Final = ("Resource", "DomainResource")
 _WITH_VALUES: Final = frozenset({"token", "string", "date", "number", "quantity", "reference", "uri", "composite"})
@@ -35,30 +34,37 @@ _ROWS_OF: Final = {
 
 @dataclass(slots=True)
 class _Node:
-    """A place in the document while compiling: what is emitted there and what lies below."""
+    """A place in the document while compiling: what is emitted there and what lies below.
+
+    `references` has the parameters of a Reference by the type that its target must have, "" for any.
+    """
 
     emits: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    references: dict[str, list[str]] = field(default_factory=dict)
     below: dict[Field, _Node] = field(default_factory=dict)
-    filtered: dict[Refers | Equals, _Node] = field(default_factory=dict)
+    filtered: dict[Equals, _Node] = field(default_factory=dict)
     composites: dict[Any, _Composite] = field(default_factory=dict)
     ready: list[Emit] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Cursor:
-    """A node together with the FHIR type found there; `content` is where its children are defined."""
+    """A node together with the FHIR type found there; `content` is where its children are defined.
+
+    `target`: the type of resource that a Reference must refer to, "" for any.
+    """
 
     node: _Node
     type: str
     content: str
     system: str = ""
+    target: str = ""
 
 
 @cache
-def extractor(fhir_type: str, texts: bool, with_unions: bool) -> Emit:
+def extractor(fhir_type: str, texts: bool, without: frozenset[str]) -> Emit:
     """Everything a resource of this type has to say to an index; PathError when an expression cannot be compiled."""
-    left_out = frozenset[str]() if with_unions else unions(fhir_type)
-    asked = [each for each in search_parameters(fhir_type).values() if each.code not in left_out]
+    asked = [each for each in search_parameters(fhir_type).values() if each.code not in without]
     return _compiled(fhir_type, asked, texts)
 
 
@@ -73,7 +79,7 @@ def _compiled(fhir_type: str, parameters: Iterable[SearchParameter], texts: bool
     for parameter in parameters:
         if parameter.kind in _WITH_VALUES and parameter.expression:
             _plant(root, fhir_type, parameter, texts)
-    return _all(tuple(_visits(root)))
+    return _each(tuple(_visits(root)))
 
 
 def _plant(root: _Node, fhir_type: str, parameter: SearchParameter, texts: bool) -> None:
@@ -96,7 +102,10 @@ def _plant_path(start: _Cursor, path: Path, parameter: SearchParameter, texts: b
 
 
 def _plant_emit(end: _Cursor, kind: str, code: str, texts: bool) -> int:
-    if emitter(kind, end.type, (code,), end.system) is None:
+    if (kind, end.type) == ("reference", "Reference"):
+        end.node.references.setdefault(end.target, []).append(code)
+        return 1
+    if end.target or emitter(kind, end.type, (code,), end.system) is None:
         return 0
     end.node.emits.setdefault((kind, end.type, end.system), []).append(code)
     if texts and kind == "token" and emitter("text", end.type, (code,)) is not None:
@@ -121,6 +130,8 @@ def _advance(cursor: _Cursor, step: Step) -> Iterator[_Cursor]:
         # R4 writes as(DateTime) once where it means dateTime.
         if step.type.lower() == cursor.type.lower():
             yield cursor
+    elif isinstance(step, Refers):
+        yield replace(cursor, target=step.type)
     else:
         node = cursor.node.filtered.setdefault(step, _Node())
         yield _Cursor(node, cursor.type, cursor.content, cursor.system)
@@ -128,7 +139,7 @@ def _advance(cursor: _Cursor, step: Step) -> Iterator[_Cursor]:
 
 def _descend(cursor: _Cursor, step: Field) -> Iterator[_Cursor]:
     element = children(cursor.content).get(step.name)
-    if element is None:
+    if element is None or cursor.target:
         return
     if not element.choice:
         node = cursor.node.below.setdefault(step, _Node())
@@ -148,78 +159,93 @@ def _visits(node: _Node) -> Iterator[Emit]:
         emit = emitter(kind, fhir_type, tuple(dict.fromkeys(codes)), system)
         assert emit is not None, "only known pairs are planted"
         yield emit
+    if node.references:
+        yield reference(_readers(node.references))
     for step, below in node.filtered.items():
-        yield _filter(step, _all(tuple(_visits(below))))
-    if node.below:
-        yield _members(_handlers(node))
-    yield from (_composite(tuple(each.codes), each.parts) for each in node.composites.values())
+        yield _filter(step, _each(tuple(_visits(below))))
+    if handlers := _handlers(node):
+        yield _members(handlers)
+    if node.composites:
+        yield _composites(tuple(node.composites.values()))
     yield from node.ready
+
+
+def _readers(references: Mapping[str, list[str]]) -> Readers:
+    by_type = {fhir_type: tuple(dict.fromkeys(codes)) for fhir_type, codes in references.items()}
+    return Readers(by_type.pop("", ()), by_type)
 
 
 def _handlers(node: _Node) -> dict[str, Emit]:
     found: dict[str, list[Emit]] = {}
     for step, below in node.below.items():
-        found.setdefault(step.name, []).append(_items(tuple(_visits(below)), step.only))
+        visits = tuple(_visits(below))
+        if visits:
+            found.setdefault(step.name, []).append(_at(step.only, _each(visits)))
     return {name: _all(tuple(handlers)) for name, handlers in found.items()}
 
 
 def _all(visits: tuple[Emit, ...]) -> Emit:
+    """One after the other."""
     if len(visits) == 1:
         return visits[0]
 
-    def visit(value: Any, rows: IndexRows) -> None:
+    def visit(values: Values, rows: IndexRows) -> None:
         for each in visits:
-            each(value, rows)
+            each(values, rows)
 
     return visit
 
 
-def _items(visits: tuple[Emit, ...], only: int | None) -> Emit:
-    visit = _all(visits)
+def _each(visits: tuple[Emit, ...]) -> Emit:
+    """All of them at the first value, then at the next, so that the rows stand as their values do."""
+    if len(visits) == 1:
+        return visits[0]
 
-    def items(value: Any, rows: IndexRows) -> None:
-        if not isinstance(value, list):
-            visit(value, rows)
-            return
-        for item in value if only is None else value[only : only + 1]:
-            visit(item, rows)
+    def visit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            alone = (value,)
+            for each in visits:
+                each(alone, rows)
 
-    return items
+    return visit
+
+
+def _at(place: int | None, visit: Emit) -> Emit:
+    if place is None:
+        return visit
+
+    def emit(values: Values, rows: IndexRows) -> None:
+        visit(values[place : place + 1], rows)
+
+    return emit
 
 
 def _members(handlers: Mapping[str, Emit]) -> Emit:
     get, pairs, few = handlers.get, tuple(handlers.items()), len(handlers)
 
-    def members(value: Any, rows: IndexRows) -> None:
-        if not isinstance(value, dict):
-            return
-        if few < len(value):
-            for name, handle in pairs:
-                if name in value:
-                    handle(value[name], rows)
-            return
-        for name, item in value.items():
-            found = get(name)
-            if found is not None:
-                found(item, rows)
+    def members(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if not isinstance(value, dict):
+                continue
+            if few < len(value):
+                for name, handle in pairs:
+                    if name in value:
+                        item = value[name]
+                        handle(item if isinstance(item, list) else (item,), rows)
+                continue
+            for name, item in value.items():
+                found = get(name)
+                if found is not None:
+                    found(item if isinstance(item, list) else (item,), rows)
 
     return members
 
 
-def _filter(step: Refers | Equals, visit: Emit) -> Emit:
-    if isinstance(step, Refers):
-        wanted = step.type
-
-        def refers(value: Any, rows: IndexRows) -> None:
-            if refers_to(value, wanted):
-                visit(value, rows)
-
-        return refers
+def _filter(step: Equals, visit: Emit) -> Emit:
     name, expected = step.name, step.value
 
-    def equals(value: Any, rows: IndexRows) -> None:
-        if isinstance(value, dict) and value.get(name) == expected:
-            visit(value, rows)
+    def equals(values: Values, rows: IndexRows) -> None:
+        visit([value for value in values if isinstance(value, dict) and value.get(name) == expected], rows)
 
     return equals
 
@@ -230,9 +256,10 @@ def _predicate(start: _Cursor, path: Path, code: str) -> Emit:
     _walk(scratch, path.steps)
     names = [step.name for step in scratch.node.below]
 
-    def emit(value: Any, rows: IndexRows) -> None:
-        there = any(value.get(name, False) is not False for name in names)
-        rows.tokens.append(TokenRow(code, None, "true" if there else "false"))
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            there = any(value.get(name, False) is not False for name in names)
+            rows.tokens.append(TokenRow(code, None, "true" if there else "false"))
 
     return emit
 
@@ -244,7 +271,8 @@ def _plant_composite(end: _Cursor, parameter: SearchParameter) -> int:
     """Parameters with the same components share one walk; their rows differ by the parameter alone."""
     key = tuple((component.expression, component.kind) for component in parameter.components)
     if key not in end.node.composites:
-        end.node.composites[key] = _Composite([_part(end, component) for component in parameter.components])
+        parts = tuple(_part(end, component) for component in parameter.components)
+        end.node.composites[key] = _Composite(parts)
     end.node.composites[key].codes.append(parameter.code)
     return 1
 
@@ -253,7 +281,7 @@ def _plant_composite(end: _Cursor, parameter: SearchParameter) -> int:
 class _Composite:
     """The components that stand for every parameter of `codes`."""
 
-    parts: list[_Part]
+    parts: tuple[_Part, ...]
     codes: list[str] = field(default_factory=list)
 
 
@@ -277,24 +305,39 @@ def _part(end: _Cursor, component: Component) -> _Part:
             planted += _plant_emit(found, component.kind, component.code, texts=False)
     if not planted:
         raise PathError(f"component {component.expression!r} of {end.content} reaches no value of its kind")
-    members = frozenset(step.name for step in node.below)
-    return _Part(_all(tuple(_visits(node))), _ROWS_OF[component.kind], members, of_resource)
+    members = frozenset(_handlers(node))
+    return _Part(_each(tuple(_visits(node))), _ROWS_OF[component.kind], members, of_resource)
 
 
-def _composite(codes: tuple[str, ...], parts: list[_Part]) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        if not isinstance(value, dict):
-            return
-        resource = rows.resource
-        for part in parts:
-            if part.members.isdisjoint(resource if part.of_resource else value):
-                return
-        scratch = rows.scratch()
-        found = []
-        for part in parts:
-            part.walk(resource if part.of_resource else value, scratch)
-            found.append(getattr(scratch, part.rows))
-            setattr(scratch, part.rows, [])
-        rows.composites.extend([CompositeRow(code, parts_) for parts_ in product(*found) for code in codes])
+def _composites(composites: tuple[_Composite, ...]) -> Emit:
+    """Composites of one place begin with the same component, so the last one shows soonest that a part is absent."""
+
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if not isinstance(value, dict):
+                continue
+            for composite in composites:
+                for part in reversed(composite.parts):
+                    if part.members.isdisjoint(rows.resource if part.of_resource else value):
+                        break
+                else:
+                    _combine(composite, value, rows)
 
     return emit
+
+
+def _combine(composite: _Composite, value: Any, rows: IndexRows) -> None:
+    found = [_taken(part, value, rows) for part in composite.parts]
+    for parts in product(*found):
+        for code in composite.codes:
+            rows.composites.append(composite_row((code, parts)))
+
+
+def _taken(part: _Part, value: Any, rows: IndexRows) -> list[Any]:
+    """What the part adds to the rows, taken from them again."""
+    among: list[Any] = getattr(rows, part.rows)
+    before = len(among)
+    part.walk((rows.resource if part.of_resource else value,), rows)
+    found = among[before:]
+    del among[before:]
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 SECOND_US: Final = 1_000_000
@@ -21,8 +22,8 @@ MIN_US: Final = (date.min.toordinal() - _EPOCH_DAY) * DAY_US
 MAX_US: Final = (date.max.toordinal() + 1 - _EPOCH_DAY) * DAY_US
 
 _DATE = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
-    r"(?:T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?(?:(Z)|([+-])(0\d|1[0-4]):([0-5]\d))?)?)?)?",
+    r"\d{4}(?:-\d\d(?:-\d\d"
+    r"(?:T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?(?:Z|([+-])(0\d|1[0-4]):([0-5]\d))?)?)?)?",
     re.ASCII,
 )
 
@@ -35,14 +36,13 @@ def interval(text: str) -> tuple[int, int] | None:
     found = _DATE.fullmatch(text)
     if found is None:
         return None
-    year, month, day, hour, minute, second, fraction, _, sign, zone_hours, zone_minutes = found.groups()
-    try:
-        if hour is None:
-            return _days(int(year), month, day)
-        low = (date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY) * DAY_US
-    except ValueError:
+    hour, minute, second, fraction, sign, zone_hours, zone_minutes = found.groups()
+    if hour is None:
+        return _days(text)
+    day = _days(text[:10])
+    if day is None:
         return None
-    low += (int(hour) * 60 + int(minute)) * MINUTE_US
+    low = day[0] + (int(hour) * 60 + int(minute)) * MINUTE_US
     if sign is not None:
         offset = (int(zone_hours) * 60 + int(zone_minutes)) * MINUTE_US
         low += -offset if sign == "+" else offset
@@ -57,22 +57,28 @@ def interval(text: str) -> tuple[int, int] | None:
     return _clipped(low, low + unit)
 
 
-def _days(year: int, month: str | None, day: str | None) -> tuple[int, int]:
-    if month is None:
-        return _start(year, 1), _start(year + 1, 1)
-    number = int(month)
-    if day is None:
-        low = _start(year, number)
-        return low, _start(year + number // 12, number % 12 + 1)
-    low = (date(year, number, int(day)).toordinal() - _EPOCH_DAY) * DAY_US
-    return low, low + DAY_US
+@lru_cache(maxsize=1024)
+def _days(text: str) -> tuple[int, int] | None:
+    """Of a year, month or day; kept, because what is written in one hour is of few days."""
+    year, month, day = int(text[:4]), text[5:7], text[8:]
+    try:
+        low = _start(year, int(month or 1), int(day or 1))
+    except ValueError:
+        return None
+    if day:
+        return low, low + DAY_US
+    if month:
+        return low, _start(year + int(month) // 12, int(month) % 12 + 1)
+    return low, _start(year + 1)
 
 
-def _start(year: int, month: int) -> int:
-    return MAX_US if year > date.max.year else (date(year, month, 1).toordinal() - _EPOCH_DAY) * DAY_US
+def _start(year: int, month: int = 1, day: int = 1) -> int:
+    return MAX_US if year > date.max.year else (date(year, month, day).toordinal() - _EPOCH_DAY) * DAY_US
 
 
 def _clipped(low: int, high: int) -> tuple[int, int]:
+    if low >= MIN_US and high <= MAX_US:
+        return low, high
     return min(max(low, MIN_US), MAX_US - 1), min(max(high, MIN_US + 1), MAX_US)
 
 

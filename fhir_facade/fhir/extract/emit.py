@@ -41,7 +41,6 @@ _EMITTERS: Final[dict[tuple[str, str], Build]] = {
     ("quantity", "Money"): amounts.money,
     ("quantity", "Range"): amounts.quantity_range,
     ("quantity", "SampledData"): amounts.sampled,
-    ("reference", "Reference"): targets.reference,
     ("reference", "canonical"): targets.canonical_reference,
     ("reference", "uri"): targets.canonical_reference,
     ("reference", "Resource"): targets.inline,

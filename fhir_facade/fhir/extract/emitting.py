@@ -1,18 +1,20 @@
-"""What an emitter is: a function that turns one FHIR value into index rows.
+"""What an emitter is: a function that turns the FHIR values of one place into index rows.
 
-It takes (value, rows) and appends; what has the wrong shape is passed over, the gate refuses it elsewhere. It is
-built for the codes of all parameters that read the value (https://hl7.org/fhir/R4/search.html#table).
+It takes (values, rows), all values that stand at the place, and appends; what has the wrong shape is passed over, the
+gate refuses it elsewhere. It is built for the codes of all parameters that read the place
+(https://hl7.org/fhir/R4/search.html#table).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_facade.fhir.extract.rows import IndexRows
 
 Names = tuple[str, ...]
-Emit = Callable[[Any, IndexRows], None]
+Values = Sequence[Any]
+Emit = Callable[[Values, IndexRows], None]
 Build = Callable[[Names], Emit]
 
 

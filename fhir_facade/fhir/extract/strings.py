@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fhir_facade.fhir.extract.emitting import Build, Emit, Names
-from fhir_facade.fhir.extract.rows import IndexRows, StringRow, UriRow
+from fhir_facade.fhir.extract.emitting import Build, Emit, Names, Values
+from fhir_facade.fhir.extract.rows import IndexRows, string_row, uri_row
 from fhir_facade.fhir.extract.text import normalise
 
 
 def string(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        if isinstance(value, str) and value:
-            folded = normalise(value)
-            rows.strings.extend([StringRow(name, folded, value) for name in names])
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if isinstance(value, str) and value:
+                folded = normalise(value)
+                for name in names:
+                    rows.strings.append(string_row((name, folded, value)))
 
     return emit
 
@@ -24,13 +24,13 @@ def parts(fields: tuple[str, ...]) -> Build:
     def build(names: Names) -> Emit:
         part_of = string(names)
 
-        def emit(value: Any, rows: IndexRows) -> None:
-            if not isinstance(value, dict):
-                return
-            for field in fields:
-                part = value.get(field)
-                for text in part if isinstance(part, list) else (part,):
-                    part_of(text, rows)
+        def emit(values: Values, rows: IndexRows) -> None:
+            for value in values:
+                if isinstance(value, dict):
+                    for field in fields:
+                        if field in value:
+                            part = value[field]
+                            part_of(part if isinstance(part, list) else (part,), rows)
 
         return emit
 
@@ -38,9 +38,11 @@ def parts(fields: tuple[str, ...]) -> Build:
 
 
 def uri(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        if isinstance(value, str):
-            rows.uris.extend([UriRow(name, value) for name in names])
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if isinstance(value, str):
+                for name in names:
+                    rows.uris.append(uri_row((name, value)))
 
     return emit
 
@@ -48,10 +50,12 @@ def uri(names: Names) -> Emit:
 def canonical(names: Names) -> Emit:
     """A canonical is found with and without its version."""
 
-    def emit(value: Any, rows: IndexRows) -> None:
-        if isinstance(value, str):
-            url, bar, _ = value.partition("|")
-            forms = (value, url) if bar else (value,)
-            rows.uris.extend([UriRow(name, form) for form in forms for name in names])
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if isinstance(value, str):
+                url, bar, _ = value.partition("|")
+                for form in (value, url) if bar else (value,):
+                    for name in names:
+                        rows.uris.append(uri_row((name, form)))
 
     return emit

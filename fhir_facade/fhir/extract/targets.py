@@ -2,68 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from fhir_facade.fhir.extract.emitting import Emit, Names
-from fhir_facade.fhir.extract.rows import IndexRows, ReferenceRow
-from fhir_facade.fhir.extract.tokens import identified
-from fhir_facade.fhir.references import Reference, parse_reference
+from fhir_facade.fhir.extract.emitting import Emit, Names, Values
+from fhir_facade.fhir.extract.rows import IndexRows, ReferenceRow, reference_row, token_row
+from fhir_facade.fhir.references import parse_reference
 
 LONGEST_KEPT: Final = 200
-"""References that are remembered: longer ones would fill the memory."""
-_kept = lru_cache(maxsize=4096)(parse_reference)
+"""References whose rows are remembered: longer ones would fill the memory."""
+_WITHOUT_ROWS: Final = frozenset({"contained", "conditional", "unknown"})
 
 
-def _parsed(text: str) -> Reference:
-    return _kept(text) if len(text) <= LONGEST_KEPT else parse_reference(text)
+@dataclass(frozen=True, slots=True, eq=False)
+class Readers:
+    """The parameters that read a reference: always (`names`), or when it says that its target is of a type.
+
+    `where(resolve() is X)` is decided by the literal, else by the Reference's `type`.
+    """
+
+    names: Names
+    by_type: Mapping[str, Names] = field(default_factory=dict)
+
+    def of(self, fhir_type: str | None) -> Names:
+        return self.names + self.by_type.get(fhir_type or "", ())
 
 
-def refers_to(value: Any, fhir_type: str) -> bool:
-    """Does the Reference say that its target is of this type? By its literal, else by its `type`."""
-    if not isinstance(value, dict):
-        return False
-    text = value.get("reference")
-    said = _parsed(text).type if isinstance(text, str) else None
-    return (said or value.get("type")) == fhir_type
-
-
-def _literal(names: Names, text: str, rows: IndexRows) -> None:
-    found = _parsed(text)
-    if found.kind in ("contained", "conditional", "unknown"):
-        return
+def _made(readers: Readers, text: str, said: str | None) -> tuple[ReferenceRow, ...]:
+    found = parse_reference(text)
+    if found.kind in _WITHOUT_ROWS:
+        return ()
     local = found.id if found.kind == "relative" else None
-    rows.references.extend([ReferenceRow(name, found.type, local, found.version, found.url) for name in names])
+    names = readers.of(found.type or said)
+    return tuple([reference_row((name, found.type, local, found.version, found.url)) for name in names])
 
 
-def reference(names: Names) -> Emit:
-    logical = identified(tuple(f"{name}:identifier" for name in names))
+_kept = lru_cache(maxsize=4096)(_made)
 
-    def emit(value: Any, rows: IndexRows) -> None:
-        if not isinstance(value, dict):
-            return
-        text = value.get("reference")
-        if isinstance(text, str):
-            _literal(names, text, rows)
-        if "identifier" in value:
-            logical(value["identifier"], rows)
+
+def _literal(readers: Readers, text: str, said: str | None = None) -> tuple[ReferenceRow, ...]:
+    return _kept(readers, text, said) if len(text) <= LONGEST_KEPT else _made(readers, text, said)
+
+
+def _logical(readers: Readers, text: Any, said: str | None, identifier: Any, rows: IndexRows) -> None:
+    if not isinstance(identifier, dict):
+        return
+    system, code = identifier.get("system"), identifier.get("value")
+    if system is not None or code is not None:
+        found = parse_reference(text).type if isinstance(text, str) else None
+        for name in readers.of(found or said):
+            rows.tokens.append(token_row((f"{name}:identifier", system, code)))
+
+
+def reference(readers: Readers) -> Emit:
+    known = frozenset(readers.by_type)
+
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if not isinstance(value, dict):
+                continue
+            text, said = value.get("reference"), None
+            if "type" in value and isinstance(value["type"], str) and value["type"] in known:
+                said = value["type"]
+            if isinstance(text, str):
+                rows.references += _literal(readers, text, said)
+            if "identifier" in value:
+                _logical(readers, text, said, value["identifier"], rows)
 
     return emit
 
 
 def canonical_reference(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        if isinstance(value, str):
-            _literal(names, value, rows)
+    readers = Readers(names)
+
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if isinstance(value, str):
+                rows.references += _literal(readers, value)
 
     return emit
 
 
 def inline(names: Names) -> Emit:
     """The resource of a Bundle entry stands for a reference to itself."""
+    readers = Readers(names)
 
-    def emit(value: Any, rows: IndexRows) -> None:
-        if isinstance(value, dict) and isinstance(value.get("id"), str):
-            _literal(names, f"{value.get('resourceType')}/{value['id']}", rows)
+    def emit(values: Values, rows: IndexRows) -> None:
+        for value in values:
+            if isinstance(value, dict) and isinstance(value.get("id"), str):
+                rows.references += _literal(readers, f"{value.get('resourceType')}/{value['id']}")
 
     return emit

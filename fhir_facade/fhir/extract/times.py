@@ -6,45 +6,46 @@ from collections.abc import Callable
 from typing import Any
 
 from fhir_facade.fhir.extract.dates import MAX_US, MIN_US, interval
-from fhir_facade.fhir.extract.emitting import Build, Emit, Names, listed
-from fhir_facade.fhir.extract.rows import DateRow, IndexRows
+from fhir_facade.fhir.extract.emitting import Build, Emit, Names, Values, listed
+from fhir_facade.fhir.extract.rows import IndexRows, date_row
+
+Span = tuple[int, int]
 
 
-def date(names: Names) -> Emit:
-    def emit(value: Any, rows: IndexRows) -> None:
-        found = interval(value) if isinstance(value, str) else None
-        if found is not None:
-            rows.dates.extend([DateRow(name, *found) for name in names])
-
-    return emit
+def _point_span(value: Any) -> Span | None:
+    return interval(value) if isinstance(value, str) else None
 
 
-def period_span(value: Any) -> tuple[int, int] | None:
+def period_span(value: Any) -> Span | None:
     if not isinstance(value, dict):
         return None
-    start, end = (interval(text) if isinstance(text := value.get(key), str) else None for key in ("start", "end"))
+    start, end = _point_span(value.get("start")), _point_span(value.get("end"))
     if start is None and end is None:
         return None
     return start[0] if start else MIN_US, end[1] if end else MAX_US
 
 
-def timing_span(value: Any) -> tuple[int, int] | None:
+def timing_span(value: Any) -> Span | None:
     if not isinstance(value, dict):
         return None
     repeat = value.get("repeat")
     bounds = period_span(repeat.get("boundsPeriod")) if isinstance(repeat, dict) else None
-    events = [interval(event) for event in listed(value.get("event")) if isinstance(event, str)]
-    spans = [span for span in (bounds, *events) if span is not None]
+    spans = [span for span in (bounds, *map(_point_span, listed(value.get("event")))) if span is not None]
     return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
 
 
-def span(span_of: Callable[[Any], tuple[int, int] | None]) -> Build:
+def span(span_of: Callable[[Any], Span | None]) -> Build:
     def build(names: Names) -> Emit:
-        def emit(value: Any, rows: IndexRows) -> None:
-            found = span_of(value)
-            if found is not None:
-                rows.dates.extend([DateRow(name, *found) for name in names])
+        def emit(values: Values, rows: IndexRows) -> None:
+            for value in values:
+                found = span_of(value)
+                if found is not None:
+                    for name in names:
+                        rows.dates.append(date_row((name, *found)))
 
         return emit
 
     return build
+
+
+date = span(_point_span)

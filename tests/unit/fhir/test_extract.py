@@ -633,8 +633,63 @@ def test_an_extension_can_be_indexed():
     run = compiling._compiled("Observation", [_parameter("token", expression)], texts=False)
     values = [{"url": url, "valueCodeableConcept": {"coding": [{"code": url}]}} for url in ("urn:x", "urn:y")]
     rows = IndexRows({})
-    run(observation(extension=values), rows)
+    run([observation(extension=values)], rows)
     assert rows.tokens == [TokenRow("odd", None, "urn:x")]
+
+
+def test_one_value_of_a_list_can_be_read_beside_all_of_them():
+    names = ("Observation.performer[0]", "Observation.performer")
+    asked = [SearchParameter("Observation", name, "reference", name, (), ()) for name in names]
+    rows = IndexRows({})
+    compiling._compiled("Observation", asked, texts=False)(
+        [observation(performer=[{"reference": f"Patient/{letter}"} for letter in "ab"])], rows
+    )
+    assert [(row.param, row.id) for row in rows.references] == [(names[0], "a"), (names[1], "a"), (names[1], "b")]
+
+
+def test_only_the_reference_itself_can_be_asked_what_it_refers_to():
+    with pytest.raises(PathError):
+        compiling._compiled(
+            "Observation",
+            [_parameter("token", "Observation.subject.where(resolve() is Patient).identifier")],
+            texts=False,
+        )
+
+
+def test_the_identifier_of_a_target_is_no_part_of_a_composite():
+    def related(code):
+        return {"code": code, "target": {"reference": f"DocumentReference/{code}", "identifier": {"value": code}}}
+
+    document = {"resourceType": "DocumentReference", "relatesTo": [related("signs"), related("appends")]}
+    found = [tuple(part[-4:] for part in row.parts) for row in rows_of(document, "relationship")]
+    assert [(relation[-1], target[1]) for relation, target in found] == [("signs", "signs"), ("appends", "appends")]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ({"identifier": {"value": "v"}}, ["subject"]),
+        ({"identifier": {"value": "v"}, "type": "Patient"}, ["subject", "patient"]),
+        ({"identifier": {"value": "v"}, "type": "Group"}, ["subject"]),
+        ({"identifier": {"value": "v"}, "reference": "Group/g", "type": "Patient"}, ["subject"]),
+        ({"identifier": {"value": "v"}, "reference": "Patient/p"}, ["subject", "patient"]),
+        ({"identifier": {"value": "v"}, "reference": "#a", "type": "Patient"}, ["subject", "patient"]),
+        ({"identifier": {"use": "usual"}, "type": "Patient"}, []),
+    ],
+    ids=repr,
+)
+def test_a_logical_reference_says_by_its_literal_or_its_type_whom_it_means(target, expected):
+    found = extract(observation(subject=target)).tokens
+    assert [row.param for row in found] == [f"{name}:identifier" for name in expected]
+
+
+def test_uris_are_indexed_as_they_are():
+    assert rows_of({"resourceType": "ValueSet", "url": "urn:v|1"}, "url") == [UriRow("url", "urn:v|1")]
+
+
+def test_what_is_left_out_has_no_rows():
+    codes = {row.param for row in extract(HEART_RATE, without=frozenset({"_id", "code"}))}
+    assert codes & {"_id", "code", "status"} == {"status"}
 
 
 def test_a_reference_too_long_to_be_remembered_is_indexed_all_the_same() -> None:

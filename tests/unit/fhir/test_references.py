@@ -115,3 +115,19 @@ def test_the_bytes_of_a_resource_tell_the_same_references_as_a_walk_through_it(r
     body = json.dumps(resource, indent=2 if pretty else None, ensure_ascii=False).encode()
 
     assert sorted(reference_texts(resource, body)) == sorted(text for _, text in references_in(resource))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        r'{"div": "<p class=\"a\">", "reference" : "Patient/1"}',
+        r'{"text": "\"reference\":\"Patient/1\"", "reference": "a\"b"}',
+        r'{"a\"reference": "Patient/1"}',
+        r'{"reference": "Patient\/1"}',
+        r'{"refer\u0065nce": "Patient/1", "x": "\u003c"}',
+    ],
+)
+def test_what_is_escaped_is_read_as_it_is_meant(written: str) -> None:
+    resource = json.loads(written)
+
+    assert reference_texts(resource, written.encode()) == [text for _, text in references_in(resource)]
