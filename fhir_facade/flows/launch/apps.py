@@ -13,12 +13,12 @@ from typing import Final
 from fhir_facade.access.scopes import ScopeSet, parse_scopes
 from fhir_facade.errors import NotFound
 from fhir_facade.flows.launch.sign_in import Caller
-from fhir_facade.flows.launch.tokens import lasts, live, revoke_grants
+from fhir_facade.flows.launch.tokens import live, renewable, revoke_grants
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.rows.oauth import AccessToken, Client, Grant, RefreshToken
+from fhir_facade.rows.oauth import AccessToken, Client, Grant
 
 WITHDRAWN: Final = "withdrawn by the person"
 
@@ -65,9 +65,8 @@ async def withdraw(ports: Ports, account: Account, grant_id: str, caller: Caller
 def _view(tx: StateTransaction, grant: Grant, now: datetime) -> GrantView | None:
     """None for a grant whose last token is over: it can do nothing any more."""
     access = tx.find(AccessToken, ("grant_id", "=", grant.id), order=("-issued_at",), limit=1)
-    renewable = tx.count(RefreshToken, ("grant_id", "=", grant.id), ("used_at", "=", None), ("expires_at", ">", now))
-    renewable = renewable if lasts(tx, grant, now) else 0
-    if not renewable and not (access and access[0].expires_at > now):
+    goes_on = renewable(tx, grant, now)
+    if not goes_on and not (access and access[0].expires_at > now):
         return None
     client = tx.get(Client, grant.client_id) if grant.client_id else None
     return GrantView(
@@ -79,7 +78,7 @@ def _view(tx: StateTransaction, grant: Grant, now: datetime) -> GrantView | None
         patient=grant.patient,
         since=grant.created_at,
         used=access[0].issued_at if access else None,
-        until=grant.expires_at if renewable else access[0].expires_at,
+        until=grant.expires_at if goes_on else access[0].expires_at,
     )
 
 

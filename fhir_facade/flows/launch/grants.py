@@ -27,7 +27,7 @@ from fhir_facade.flows.launch.opaque import CODE, digest
 from fhir_facade.flows.launch.registered import RegisteredClient
 from fhir_facade.flows.launch.request import LaunchRequest
 from fhir_facade.flows.launch.server import Consent, HeldCode, HeldRefresh, LaunchServer
-from fhir_facade.flows.launch.tokens import live, revoke_grants, still_online
+from fhir_facade.flows.launch.tokens import find_refresh_token, live, revoke_grants, still_online
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.oauth import AuthorizationCode, Grant, RefreshToken
@@ -112,12 +112,13 @@ class RotatingRefresh(RefreshTokenGrant):
 
     def authenticate_refresh_token(self, refresh_token: str) -> HeldRefresh | None:
         tx, now = self.server.tx, self.server.moment.now
-        row = tx.get(RefreshToken, digest(refresh_token))
+        row = find_refresh_token(tx, refresh_token, now)
         if row is None or row.client_id != self.client.row.id:
             return None
         if row.used_at is not None:
             self._end_family(row)
             return None
+        self.server.presented = refresh_token
         grant = tx.get(Grant, row.grant_id)
         return HeldRefresh(row, grant) if grant is not None and row.expires_at > now and live(grant, now) else None
 

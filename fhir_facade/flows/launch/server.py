@@ -24,7 +24,7 @@ from fhir_facade.flows.launch.keys import Signer
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.registered import RegisteredClient
 from fhir_facade.flows.launch.request import Basic, LaunchRequest
-from fhir_facade.flows.launch.tokens import new_access_token, new_refresh_token
+from fhir_facade.flows.launch.tokens import find_refresh_token, new_access_token, new_refresh_token
 from fhir_facade.ports import Ids, StateTransaction
 from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account, Session
@@ -126,6 +126,7 @@ class LaunchServer(AuthorizationServer):
         self.moment = moment
         self.issued: AccessToken | None = None
         self.ended: list[Grant] = []
+        self.presented: str | None = None
         self.register_token_generator("default", self._generate)
         methods: Mapping[str, Callable[..., RegisteredClient | None]] = {
             "none": self._by_name,
@@ -172,7 +173,8 @@ class LaunchServer(AuthorizationServer):
             "scope": scope,
         }
         if STAYING & set(grant.scope.split()):
-            token["refresh_token"] = new_refresh_token(self.tx, self.moment.ids, grant, client.row.id, now)
+            after = self.presented
+            token["refresh_token"] = new_refresh_token(self.tx, self.moment.ids, grant, client.row.id, now, after=after)
         return token | launch_context(self.moment.issuer, grant)
 
     def _by_name(
@@ -191,7 +193,7 @@ class LaunchServer(AuthorizationServer):
     def _holder(self, parameters: Mapping[str, str]) -> str | None:
         if parameters.get("grant_type") != "refresh_token" or "refresh_token" not in parameters:
             return None
-        row = self.tx.get(RefreshToken, digest(parameters["refresh_token"]))
+        row = find_refresh_token(self.tx, parameters["refresh_token"], self.moment.now)
         if row is None:
             raise InvalidGrantError("The refresh token is not valid.")
         return row.client_id

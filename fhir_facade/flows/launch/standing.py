@@ -20,7 +20,7 @@ from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.registered import RegisteredClient
 from fhir_facade.flows.launch.request import Bearer, LaunchRequest
 from fhir_facade.flows.launch.server import LaunchServer
-from fhir_facade.flows.launch.tokens import live, revoke_grants
+from fhir_facade.flows.launch.tokens import find_refresh_token, live, revoke_grants
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.oauth import AccessToken, Client, Grant, RefreshToken
@@ -116,8 +116,7 @@ class Revocation(RevocationEndpoint):
 
 def find_token(tx: StateTransaction, text: str, now: datetime) -> HeldToken | None:
     """The token behind a text, whatever its kind, or None."""
-    key = digest(text)
-    row = tx.get(AccessToken, key) or tx.get(RefreshToken, key)
+    row = tx.get(AccessToken, digest(text)) or find_refresh_token(tx, text, now)
     grant = tx.get(Grant, row.grant_id) if row else None
     if row is None or grant is None:
         return None

@@ -46,6 +46,7 @@ _RULES: Final[tuple[tuple[type[Row], str, timedelta], ...]] = (
     (AuthorizationCode, "expires_at", LATE),
     (AccessToken, "expires_at", LATE),
     (RefreshToken, "expires_at", LATE),
+    (RefreshToken, "used_at", timedelta(0)),  # its family's row still knows it
     (Grant, "expires_at", LATE),
     (UsedAssertion, "expires_at", timedelta(0)),
     (Session, "expires_at", timedelta(0)),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from fhir_facade.access.scopes import parse_scopes
 from fhir_facade.errors import BadRequest
 from fhir_facade.flows.launch.issuer import GRANT_LIFETIME, REFRESH_IDLE, SESSION_IDLE
@@ -19,6 +21,8 @@ from fhir_facade.rows.accounts import Account, Session
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import AccessToken, Grant, RefreshToken
 
+_FAMILY: Final = "family:"
+"""Before the hash, and instead of a client, in the row of a family: no token has such a hash, so nobody can use it."""
 LONGEST_MINTED: Final = timedelta(days=1)
 
 
@@ -47,18 +51,47 @@ def new_access_token(
     return Minted(text, row)
 
 
-def new_refresh_token(tx: StateTransaction, ids: Ids, grant: Grant, client_id: str, now: datetime) -> str:
-    """A refresh token of the grant: dies of idleness, or with the grant."""
-    text = REFRESH + ids.secret()
-    expires_at = min(now + REFRESH_IDLE, grant.expires_at)
-    tx.apply(
-        Append(
-            RefreshToken(
-                hash=digest(text), grant_id=grant.id, client_id=client_id, issued_at=now, expires_at=expires_at
-            )
-        )
-    )
+def new_refresh_token(
+    tx: StateTransaction, ids: Ids, grant: Grant, client_id: str, now: datetime, *, after: str | None = None
+) -> str:
+    """A refresh token of the grant: dies of idleness, or with the grant. `after` is the one that it follows, whose
+    family it carries in its text: one row of the family knows every token that ever was one, without rows of theirs."""
+    family = _family_of(after) if after is not None else None
+    if family is None:
+        family = ids.secret()
+        key, end = _FAMILY + digest(family), grant.expires_at
+        tx.apply(Append(RefreshToken(hash=key, grant_id=grant.id, client_id=_FAMILY, issued_at=now, expires_at=end)))
+    text, end = f"{REFRESH}{family}.{ids.secret()}", min(now + REFRESH_IDLE, grant.expires_at)
+    row = RefreshToken(hash=digest(text), grant_id=grant.id, client_id=client_id, issued_at=now, expires_at=end)
+    tx.apply(Append(row))
     return text
+
+
+def find_refresh_token(tx: StateTransaction, text: str, now: datetime) -> RefreshToken | None:
+    """The row of a refresh token; for one that was spent and swept away, a spent one made of what its family knows. Of
+    a family that nobody can renew there is nothing to tell: its last token may have waited too long."""
+    row = tx.get(RefreshToken, digest(text))
+    family = None if row is not None else _family_of(text)
+    known = None if family is None else tx.get(RefreshToken, _FAMILY + digest(family))
+    grant = None if known is None else tx.get(Grant, known.grant_id)
+    if known is None or grant is None or grant.client_id is None or not _has_unused(tx, grant, now):
+        return row
+    return msgspec.structs.replace(known, client_id=grant.client_id, used_at=known.used_at or known.issued_at)
+
+
+def renewable(tx: StateTransaction, grant: Grant, now: datetime) -> bool:
+    """Whether the grant has a refresh token that was not used yet, and what it depends on is there."""
+    return _has_unused(tx, grant, now) and lasts(tx, grant, now)
+
+
+def _has_unused(tx: StateTransaction, grant: Grant, now: datetime) -> bool:
+    of_a_client = [("grant_id", "=", grant.id), ("client_id", "!=", _FAMILY)]
+    return bool(tx.count(RefreshToken, *of_a_client, ("used_at", "=", None), ("expires_at", ">", now)))
+
+
+def _family_of(text: str) -> str | None:
+    family, dot, _ = text.removeprefix(REFRESH).partition(".")
+    return family if dot and text.startswith(REFRESH) else None
 
 
 def live(grant: Grant | None, now: datetime) -> bool:
