@@ -5,13 +5,13 @@ https://spec.openapis.org/oas/v3.1.0
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
+from msgspec import json
 
 from fhir_facade.api.pages.render import page
 
@@ -85,7 +85,7 @@ def _bodies(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterat
     """What can be sent, by media type: an example where there is one, else the schema."""
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         told = content.get("example", _resolved(document, content.get("schema", {})))
-        yield f"{media_type}\n{json.dumps(told, indent=2, ensure_ascii=False)}" if told else media_type
+        yield f"{media_type}\n{json.format(json.encode(told), indent=2).decode()}" if told else media_type
 
 
 def _resolved(document: Mapping[str, Any], schema: Any) -> Any:

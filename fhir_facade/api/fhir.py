@@ -94,8 +94,8 @@ class FhirApi:
                 where = route(scope["method"], scope["path"].removeprefix("/fhir"))
                 answer = await self._answer(scope, receive, headers, where, rid)
         except FacadeError as error:
-            recorded = await self._recorded(error, where, rid, self._address(scope, headers))
-            answer = refusal(recorded, self._ports.deployment.fhir_url)
+            address = self._address(scope, headers)  # no name for what comes back: a trace would keep itself and more
+            answer = refusal(await self._recorded(error, where, rid, address), self._ports.deployment.fhir_url)
         except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
             self._observer.defect(rid)
             answer = _defect(rid)
