@@ -27,6 +27,7 @@ from fhir_facade.ports import FhirStore, Ports, UnitOfWork
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
 from tests.facade import embedded_facade
+from tests.patience import PATIENCE_S
 
 TEXT = msgspec.json.Decoder(str)
 
@@ -126,7 +127,7 @@ def mirror(folder: Path, writer: Principal | None = None) -> Iterator[str]:
     ready = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(folder, writer, told, ready)), name="mirror")
     thread.start()
-    assert ready.wait(30), "the mirror did not start"
+    assert ready.wait(PATIENCE_S), "the mirror did not start"
     server, url = told
     try:
         yield url

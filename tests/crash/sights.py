@@ -5,6 +5,7 @@ What differs from case to case (ids, moments) is named alike in all.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,12 +57,14 @@ async def sight(ports: Ports, case: Case, story: Story, like: Sight | None = Non
     assert await _rows(ports, Intent) == await _rows(ports, IntentKey) == []
     names = _names(case, story)
     refs = _refs(case, story) if like is None else [_ref(case, name) for name in like.resources]
-    live = {ref: stored for ref in refs if (stored := await _read(ports, ref))}
+    found = await asyncio.gather(*(_read(ports, ref) for ref in refs))
+    live = {ref: stored for ref, stored in zip(refs, found, strict=True) if stored is not None}
+    versions = await asyncio.gather(*(_versions(ports, ref) for ref in refs))
     await _searched(ports, case, live)
     return Sight(
         resources={
-            names(str(ref)): (names(timeless(live[ref])) if ref in live else None, await _versions(ports, ref))
-            for ref in refs
+            names(str(ref)): (names(timeless(live[ref])) if ref in live else None, told)
+            for ref, told in zip(refs, versions, strict=True)
         },
         alerts=tuple(sorted([names(timeless(each)) for each in await _alerts(ports, story.patients(case))])),
         audit=_own(names, case, await _rows(ports, AuditLine), _audited),

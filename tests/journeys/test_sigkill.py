@@ -192,11 +192,11 @@ async def connected(folder: Path, vendor_url: str, **settings: str) -> Story:
     return Story(facade_env(folder, WORKERS="2", **vendor, **settings), vendor_url, folder, token, begun.connection.id)
 
 
-def copied(story: Story, folder: Path) -> Story:
+def copied(story: Story, folder: Path, workers: int = 1) -> Story:
     """The same deployment again, on an address of its own."""
     shutil.copytree(story.folder, folder)
-    own = ("FHIR_FACADE_DATA_DIR", "FHIR_FACADE_PORT", "FHIR_FACADE_PUBLIC_URL")
-    fresh = facade_env(folder)
+    own = ("FHIR_FACADE_DATA_DIR", "FHIR_FACADE_PORT", "FHIR_FACADE_PUBLIC_URL", "FHIR_FACADE_WORKERS")
+    fresh = facade_env(folder, WORKERS=str(workers))
     return replace(story, folder=folder, env={**story.env, **{name: fresh[name] for name in own}})
 
 
@@ -235,7 +235,7 @@ async def test_a_server_that_is_killed_during_a_sync_loses_and_repeats_nothing(
     tmp_path: Path, embedded: Embedded, number: int
 ) -> None:
     print(f"FHIR_FACADE_TEST_SEED={SEED}")
-    story = copied(embedded.base, tmp_path / "data")
+    story = copied(embedded.base, tmp_path / "data", workers=1 + number % 2)
 
     await kill(story, KILLS, random.Random(SEED + number))
 
