@@ -143,9 +143,11 @@ def test_a_practitioner_chooses_a_patient(visitor, app):
 
 
 def test_a_new_device_is_known_from_now_on_another_is_signed_out_and_an_address_given(visitor, world):
+    world.put({"resourceType": "Patient", "id": "dan", "name": [{"text": "Dan Example"}]})
+    world.account("dan", "patient", "--patient", "dan")  # who has never signed in: his first device is no news
     first, second = visitor(), visitor()
-    first.sign_in("carl")
-    second.sign_in("carl")
+    first.sign_in("dan")
+    second.sign_in("dan")
     first.open("/")
     press(first, "See your sign-ins")
     heading(first, "Sign-ins")
@@ -156,7 +158,7 @@ def test_a_new_device_is_known_from_now_on_another_is_signed_out_and_an_address_
     second.open("/sign-ins")
     assert "/login" in second.page.url
     first.tab_to("E-mail address")
-    first.page.keyboard.type("carl@home.example")
+    first.page.keyboard.type("dan@home.example")
     first.tab_to("Present password")
     first.page.keyboard.type(PASSWORD)
     first.page.keyboard.press("Enter")
