@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html#prefix. Where HAPI reads a prefix in its own
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from fhir_facade.errors import NotSupported
@@ -27,6 +27,8 @@ from fhir_facade.values import (
 
 TICK = timedelta(milliseconds=1)
 """The finest step that HAPI tells apart."""
+
+_FIRST = datetime.min.replace(tzinfo=UTC)
 
 STORED_STEP = Decimal("0.01")
 """HAPI keeps numbers (not quantities) with two decimals: bounds are widened by as much, and the finds are checked."""
@@ -115,16 +117,21 @@ def _reference(value: ReferenceValue) -> str:
 
 def _date(value: DateValue) -> str:
     """Comparisons by explicit instants: HAPI leaves the year or month itself out of `ge2020` and `le2020-05`."""
-    low, high = value.low, value.high
+    low, high, last = value.low, value.high, _last_before(value.high)
     texts = {
-        "gt": f"gt{moment_text(high - TICK)}",
+        "gt": f"gt{moment_text(last)}",
         "ge": f"ge{moment_text(low)}",
         "lt": f"lt{moment_text(low)}",
         "le": f"lt{moment_text(high)}",
-        "sa": f"sa{moment_text(high - TICK)}",
+        "sa": f"sa{moment_text(last)}",
         "eb": f"eb{moment_text(low)}",
     }
     return texts.get(value.prefix) or f"{'' if value.prefix == 'eq' else value.prefix}{value.text}"
+
+
+def _last_before(moment: datetime) -> datetime:
+    """A tick earlier. A time of the year 1 in a zone ahead of UTC is the first moment that there is."""
+    return moment - TICK if moment - _FIRST >= TICK else moment
 
 
 def moment_text(moment: datetime) -> str:

@@ -163,3 +163,10 @@ def test_all_bounds_of_the_time_of_writing_become_one_pair() -> None:
 def test_an_order_ends_with_the_id() -> None:
     assert sort_keys((Sort("date", "date", descending=True),)) == "-date,_id"
     assert sort_keys((Sort("_id", "token", descending=True),)) == "-_id"
+
+
+@pytest.mark.parametrize("prefix", ["", "lt", "le", "gt", "ge", "sa", "eb", "ne", "ap"])
+def test_the_first_moment_that_there_is_has_none_before_it(prefix: str) -> None:
+    asked = query("Patient", ("birthdate", f"{prefix}0001-01-01T00:00:00+14:00"))
+
+    assert parameters(asked.criteria)[0][0] == "birthdate"
