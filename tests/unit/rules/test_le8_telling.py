@@ -13,6 +13,7 @@ import pytest
 from fhir_facade.rules.score import Inputs, score, score_observation
 from fhir_facade.rules.score.chart import Found
 from fhir_facade.rules.score.parts import Activity, BloodPressure, Bmi, Diet, Glucose, Lipids, Nicotine, Part, Sleep
+from fhir_facade.rules.score.tables import sentences, written_in
 from fhir_facade.rules.score.telling import DETAIL, Told, inputs_of, told
 
 DAY = date(2026, 8, 10)
@@ -128,3 +129,12 @@ def test_values_are_shown_as_a_person_reads_them(name: str, part: Part, shown: s
 def test_something_that_is_no_part_has_no_numbers() -> None:
     with pytest.raises(TypeError, match="no part of the score"):
         inputs_of("sleep")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_language_of_a_score_is_known_by_its_last_sentence(language: str) -> None:
+    assert written_in(sentences(language).disclaimer) == language
+
+
+def test_notes_of_somebody_else_are_taken_for_english() -> None:
+    assert written_in("Never mind.") == "en"
