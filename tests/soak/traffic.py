@@ -25,6 +25,8 @@ from fhir_facade.demo.smart_app import Person, SmartApp
 
 AT_ONCE: Final = 24
 """Visits under way; more wait, and the rate is not reached."""
+BEHIND_S: Final = 1.0
+"""Of what is behind the rate so much is caught up with."""
 KEPT: Final = 400
 """Observations that visits come back to; older ones are deleted."""
 LISTEN_S: Final = 2.0
@@ -234,11 +236,14 @@ class Traffic:
         who.http.event_hooks["response"].append(self._count)
 
     async def run(self, seconds: float) -> None:
-        """Answers, not visits, come at the rate: a visit that takes several requests is followed by a longer pause."""
+        """Answers, not visits, come at the rate: a visit that takes several requests is followed by a longer pause. What
+        a busy machine did not give is not made up for: a burst would hold memory that the load does not."""
         visits = [visit for visit, share in SHARES.items() for _ in range(share)]
         self._who.chance.shuffle(visits)
         began, number = time.monotonic(), 0
-        while (now := time.monotonic()) < began + seconds:
+        until = began + seconds
+        while (now := time.monotonic()) < until:
+            began = max(began, now - self.answers * self._pause - BEHIND_S)
             if len(self._under_way) >= AT_ONCE or self.answers * self._pause > now - began:
                 await asyncio.sleep(self._pause)
                 continue
