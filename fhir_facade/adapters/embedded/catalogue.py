@@ -39,10 +39,12 @@ class Catalogue:
         for number, type_, name in connection.execute("SELECT id, type, name FROM fhir_param"):
             params.setdefault(type_, {})[name] = number
         self._params = params
-        self.adopt_systems((url, i) for i, url in connection.execute("SELECT id, url FROM fhir_system"))
+        systems = {url: number for number, url in connection.execute("SELECT id, url FROM fhir_system")}
+        self._systems.update(systems)
+        self._newest = max(systems.values(), default=0)
 
     def refresh(self, connection: sqlite3.Connection) -> None:
-        """Read again when another process (a command beside the server) has handed out numbers."""
+        """Read again when somebody has handed out numbers, this process or another."""
         newest = connection.execute("SELECT max(id) FROM fhir_system").fetchone()[0] or 0
         if newest > self._newest:
             self.load(connection)
@@ -74,9 +76,9 @@ class Catalogue:
         return tuple({url for url in urls if url not in self._systems})
 
     def adopt_systems(self, numbers: Iterable[tuple[str, int]]) -> None:
-        """Remember numbers that `insert_systems` handed out, once they are committed."""
+        """Remember numbers that `insert_systems` handed out, once they are committed. Others may have handed out some
+        before them, which `refresh` is still to read."""
         self._systems.update(numbers)
-        self._newest = max(self._systems.values(), default=0)
 
 
 def insert_systems(connection: sqlite3.Connection, urls: Iterable[str]) -> list[tuple[str, int]]:
