@@ -1,7 +1,7 @@
 """Published synthetic records as the data of the benchmark: whole lives of people, as Synthea's transactions hold them.
 
 What is stored beforehand has the ids of its `fullUrl`s, so that every server holds the same; `import` sends the
-transactions as they were published. https://github.com/synthetichealth/synthea
+transactions nearly as they were published. https://github.com/synthetichealth/synthea
 """
 
 from __future__ import annotations
@@ -49,10 +49,18 @@ class Synthea:
         self._copies = copies
 
     @cached_property
+    def _entries(self) -> list[list[Resource]]:
+        return [json.loads(text)["entry"] for text in self._published]
+
+    @cached_property
+    def _shared(self) -> list[list[Resource]]:
+        """Who treats, and where: of no patient."""
+        return [entries for entries in self._entries if not _about_patient(entries)]
+
+    @cached_property
     def _bundles(self) -> list[list[Resource]]:
         """The resources of each transaction, what others refer to first. Ids of what belongs to a patient have a MARK."""
-        read = [json.loads(text)["entry"] for text in self._published]
-        shared = [entries for entries in read if not _about_patient(entries)]
+        read, shared = self._entries, self._shared
         known = {key: place for entries in shared for entry in entries for key, place in _named(entry)}
         found = [[_stored(entry, known, "") for entry in entries] for entries in shared]
         for entries in filter(_about_patient, read):
@@ -118,10 +126,16 @@ class Synthea:
             case "everything":
                 people = chance.choices(list(self._people), k=PAGES)
                 return [("GET", f"/{person}/$everything?_count=50", b"") for person in people]
-        texts = [
-            text for text in self._published if len(text) <= LARGEST_IMPORT and b'"resourceType": "Patient"' in text
-        ]
-        return [("POST", "", text) for text in texts]
+        return [("POST", "", text) for text in self._imports]
+
+    @cached_property
+    def _imports(self) -> list[bytes]:
+        """The smaller transactions as they were published, but for conditional references: HAPI takes them when its
+        configuration says so."""
+        small = [json.loads(text) for text in self._published if len(text) <= LARGEST_IMPORT]
+        known = {key: place for bundle in self._shared for entry in bundle for key, place in _named(entry)}
+        found = [bundle for bundle in small if _about_patient(bundle["entry"])]
+        return [encoded(_resolved(bundle, known)) for bundle in found]
 
     def _search(self, reading: _Reading, offset: bool) -> Request:
         """One patient, one code, the years around one reading, newest first."""
