@@ -24,6 +24,7 @@ PATIENCE_S: Final = 30
 """How long workers may take to end in order; a request in flight has less."""
 SHORT_LIFE_S: Final = 5.0
 PAUSE_S: Final = 1.0
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
 _LOG = logging.getLogger("fhir_facade.serve")
 
 
@@ -103,15 +104,18 @@ class Workers:
     def _start(self, number: int) -> int:
         """The pipe on which the worker says that it answers; it ends there without a word when the worker does."""
         reading, writing = os.pipe()
+        # A signal between the fork and what follows it would be answered in the worker as if it were the server.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
             os.close(reading)
             os.close(self._writing)
             _run(lambda: self.work(Worker(number, self._lifeline, writing)), f"worker {number}")
-        os.close(writing)
         self._running[pid] = (number, time.monotonic())
-        if self._stopping:  # the signal came while it was not among them yet
+        if self._stopping:  # the signal came before they were blocked
             self._end(signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        os.close(writing)
         return reading
 
 
@@ -137,8 +141,9 @@ def _run(work: Callable[[], None], process: str) -> None:
     code = 1
     try:
         os.setpgid(0, 0)  # Ctrl+C reaches the server, which tells its workers
-        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        for name in SIGNALS:
             signal.signal(name, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         work()
         code = 0
     except (SystemExit, FacadeError) as error:

@@ -44,6 +44,21 @@ def workers(server):
     }
 
 
+def runs(pid):
+    """One that ended stays listed until whoever inherited it asks how, which no test can hasten."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(reached, otherwise):
+    until = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < until, otherwise
+        time.sleep(0.02)
+
+
 def patient(id):
     return {"resourceType": "Patient", "id": id, "birthDate": "1970-01-01"}
 
@@ -142,9 +157,10 @@ def test_a_killed_server_takes_its_processes_along_and_can_be_started_again_at_o
         first.kill()
         with served(env, tmp_path / "log") as second:
             again = workers(second)
+        orphans = children | again
+        wait_for(lambda: not any(map(runs, orphans)), "the processes of a killed server go on")
 
     assert len(children) == len(again) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children | again)
 
 
 def test_a_worker_that_cannot_start_ends_the_server_with_a_sentence(tmp_path):
@@ -161,6 +177,22 @@ def test_a_worker_that_cannot_start_ends_the_server_with_a_sentence(tmp_path):
     assert ended.returncode == 1
     assert set(ended.stderr.splitlines()) == {"no memory"}
     assert ended.stdout == ""
+
+
+def test_a_signal_that_comes_while_a_worker_is_being_parted_ends_it(tmp_path):
+    program = (
+        "import os, signal, time\n"
+        "from fhir_facade.cli.workers import Workers\n"
+        "os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+        f"def work(worker): signal.alarm(0); time.sleep({PATIENCE_S})\n"
+        "raise SystemExit(Workers(1, work, ready=lambda: print('ready')).run())\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=PATIENCE_S / 2
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "")
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])

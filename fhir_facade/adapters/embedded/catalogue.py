@@ -39,15 +39,15 @@ class Catalogue:
         for number, type_, name in connection.execute("SELECT id, type, name FROM fhir_param"):
             params.setdefault(type_, {})[name] = number
         self._params = params
-        systems = {url: number for number, url in connection.execute("SELECT id, url FROM fhir_system")}
-        self._systems.update(systems)
-        self._newest = max(systems.values(), default=0)
+        self.refresh(connection)
 
     def refresh(self, connection: sqlite3.Connection) -> None:
-        """Read again when somebody has handed out numbers, this process or another."""
-        newest = connection.execute("SELECT max(id) FROM fhir_system").fetchone()[0] or 0
-        if newest > self._newest:
-            self.load(connection)
+        """Read the numbers of code systems that this process or another handed out meanwhile. Those of parameters stay
+        while a server runs."""
+        for number, url in connection.execute(
+            "SELECT id, url FROM fhir_system WHERE id > ? ORDER BY id", (self._newest,)
+        ):
+            self._systems[url] = self._newest = number
 
     def param(self, type: str, name: str) -> int:
         """The number of a parameter, UNKNOWN for one that is not indexed."""

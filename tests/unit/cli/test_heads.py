@@ -125,7 +125,7 @@ async def test_idle_connections_of_one_address_end_at_a_number_and_a_closed_one_
 
 
 async def as_soon_as_there_is_room(address, ask):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             reader, writer = await asyncio.open_connection(*address)
             writer.write(ask)
