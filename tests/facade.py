@@ -126,10 +126,10 @@ def facade_env(folder: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(env: Mapping[str, str], log: Path) -> Iterator[Served]:
+def served(env: Mapping[str, str], log: Path, *, module: str = "fhir_facade") -> Iterator[Served]:
     """`fhir-facade serve` until the block ends; waits until it answers everything."""
     with log.open("ab") as stream:
-        process = subprocess.Popen([sys.executable, "-m", "fhir_facade", "serve"], env=dict(env), stderr=stream)
+        process = subprocess.Popen([sys.executable, "-m", module, "serve"], env=dict(env), stderr=stream)
     running = Served(env["FHIR_FACADE_PUBLIC_URL"], env, process, log)
     try:
         _wait_until_healthy(running)

@@ -2,7 +2,7 @@
 reads over HAPI it takes.
 
 python -m tests.bench.audit_cost
-python -m tests.bench.audit_cost --over-hapi [--seconds 3] [--rounds 5]
+python -m tests.bench.audit_cost --over-hapi [--seconds 3] [--rounds 9]
 """
 
 from __future__ import annotations
@@ -10,33 +10,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 from fhir_facade.flows.audit_chain import seal, verify
 from fhir_facade.interactions.audit import audit_lines, record_lines
-from fhir_facade.interactions.dispatch import dispatch
-from fhir_facade.opening import open_ports
-from fhir_facade.ports import Ports, StateStore, StateTransaction
-from fhir_facade.rows import Row
-from fhir_facade.settings import Settings
-from fhir_facade.values import ClientId, FhirRequest, Interaction, Principal, Scope
-from tests.bench.servers import hapi
+from fhir_facade.ports import Ports
+from fhir_facade.values import ClientId, FhirRequest, Interaction, Principal
+from tests.bench import data
+from tests.bench.load import measure
+from tests.bench.run import LEAD_IN_S, Workload, planned
+from tests.bench.servers import Server, facade_over, hapi
 from tests.facade import embedded_facade
 
 CALLERS, LINES = 32, 400
-WARM_UP_S = 5.0
+PATIENTS, READINGS = 100, 30
+WARM_UP_S = 60.0
 WHO = Principal("practitioner", user="0b7f3d5c-9c4a-4c8e-a9a6-0a7b7c8d9e0f", client=ClientId("app"), token="token")
-SERVICE = Principal("backend", client=ClientId("service"), scopes=(Scope("system", "*", frozenset("cruds")),))
-
-T = TypeVar("T")
-Item = TypeVar("Item")
-RowT = TypeVar("RowT", bound=Row)
 
 
 # --- one line -------------------------------------------------------------------------------------------------
@@ -70,83 +62,44 @@ async def line_by_line() -> None:
 # --- over HAPI ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Unaudited:
-    """The rows of a facade that could be and must not be: lines of reads are written nowhere. For this page only."""
-
-    state: StateStore
-
-    async def append(self, rows: Sequence[Row]) -> None:
-        return None
-
-    async def read(self, work: Callable[[StateTransaction], T]) -> T:
-        return await self.state.read(work)
-
-    async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
-        return await self.state.present(row, keys)
-
-    async def write(self, work: Callable[[StateTransaction], T]) -> T:
-        return await self.state.write(work)
-
-    async def write_shared(
-        self, work: Callable[[StateTransaction, Sequence[Item]], Sequence[T]], item: Item, *, in_turn: bool = False
-    ) -> T:
-        return await self.state.write_shared(work, item, in_turn=in_turn)
-
-    async def ping(self) -> None:
-        await self.state.ping()
+def over_hapi(folder: Path, seconds: float, rounds: int) -> None:
+    """Reads through two servers before one HAPI in turns: one as it is, one that writes no audit."""
+    workload = Workload(data.Made(data.Size(PATIENTS, READINGS)))
+    with hapi(folder / "hapi") as below:
+        for body in workload.data.stored():
+            below.ask(("POST", "", body))
+        with (
+            facade_over(below, folder / "audited") as audited,
+            facade_over(below, folder / "bare", module="tests.bench.unaudited") as bare,
+        ):
+            for server in (below, audited, bare):
+                _rate(server, workload, WARM_UP_S)
+            kept = []
+            for _ in range(rounds):
+                without, with_ = _rate(bare, workload, seconds), _rate(audited, workload, seconds)
+                kept.append(with_ / without)
+                print(f"with the audit {with_:7,.0f}/s   without {without:7,.0f}/s   kept {kept[-1]:6.1%}", flush=True)
+    print(f"kept, median of {rounds} rounds: {median(kept):.1%}; the target is 90 %")
 
 
-async def over_hapi(url: str, folder: Path, seconds: float, rounds: int) -> None:
-    """Reads through the door, in turns with and without the audit. No HTTP server is in front: in a real one the part
-    of the audit is smaller."""
-    async with open_ports(Settings(store="hapi", hapi_url=url, data_dir=folder)) as audited:
-        bare = replace(audited, state=Unaudited(audited.state))
-        await _load(audited)
-        await _rate(audited, WARM_UP_S)
-        kept: list[float] = []
-        for _ in range(rounds):
-            without, with_ = await _rate(bare, seconds), await _rate(audited, seconds)
-            kept.append(with_ / without)
-            print(f"with the audit {with_:7,.0f}/s   without {without:7,.0f}/s   kept {kept[-1]:6.1%}", flush=True)
-        print(f"kept, median of {rounds} rounds: {median(kept):.1%}; the target is 90 %")
-
-
-async def _load(ports: Ports) -> None:
-    for number in range(CALLERS):
-        body = f'{{"resourceType":"Patient","id":"patient-{number}","active":true}}'.encode()
-        await dispatch(ports, SERVICE, FhirRequest(Interaction.UPDATE, "Patient", f"patient-{number}", body=body))
-
-
-async def _rate(ports: Ports, seconds: float) -> float:
+def _rate(server: Server, workload: Workload, seconds: float) -> float:
     """Reads in a second of as many callers."""
-    began = time.monotonic()
-    ends = began + seconds
-
-    async def caller(number: int) -> int:
-        done, asked = 0, FhirRequest(Interaction.READ, "Patient", f"patient-{number}", request_id=f"caller-{number}")
-        while time.monotonic() < ends:
-            await dispatch(ports, SERVICE, asked)
-            done += 1
-        return done
-
-    done = sum(await asyncio.gather(*map(caller, range(CALLERS))))
-    return done / (time.monotonic() - began)
+    measure(planned(server, workload, "read", CALLERS, LEAD_IN_S))
+    return measure(planned(server, workload, "read", CALLERS, seconds)).per_second
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--over-hapi", action="store_true")
     parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args()
     if not chosen.over_hapi:
         asyncio.run(line_by_line())
         return
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # PostgreSQL is not started as root
-        with hapi(Path(folder) / "hapi") as server:
-            asyncio.run(over_hapi(server.base_url, Path(folder) / "facade", chosen.seconds, chosen.rounds))
+        over_hapi(Path(folder), chosen.seconds, chosen.rounds)
 
 
 if __name__ == "__main__":

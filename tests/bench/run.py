@@ -174,7 +174,7 @@ def _rates(
 ) -> dict[tuple[str, str], float]:
     """What each operation reaches on each of them."""
     return {
-        (operation, server.name): measure(_plan(server, workload, operation, FULL, seconds)).per_second
+        (operation, server.name): measure(planned(server, workload, operation, FULL, seconds)).per_second
         for operation in options.operations
         for server in servers
     }
@@ -192,8 +192,8 @@ def _measure(
 
 
 def _sample(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Sample:
-    measure(_plan(server, workload, operation, concurrency, LEAD_IN_S))
-    plan = _plan(server, workload, operation, concurrency, seconds)
+    measure(planned(server, workload, operation, concurrency, LEAD_IN_S))
+    plan = planned(server, workload, operation, concurrency, seconds)
     before = server.cpu_s()
     measured = measure(plan)
     after = server.cpu_s()
@@ -203,7 +203,7 @@ def _sample(server: Server, workload: Workload, operation: str, concurrency: int
     return Sample(measured.per_second, measured.p50_ms, measured.p99_ms, cpu_ms, measured.client_share)
 
 
-def _plan(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Plan:
+def planned(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Plan:
     requests = workload.requests(operation, hapi=server.name == HAPI)
     if server.name == BARE:
         requests = [(method, f"/{operation}", body) for method, _, body in requests]

@@ -158,23 +158,23 @@ def _wait(server: Server, path: str) -> None:
 
 
 @contextmanager
-def facade(name: str, folder: Path, **settings: str) -> Iterator[Server]:
+def facade(name: str, folder: Path, *, module: str = "fhir_facade", **settings: str) -> Iterator[Server]:
     """The real serve process with its default settings; every request carries an access token."""
     folder.mkdir()
     env = facade_env(folder, LOG_LEVEL="info", WORKERS="0", **settings)
-    with served(env, folder / "log") as running:
+    with served(env, folder / "log", module=module) as running:
         token = run_command(env, "token", "--scope", "system/*.cruds", "--minutes", TOKEN_MINUTES).stdout.strip()
         own = Processes(families=(running.process.pid,))
         yield Server(name, f"{running.url}/fhir", {"Authorization": f"Bearer {token}"}, {PYTHON: own})
 
 
 @contextmanager
-def facade_over(hapi: Server, folder: Path) -> Iterator[Server]:
+def facade_over(hapi: Server, folder: Path, *, module: str = "fhir_facade") -> Iterator[Server]:
     folder.mkdir()
     keys = folder / "keys.json"
     run_command(facade_env(folder), "keys", "new", str(keys))
     settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys)}
-    with facade(OVER, folder / "data", **settings) as server:
+    with facade(OVER, folder / "data", module=module, **settings) as server:
         yield Server(server.name, server.base_url, server.headers, {**server.processes, **hapi.processes})
 
 
