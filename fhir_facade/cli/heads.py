@@ -1,4 +1,4 @@
-"""Connections have limits: how many there are, and how long and large the head of a request may be.
+"""Connections have limits: how many there are, how long and large the head of a request is, how long nobody reads.
 
 https://www.rfc-editor.org/rfc/rfc9110#section-5.4; the body has limits of its own, in `api.wire`.
 """
@@ -12,19 +12,23 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fhir_facade.cli.connections import Connections
+from fhir_facade.cli.unread import WITHIN_S, Unread
 
 LARGEST = 128 * 1024
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """The server's protocol, which by itself waits for a head for ever and keeps whatever comes of it."""
+    """The server's protocol, which by itself waits for a head for ever and keeps whatever comes of it, and waits as
+    long for somebody who does not read."""
 
     within_s: ClassVar[float] = 30.0
+    unread_s: ClassVar[float] = WITHIN_S
     places: ClassVar[Connections] = Connections(sys.maxsize, sys.maxsize)
     _pending = 0
     _timer: asyncio.TimerHandle | None = None
     _peer: str | None = None
+    _unread: Unread | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -38,6 +42,7 @@ class BoundedHeads(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
+        self._read()
         if self._peer is not None:
             self.places.leave(self._peer)
         super().connection_lost(exc)
@@ -46,7 +51,7 @@ class BoundedHeads(HttpToolsProtocol):
         self._pending += len(data)
         super().data_received(data)
         if self._pending > LARGEST:
-            self.transport.close()
+            self._close()
         elif self._pending and self._timer is None:
             self._wait()
 
@@ -58,8 +63,35 @@ class BoundedHeads(HttpToolsProtocol):
         self._arrived()
         super().on_body(body)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._read()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """In order, which waits for what is not read."""
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._unread is None:
+            self._unread = Unread(self.transport, self.unread_s)
+        self._unread.watch()
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.end()
+
     def _wait(self) -> None:
-        self._timer = self.loop.call_later(self.within_s, self.transport.close)
+        self._timer = self.loop.call_later(self.within_s, self._close)
 
     def _arrived(self) -> None:
         self._pending = 0

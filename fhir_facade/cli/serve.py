@@ -14,6 +14,7 @@ from typing import Final
 
 from fhir_facade.adapters import logs
 from fhir_facade.adapters.data_lock import sole_server
+from fhir_facade.cli.unread import give_up_unread
 from fhir_facade.settings import Settings
 
 PATIENCE_S: Final = 3.0
@@ -55,6 +56,7 @@ def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
     """A socket on the address of the settings, not listening yet. Leaves with a sentence when that is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
+    give_up_unread(bound)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -96,6 +96,7 @@ async def _open_and_serve(
             timeout_graceful_shutdown=SHUTDOWN_S,
             proxy_headers=False,
             http=limited_to(connections),
+            ws="none",
         )
 
         async def load() -> None:
