@@ -32,6 +32,7 @@ class Foreign:
 
 
 PatientReference = PatientId | Foreign
+_UNTOLD: Final = Foreign("owner that cannot be told")
 
 
 def owners(resource: JsonObject) -> frozenset[PatientReference]:
@@ -45,6 +46,8 @@ def owners(resource: JsonObject) -> frozenset[PatientReference]:
     if rule.type_class == "person":
         return frozenset({_own_id(resource)})
     found = [_patient_of(value) for path in rule.paths for value in _at(resource, path)]
+    if rule.type_class == "optional":  # nobody named makes it everybody's, so somebody who cannot be told is somebody
+        found = [_UNTOLD if owner is None else owner for owner in found]
     return frozenset([owner for owner in found if owner is not None])
 
 
@@ -66,7 +69,7 @@ def patient_references(resource: JsonObject) -> frozenset[PatientReference]:
 
     A contained Patient, and a reference whose target cannot be told, is `Foreign`.
     """
-    return frozenset(_walk(resource, top=True))
+    return frozenset(_walk(resource, top=True)) | (owners(resource) & {_UNTOLD})
 
 
 def _own_id(resource: JsonObject) -> PatientReference:

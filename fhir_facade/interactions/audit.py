@@ -6,18 +6,31 @@ https://profiles.ihe.net/ITI/BALP/
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from functools import cache
 from typing import Any
 
 import msgspec
 
-from fhir_facade.access.cardinality import single_owner
+from fhir_facade.access.cardinality import reference_path, single_owner
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import PatientReference, owners, stored_owners
 from fhir_facade.errors import FacadeError, Unavailable
+from fhir_facade.fhir.definitions.tables import search_parameters
 from fhir_facade.fhir.urls import query_text
 from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import Criterion, FhirRequest, JsonObject, Match, Principal, ReferenceValue, StoredResource
+from fhir_facade.values import (
+    AnyOf,
+    Chain,
+    Criterion,
+    FhirRequest,
+    JsonObject,
+    Match,
+    Principal,
+    ReferenceValue,
+    StoredResource,
+    TokenValue,
+)
 
 UNRECORDED = "the audit record cannot be written, so nothing is answered: try again later"
 
@@ -92,8 +105,27 @@ def patients_of_stored(stored: Iterable[StoredResource]) -> Set[str]:
 
 def patients_asked_about(type: str, criteria: Iterable[Criterion]) -> Set[str]:
     """The patients that a search is limited to by its own words: it asks about them even when it finds nothing."""
-    owner = type_rules()[type].owner
-    return {id_ for each in criteria if isinstance(each, Match) and each.name == owner for id_ in _named(each)}
+    names = _owner_names(type)
+    return {id_ for each in criteria for id_ in _asked_about(each, names)}
+
+
+@cache
+def _owner_names(type: str) -> frozenset[str]:
+    """The parameters that read the element whose patient owns: often both `patient` and `subject`."""
+    rule = type_rules().get(type)
+    if rule is None or rule.owner is None:
+        return frozenset()
+    path = reference_path(type, rule.owner)
+    alike = [name for name in search_parameters(type) if path is not None and reference_path(type, name) == path]
+    return frozenset((rule.owner, *alike))
+
+
+def _asked_about(criterion: Criterion, names: frozenset[str]) -> Iterable[str]:
+    if isinstance(criterion, AnyOf):
+        return {id_ for group in criterion.groups for each in group for id_ in _asked_about(each, names)}
+    if isinstance(criterion, Chain) and criterion.name in names and "Patient" in criterion.targets:
+        return _asked_about(criterion.inner, _owner_names("Patient"))
+    return _named(criterion) if isinstance(criterion, Match) and criterion.name in names else ()
 
 
 def patient_of_all(type: str, criteria: Iterable[Criterion]) -> str | None:
@@ -110,8 +142,12 @@ def patient_of_all(type: str, criteria: Iterable[Criterion]) -> str | None:
 
 
 def _named(match: Match) -> Iterable[str]:
-    references = (value for value in match.values if isinstance(value, ReferenceValue))
-    return (value.id for value in references if value.id is not None and value.type in (None, "Patient"))
+    """By reference, or a Patient by its id."""
+    for value in match.values:
+        if isinstance(value, ReferenceValue) and value.id is not None and value.type in (None, "Patient"):
+            yield value.id
+        elif isinstance(value, TokenValue) and value.code is not None:
+            yield value.code
 
 
 def _ours(about: Set[PatientReference]) -> Set[str]:

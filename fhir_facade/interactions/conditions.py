@@ -5,14 +5,15 @@ https://hl7.org/fhir/R4/http.html#ccreate, https://hl7.org/fhir/R4/http.html#con
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import replace
 from urllib.parse import parse_qsl
 from zlib import crc32
 
 from fhir_facade.access.check import Check, Deny
-from fhir_facade.errors import BadRequest, Forbidden, PreconditionFailed, TooLarge
+from fhir_facade.errors import BadRequest, FacadeError, Forbidden, PreconditionFailed, TooLarge
 from fhir_facade.fhir.query import NO_CODES, StoredCodes, parse_query
+from fhir_facade.interactions.audit import patients_asked_about
 from fhir_facade.interactions.call import Call, may_leave, within
 from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.values import Criterion, Ref, SearchQuery, StoredResource
@@ -56,7 +57,7 @@ async def matching(
     looked at."""
     found = await matches(call, type, params, at_most=2, besides=besides)
     if len(found) > 1:
-        raise several(type)
+        raise await about_whom(several(type), call, type, params)
     return found[0] if found else None
 
 
@@ -96,6 +97,18 @@ def criteria_of(call: Call, type: str, params: Params, stored: StoredCodes = NO_
     if not parsed.query.criteria:
         raise BadRequest("a condition needs at least one search parameter, e.g. identifier=system|value")
     return parsed.query.criteria
+
+
+async def asked_about(call: Call, type: str, params: Params) -> Set[str]:
+    """The patients whom a condition names."""
+    return patients_asked_about(type, criteria_of(call, type, params, await stored_codes(call, params)))
+
+
+async def about_whom(error: FacadeError, call: Call, type: str, params: Params) -> FacadeError:
+    """The error, with the patient whom the condition names: how many matches it has was told about her."""
+    named = await asked_about(call, type, params)
+    error.about = next(iter(named)) if len(named) == 1 else None
+    return error
 
 
 async def _found(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_facade.fhir.document import parse
-from fhir_facade.interactions.audit import audit_line, patient_of, record_lines
+from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import Params, lock_names, matching, params_of
 from fhir_facade.interactions.record import Draft, draft_resource, record
@@ -31,17 +30,16 @@ def condition_of(request: FhirRequest) -> Params | None:
 
 async def found_instead(call: Call, existing: StoredResource) -> FhirResponse:
     """The answer of a conditional create that had a match: a read of what is there, and audited as such."""
-    patient = patient_of(parse(existing.body))
-    line = audit_line(
+    lines = audit_lines(
         call.ports,
         call.principal,
         call.request,
+        patients_of_stored((existing,)),
         entity=str(existing.ref),
         version=existing.version,
-        patient=patient,
         detail="found instead of created",
     )
-    await record_lines(call.ports, [line])
+    await record_lines(call.ports, lines)
     return FhirResponse(200, existing.body, existing, existing.ref)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 from fhir_facade.errors import Issue, PreconditionFailed
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.outcome import operation_outcome
+from fhir_facade.interactions.audit import audit_lines, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import all_matching, lock_names, matching
+from fhir_facade.interactions.conditions import all_matching, asked_about, lock_names, matching
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, record
 from fhir_facade.values import ExpectVersion, FhirResponse, Ref, StoredResource
@@ -37,7 +38,15 @@ async def _conditional(call: Call) -> FhirResponse:
     async with call.ports.locks.hold(*lock_names(call.type, call.request.params)):
         found = await condemned(call)
         stored = await record(call, [deletion(call, each) for each in found]) if found else []
+        if not found:
+            await nothing_to_delete(call)
     return _answer(stored, f"no {call.type} matches the condition: nothing was deleted")
+
+
+async def nothing_to_delete(call: Call) -> None:
+    """The line of a condition that has no match: that there is nothing was told about those whom it names."""
+    about = await asked_about(call, call.type, call.request.params)
+    await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about, detail="no match"))
 
 
 async def condemned(call: Call, *, besides: Collection[Ref] = frozenset()) -> Sequence[StoredResource]:

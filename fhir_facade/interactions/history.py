@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import datetime
+from typing import Final
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
@@ -29,6 +30,7 @@ from fhir_facade.interactions.shape import shape_of, shaped
 from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
 
 Period = tuple[datetime, datetime]
+PATIENT: Final = "Patient"
 
 _NAMES = tuple(parameter.name for parameter in HISTORY_PARAMETERS)
 _KNOWN = frozenset(_NAMES) | UNDERSTOOD_ELSEWHERE
@@ -42,7 +44,7 @@ async def history(call: Call) -> FhirResponse:
     if call.request.id is not None and not call.sees_all:
         await _refuse_foreign(call)
     page, versions = await (_page(call, query) if _is_plain(call, asked) else _page_of_parts(call, query, asked))
-    about = patients_of_stored(version for version in versions if not version.deleted)
+    about = patients_of_stored(version for version in versions if not version.deleted) or await _about(call)
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     return FhirResponse(200, _bundle(call, asked, page, _shaped(call, asked, versions)))
 
@@ -97,6 +99,17 @@ async def _page(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[StoredR
 async def _refuse_foreign(call: Call) -> None:
     if not await _is_yours(call, call.ref):
         raise _absent(call)
+
+
+async def _about(call: Call) -> Set[str]:
+    """Whose record it is when no version of it is shown: how many there are tells of it too."""
+    if call.request.id is None or call.type == PATIENT:
+        return {call.request.id} if call.request.id is not None else set()
+    try:
+        page = await call.ports.store.history(HistoryQuery(call.type, call.request.id, count=2))
+    except NotFound:
+        return set()
+    return patients_of_stored(version for version in page.entries if not version.deleted)
 
 
 def _absent(call: Call) -> NotFound:

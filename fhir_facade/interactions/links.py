@@ -17,7 +17,15 @@ from fhir_facade.errors import BadRequest, FacadeError, NotFound, NotSupported, 
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.match import matches_query
 from fhir_facade.fhir.references import parse_reference, reference_texts, references_in
-from fhir_facade.interactions.conditions import Params, criteria_of, identifiers, matches, params_of, several
+from fhir_facade.interactions.conditions import (
+    Params,
+    about_whom,
+    criteria_of,
+    identifiers,
+    matches,
+    params_of,
+    several,
+)
 from fhir_facade.interactions.entries import BREATHE_EVERY, Planned, name_entry, named, several_at_once
 from fhir_facade.interactions.record import Draft
 from fhir_facade.values import Interaction, Ref, SearchQuery
@@ -164,10 +172,9 @@ async def _resolve(one: Planned, text: str, bundle: _Bundle) -> str:
     params = params_of(reference.query, reference.type)
     stored = await matches(one.asked.call, reference.type, params, at_most=2, besides=bundle.written.keys())
     refs = [found.ref for found in stored] + _among(one, reference.type, params, bundle)
-    if len(refs) > 1:
-        raise several(reference.type)
-    if not refs:
-        raise NotFound(f"nothing matches the reference {text}")
+    if len(refs) != 1:
+        wrong = several(reference.type) if refs else NotFound(f"nothing matches the reference {text}")
+        raise await about_whom(wrong, one.asked.call, reference.type, params)
     return str(refs[0])
 
 

@@ -11,7 +11,7 @@ from fhir_facade.errors import NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import matching
+from fhir_facade.interactions.conditions import about_whom, matching
 from fhir_facade.interactions.read import changeable
 from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.interactions.update import check_id
@@ -49,5 +49,6 @@ async def matched(call: Call, *, besides: Collection[Ref] = frozenset()) -> Ref:
     """What the condition of a patch is about. NotFound for nothing, PreconditionFailed for several."""
     found = await matching(call, call.type, call.request.params, besides=besides)
     if found is None:
-        raise NotFound(f"no {call.type} matches the condition: there is nothing to patch")
+        nothing = NotFound(f"no {call.type} matches the condition: there is nothing to patch")
+        raise await about_whom(nothing, call, call.type, call.request.params)
     return found.ref

@@ -21,7 +21,7 @@ from fhir_facade.interactions.audit import (
     patients_of_stored,
     record_lines,
 )
-from fhir_facade.interactions.call import Call, may_leave, within
+from fhir_facade.interactions.call import Call, may_leave, sees_all, within
 from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.pages import Asked, open_page, page_links
@@ -44,7 +44,8 @@ async def search(call: Call) -> FhirResponse:
     page, matches, extra = await _fitting(call, parsed, query)
     sure = None if extra else patient_of_all(call.type, query.criteria)
     shown = [*matches, *extra] if sure is None else ()
-    await told(call, shown, patients_asked_about(call.type, parsed.query.criteria) if sure is None else {sure})
+    asked_about = patients_asked_about(call.type, parsed.query.criteria) if sure is None else {sure}
+    await told(call, shown, asked_about or await counted_about(call, query, call.allow.check))
     total = await _total(call, query, page, len(matches))
     return answered(call, asked, parsed, page.cursor, matches, extra, total)
 
@@ -105,6 +106,15 @@ async def told(call: Call, shown: Sequence[StoredResource], asked_about: Set[str
     named = {*asked_about, *([of.id] if of is not None and of.type == "Patient" else [])}
     about = patients_of_stored(shown) or named
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
+
+
+async def counted_about(call: Call, query: SearchQuery, check: Check) -> Set[str]:
+    """Whose records a search of people counts that shows none of them and names nobody: as many as one look finds. More
+    than that are a number that tells of nobody."""
+    if query.count or sees_all(check):
+        return set()
+    page = await call.ports.store.search(dataclasses.replace(query, count=COUNT_AT_ONCE, sort=(), total=False))
+    return patients_of_stored(stored for stored in page.entries if may_leave(check, stored))
 
 
 def answered(

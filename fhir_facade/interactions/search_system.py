@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,6 +21,7 @@ from fhir_facade.fhir.compartments import members_of_compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch
 from fhir_facade.fhir.query.parse import SYSTEM
+from fhir_facade.interactions.audit import patients_asked_about
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, may_leave, sees_all, within
@@ -28,7 +29,7 @@ from fhir_facade.interactions.include import included
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.page_bytes import fitting
 from fhir_facade.interactions.pages import open_page
-from fhir_facade.interactions.search import answered, in_compartment, told, understood, visible
+from fhir_facade.interactions.search import answered, counted_about, in_compartment, told, understood, visible
 from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
 
 AT_ONCE: Final = 8
@@ -66,7 +67,7 @@ async def search_system(call: Call) -> FhirResponse:
     matches = [stored for stored, leaves in zip(found, may, strict=True) if leaves]
     entries = [(stored, parse_stored(stored.body)) for stored in matches] if parsed.includes else []
     extra = [stored for stored, _ in await included(call, parsed.includes, entries)]
-    await told(call, [*matches, *extra], set())
+    await told(call, [*matches, *extra], await _asked_about(call, parsed, parts))
     total = await _total(call, parsed, parts, len(matches) if asked.cursor is None and not rest else None)
     cursor = msgspec.json.encode(rest).decode() if rest else None
     return answered(call, asked, parsed, cursor, matches, extra, total)
@@ -90,6 +91,14 @@ def _parts(call: Call, parsed: ParsedSearch) -> dict[str, _Part]:
     if refused:
         raise Forbidden(refused[0].reason)
     return {kind: part for kind, part in parts.items() if isinstance(part, _Part)}
+
+
+async def _asked_about(call: Call, parsed: ParsedSearch, parts: Mapping[str, _Part]) -> Set[str]:
+    """The patients that the search names, or whose records it counts."""
+    named = {id_ for kind in parts for id_ in patients_asked_about(kind, parsed.query.criteria)}
+    if named or call.request.compartment is not None or parsed.query.count:
+        return named
+    return {id_ for part in parts.values() for id_ in await counted_about(call, part.query, part.check)}
 
 
 def _types(call: Call, parsed: ParsedSearch) -> Sequence[str]:

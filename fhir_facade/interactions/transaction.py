@@ -15,6 +15,7 @@ from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.answers import Room, answer, refuse_large, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.create import found_instead
+from fhir_facade.interactions.delete import nothing_to_delete
 from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, name_entry, plan
 from fhir_facade.interactions.links import linked
 from fhir_facade.interactions.operations import operation_written
@@ -99,6 +100,8 @@ async def _respond(asked: Asked, plan: Planned, written: Written) -> FhirRespons
     if asked.interaction is Interaction.DELETE:
         deleted = [each for each in stored if each.change == "deleted"]
         only = deleted[0] if len(deleted) == 1 else None
+        if not stored:
+            await nothing_to_delete(asked.call)
         return FhirResponse(204, b"", only, only.ref if only else None)
     if not stored:
         raise Conflict(f"entry {asked.position} was not written")

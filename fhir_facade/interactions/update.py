@@ -10,7 +10,7 @@ import re
 from fhir_facade.errors import BadRequest, Gone, NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import lock_names, matching
+from fhir_facade.interactions.conditions import about_whom, lock_names, matching
 from fhir_facade.interactions.record import LOCAL_ID_CHARACTERS, Draft, draft_resource, record
 from fhir_facade.values import Absent, ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
 
@@ -58,9 +58,9 @@ async def _conditional(call: Call, body: bytes, resource: JsonObject) -> FhirRes
             found = await matching(call, call.type, params)
             try:
                 return await _put(call, conditional_draft(call, body, resource, found))
-            except PreconditionFailed:
+            except PreconditionFailed as error:
                 if call.request.if_match is not None or attempt == ATTEMPTS - 1:
-                    raise
+                    raise await about_whom(error, call, call.type, params) from None
     raise AssertionError("unreachable")
 
 

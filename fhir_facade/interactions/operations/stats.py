@@ -19,7 +19,7 @@ from fhir_facade.fhir.document import decimal_dumps, decimal_loads, instant
 from fhir_facade.fhir.extract.dates import DAY_US, interval
 from fhir_facade.fhir.operations import Inputs
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.interactions.audit import audit_lines, patients_asked_about, record_lines
+from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.lastn import moment_of
 from fhir_facade.interactions.operations.matches import matches
@@ -64,7 +64,7 @@ async def stats(call: Call, inputs: Inputs) -> FhirResponse:
     criteria, limit = _criteria(call, inputs, asked, period), _limit(inputs)
     series = [Series(dict(coding)) for coding in asked]
     sources: list[StoredResource] = []
-    about: set[str] = set()
+    about, patients = set[str](), set[str]()
     query = SearchQuery("Observation", criteria, sort=_NEWEST_FIRST if limit else ())
     async for stored in matches(call, query):
         observation = decimal_loads(stored.body)
@@ -72,9 +72,10 @@ async def stats(call: Call, inputs: Inputs) -> FhirResponse:
             _measure(one, observation)
             _refuse_many(one)
         about.add(str(observation.get("subject", {}).get("reference", "")))
+        patients |= patients_of(observation)
         if len(sources) < limit:
             sources.append(stored)
-    patients = patients_asked_about("Observation", criteria)
+    patients |= patients_asked_about("Observation", criteria)
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, patients))
     told = [_told(one, inputs, period, about) for one in series]
     answer: list[dict[str, Any]] = [{"name": "statistics", "resource": one} for one in told]

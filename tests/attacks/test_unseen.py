@@ -1,0 +1,147 @@
+"""Looking at a record so that the patient is not told of it: what is answered about somebody is in the audit as theirs.
+
+https://profiles.ihe.net/ITI/BALP/, 45 CFR 164.528 (accounting of disclosures)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from fhir_facade.rows.audit import AuditLine
+from tests.attacks.hospital import JSON_PATCH, STORES, Hospital, bundle, entry, hospital_on
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+MEASURED = {"system": "https://example.org/codes", "code": "reading"}
+STATS = "$stats?subject=Patient/{anna}&system=https://example.org/codes&code={code}&statistic=count"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
+async def hospital(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hospital]:
+    """The doctor cares for two, so that no limit of the token alone says whom a search is about."""
+    async with hospital_on(request.param, request, tmp_path_factory.mktemp("hospital")) as opened:
+        care = [{"reference": f"Practitioner/{opened.id('doctor')}"}]
+        await opened.put({"resourceType": "Patient", "id": opened.id("carl"), "generalPractitioner": care})
+        await opened.put(opened.reading("carl", id=opened.id("other")))
+        yield opened
+
+
+async def told(hospital: Hospital, *, rid: str) -> list[str | None]:
+    """The patients in the lines of a request."""
+    lines = await hospital.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("request_id", "=", rid)))
+    return [line.patient for line in lines]
+
+
+def names(hospital: Hospital, text: str) -> str:
+    return text.format(anna=hospital.id("anna"), own=hospital.id("own"), code="reading")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        pytest.param("Observation/" + STATS, id="statistics"),
+        pytest.param("Observation/" + STATS + "&include=true", id="statistics with what they were made of"),
+        pytest.param("Observation/$lastn?subject=Patient/{anna}&code=none", id="that there is no last one"),
+        pytest.param("Observation?subject=Patient/{anna}&code=reading&_summary=count", id="a count by subject"),
+        pytest.param("Observation?subject:Patient._id={anna}&_count=0&_total=accurate", id="a count by a chain"),
+        pytest.param("Observation?_filter=subject eq Patient/{anna}&_summary=count", id="a count by a filter"),
+        pytest.param("Observation?subject=Patient/{anna}&code=none", id="that a search finds nothing"),
+        pytest.param("Observation?_id={own}&code=reading&_summary=count", id="a count of one record"),
+        pytest.param("Patient?_id={anna}&gender=female&_summary=count", id="a count of the patient"),
+        pytest.param("Patient?_id={anna}&_has:Observation:patient:code=reading&_summary=count", id="a count by _has"),
+        pytest.param("?_type=Patient&_id={anna}&_summary=count", id="a count of several types"),
+        pytest.param("?_type=Observation&_id={own}&_summary=count", id="a count of one record of several types"),
+        pytest.param("Observation/{own}/_history?_summary=count", id="how often a record was changed"),
+        pytest.param("Observation/{own}/_history?_count=0", id="a history without entries"),
+        pytest.param("Patient/{anna}/_history?_count=0", id="how often the patient was changed"),
+    ],
+)
+async def test_a_look_that_the_patient_is_not_told_of(hospital: Hospital, address: str) -> None:
+    rid = f"look-{abs(hash(address))}-{hospital.mark}"
+
+    answer = await hospital.doctor.get(f"/fhir/{names(hospital, address)}", headers={"X-Request-Id": rid})
+
+    assert answer.status_code == 200, answer.text
+    assert await told(hospital, rid=rid) == [hospital.id("anna")]
+
+
+@pytest.mark.parametrize("client", ["doctor", "service"])
+async def test_a_count_by_subject_of_who_sees_more(hospital: Hospital, client: str) -> None:
+    rid = f"count-{client}-{hospital.mark}"
+    address = names(hospital, "/fhir/Observation?subject={anna}&_summary=count")
+
+    await getattr(hospital, client).get(address, headers={"X-Request-Id": rid})
+
+    assert await told(hospital, rid=rid) == [hospital.id("anna")]
+
+
+CONDITION = "Observation?patient={anna}&code=none"
+ALONE: list[Any] = [
+    pytest.param("DELETE", None, {}, id="delete"),
+    pytest.param("PATCH", [], JSON_PATCH, id="patch"),
+    pytest.param("PUT", {}, {"If-Match": 'W/"9"'}, id="update"),
+]
+
+
+async def conditional(hospital: Hospital, method: str, content: Any, headers: dict[str, str]) -> httpx.Response:
+    body = hospital.reading("anna") if content == {} else content
+    address = f"/fhir/{names(hospital, CONDITION)}"
+    return await hospital.doctor.request(method, address, json=body, headers=headers)
+
+
+@pytest.mark.parametrize(("method", "content", "headers"), ALONE)
+async def test_a_condition_without_a_match_as_a_question_nobody_hears(
+    hospital: Hospital, method: str, content: Any, headers: dict[str, str]
+) -> None:
+    rid = f"condition-{method}-{hospital.mark}"
+
+    answer = await conditional(hospital, method, content, {**headers, "X-Request-Id": rid})
+
+    assert answer.status_code in (200, 404, 412), answer.text
+    assert await told(hospital, rid=rid) == [hospital.id("anna")]
+
+
+async def test_a_condition_in_a_transaction_as_a_question_nobody_hears(hospital: Hospital) -> None:
+    rid = f"condition-together-{hospital.mark}"
+    asked = bundle("transaction", entry("DELETE", names(hospital, CONDITION)))
+
+    answer = await hospital.doctor.post("/fhir", json=asked, headers={"X-Request-Id": rid})
+
+    assert answer.status_code == 200, answer.text
+    assert await told(hospital, rid=rid) == [hospital.id("anna")]
+
+
+async def test_a_conditional_reference_as_a_question_nobody_hears(hospital: Hospital) -> None:
+    rid = f"reference-{hospital.mark}"
+    derived = hospital.reading("anna", derivedFrom=[{"reference": names(hospital, CONDITION)}])
+    asked = bundle("transaction", entry("POST", "Observation", derived))
+
+    answer = await hospital.doctor.post("/fhir", json=asked, headers={"X-Request-Id": rid})
+
+    assert answer.status_code == 404, answer.text
+    assert await told(hospital, rid=rid) == [hospital.id("anna")]
+
+
+# --- whose it is cannot be told ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        pytest.param({"identifier": {"system": "urn:example:mrn", "value": "1"}}, id="an identifier"),
+        pytest.param({"display": "Bert"}, id="a name"),
+    ],
+)
+async def test_a_device_whose_patient_is_not_named_by_a_reference(hospital: Hospital, owner: dict[str, Any]) -> None:
+    device = hospital.id(f"pump-{next(iter(owner))}")
+    await hospital.put({"resourceType": "Device", "id": device, "patient": owner})
+
+    read = await hospital.anna.get(f"/fhir/Device/{device}")
+    found = await hospital.anna.get(f"/fhir/Device?_id={device}")
+
+    assert read.status_code == 404, read.text
+    assert "entry" not in found.json()
