@@ -27,6 +27,7 @@ from fhir_facade.values import (
     JsonObject,
     Match,
     Principal,
+    Ref,
     ReferenceValue,
     StoredResource,
     TokenValue,
@@ -89,13 +90,22 @@ def _entity(request: FhirRequest) -> str | None:
 
 def patient_of(resource: JsonObject) -> str | None:
     """The one patient a resource is about; None for none or several."""
-    about = patients_of(resource)
-    return next(iter(about)) if len(about) == 1 else None
+    return _only(patients_of(resource))
 
 
 def patients_of(resource: JsonObject) -> Set[str]:
     """The patients of this server that a resource is about."""
     return _ours(owners(resource))
+
+
+async def whose_now(ports: Ports, request: FhirRequest) -> str | None:
+    """The one patient whose record a request names; None when nothing is there, or the store cannot say."""
+    if request.type is None or request.id is None:
+        return None
+    try:
+        return _only(patients_of_stored([await ports.store.read(Ref(request.type, request.id))]))
+    except FacadeError:  # the refusal stands, whatever there is
+        return None
 
 
 def patients_of_stored(stored: Iterable[StoredResource]) -> Set[str]:
@@ -148,6 +158,10 @@ def _named(match: Match) -> Iterable[str]:
             yield value.id
         elif isinstance(value, TokenValue) and value.code is not None:
             yield value.code
+
+
+def _only(about: Set[str]) -> str | None:
+    return next(iter(about)) if len(about) == 1 else None
 
 
 def _ours(about: Set[PatientReference]) -> Set[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
-from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.audit import audit_line, record_lines, whose_now
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
@@ -88,7 +88,10 @@ async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows:
     patients = await circle(ports, principal)
     decision = decide(principal, ask_of(request, patients))
     if isinstance(decision, Deny):
-        raise refusal(decision, request)
+        error = refusal(decision, request)
+        if principal.kind == "backend" and request.interaction is Interaction.DELETE:
+            error.about = await whose_now(ports, request)
+        raise error
     reach = with_audit_events(ports, principal) if request.type == AUDIT_EVENT else ports
     return Call(reach, principal, request, decision, patients, tuple(rows))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from fhir_facade.errors import (
     BadRequest,
     Conflict,
     DanglingReference,
+    FacadeError,
     Forbidden,
     Gone,
     InvalidResource,
@@ -85,9 +86,10 @@ async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource
     writes = [_write(draft) for draft in drafts]
     try:
         stored = await _commit(call, drafts, writes)
-    except Conflict as error:
-        _hide_what_refers(drafts, error)
-        raise
+    except FacadeError as error:
+        told = _without_what_refers(drafts, error)
+        told.about = _patient_of_all(drafts)
+        raise told from told.__cause__
     if any(draft.ref.type in MADE_OF for draft in drafts):
         call.ports.memory.forget(TOPIC)
     return stored
@@ -114,7 +116,9 @@ def _refuse_unseen(draft: Draft) -> None:
     seen = (draft.before or {}).get("meta", {}).get("versionId")
     expected = draft.precondition
     if seen is not None and isinstance(expected, ExpectVersion) and expected.version != seen:
-        raise PreconditionFailed(f"{draft.ref} is at version {seen}, not {expected.version}: look at it again")
+        error = PreconditionFailed(f"{draft.ref} is at version {seen}, not {expected.version}: look at it again")
+        error.about = _patient_of_all([draft])
+        raise error
 
 
 def _refuse_conditions(draft: Draft) -> None:
@@ -155,7 +159,9 @@ async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
     for draft in bound:
         for text in dict.fromkeys(reference_texts(draft.resource or {})):
             if text not in own and not await _reachable(call, draft, text):
-                raise DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
+                error = DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
+                error.about = _patient_of_all([draft])
+                raise error
 
 
 async def _reachable(call: Call, draft: Draft, text: str) -> bool:
@@ -221,11 +227,21 @@ async def _commit_with_alerts(
     raise AssertionError("unreachable")
 
 
-def _hide_what_refers(drafts: Sequence[Draft], error: Conflict) -> None:
+def _without_what_refers(drafts: Sequence[Draft], error: FacadeError) -> FacadeError:
     """A store names what refers to a deleted resource, which people may not be allowed to know of."""
-    for draft in drafts:
-        if draft.kind == "delete" and not sees_all(draft.allow.check):
-            raise Conflict(f"{draft.ref} cannot be deleted now: something refers to it, or changed it") from error
+    bound = (draft for draft in drafts if draft.kind == "delete" and not sees_all(draft.allow.check))
+    going = next(bound, None)
+    if going is None or not isinstance(error, Conflict):
+        return error
+    told = Conflict(f"{going.ref} cannot be deleted now: something refers to it, or changed it")
+    told.__cause__ = error
+    return told
+
+
+def _patient_of_all(drafts: Sequence[Draft]) -> str | None:
+    """Whom the audit names when all of them were refused; None for nobody and for several."""
+    about = {patient for draft in drafts for patient in _patients(draft)}
+    return about.pop() if len(about) == 1 else None
 
 
 def _changed(draft: Draft) -> Changed:
@@ -234,9 +250,12 @@ def _changed(draft: Draft) -> Changed:
 
 
 def _lines(call: Call, draft: Draft) -> list[AuditLine]:
+    return audit_lines(call.ports, call.principal, draft.request, _patients(draft), entity=str(draft.ref))
+
+
+def _patients(draft: Draft) -> Set[str]:
     content = draft.resource or draft.before or {}
-    about = patients_of({**content, "resourceType": draft.ref.type, "id": draft.ref.id})
-    return audit_lines(call.ports, call.principal, draft.request, about, entity=str(draft.ref))
+    return patients_of({**content, "resourceType": draft.ref.type, "id": draft.ref.id})
 
 
 def with_request(call: Call, request: FhirRequest) -> Call:

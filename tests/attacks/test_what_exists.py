@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_facade.rows.audit import AuditLine
 from tests.attacks.conftest import Ward, entry, observation, transaction
 
 pytestmark = pytest.mark.both_stores
@@ -119,12 +120,17 @@ async def test_a_refused_deletion_does_not_name_what_refers_to_the_record(ward: 
     await ward.put({"resourceType": "Device", "id": "watch", "patient": {"reference": "Patient/anna"}})
     await ward.put(observation("bert", id="measured", device={"reference": "Device/watch"}))
 
+    by_a_service = await ward.service.delete("/fhir/Device/watch")
     single = await ward.anna.delete("/fhir/Device/watch")
     together = await ward.anna.post("/fhir", json=transaction(entry("DELETE", "Device/watch")))
 
     for answer in (single, together):
         assert answer.status_code == 409
         assert "measured" not in answer.text
+    assert by_a_service.status_code == 409
+    assert "measured" in by_a_service.text
+    lines = await ward.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("outcome", "=", "failed")))
+    assert [line.patient for line in lines] == ["anna", "anna", "anna"], "each is told to whose record it is"
 
 
 JOINT = [

@@ -137,7 +137,10 @@ DOINGS: dict[str, tuple[str, str, Any, dict[str, str], list[Told]]] = {
         [("patch", "success", "Observation/of-anna", "anna")]),
     "wrong version": (
         "PUT", "Observation/of-anna", reading("anna", id="of-anna"), {"If-Match": 'W/"77"'},
-        [("update", "failed", "Observation/of-anna", None)]),
+        [("update", "failed", "Observation/of-anna", "anna")]),
+    "reference to nothing": (
+        "POST", "Observation", reading("anna", performer=[{"reference": "Practitioner/nobody"}]), {},
+        [("create", "failed", "Observation", "anna")]),
     "batch": (
         "POST", "", batch(("GET", "Observation/of-carla"), ("GET", "Observation/of-bert")), {},
         [("read", "success", "Observation/of-carla", "carla"), ("read", "refused", "Observation/of-bert", "bert")]),
@@ -200,6 +203,63 @@ async def test_a_create_and_its_deletion_name_the_new_record(records: Records) -
 
     told = [(each.action, each.outcome, each.entity, each.patient) for each in await records.since(last)]
     assert told == [(action, "success", f"Observation/{made}", "anna") for action in ("create", "delete")]
+
+
+@pytest.mark.parametrize("who", ["service", "doctor"])
+@pytest.mark.parametrize("headers", [{}, {"If-Match": 'W/"77"'}], ids=["referred to", "another version"])
+@pytest.mark.parametrize("way", ["alone", "in a transaction"])
+async def test_a_deletion_that_is_refused_names_whose_record_it_was(
+    records: Records, who: str, headers: dict[str, str], way: str
+) -> None:
+    """A service sees everything, and nothing is looked at before it deletes."""
+    held = (await records.service.post("/fhir/Observation", json=reading("anna"))).json()["id"]
+    member = [{"reference": f"Observation/{held}"}]
+    assert (await records.service.post("/fhir/Observation", json=reading("anna", hasMember=member))).status_code == 201
+    client, last = getattr(records, who), await records.newest()
+
+    if way == "alone":
+        answer = await client.delete(f"/fhir/Observation/{held}", headers=headers)
+    else:
+        bundle = deleting(f"Observation/{held}", kind="transaction")
+        if headers:
+            bundle["entry"][0]["request"]["ifMatch"] = headers["If-Match"]
+        answer = await client.post("/fhir", json=bundle)
+
+    assert answer.status_code in (409, 412), answer.text
+    (line,) = await records.since(last)
+    assert (line.outcome, line.patient) == ("failed", "anna")
+
+
+@pytest.mark.parametrize(("id_", "patient"), [("of-bert", "bert"), ("none", None)], ids=["there", "not there"])
+async def test_a_deletion_that_a_service_has_no_scope_for_names_whose_record_it_was(
+    records: Records, id_: str, patient: str | None
+) -> None:
+    reader, last = await records.facade.client("system/Observation.rs"), await records.newest()
+
+    answers = [
+        await reader.delete(f"/fhir/Observation/{id_}"),
+        await reader.post("/fhir", json=deleting(f"Observation/{id_}", kind="batch")),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 200]
+    told = [line for line in await records.since(last) if line.action == "delete"]
+    assert [(line.outcome, line.entity, line.patient) for line in told] == [
+        ("refused", f"Observation/{id_}", patient)
+    ] * 2
+
+
+async def test_a_transaction_that_is_refused_about_several_names_nobody(records: Records) -> None:
+    ids = []
+    for patient in ("anna", "carla"):
+        made = (await records.service.post("/fhir/Observation", json=reading(patient))).json()["id"]
+        member = [{"reference": f"Observation/{made}"}]
+        await records.service.post("/fhir/Observation", json=reading(patient, hasMember=member))
+        ids.append(f"Observation/{made}")
+    last = await records.newest()
+
+    assert (await records.service.post("/fhir", json=deleting(*ids, kind="transaction"))).status_code == 409
+
+    assert [(line.outcome, line.patient) for line in await records.since(last)] == [("failed", None)]
 
 
 def deleting(*addresses: str, kind: str) -> dict[str, Any]:
