@@ -190,6 +190,12 @@ class Unavailable(FacadeError):
     code = "transient"
 
 
+class TimedOut(Unavailable):
+    """What is asked for takes longer than anybody is kept waiting; nothing was half-written."""
+
+    code = "timeout"
+
+
 class Busy(Unavailable):
     """Somebody else holds the same lock for so long that waiting ended; what they do may still go on."""
 

@@ -1,18 +1,21 @@
 """Does one resource satisfy a search criterion? The same meaning as in the stores (https://hl7.org/fhir/R4/search.html).
 
-    matches(resource, criterion, *, resolve=None, referrers=None) -> bool
-    matches_query(resource, query, *, resolve=None, referrers=None) -> bool     all criteria, one group of `any_of`
+    matches(resource, criterion, *, resolve=None, referrers=None, named=None) -> bool
+    matches_query(resource, query, *, resolve=None, referrers=None, named=None) -> bool  all criteria, one of `any_of`
 
-`resolve(Ref)` fetches what a chain leads to, `referrers(type, parameter, Ref)` what refers to a resource, for `_has`;
-without them such a criterion is NotSupported, never silently false.
+`resolve(Ref)` fetches what a chain leads to, `named(type, url, version)` what a canonical may mean, `referrers(type,
+parameter, target)` what refers to a resource, for `_has`: by its Ref, or by its canonical, with its version and without
+one (`url|`). Without the first and the last such a criterion is NotSupported, never silently false.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.definitions.canonicals import canonical_targets
 from fhir_facade.fhir.extract import IndexRows, QuantityRow, ReferenceRow, TokenRow, extract_parameter
 from fhir_facade.fhir.extract.canonical import canonical_quantity, in_canonical_units
 from fhir_facade.fhir.extract.dates import to_us
@@ -43,7 +46,8 @@ from fhir_facade.values import (
 )
 
 Resolve = Callable[[Ref], JsonObject | None]
-Referrers = Callable[[str, str, Ref], Iterable[JsonObject]]
+Referrers = Callable[[str, str, Ref | str], Iterable[JsonObject]]
+Named = Callable[[str, str, str], Iterable[JsonObject]]
 
 CONTAINED: Final = "_contained"
 """A criterion that only the server asks: a resource of this type is contained."""
@@ -62,13 +66,28 @@ _ROWS_OF: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """How to get at other resources."""
+
+    resolve: Resolve | None
+    referrers: Referrers | None
+    named: Named | None
+
+
 def matches_query(
-    resource: JsonObject, query: SearchQuery, *, resolve: Resolve | None = None, referrers: Referrers | None = None
+    resource: JsonObject,
+    query: SearchQuery,
+    *,
+    resolve: Resolve | None = None,
+    referrers: Referrers | None = None,
+    named: Named | None = None,
 ) -> bool:
     """Would the query find this resource? Its order, count and cursor play no part."""
+    around = _Around(resolve, referrers, named)
 
     def holds(criteria: Iterable[Criterion]) -> bool:
-        return all(matches(resource, own, resolve=resolve, referrers=referrers) for own in criteria)
+        return all(_holds(resource, own, around) for own in criteria)
 
     if resource.get("resourceType") != query.type or not holds(query.criteria):
         return False
@@ -76,38 +95,63 @@ def matches_query(
 
 
 def matches(
-    resource: JsonObject, criterion: Criterion, *, resolve: Resolve | None = None, referrers: Referrers | None = None
+    resource: JsonObject,
+    criterion: Criterion,
+    *,
+    resolve: Resolve | None = None,
+    referrers: Referrers | None = None,
+    named: Named | None = None,
 ) -> bool:
     """Does the resource satisfy the criterion? KeyError when its type has no such parameter."""
+    return _holds(resource, criterion, _Around(resolve, referrers, named))
+
+
+def _holds(resource: JsonObject, criterion: Criterion, around: _Around) -> bool:
     match criterion:
         case Match():
             return _match(resource, criterion)
         case Not(inner):
             return not _match(resource, inner)
         case AnyOf(groups):
-            return any(all(matches(resource, own, resolve=resolve, referrers=referrers) for own in g) for g in groups)
+            return any(all(_holds(resource, own, around) for own in group) for group in groups)
     found = (
-        _targets(resource, criterion, resolve)
+        _targets(resource, criterion, around)
         if isinstance(criterion, Chain)
-        else _referring(resource, criterion, referrers)
+        else _referring(resource, criterion, around.referrers)
     )
-    return any(matches(other, criterion.inner, resolve=resolve, referrers=referrers) for other in found)
+    return any(_holds(other, criterion.inner, around) for other in found)
 
 
-def _targets(resource: JsonObject, chain: Chain, resolve: Resolve | None) -> Iterator[JsonObject]:
-    if resolve is None:
+def _targets(resource: JsonObject, chain: Chain, around: _Around) -> Iterator[JsonObject]:
+    if around.resolve is None:
         raise NotSupported(f"a chain over {chain.name} cannot be judged on one resource alone")
+    by_url = canonical_targets(str(resource["resourceType"]), chain.name)
     for row in extract_parameter(resource, chain.name).references:
         if row.type in chain.targets and row.id is not None:
-            target = resolve(Ref(row.type, row.id))
+            target = around.resolve(Ref(row.type, row.id))
             if target is not None:
                 yield target
+        elif around.named is not None and row.url is not None:
+            for name in chain.targets:
+                yield from around.named(name, row.url, row.version or "") if name in by_url else ()
 
 
 def _referring(resource: JsonObject, has: Has, referrers: Referrers | None) -> Iterable[JsonObject]:
     if referrers is None:
         raise NotSupported(f"_has:{has.type} cannot be judged on one resource alone")
-    return referrers(has.type, has.name, Ref(str(resource["resourceType"]), str(resource.get("id", ""))))
+    type_name = str(resource["resourceType"])
+    targets: list[Ref | str] = [Ref(type_name, str(resource.get("id", "")))]
+    if type_name in canonical_targets(has.type, has.name):
+        targets += canonicals(resource)
+    return (other for target in targets for other in referrers(has.type, has.name, target))
+
+
+def canonicals(resource: JsonObject) -> list[str]:
+    """What refers to a resource by its canonical URL: without a version (`url|`), and with its own."""
+    url, version = resource.get("url"), resource.get("version")
+    if not isinstance(url, str):
+        return []
+    return [f"{url}|", f"{url}|{version}"] if isinstance(version, str) and version else [f"{url}|"]
 
 
 def _match(resource: JsonObject, asked: Match) -> bool:

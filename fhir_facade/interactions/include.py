@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,8 +15,10 @@ from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Allow
 from fhir_facade.errors import TooLarge
 from fhir_facade.fhir.definitions import reference_targets, resource_types, search_parameters
+from fhir_facade.fhir.definitions.canonicals import VERSIONLESS, canonical_targets
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.extract import ReferenceRow, extract, extract_parameter
+from fhir_facade.fhir.match import canonicals
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, sees_all, within
@@ -26,11 +28,11 @@ from fhir_facade.values import (
     Include,
     JsonObject,
     Match,
-    Ref,
     ReferenceValue,
     SearchQuery,
     StoredResource,
     TokenValue,
+    UriValue,
 )
 
 T = TypeVar("T")
@@ -92,17 +94,38 @@ async def _hop(call: Call, include: Include, entries: Sequence[Entry]) -> list[E
 
 async def _referred(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
     ids: dict[str, set[str]] = defaultdict(set)
+    urls: dict[str, set[str]] = defaultdict(set)
     for stored, resource in entries:
         if include.source in (stored.type, "*"):
             for row in _references(include.name, resource):
                 if include.target in (None, row.type) and row.type is not None and row.id is not None:
                     ids[row.type].add(row.id)
+                for target in _meant_by_url(include, stored.type, row):
+                    urls[target].add(f"{row.url}{VERSIONLESS}{row.version or ''}")
     found: list[Entry] = []
     for type_, wanted in sorted(ids.items()):
         for chunk in _chunks(sorted(wanted)):
             match = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in chunk))
             found += await _allowed(call, SearchQuery(type_, (match,), count=CHUNK))
+    for type_, wanted in sorted(urls.items()):
+        found += await _named(call, type_, wanted)
     return found
+
+
+def _meant_by_url(include: Include, source: str, row: ReferenceRow) -> Sequence[str]:
+    """The types of which a reference may mean one by its URL."""
+    if row.url is None:
+        return ()
+    return [name for name in canonical_targets(source, row.param) if include.target in (None, name)]
+
+
+async def _named(call: Call, type: str, wanted: Set[str]) -> list[Entry]:
+    """The resources of a type that these canonicals name: of the version that is named, or of any."""
+    found: list[Entry] = []
+    for chunk in _chunks(sorted({name.rpartition(VERSIONLESS)[0] for name in wanted})):
+        match = Match("url", "uri", tuple(UriValue(url) for url in chunk))
+        found += await _allowed(call, SearchQuery(type, (match,), count=CHUNK))
+    return [entry for entry in found if not wanted.isdisjoint(canonicals(entry[1]))]
 
 
 def _references(name: str, resource: JsonObject) -> Sequence[ReferenceRow]:
@@ -115,7 +138,7 @@ def _references(name: str, resource: JsonObject) -> Sequence[ReferenceRow]:
 
 
 async def _referring(call: Call, include: Include, entries: Sequence[Entry]) -> list[Entry]:
-    targets = [stored.ref for stored, _ in entries if include.target in (None, stored.type)]
+    targets = [entry for entry in entries if include.target in (None, entry[0].type)]
     found: list[Entry] = []
     for chunk in _chunks(targets):
         searches = list(_pointing(include, chunk))
@@ -127,9 +150,9 @@ async def _referring(call: Call, include: Include, entries: Sequence[Entry]) -> 
     return found
 
 
-def _pointing(include: Include, targets: Sequence[Ref]) -> Iterator[SearchQuery]:
+def _pointing(include: Include, targets: Sequence[Entry]) -> Iterator[SearchQuery]:
     """The searches of what refers to the targets: one for each type that the include means."""
-    kinds = {target.type for target in targets}
+    kinds = {stored.type for stored, _ in targets}
     sources = (include.source,) if include.source != "*" else _SOURCES
     for source in sources:
         ways = [way for way in _ways(source, include.name) if not kinds.isdisjoint(reference_targets(source, way))]
@@ -146,9 +169,11 @@ def _ways(source: str, name: str) -> Sequence[str]:
     return [own.code for own in search_parameters(source).values() if own.kind == "reference"]
 
 
-def _values(source: str, way: str, targets: Sequence[Ref]) -> tuple[ReferenceValue, ...]:
-    possible = reference_targets(source, way)
-    return tuple(ReferenceValue(ref.type, ref.id) for ref in targets if ref.type in possible)
+def _values(source: str, way: str, targets: Sequence[Entry]) -> tuple[ReferenceValue, ...]:
+    possible, by_url = reference_targets(source, way), canonical_targets(source, way)
+    ids = [ReferenceValue(stored.type, stored.id) for stored, _ in targets if stored.type in possible]
+    names = [name for stored, resource in targets if stored.type in by_url for name in canonicals(resource)]
+    return (*ids, *(ReferenceValue(None, None, name) for name in names))
 
 
 _SOURCES = tuple(name for name in resource_types() if name != AUDIT_EVENT)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from fhir_facade.adapters.embedded.canonicals import canonicals_of, named_by
 from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, TAILS, Catalogue
 from fhir_facade.adapters.embedded.compare import interval, microseconds
 from fhir_facade.adapters.embedded.conditions import value_sql
@@ -15,6 +16,7 @@ from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.texts import says
 from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.definitions.canonicals import canonical_targets
 from fhir_facade.fhir.extract.canonical import canonical_quantity
 from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.words import TEXTS
@@ -108,7 +110,11 @@ def _marks(values: Sequence[object]) -> str:
 
 
 def _alternatives(catalogue: Catalogue, type: str, match: Match, values: Sequence[SearchValue]) -> list[Sql]:
-    """One condition per value; many codes of one system are one list, because SQLite's expressions are not deep."""
+    """One condition per value; many codes of one system or references are one list, because SQLite's expressions are
+    not deep."""
+    if match.kind == "reference" and len(values) >= MANY:
+        targets = [target for value in values for target in value_sql(catalogue, type, match, value)[1]]
+        return [(f"target IN ({_marks(targets)})", tuple(targets))]
     if match.kind != "token" or len(values) < MANY:
         return [value_sql(catalogue, type, match, value) for value in values]
     codes: dict[str, list[str]] = {}
@@ -222,12 +228,17 @@ def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
     """References whose target satisfies the inner criterion."""
     selects: list[str] = []
     args: list[Any] = [catalogue.param(type, chain.name)]
+    named = canonical_targets(type, chain.name)
     for target in chain.targets:
         inner = condition(catalogue, target, chain.inner)
         sql, values = _pks(inner)
         type_ = "type" if inner.negated else "+type"  # with the + it is not looked for among all of the type
         selects.append(f"SELECT type || '/' || id FROM fhir_resource WHERE {type_} = ? AND deleted = 0 AND {sql}")
         args += [target, *values]
+        if target in named:
+            by_url, more = canonicals_of(catalogue, target, (sql, values))
+            selects.append(by_url)
+            args += more
     targets = f"target IN ({' UNION ALL '.join(selects)})"
     # The + keeps SQLite from trying every target for one resource instead of looking at what it refers to.
     return Condition("idx_reference", f"param = ? AND {targets}", tuple(args), check=f"param = ? AND +{targets}")
@@ -240,7 +251,10 @@ def _has(catalogue: Catalogue, type: str, has: Has) -> Condition:
     start = len(type) + 2
     args = (type, start, catalogue.param(has.type, has.name), f"{type}/", f"{type}0", *values)
     select = f"SELECT substr(target, ?) FROM idx_reference WHERE param = ? AND target >= ? AND target < ? AND {sql}"
-    return Condition("fhir_resource", f"type = ? AND id IN ({select})", args)
+    if type not in canonical_targets(has.type, has.name):
+        return Condition("fhir_resource", f"type = ? AND id IN ({select})", args)
+    named, more = named_by(catalogue, type, has, (sql, values))
+    return Condition("fhir_resource", f"type = ? AND (id IN ({select}) OR pk IN ({named}))", (*args, *more))
 
 
 def _pks(inner: Test) -> tuple[str, Sequence[Any]]:

@@ -221,7 +221,7 @@ def _target(row: ReferenceRow) -> str:
 
 
 def _targets(row: ReferenceRow) -> tuple[str, ...]:
-    """A canonical is found with and without its version."""
+    """A canonical is found with and without its version; one without stands as `url|` too."""
     target = _target(row)
     return (target,) if row.version is None or row.id is not None else (target, f"{target}|{row.version}")
 

@@ -145,6 +145,7 @@ def _stood_before(reader: Reader, place: Place, pk: int, id: str, updated: int, 
         reader.query,
         resolve=lambda ref: _current(reader.connection, ref),
         referrers=partial(_referring, reader),
+        named=partial(_named, reader),
     )
     return found and _compare(_keys(reader, pk, id, updated, resource), place.after, reader.source.keys) <= 0
 
@@ -186,7 +187,16 @@ def _current(connection: sqlite3.Connection, ref: Ref) -> JsonObject | None:
     return None if row is None else msgspec.json.decode(row[0])
 
 
-def _referring(reader: Reader, type: str, name: str, target: Ref) -> Iterator[JsonObject]:
+def _named(reader: Reader, type: str, url: str, version: str) -> Iterator[JsonObject]:
+    rows = reader.connection.execute(
+        "SELECT r.body FROM idx_uri i JOIN fhir_resource r ON r.pk = i.pk WHERE i.uri = ? AND i.param = ?",
+        (url, reader.catalogue.param(type, "url")),
+    )
+    found = (msgspec.json.decode(body) for (body,) in rows.fetchall())
+    return (resource for resource in found if version in ("", resource.get("version")))
+
+
+def _referring(reader: Reader, type: str, name: str, target: Ref | str) -> Iterator[JsonObject]:
     rows = reader.connection.execute(
         "SELECT r.body FROM idx_reference i JOIN fhir_resource r ON r.pk = i.pk WHERE i.target = ? AND i.param = ?",
         (str(target), reader.catalogue.param(type, name)),

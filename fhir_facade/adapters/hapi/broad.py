@@ -1,7 +1,7 @@
 """Criteria for which HAPI finds too much, so that each find has to be looked at.
 
 A composite is met by two different components, both bounds of a range by two different values, and a number is kept
-with two decimals; a system without a code is not looked at. What HAPI has no index for at all is left out of its
+with two decimals; a system without a code is not looked at, nor whether a canonical has no version. What HAPI has no index for at all is left out of its
 parameters, and everything else is checked. https://hl7.org/fhir/R4/search.html#composite
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fhir_facade.adapters.hapi.query import IGNORED_MISSING, is_identifier, opposite
+from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED, matches
 from fhir_facade.fhir.query.filters import ENDS
 from fhir_facade.values import (
@@ -23,6 +24,7 @@ from fhir_facade.values import (
     Not,
     NumberValue,
     QuantityValue,
+    ReferenceValue,
     SearchValue,
 )
 
@@ -51,6 +53,8 @@ def _is_broad(name: str, value: SearchValue) -> bool:
             return name in IGNORED_MISSING
         case QuantityValue(system=str(), code=None):
             return True
+        case ReferenceValue(url=str() as url):
+            return url.endswith(VERSIONLESS)
         case QuantityValue(prefix="eq" | "ap"):
             return several
         case CompositeValue(parts):

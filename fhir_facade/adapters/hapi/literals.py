@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.document import instant
 from fhir_facade.values import (
     CompositeValue,
@@ -111,7 +112,7 @@ def _token(value: TokenValue) -> str:
 
 def _reference(value: ReferenceValue) -> str:
     if value.url is not None:
-        return escaped(value.url).replace("\\|", "|")  # HAPI finds a canonical's version behind a plain bar only
+        return escaped(value.url.removesuffix(VERSIONLESS)).replace("\\|", "|")  # HAPI finds a canonical's version behind a plain bar only
     return f"{value.type}/{value.id}" if value.type else str(value.id)
 
 

@@ -13,6 +13,7 @@ from typing import TypeGuard
 from fhir_facade.adapters.hapi.literals import bounds, moment_text, single
 from fhir_facade.errors import NotSupported, UnknownParameter
 from fhir_facade.fhir.definitions import reference_targets, search_parameters
+from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.query.filters import ENDS
@@ -26,6 +27,7 @@ from fhir_facade.values import (
     MissingValue,
     NearValue,
     Not,
+    ReferenceValue,
     Sort,
     TokenValue,
 )
@@ -176,7 +178,12 @@ def _missing(name: str, value: MissingValue) -> list[Parameter]:
 
 def _is_only_near_it(criterion: Criterion) -> bool:
     """Whether HAPI is asked for more than is meant, which behind a reference nothing corrects."""
-    return isinstance(criterion, Match) and (criterion.modifier == ENDS or criterion.name == "near")
+    if not isinstance(criterion, Match):
+        return False
+    versionless = any(
+        isinstance(value, ReferenceValue) and (value.url or "").endswith(VERSIONLESS) for value in criterion.values
+    )
+    return versionless or criterion.modifier == ENDS or criterion.name == "near"
 
 
 def _is_around_a_pole(match: Match) -> bool:

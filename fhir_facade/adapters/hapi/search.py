@@ -11,15 +11,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
+from fhir_facade.adapters.hapi.canonical_hops import NOTHING, without_canonical_hops
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import Gone, TooLarge, UpstreamError
+from fhir_facade.errors import Gone, TimedOut, TooLarge, UpstreamError
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
@@ -28,11 +31,22 @@ AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is 
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+SEARCH_TIMEOUT_S: Final = 30.0
+"""For one page with all that it takes; what HAPI is asked for one by one has limits of its own besides."""
 STRICT = {"Prefer": "handling=strict"}
 
 
-async def search(session: HapiSession, query: SearchQuery) -> Page:
-    """One page. Gone: the stored search behind the cursor has expired."""
+async def search(session: HapiSession, query: SearchQuery, *, within_s: float = SEARCH_TIMEOUT_S) -> Page:
+    """One page. Gone: the stored search behind the cursor has expired. TimedOut: HAPI takes too long for it."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await _page(session, query)
+    except TimeoutError as error:
+        text = f"HAPI takes more than {within_s:g} s for this search of {query.type}: narrow it, or ask in several steps"
+        raise TimedOut(text) from error
+
+
+async def _page(session: HapiSession, query: SearchQuery) -> Page:
     if query.cursor is None:
         return await _first_page(session, query)
     match opened(query.cursor):
@@ -113,7 +127,10 @@ async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first
 
 async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none."""
-    alternatives = groups(query)
+    query = await without_canonical_hops(partial(_everything, session), query)
+    alternatives = [group for group in groups(query) if NOTHING not in group]
+    if not alternatives:
+        return None
     if len(alternatives) == 1 and not any(is_broad(criterion) for criterion in alternatives[0]):
         return parameters(alternatives[0])
     found = await asyncio.gather(*(_ids(session, query.type, group) for group in alternatives))
@@ -121,6 +138,12 @@ async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter]
     if len(ids) > MAX_GATHERED_IDS:
         raise _too_many(MAX_GATHERED_IDS)
     return [("_id", ",".join(ids))] if ids else None
+
+
+async def _everything(session: HapiSession, query: SearchQuery) -> list[StoredResource]:
+    """All that a query finds, to be looked into."""
+    narrowed = await _narrowed(session, query)
+    return [] if narrowed is None else await _all(session, query.type, [*narrowed, ("_sort", "_id")], MAX_CHECKED)
 
 
 async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:

@@ -12,12 +12,13 @@ provenance() -> Mapping[str, Any]                                      where the
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +26,8 @@ from fhir_facade.values import ParamKind
 
 TABLE = Path(__file__).parent / "r4.json.gz"
 ANY_TYPE = "Resource"
+_BRANCH: Final = re.compile(r"(?P<path>[A-Za-z.]+?)(?:\.as\((?P<cast>\w+)\)| as (?P<type>\w+))?")
+_CANONICALS: Final = frozenset(("canonical", "uri"))
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -65,7 +68,8 @@ class Component:
 class SearchParameter:
     """`code` as it stands in a query. `expression` holds this type's branches only; "" when R4 defines it in prose.
 
-    `targets` are the types a reference parameter can point to, all 146 spelled out where R4 says any.
+    `targets` are the types a reference parameter can point to, all 146 spelled out where R4 says any; of a canonical
+    those that have a canonical URL.
     """
 
     type: str
@@ -133,8 +137,36 @@ def _parameters(owner: str) -> dict[str, _Parameter]:
 
 
 def _parameter(owner: str, code: str, row: _Parameter) -> SearchParameter:
-    targets = resource_types() if row.targets == ("*",) else row.targets
+    targets = _any_target(row.expression) if row.targets == ("*",) else row.targets
     return SearchParameter(owner, code, row.kind, row.expression, targets, tuple(Component(*p) for p in row.components))
+
+
+def _any_target(expression: str) -> tuple[str, ...]:
+    return canonical_types() if reads_canonical(expression) else resource_types()
+
+
+@cache
+def canonical_types() -> tuple[str, ...]:
+    """The types whose resources have a canonical URL and a business version to be referred to by, sorted."""
+    return tuple(name for name in resource_types() if {"url", "version"} <= _parameters(name).keys())
+
+
+@cache
+def reads_canonical(expression: str) -> bool:
+    """Whether a reference parameter with this expression reads canonical URLs, and nothing else."""
+    branches = re.sub(r"\.where\([^)]*\)", "", expression).split("|")
+    return bool(expression) and all(_is_canonical(branch.strip(" ()")) for branch in branches)
+
+
+def _is_canonical(branch: str) -> bool:
+    found = _BRANCH.fullmatch(branch)
+    if found is None:
+        return False
+    cast = found["cast"] or found["type"]
+    if cast is not None:
+        return cast in _CANONICALS
+    read = element(found["path"])
+    return read is not None and _CANONICALS.issuperset(read.types)
 
 
 def reference_targets(type: str, code: str) -> tuple[str, ...]:

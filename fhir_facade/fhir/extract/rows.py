@@ -72,7 +72,8 @@ class QuantityRow(NamedTuple):
 class ReferenceRow(NamedTuple):
     """A literal reference: `type` and `id` when it is relative, else `url` (then `id` is None, `type` if it shows).
 
-    `version` is that of a versioned reference or of a canonical (`url|version`, kept out of `url`).
+    `version` is that of a versioned reference or of a canonical (`url|version`, kept out of `url`): "" of a canonical
+    without one.
     """
 
     param: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -74,13 +74,20 @@ def reference(readers: Readers) -> Emit:
     return emit
 
 
+def _canonical(names: Names, text: str) -> Iterable[ReferenceRow]:
+    """With its version apart, which is "" where none is named."""
+    if parse_reference(text).kind in (*_WITHOUT_ROWS, "relative"):
+        return _literal(Readers(names), text)
+    url, _, version = text.partition("|")
+    return [reference_row((name, None, None, version, url)) for name in names]
+
+
 def canonical_reference(names: Names) -> Emit:
-    readers = Readers(names)
 
     def emit(values: Values, rows: IndexRows) -> None:
         for value in values:
             if isinstance(value, str):
-                rows.references += _literal(readers, value)
+                rows.references += _canonical(names, value)
 
     return emit
 

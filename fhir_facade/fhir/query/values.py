@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from fhir_facade.errors import BadRequest
+from fhir_facade.fhir.definitions.canonicals import is_canonical
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type
 from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes
 from fhir_facade.fhir.query.dates import parse_date
@@ -92,7 +93,8 @@ def _reference(parameter: SearchParameter, raw: str, asked: Asked) -> ReferenceV
     text = unescape(raw)
     if ID.fullmatch(text):
         return ReferenceValue(parameter.targets[0] if len(parameter.targets) == 1 else None, text)
-    found = parse_reference(text, base_url=asked.base_url)
+    by_url = is_canonical(parameter.type, parameter.code)  # also of our own address
+    found = parse_reference(text, base_url=None if by_url else asked.base_url)
     if found.kind == "relative" and found.version is None:
         return ReferenceValue(found.type, found.id)
     if found.kind in ("absolute", "canonical", "urn"):

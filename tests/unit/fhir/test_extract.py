@@ -532,6 +532,22 @@ def test_a_canonical_keeps_its_version_apart():
     ]
 
 
+def test_a_canonical_without_a_version_says_so():
+    response = {"resourceType": "QuestionnaireResponse", "questionnaire": "http://o/Questionnaire/q"}
+    assert rows_of(response, "questionnaire") == [
+        ReferenceRow("questionnaire", None, None, "", "http://o/Questionnaire/q")
+    ]
+
+
+def test_a_canonical_that_is_a_relative_reference_is_read_as_one():
+    response = {"resourceType": "QuestionnaireResponse", "questionnaire": "Questionnaire/q"}
+    assert rows_of(response, "questionnaire") == [ReferenceRow("questionnaire", "Questionnaire", "q", None, None)]
+
+
+def test_a_canonical_of_what_is_contained_is_no_reference():
+    assert rows_of({"resourceType": "QuestionnaireResponse", "questionnaire": "#q"}, "questionnaire") == []
+
+
 def test_a_document_refers_to_its_first_entry_alone():
     entries = [{"resource": {"resourceType": "Composition", "id": name}} for name in ("a", "b")]
     assert rows_of({"resourceType": "Bundle", "entry": entries}, "composition") == [

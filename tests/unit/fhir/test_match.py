@@ -267,6 +267,61 @@ def test_has_asks_what_refers_to_the_resource():
     assert found(GLUCOSE, "patient._has:Observation:patient:code", "local", resolve=resolve, referrers=referrers)
 
 
+QUESTIONNAIRES = [
+    {"resourceType": "Questionnaire", "id": f"q{version}", "url": "http://o/q", "title": title, **said}
+    for version, title, said in (("1", "one", {"version": "1"}), ("2", "two", {"version": "2"}), ("", "none", {}))
+]
+
+
+def named(fhir_type, url, version):
+    return [one for one in QUESTIONNAIRES if url == "http://o/q" and version in ("", one.get("version"))]
+
+
+@pytest.mark.parametrize(
+    ("canonical", "title", "expected"),
+    [
+        ("http://o/q|2", "two", True),
+        ("http://o/q|2", "one", False),
+        ("http://o/q", "one", True),
+        ("http://o/other", "one", False),
+        ("Questionnaire/q1", "one", False),
+    ],
+)
+def test_a_chain_over_a_canonical_is_followed_to_what_has_its_url(canonical, title, expected):
+    answers = {"resourceType": "QuestionnaireResponse", "questionnaire": canonical}
+    assert found(answers, "questionnaire.title", title, resolve=lambda ref: None, named=named) is expected
+
+
+def test_a_canonical_without_a_way_to_find_what_it_names_leads_nowhere():
+    answers = {"resourceType": "QuestionnaireResponse", "questionnaire": "http://o/q"}
+    assert not found(answers, "questionnaire.title", "one", resolve=lambda ref: None)
+
+
+def test_an_address_elsewhere_is_no_canonical():
+    reading = {"resourceType": "Observation", "subject": {"reference": "http://o/Patient/1"}}
+    assert not found(reading, "subject:Patient.name", "mull", resolve=lambda ref: None, named=named)
+
+
+@pytest.mark.parametrize(
+    ("resource", "asked"),
+    [
+        (QUESTIONNAIRES[0], [Ref("Questionnaire", "q1"), "http://o/q|", "http://o/q|1"]),
+        (QUESTIONNAIRES[2], [Ref("Questionnaire", "q"), "http://o/q|"]),
+        ({"resourceType": "Questionnaire", "id": "x"}, [Ref("Questionnaire", "x")]),
+    ],
+    ids=["with a version", "without one", "without a url"],
+)
+def test_has_over_a_canonical_asks_for_what_names_the_resource(resource, asked):
+    seen = []
+
+    def referrers(fhir_type, name, target):
+        seen.append(target)
+        return []
+
+    assert not found(resource, "_has:QuestionnaireResponse:questionnaire:status", "final", referrers=referrers)
+    assert seen == asked
+
+
 def test_a_query_wants_all_criteria_and_one_group_of_any_of():
     query = parse_query("Observation", [("status", "final"), ("code", "local")], now=NOW).query
     yes, no = query.criteria[0], Match("status", "token", (TokenValue(None, "draft"),))

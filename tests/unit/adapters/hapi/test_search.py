@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from urllib.parse import parse_qs
@@ -10,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from fhir_facade.adapters.hapi import open_store
-from fhir_facade.adapters.hapi.search import AT_ONCE, MAX_GATHERED_IDS
-from fhir_facade.errors import TooLarge
+from fhir_facade.adapters.hapi.search import AT_ONCE, MAX_GATHERED_IDS, search
+from fhir_facade.adapters.hapi.session import HapiSession
+from fhir_facade.errors import TimedOut, TooLarge
 from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.values import Match, SearchQuery, TokenValue
 from tests.unit.adapters.hapi.test_answers import answering
@@ -146,3 +148,20 @@ async def test_a_later_page_has_as_many_as_it_is_asked_for_whatever_the_one_befo
             query = replace(query, cursor=page.cursor, count=count)
 
     assert found == [["p0", "p1", "p2", "p3"], ["p4", "p5"], ["p6", "p7"], ["p8"], ["p9", "p10", "p11"]]
+
+
+async def test_a_search_that_takes_too_long_is_told() -> None:
+    asked_enough = asyncio.Event()
+
+    async def slow(request: web.Request) -> web.Response:
+        await asked_enough.wait()
+        return web.Response()
+
+    async with answering(slow) as url:
+        session = HapiSession(url, pool_size=2)
+        with pytest.raises(TimedOut, match=r"more than 0\.05 s for this search of Patient") as refused:
+            await search(session, either(), within_s=0.05)
+        asked_enough.set()
+        await session.close()
+
+    assert (refused.value.status, refused.value.issues[0].code) == (503, "timeout")
