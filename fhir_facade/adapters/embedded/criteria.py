@@ -80,22 +80,32 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
         raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
     if match.kind == "date":
         return date_condition(catalogue, type, match.name, [[v] for v in match.values if isinstance(v, DateValue)])
-    where, args = _any_value(catalogue, type, match)
-    return Condition(table, where, args, negated=match.modifier == "not")
+    (where, args), (check, check_args) = _any_value(catalogue, type, match)
+    return Condition(table, where, args, match.modifier == "not", check=check, check_args=check_args)
 
 
-def _any_value(catalogue: Catalogue, type: str, match: Match) -> Sql:
-    """The values are alternatives. Those in UCUM units also search the rows in canonical units."""
-    parts: list[Sql] = []
+def _any_value(catalogue: Catalogue, type: str, match: Match) -> tuple[Sql, Sql]:
+    """The values are alternatives, as they are found and as one resource is checked for them. Those in UCUM units also
+    search the rows in canonical units."""
+    found: list[Sql] = []
+    checks: list[Sql] = []
     for params, values in _rows_searched(match):
         if values:
-            alternatives = _alternatives(catalogue, type, match, values)
-            where = " OR ".join(f"({sql})" for sql, _ in alternatives)
-            args = tuple(arg for _, args in alternatives for arg in args)
-            for tails, sql in _by_length(match, where):
-                numbers = tuple(number for name in params for number in catalogue.searched(type, name, tails))
-                parts.append((f"param IN ({_marks(numbers)}) AND ({sql})", (*numbers, *args)))
-    return " OR ".join(f"({sql})" for sql, _ in parts), tuple(arg for _, args in parts for arg in args)
+            where, args = _joined(" OR ", _alternatives(catalogue, type, match, values))
+            found += [_of(catalogue, type, params, tails, sql, args) for tails, sql in _by_length(match, where)]
+            checks.append(_of(catalogue, type, params, TAILS, where, args))
+    return _joined(" OR ", found), _joined(" OR ", checks)
+
+
+def _joined(word: str, parts: Sequence[Sql]) -> Sql:
+    return word.join([f"({sql})" for sql, _ in parts]), tuple([arg for _, args in parts for arg in args])
+
+
+def _of(
+    catalogue: Catalogue, type: str, params: Sequence[str], tails: Sequence[str], where: str, args: tuple[Any, ...]
+) -> Sql:
+    numbers = tuple([number for name in params for number in catalogue.searched(type, name, tails)])
+    return f"param IN ({_marks(numbers)}) AND ({where})", (*numbers, *args)
 
 
 def _by_length(match: Match, where: str) -> tuple[tuple[Sequence[str], str], ...]:

@@ -68,7 +68,7 @@ def _source(catalogue: Catalogue, query: SearchQuery, target: str, token: TokenV
         else:
             filters.append(_date(criterion) or condition(catalogue, query.type, criterion).holds_for("h.pk"))
     tables = "idx_subject_code h CROSS JOIN fhir_resource r ON r.pk = h.pk"
-    return Source(tables, (), tuple(filters), (("h.low", True), ("h.id", False)), in_order=True)
+    return Source(tables, tuple(filters), (("h.low", True), ("h.id", False)), in_order=True)
 
 
 def _date(criterion: Criterion) -> tuple[str, tuple[Any, ...]] | None:

@@ -132,9 +132,7 @@ def _now(reader: Reader, place: Place, changed: Iterable[int]) -> Iterator[tuple
     args = [value for _, values in reader.source.filters for value in values]
     later, more = behind(reader.source.keys, place.after)
     inner = f"SELECT r.pk AS pk, {columns} FROM {reader.source.tables} WHERE {where} AND r.pk {among}"
-    found = reader.connection.execute(
-        f"SELECT pk, {later} FROM ({inner})", (*more, *reader.source.tables_args, *args, *pks)
-    )
+    found = reader.connection.execute(f"SELECT pk, {later} FROM ({inner})", (*more, *args, *pks))
     return ((pk, bool(is_later)) for pk, is_later in found.fetchall())
 
 

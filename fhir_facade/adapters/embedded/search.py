@@ -62,10 +62,11 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
     filters = [own.holds_for("r.pk") for own in conditions if own is not driver]
     keys = _sort_keys(catalogue, query)
     if driver is None:
-        return Source("fhir_resource r", (), (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
+        return Source("fhir_resource r", (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
     members, args = driver.members()
-    tables = f"(SELECT DISTINCT pk FROM ({members})) c CROSS JOIN fhir_resource r ON r.pk = c.pk"
-    return Source(tables, args, (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
+    # With the + all of the type are no candidates. Those of the list come by their pk: the search ends with the page.
+    found = (f"r.pk IN ({members}) AND +r.type = ? AND r.deleted = 0", (*args, query.type))
+    return Source("fhir_resource r", (found, *filters), keys, in_order=not query.sort)
 
 
 def _conditions(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
@@ -84,14 +85,16 @@ def _conditions(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
 
 
 def _rarest(connection: sqlite3.Connection, conditions: Sequence[Test]) -> Test | None:
-    """The positive condition with the fewest rows; counting stops at PROBE_LIMIT, where order of the query decides."""
+    """The positive condition with the fewest rows; counting stops where the one before it had fewer, and at
+    PROBE_LIMIT, where order of the query decides."""
     positive = [own for own in conditions if not own.negated and not own.slow]
     if len(positive) <= 1:
         return positive[0] if positive else None
     best, fewest = positive[0], PROBE_LIMIT + 1
     for own in positive:
         members, args = own.members()
-        found = connection.execute(f"SELECT count(*) FROM ({members} LIMIT {PROBE_LIMIT})", args).fetchone()[0]
+        statement = f"SELECT count(*) FROM ({members} LIMIT ?)"
+        found = connection.execute(statement, (*args, min(fewest, PROBE_LIMIT))).fetchone()[0]
         if found < fewest:
             best, fewest = own, found
     return best
@@ -164,7 +167,7 @@ def _rows(
     inner = f"SELECT r.pk AS pk, {columns} FROM {source.tables} WHERE {where}"
     order = ", ".join(f"k{i}{' DESC' if descending else ''}" for i, (_, descending) in enumerate(source.keys))
     statement = f"SELECT * FROM ({inner}) WHERE {test[0]} ORDER BY {order} LIMIT ?"
-    found = connection.execute(statement, (*source.tables_args, *args, *test[1], count + 1))
+    found = connection.execute(statement, (*args, *test[1], count + 1))
     if source.in_order:
         return first_rows(found, -1, count, most)
     rows = found.fetchall()
@@ -178,4 +181,4 @@ def _where(filters: Sequence[Sql]) -> Sql:
 def _count(connection: sqlite3.Connection, source: Source) -> int:
     where, args = _where(source.filters)
     statement = f"SELECT count(*) FROM {source.tables} WHERE {where}"
-    return int(connection.execute(statement, (*source.tables_args, *args)).fetchone()[0])
+    return int(connection.execute(statement, args).fetchone()[0])

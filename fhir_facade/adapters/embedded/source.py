@@ -31,7 +31,7 @@ class Condition:
 
     def holds_for(self, pk: str) -> Sql:
         """An expression that is true for the resource whose pk is the SQL expression `pk`."""
-        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND {self.check or self.where})"
+        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND ({self.check or self.where}))"
         args = self.args if self.check_args is None else self.check_args
         return (f"NOT {test}" if self.negated else test), args
 
@@ -90,7 +90,6 @@ class Source:
     """
 
     tables: str
-    tables_args: tuple[Any, ...]
     filters: tuple[Sql, ...]
     keys: tuple[tuple[str, bool], ...]
     in_order: bool = False

@@ -136,6 +136,19 @@ def test_ranges_compare_alike(emptied: Corner, prefix: str, asked: int, stored: 
     assert_same(emptied, risk, "probability", f"{prefix}{asked}")
 
 
+@pytest.mark.parametrize("other", [("subject", "Patient/p"), ("_id", "small")], ids=["by its subject", "by its id"])
+def test_the_amount_of_one_resource_is_not_taken_for_that_of_another(emptied: Corner, other: tuple[str, str]) -> None:
+    emptied.clear()
+    risk = {"resourceType": "RiskAssessment", "subject": {"reference": "Patient/p"}}
+    emptied.add({**risk, "prediction": [{"probabilityDecimal": 1}]}, "small")
+    emptied.add(
+        {"resourceType": "RiskAssessment", "prediction": [{"probabilityRange": {"low": {"value": 5}}}]}, "large"
+    )
+
+    for asked in [("probability", "gt4"), other], [other, ("probability", "gt4")]:
+        assert emptied.find(parse_query("RiskAssessment", asked, now=NOW).query) == []
+
+
 UNITS = st.sampled_from([*sorted(ucum.table()), "[arb'U]"])
 QUANTITIES = st.fixed_dictionaries(
     {"value": st.sampled_from([0.0054, 5.4, 5400.0, 37.0, 98.6])},
