@@ -81,7 +81,7 @@ async def matches(
     """The first `at_most` resources that satisfy the condition and may leave; the others are as if they were not
     there."""
     count = min(at_most + len(besides), PAGE)
-    rights, stored = call.search_rights(type), await stored_codes(call, params)
+    rights, stored = call.search_rights(type), await stored_codes(call, type, params)
     query = within(call, SearchQuery(type, criteria_of(call, type, params, stored), count=count))
     if isinstance(rights, Deny):
         raise Forbidden(f"a condition on {type} needs the right to search it. {rights.reason}")
@@ -101,7 +101,7 @@ def criteria_of(call: Call, type: str, params: Params, stored: StoredCodes = NO_
 
 async def asked_about(call: Call, type: str, params: Params) -> Set[str]:
     """The patients whom a condition names."""
-    return patients_asked_about(type, criteria_of(call, type, params, await stored_codes(call, params)))
+    return patients_asked_about(type, criteria_of(call, type, params, await stored_codes(call, type, params)))
 
 
 async def about_whom(error: FacadeError, call: Call, type: str, params: Params) -> FacadeError:

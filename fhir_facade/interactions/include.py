@@ -106,7 +106,7 @@ async def _referred(call: Call, include: Include, entries: Sequence[Entry]) -> l
     for type_, wanted in sorted(ids.items()):
         for chunk in _chunks(sorted(wanted)):
             match = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in chunk))
-            found += await _allowed(call, SearchQuery(type_, (match,), count=CHUNK))
+            found += await allowed(call, SearchQuery(type_, (match,), count=CHUNK))
     for type_, wanted in sorted(urls.items()):
         found += await _named(call, type_, wanted)
     return found
@@ -124,7 +124,7 @@ async def _named(call: Call, type: str, wanted: Set[str]) -> list[Entry]:
     found: list[Entry] = []
     for chunk in _chunks(sorted({name.rpartition(VERSIONLESS)[0] for name in wanted})):
         match = Match("url", "uri", tuple(UriValue(url) for url in chunk))
-        found += await _allowed(call, SearchQuery(type, (match,), count=CHUNK))
+        found += await allowed(call, SearchQuery(type, (match,), count=CHUNK))
     return [entry for entry in found if not wanted.isdisjoint(canonicals(entry[1]))]
 
 
@@ -143,7 +143,7 @@ async def _referring(call: Call, include: Include, entries: Sequence[Entry]) -> 
     for chunk in _chunks(targets):
         searches = list(_pointing(include, chunk))
         for start in range(0, len(searches), AT_ONCE):
-            answers = await asyncio.gather(*(_allowed(call, query) for query in searches[start : start + AT_ONCE]))
+            answers = await asyncio.gather(*(allowed(call, query) for query in searches[start : start + AT_ONCE]))
             found += [entry for answer in answers for entry in answer]
             if len(found) > MAX_INCLUDED:
                 return found
@@ -180,7 +180,7 @@ _SOURCES = tuple(name for name in resource_types() if name != AUDIT_EVENT)
 """What a star means: who looked at a record is asked for by name only."""
 
 
-async def _allowed(call: Call, query: SearchQuery) -> list[Entry]:
+async def allowed(call: Call, query: SearchQuery) -> list[Entry]:
     """All results of a query on another type, under the caller's rights for that type; none without rights."""
     decision = call.search_rights(query.type)
     limited = within(call, query)

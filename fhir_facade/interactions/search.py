@@ -96,7 +96,7 @@ async def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
     """The parameters of a search of a type; lenient for systems only."""
     lenient = call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    stored = await stored_codes(call, asked.params)
+    stored = await stored_codes(call, type, asked.params)
     return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient, stored=stored)
 
 

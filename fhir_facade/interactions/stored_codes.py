@@ -1,4 +1,4 @@
-"""The stored value sets and code systems that a search names after `:in`, `:not-in`, `:above` and `:below`.
+"""The stored value sets, code systems and hierarchies that a search names after `:in`, `:not-in`, `:above`, `:below`.
 
 https://hl7.org/fhir/R4/search.html#token
 """
@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from fhir_facade.errors import BadRequest, Issue, NotSupported
-from fhir_facade.fhir.query import NO_CODES, StoredCodes, named_code_systems, named_value_sets
+from fhir_facade.fhir.query import NO_CODES, StoredCodes, named_code_systems, named_places, named_value_sets
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.hierarchies import tree
 from fhir_facade.values import TokenValue
 from terminology.concept import Concept
 
 _MODIFIERS: Final = (":in", ":not-in", ":above", ":below")
 
 
-async def stored_codes(call: Call, params: Iterable[tuple[str, str]]) -> StoredCodes:
+async def stored_codes(call: Call, type: str, params: Iterable[tuple[str, str]]) -> StoredCodes:
     """Those that the caller may search for, by the URL that names them; the others are as if nobody had stored them.
     BadRequest: a value set that cannot be expanded."""
     names = [(name, value) for name, value in params if name == "_filter" or name.endswith(_MODIFIERS)]
@@ -25,7 +26,8 @@ async def stored_codes(call: Call, params: Iterable[tuple[str, str]]) -> StoredC
         return NO_CODES
     sets = {url: codes for url in named_value_sets(names) if (codes := await _codes(call, url)) is not None}
     systems = {url: found for url in named_code_systems(names) if (found := await _concepts(call, url))}
-    return StoredCodes(sets, systems)
+    places = named_places(type, names, call.ports.deployment.fhir_url)
+    return StoredCodes(sets, systems, {place: await tree(call, *place) for place in places})
 
 
 async def _codes(call: Call, url: str) -> tuple[TokenValue, ...] | None:

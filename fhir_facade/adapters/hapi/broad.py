@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fhir_facade.adapters.hapi.query import IGNORED_MISSING, is_identifier, opposite
+from fhir_facade.adapters.hapi.query import IGNORED_MISSING, is_unindexed, opposite
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED, matches
 from fhir_facade.fhir.query.filters import ENDS
@@ -40,7 +40,7 @@ def is_broad(criterion: Criterion) -> bool:
         return opposite(criterion.inner) is None
     if not isinstance(criterion, Match):
         return False
-    unindexed = criterion.name == CONTAINED or is_identifier(criterion) or criterion.modifier == ENDS
+    unindexed = is_unindexed(criterion) or criterion.modifier == ENDS
     return unindexed or any(_is_broad(criterion.name, value) for value in criterion.values)
 
 

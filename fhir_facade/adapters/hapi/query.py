@@ -157,7 +157,7 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
     missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
         return _missing(match.name, missing)
-    if match.name == CONTAINED or is_identifier(match) or _is_around_a_pole(match):
+    if is_unindexed(match) or _is_around_a_pole(match):
         return []
     if match.modifier == ENDS:
         match = replace(match, modifier="contains")
@@ -167,9 +167,11 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
     return [(name, ",".join(single(value) for value in match.values))]
 
 
-def is_identifier(match: Match) -> bool:
-    """Whether it asks for a reference by the identifier in it, which HAPI does not index."""
-    return match.kind == "reference" and match.modifier == "identifier"
+def is_unindexed(match: Match) -> bool:
+    """Whether it asks for what HAPI does not index: contained types, a reference by the identifier in it, or by a URN."""
+    if match.kind == "reference" and match.modifier != "identifier":
+        return any(isinstance(value, ReferenceValue) and (value.url or "").startswith("urn:") for value in match.values)
+    return match.name == CONTAINED or match.kind == "reference"
 
 
 def _missing(name: str, value: MissingValue) -> list[Parameter]:

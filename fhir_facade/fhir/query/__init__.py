@@ -2,6 +2,7 @@
 
     parse_query(type, params, *, now, base_url=None, strict=True, stored=NO_CODES) -> ParsedSearch
     named_value_sets(params), named_code_systems(params) -> URLs whose codes `stored` is to hold
+    named_places(type, params, base_url) -> resources whose hierarchies `stored` is to hold
     whole_number(name, text) -> int                           `_count` and its like
     dates.parse_instant(text) -> datetime                     `_since` and its like
 
@@ -9,7 +10,7 @@ What the values mean for a store:
 * `ap` has its tolerance in `low` and `high` already: everything that overlaps [low, high) matches.
 * `:identifier` and `:of-type` are answered from the token rows named `name:identifier` and `name:of-type` (there the
   code is `type_code|code`); `:text` of a token from the `texts` rows. `:in`, `:not-in`, `:above` and `:below` of tokens
-  have become the codes they stand for, with the modifier `not` or none.
+  have become the codes they stand for, with the modifier `not` or none; those of references the references.
 * `_filter` becomes criteria with `AnyOf` and `Not`; its `ew` is the modifier `ends` of a string, `po` a date
   with `ap`.
 * `_text` and `_content` are of kind special, their StringValue is read by `words.parse_words`; so is `near`.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes, named_code_systems, named_value_sets
 from fhir_facade.fhir.query.controls import MAX_COUNT, Summary, TotalMode, whole_number
 from fhir_facade.fhir.query.criterion import MAX_HOPS, MAX_VALUES
+from fhir_facade.fhir.query.hierarchies import named_places, parents
 from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query
 
 __all__ = [
@@ -36,7 +38,9 @@ __all__ = [
     "Summary",
     "TotalMode",
     "named_code_systems",
+    "named_places",
     "named_value_sets",
+    "parents",
     "parse_query",
     "whole_number",
 ]

@@ -28,12 +28,19 @@ CodeSystems = Mapping[str, Sequence[Concept]]
 """The concepts of code systems that are stored here, by their URL."""
 
 
+Place = tuple[str, str, str]
+"""`above` or `below`, and type and id of the resource that is asked about."""
+Trees = Mapping[Place, Sequence[str]]
+"""The ids of what stands above or below a resource in the hierarchy of its type, its own among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCodes:
-    """What a search needs to know of the terminology that is stored here."""
+    """What a search needs to know of the terminology and the hierarchies that are stored here."""
 
     sets: ValueSets = field(default_factory=dict)
     systems: CodeSystems = field(default_factory=dict)
+    trees: Trees = field(default_factory=dict)
 
 
 NO_CODES: Final = StoredCodes()

@@ -12,6 +12,7 @@ from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.fhir.definitions.tables import SearchParameter, is_resource_type, search_parameters
 from fhir_facade.fhir.query.concepts import OF_TREES, OF_VALUE_SETS, StoredCodes, members, relatives
 from fhir_facade.fhir.query.escape import split
+from fhir_facade.fhir.query.hierarchies import around
 from fhir_facade.fhir.query.values import Asked, parse_value
 from fhir_facade.fhir.references import ID
 from fhir_facade.fhir.words import TEXTS
@@ -31,7 +32,7 @@ _MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "date": ("missing",),
     "number": ("missing",),
     "quantity": ("missing",),
-    "reference": ("identifier", "missing"),
+    "reference": ("above", "below", "identifier", "missing"),
     "uri": ("above", "below", "missing"),
     "composite": ("missing",),
     "special": (),
@@ -92,6 +93,8 @@ class CriterionParser:
         values = tuple([self._value(parameter, modifier, part) for part in parts])
         typed = modifier is not None and is_resource_type(modifier)
         match = Match(parameter.code, parameter.kind, values, None if typed else modifier)
+        if match.kind == "reference" and match.modifier in OF_TREES:
+            return _in_tree(parameter, match, self.asked.stored)
         return _in_codes(match, self.asked.stored)
 
     def _chain(self, fhir_type: str, head: str, rest: str, raw: str, hops: int) -> Criterion:
@@ -127,6 +130,11 @@ class CriterionParser:
         if fhir_type not in parameter.targets:
             raise UnknownParameter(_no_target(parameter, fhir_type))
         return Has(source, code, self.parse(source, rest, raw, hops + 1))
+
+
+def _in_tree(parameter: SearchParameter, match: Match, stored: StoredCodes) -> Match:
+    found = [one for value in match.values for one in around(parameter, match.modifier or "", value, stored.trees)]
+    return Match(match.name, "reference", tuple(dict.fromkeys(found)))
 
 
 def _in_codes(match: Match, stored: StoredCodes) -> Match:

@@ -102,7 +102,7 @@ async def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
     if not _SUBJECTS.intersection(names):
         raise BadRequest("$lastn needs a patient (or subject), e.g. patient=Patient/1", expression="patient")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    stored = await stored_codes(call, inputs.criteria)
+    stored = await stored_codes(call, "Observation", inputs.criteria)
     asked = parse_query("Observation", inputs.criteria, now=now, base_url=base_url, stored=stored)
     return asked.query.criteria if "status" in names else (*asked.query.criteria, _NOT_TRUE)
 

@@ -80,7 +80,11 @@ def value_of(fhir_type, name, value):
         ("code:exact", "x", "modifiers of a token are above, below, in, missing, not, not-in, of-type, text"),
         ("date:not", "2020", "modifiers of a date are missing"),
         ("value-string:below", "x", "modifiers of a string are contains, exact, missing"),
-        ("subject:Practitioner", "1", "modifiers of a reference are identifier, missing, a type it points to"),
+        (
+            "subject:Practitioner",
+            "1",
+            "modifiers of a reference are above, below, identifier, missing, a type it points to",
+        ),
         ("code:Patient", "1", "code:Patient is unknown"),
         ("code.name", "x", "code of Observation is no reference; references are based-on"),
         ("subject:Practitioner.name", "x", "Observation.subject never points to Practitioner; it points to Device"),
