@@ -127,7 +127,7 @@ def _named(text: str, said: str | None) -> PatientReference | None:
     return Foreign(text) if unknown or said == "Patient" or _PATIENT_INSIDE.search(text) else None
 
 
-_kept_named: Final = lru_cache(maxsize=16384)(_named)
+_kept_named: Final = lru_cache(maxsize=4096)(_named)
 
 
 def _contradiction(said: str | None) -> PatientReference | None:

@@ -87,7 +87,7 @@ def decide(principal: Principal, ask: Ask) -> Allow | Deny:
     return _decide(rights, ask.interaction, ask.type)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _decide(rights: Rights, interaction: Interaction, type_name: str | None) -> Allow | Deny:
     """Remembered by names of R4 only, never by what a caller made up."""
     if interaction is Interaction.CAPABILITIES:
@@ -124,7 +124,7 @@ def _typed(rights: Rights, type_name: str, letter: str) -> Allow | Deny:
     return Allow(Check(rights, type_name, letter), exact)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _narrow(check: Check) -> tuple[Group, ...]:
     if check.type is None or not check.letter:
         return UNNARROWED

@@ -208,7 +208,7 @@ class _Seen:
         return Rights(kind, engine, scopes, principal.patient, circle, known[1])
 
 
-_SEEN: Final = _Seen(4096)
+_SEEN: Final = _Seen(1024)
 
 
 def rights_of(principal: Principal, circle: frozenset[PatientId]) -> Rights:
@@ -220,7 +220,7 @@ def rights_of(principal: Principal, circle: frozenset[PatientId]) -> Rights:
 _EVERYBODY: Final = (Grant(EVERYONE),)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def grants(rights: Rights, type_name: str, letter: str) -> tuple[Grant, ...]:
     """All ways `letter` is allowed on the type; empty: not at all. One of them has to hold for a resource."""
     if rights.engine is not None:

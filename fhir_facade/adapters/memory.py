@@ -12,6 +12,7 @@ from zlib import crc32
 T = TypeVar("T")
 
 MAX_ANSWERS = 10_000
+FEW_ANSWERS = 256
 COUNT_BYTES = 8
 ROWS = 64
 """Two topics that share one are forgotten together, which costs a question more."""
@@ -51,6 +52,7 @@ class ProcessMemory:
         self._monotonic = monotonic
         self._marks = marks or Marks()
         self._answers: dict[tuple[Any, ...], tuple[float, bytes, asyncio.Future[Any]]] = {}
+        self._enough = FEW_ANSWERS
 
     async def recall(self, key: tuple[Any, ...], *, for_s: float, make: Callable[[], Awaitable[T]]) -> T:
         known = self._answers.get(key)
@@ -58,8 +60,8 @@ class ProcessMemory:
         if known is not None and known[0] > now and known[1] == mark:
             answer: T = await asyncio.shield(known[2])
             return answer
-        if len(self._answers) >= MAX_ANSWERS:
-            self._answers.clear()
+        if len(self._answers) >= self._enough:
+            self._drop_the_old(now)
         future = asyncio.ensure_future(make())
         self._answers[key] = (now + for_s, mark, future)
         try:
@@ -68,6 +70,13 @@ class ProcessMemory:
             if key in self._answers and self._answers[key][2] is future:
                 del self._answers[key]
             raise
+
+    def _drop_the_old(self, now: float) -> None:
+        """What nobody will be answered any more; again when twice as much as stays has come together."""
+        self._answers = {key: kept for key, kept in self._answers.items() if kept[0] > now}
+        if len(self._answers) >= MAX_ANSWERS:
+            self._answers = {}
+        self._enough = min(max(2 * len(self._answers), FEW_ANSWERS), MAX_ANSWERS)
 
     def forget(self, topic: str) -> None:
         self._marks.forgotten(topic)

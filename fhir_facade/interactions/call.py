@@ -83,7 +83,7 @@ def ask_of(request: FhirRequest, circle: frozenset[PatientId]) -> Ask:
 Handler = Callable[[Call], Awaitable[FhirResponse]]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def sees_all(check: Check) -> bool:
     """Whether a check lets everything of its type pass."""
     if check.type is None or not check.letter:

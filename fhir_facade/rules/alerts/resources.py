@@ -64,7 +64,7 @@ class Ids:
         return Ids(key, issue, task_, flag_)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def guard_id(rule_id: str, patient_id: str) -> str:
     """The id of the one guard of a rule and patient."""
     return deterministic_id(f"alert|guard|{rule_id}|{patient_id}")

@@ -1,7 +1,9 @@
 """What a process remembers, and for how long."""
 
 import asyncio
+import gc
 import os
+import weakref
 
 import pytest
 
@@ -29,6 +31,26 @@ async def test_a_failure_is_not_remembered():
     with pytest.raises(ValueError, match="no"):
         await memory.recall(("k",), for_s=10, make=make)
     assert await memory.recall(("k",), for_s=10, make=make) == 2
+
+
+async def test_what_ended_is_not_kept():
+    clock = Ticking()
+    memory, made = ProcessMemory(clock), weakref.WeakSet()
+
+    class Answer:
+        pass
+
+    async def make():
+        answer = Answer()
+        made.add(answer)
+        return answer
+
+    for number in range(2000):
+        clock.now += 0.1
+        await memory.recall(("k", number), for_s=1, make=make)
+    gc.collect()
+
+    assert len(made) <= 300
 
 
 async def test_callers_at_the_same_time_share_one_question():
