@@ -32,7 +32,7 @@ VITAL_SIGN = [
 
 
 @asynccontextmanager
-async def facade_over_hapi(folder: Path, hapi_url: str, postgres_url: str) -> AsyncIterator[Facade]:
+async def facade_over_hapi(folder: Path, hapi_url: str, postgres_url: str, **settings: Any) -> AsyncIterator[Facade]:
     """A facade whose resources are in HAPI and whose rows are in PostgreSQL."""
     keys = folder / "keys.json"
     if not keys.exists():
@@ -44,20 +44,21 @@ async def facade_over_hapi(folder: Path, hapi_url: str, postgres_url: str) -> As
         data_dir=folder,
         keys_file=keys,
         public_url=PUBLIC,
+        **settings,
     )
     async with open_ports(chosen) as ports:
         yield Facade(chosen, ports, create_app(chosen, ports))
 
 
 @asynccontextmanager
-async def facade_on(store: str, request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Facade]:
+async def facade_on(store: str, request: pytest.FixtureRequest, folder: Path, **settings: Any) -> AsyncIterator[Facade]:
     """A facade on the named store: `embedded` or `hapi`."""
     if store == "embedded":
-        async with embedded_facade(folder) as facade:
+        async with embedded_facade(folder, **settings) as facade:
             yield facade
         return
     hapi, postgres = request.getfixturevalue("hapi_url"), request.getfixturevalue("postgres_url")
-    async with facade_over_hapi(folder, hapi, postgres) as facade:
+    async with facade_over_hapi(folder, hapi, postgres, **settings) as facade:
         yield facade
 
 

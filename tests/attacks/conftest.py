@@ -41,22 +41,26 @@ class Ward:
 @pytest.fixture
 async def ward(tmp_path: Path, deployment: dict[str, Any]) -> AsyncIterator[Ward]:
     async with embedded_facade(tmp_path, **deployment) as facade:
-        ports = facade.ports
-        await with_account(ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
-        await with_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
-        ward = Ward(
-            facade,
-            await facade.client("patient/*.cruds", username="anna"),
-            await facade.client("user/*.cruds", username="doctor"),
-            await facade.client("system/*.cruds"),
-        )
-        await ward.put({"resourceType": "Practitioner", "id": "doctor"})
-        doctor = [{"reference": "Practitioner/doctor"}]
-        await ward.put({"resourceType": "Patient", "id": "anna", "generalPractitioner": doctor})
-        await ward.put({"resourceType": "Patient", "id": "bert"})
-        await ward.put(observation("bert", id="foreign"))
-        await ward.put(observation("anna", id="own"))
-        yield ward
+        yield await admitted(facade)
+
+
+async def admitted(facade: Facade) -> Ward:
+    ports = facade.ports
+    await with_account(ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
+    await with_account(ports, NewAccount("doctor", "practitioner", PASSWORD, practitioner_id="doctor"))
+    ward = Ward(
+        facade,
+        await facade.client("patient/*.cruds", username="anna"),
+        await facade.client("user/*.cruds", username="doctor"),
+        await facade.client("system/*.cruds"),
+    )
+    await ward.put({"resourceType": "Practitioner", "id": "doctor"})
+    doctor = [{"reference": "Practitioner/doctor"}]
+    await ward.put({"resourceType": "Patient", "id": "anna", "generalPractitioner": doctor})
+    await ward.put({"resourceType": "Patient", "id": "bert"})
+    await ward.put(observation("bert", id="foreign"))
+    await ward.put(observation("anna", id="own"))
+    return ward
 
 
 def observation(patient: str, **elements: Any) -> dict[str, Any]:

@@ -291,6 +291,8 @@ async def test_a_body_of_a_stranger_that_fills_the_memory(hospital: Hospital, pa
 
 
 async def test_a_body_of_a_stranger_that_never_ends() -> None:
+    """No store takes part: the body is read before anything else."""
+
     async def slow() -> dict[str, Any]:
         await asyncio.Event().wait()
         raise AssertionError("unreachable")

@@ -1,4 +1,4 @@
-"""Attacks with the address of a key set: the server is made to ask machines that only it can reach.
+"""Attacks with the address of a key set: the server is made to ask machines that only it can reach. No store takes part.
 
 https://www.rfc-editor.org/rfc/rfc7591#section-5, https://owasp.org/API-Security/editions/2023/en/0xa7-server-side-request-forgery/
 """

@@ -259,6 +259,7 @@ async def test_a_connection_begun_in_the_portal_comes_back_to_the_portal(api):
     assert (owner.status_code, owner.headers["location"]) == (303, f"/connections/{begun['id']}")
 
 
+@pytest.mark.both_stores
 async def test_a_link_of_somebody_else_binds_no_wearable_to_their_record(api):
     begun = (await (await api.app_of("p1")).post(CONNECTIONS, json={"vendor": "google-health"})).json()
     redirect = await api.world.click(begun["authorize_url"], ALEX)
@@ -273,6 +274,7 @@ async def test_a_link_of_somebody_else_binds_no_wearable_to_their_record(api):
     assert "Das Gerät ist verbunden" in own.text
 
 
+@pytest.mark.both_stores
 async def test_beginnings_without_end_fill_no_table(api):
     app = await api.app_of()
     begun = []
