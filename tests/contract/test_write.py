@@ -259,9 +259,9 @@ async def test_a_condition_may_expect_a_version_or_absence_beside_free_writes(ca
 
 async def test_what_is_referred_to_cannot_be_deleted(case: Case) -> None:
     patient = await case.put("Patient", "p")
-    await case.put("Observation", "o", subject={"reference": str(patient.ref)})
+    referring = await case.put("Observation", "o", subject={"reference": str(patient.ref)})
 
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match=f"{referring.ref}"):
         await case.delete(patient.ref)
 
     assert (await case.store.read(Ref("Patient", patient.id))).version == patient.version

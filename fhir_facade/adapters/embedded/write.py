@@ -153,7 +153,7 @@ def _refuse_referenced(connection: sqlite3.Connection, deleted: Sequence[Ref]) -
             (str(ref),),
         ).fetchone()
         if row is not None:
-            raise Conflict(f"{ref} cannot be deleted: {row[0]}/{row[1]} refers to it")
+            raise Conflict(f"{ref} cannot be deleted: {row[0]}/{row[1]} has a reference to this resource")
 
 
 @lru_cache(maxsize=4096)

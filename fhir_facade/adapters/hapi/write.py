@@ -44,7 +44,7 @@ MAX_ATTEMPTS = 8
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
-REFERENCED = "HAPI-0515"  # a delete would leave a reference behind: no use in trying again
+REFERENCED = "has a reference to this resource"  # a delete would leave one behind, said without a code: no use to retry
 DANGLING = "HAPI-1094"  # a reference to what is not there
 NOTHING = "0"  # the version that no resource has
 
