@@ -40,6 +40,9 @@ MAX_DEPTH = 64
 
 _CONTAINERS = (dict, list)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_LONG_EXPONENT = re.compile(r"[eE][+-]?0*[1-9][0-9]{3}")
+_LONG_EXPONENTS = tuple((start, re.compile(start + rb"\+?[0-9]{4}")) for start in (b"e-", b"E-", b"0e", b"0E"))
+"""Small numbers, and zeros; a large one is no float. How each begins is looked for quickly."""
 _MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _BYTE_OFFSET = re.compile(r" \(byte (\d+)\)$")
 
@@ -65,9 +68,16 @@ def _lexeme_bytes(value: object) -> msgspec.Raw:
     raise NotImplementedError(f"{type(value).__name__} is no JSON value")
 
 
+def _refuse_long_exponent(text: str) -> None:
+    """A number that no decimal holds would be stored, and break each page that shortens it from then on."""
+    if _LONG_EXPONENT.search(text):
+        raise BadRequest(f"The number {text[:40]} is out of range; its exponent has at most three digits.")
+
+
 _DECODER = msgspec.json.Decoder()
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECIMAL_DECODER = msgspec.json.Decoder(float_hook=Lexeme)
+_BOUNDED_DECODER = msgspec.json.Decoder(float_hook=_refuse_long_exponent)
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_lexeme_bytes)
 
 
@@ -81,7 +91,7 @@ def parse(body: bytes) -> dict[str, Any]:
     """The document as a dictionary for checks and indexes; its decimals are floats, so it is never stored.
 
     BadRequest: not JSON (with line and column), not UTF-8, a member named twice at any depth, a NUL character, more
-    than 64 levels, not an object, `resourceType` missing or not of R4.
+    than 64 levels, an exponent of four digits, not an object, `resourceType` missing or not of R4.
     """
     document = parse_json(body)
     if not isinstance(document, dict):
@@ -111,6 +121,8 @@ def parse_json(body: bytes) -> Any:
     except (msgspec.DecodeError, ValueError) as error:
         raise BadRequest(_syntax_message(body, str(error))) from error
     _refuse_depth(body, document)
+    if any(start in body and long.search(body) for start, long in _LONG_EXPONENTS):
+        _BOUNDED_DECODER.decode(body)
     if b"\\u0000" in body and _NUL.search(body):
         raise BadRequest("A string contains the character NUL (\\u0000), which FHIR does not allow.")
     _refuse_duplicates(body, document)

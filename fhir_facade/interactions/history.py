@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -25,7 +26,7 @@ from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.call import Call, may_leave
 from fhir_facade.interactions.history_parts import EARLIEST, LATEST, history_of_parts, is_open, members, open_to
 from fhir_facade.interactions.pages import Asked, open_page, page_links
-from fhir_facade.interactions.read import was_yours
+from fhir_facade.interactions.read import visible, was_yours
 from fhir_facade.interactions.shape import shape_of, shaped
 from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
 
@@ -97,8 +98,8 @@ async def _page(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[StoredR
 
 
 async def _refuse_foreign(call: Call) -> None:
-    if not await _is_yours(call, call.ref):
-        raise _absent(call)
+    with suppress(Gone):  # it was the caller's to the end
+        await visible(call, call.ref)
 
 
 async def _about(call: Call) -> Set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -34,14 +35,13 @@ async def visible(call: Call, ref: Ref) -> StoredResource:
     """The stored resource if this caller may see it; NotFound otherwise. Gone for whoever saw it before it went."""
     try:
         stored = await call.ports.store.read(ref)
-    except Gone:
-        if call.sees_all or await was_yours(call, ref):
+    except (Gone, NotFound) as missing:
+        shown = call.sees_all or await was_yours(call, ref)
+        if shown and isinstance(missing, Gone):
             raise
         raise _absent(ref) from None
-    except NotFound:
-        raise _absent(ref) from None
     if not call.sees_all:
-        _refuse_foreign(call, ref, parse_stored(stored.body))
+        await _refuse_foreign(call, ref, parse_stored(stored.body))
     return stored
 
 
@@ -56,16 +56,23 @@ async def changeable(call: Call, ref: Ref) -> StoredResource:
 
 async def was_yours(call: Call, ref: Ref) -> bool:
     """Whether this caller may see the last content of a resource that was deleted."""
-    page = await call.ports.store.history(HistoryQuery(ref.type, ref.id, count=2))
-    last = next((version for version in page.entries if not version.deleted), None)
+    last = next((version for version in await _last_versions(call, ref) if not version.deleted), None)
     return last is not None and call.allow.check.may_leave(parse_stored(last.body))
 
 
-def _refuse_foreign(call: Call, ref: Ref, resource: JsonObject) -> None:
+async def _refuse_foreign(call: Call, ref: Ref, resource: JsonObject) -> None:
     if not call.allow.check.may_leave(resource):
+        await _last_versions(call, ref)  # as for what is absent: how long it takes would tell one from the other
         error = _absent(ref)
         error.about = patient_of(resource)
         raise error
+
+
+async def _last_versions(call: Call, ref: Ref) -> Sequence[StoredResource]:
+    """The last two, or none of what never was."""
+    with suppress(NotFound):
+        return (await call.ports.store.history(HistoryQuery(ref.type, ref.id, count=2))).entries
+    return ()
 
 
 def _absent(ref: Ref) -> NotFound:

@@ -290,3 +290,25 @@ async def test_strangers_sign_up_with_no_half_and_no_hidden_characters(ward: War
     answer = await ward.facade.anonymous.post("/api/v1/accounts/register", content=body, headers=headers)
 
     assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("number", ["1e-9999999999999999999", "0E9999999999999999999", "5E-1000"])
+async def test_a_number_that_breaks_the_pages_of_the_doctor(ward: Ward, number: str) -> None:
+    """No decimal holds it: once stored, a summary of the doctor's patients was a defect from then on."""
+    quantity = {"value": 0.125, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"}
+    body = observation("anna", valueQuantity=quantity)
+    del body["valueString"]
+    headers = {"Content-Type": "application/fhir+json"}
+
+    written = await ward.anna.post(
+        "/fhir/Observation", content=json.dumps(body).replace("0.125", number), headers=headers
+    )
+    page = await ward.doctor.get("/fhir/Observation?_summary=true")
+
+    assert (written.status_code, page.status_code) == (400, 200), written.text + page.text
+
+
+async def test_what_only_looks_like_a_long_exponent_is_text(ward: Ward) -> None:
+    written = await ward.anna.post("/fhir/Observation", json=observation("anna", valueString="1e-1000, 0e12345"))
+
+    assert written.status_code == 201, written.text

@@ -6,12 +6,17 @@ https://owasp.org/API-Security/editions/2023/en/0xa1-broken-object-level-authori
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from fhir_facade.errors import NotFound
+from fhir_facade.interactions.dispatch import dispatch
+from fhir_facade.ports import FhirStore
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Scope
 from tests.attacks.conftest import Ward, entry, observation, transaction
 
 pytestmark = pytest.mark.both_stores
@@ -24,6 +29,51 @@ def told(answer: httpx.Response, id: str) -> tuple[int, str, dict[str, str]]:
     """All that an answer tells, without what is different in every answer."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "content-length")}
     return answer.status_code, answer.text.replace(id, "…"), headers
+
+
+class AskedStore:
+    """The real store, and what it was asked."""
+
+    def __init__(self, store: FhirStore) -> None:
+        self._store = store
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize(
+    ("interaction", "version"),
+    [
+        (Interaction.READ, None),
+        (Interaction.VREAD, "1"),
+        (Interaction.VREAD, "7"),
+        (Interaction.HISTORY_INSTANCE, None),
+        (Interaction.DELETE, None),
+        (Interaction.PATCH, None),
+    ],
+    ids=lambda part: str(part),
+)
+async def test_the_time_an_answer_takes_does_not_tell_what_was_deleted_of_somebody_else(
+    ward: Ward, interaction: Interaction, version: str | None
+) -> None:
+    """What a store was asked is most of the time; a server behind it takes milliseconds for each."""
+    await ward.put(observation("bert", id="deleted"))
+    await ward.service.delete("/fhir/Observation/deleted")
+    anna = Principal("patient", patient=PatientId("anna"), scopes=(Scope("patient", "*", frozenset("cruds")),))
+    asked = []
+
+    for id_ in ("absent", "foreign", "deleted"):
+        store = AskedStore(ward.facade.ports.store)
+        request = FhirRequest(
+            interaction, "Observation", id_, version, body=b"[]", content_type="application/json-patch+json"
+        )
+        with pytest.raises(NotFound):
+            await dispatch(replace(ward.facade.ports, store=cast("FhirStore", store)), anna, request)
+        asked.append(store.asked)
+
+    assert asked[0] == asked[1] == asked[2] != []
 
 
 @pytest.mark.parametrize(
