@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Final
 
-from fhir_facade.access.cardinality import reference_path, single_owner, single_valued
+from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import UNNARROWED
 from fhir_facade.access.policy import Ask, decide
+from fhir_facade.fhir.definitions.occurrence import reference_path, single_valued
 from fhir_facade.fhir.definitions.tables import reference_targets
 from fhir_facade.values import (
     AnyOf,

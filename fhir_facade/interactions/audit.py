@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from fhir_facade.access.cardinality import reference_path, single_owner
+from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import PatientReference, owners, stored_owners
 from fhir_facade.errors import FacadeError, Unavailable
+from fhir_facade.fhir.definitions.occurrence import reference_path
 from fhir_facade.fhir.definitions.tables import search_parameters
 from fhir_facade.fhir.urls import query_text
 from fhir_facade.ports import Ports

@@ -12,6 +12,7 @@ from typing import Final
 from fhir_facade.fhir.definitions.tables import element, search_parameters
 
 _PLAIN: Final = re.compile(r"[A-Za-z]+(\.[A-Za-z]+)+")
+_REFERENCE: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 
 
 @cache
@@ -21,6 +22,21 @@ def occurs_once(type: str, code: str) -> bool:
     if parameter is None or not _PLAIN.fullmatch(parameter.expression):
         return False
     return path_occurs_once(parameter.expression)
+
+
+@cache
+def reference_path(type_name: str, name: str) -> str | None:
+    """The element path of a reference parameter; None when it is not one plain path."""
+    parameter = search_parameters(type_name).get(name)
+    found = _REFERENCE.fullmatch(parameter.expression) if parameter is not None else None
+    return found["path"] if found is not None else None
+
+
+@cache
+def single_valued(type_name: str, name: str) -> bool:
+    """Whether a reference parameter reads one element that occurs at most once."""
+    path = reference_path(type_name, name)
+    return path is not None and path_occurs_once(path)
 
 
 def path_occurs_once(path: str) -> bool:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_facade.access.check import Deny
+from fhir_facade.access.searches import search_within
+from fhir_facade.adapters.embedded.depth import hop_by_hop
+from fhir_facade.errors import TooLarge
 from fhir_facade.fhir.query import MAX_HOPS, parse_query
 from fhir_facade.ports import FhirStore
-from fhir_facade.values import Ref, Write
+from fhir_facade.values import PatientId, Principal, Ref, Scope, SearchQuery, Write
 from tests.facade import embedded_facade
+from tests.unit.adapters.embedded.corner import Corner, empty_corner
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -64,3 +69,59 @@ async def test_ways_that_part_behind_a_reference_are_all_followed(store: FhirSto
     await store.write([put({"resourceType": "Observation", "id": "r", **about})])
 
     assert await found(store, "Observation", name, "Number 4") == ["r"]
+
+
+# --- what there is too much of ------------------------------------------------------------------------------------------
+
+MOST = 3
+ANNA = Principal("patient", patient=PatientId("anna"), scopes=(Scope("patient", "*", frozenset("rs")),))
+
+
+@pytest.fixture
+def corner() -> Iterator[Corner]:
+    """A hospital with more male patients, visits and readings than a hop may find; `anna` is a woman with few."""
+    corner = empty_corner()
+    corner.add({"resourceType": "Patient", "gender": "female"}, "anna")
+    corner.add({"resourceType": "Organization", "name": "House"}, "house")
+    ward = {"resourceType": "Organization", "name": "Ward", "partOf": {"reference": "Organization/house"}}
+    corner.add(ward, "ward")
+    corner.add({"resourceType": "PractitionerRole", "organization": {"reference": "Organization/ward"}}, "role")
+    corner.add({"resourceType": "Encounter", "subject": {"reference": "Patient/anna"}}, "first")
+    role = {"performer": [{"reference": "PractitionerRole/role"}]}
+    for number in range(MOST + 1):
+        corner.add({"resourceType": "Patient", "gender": "male"}, f"m{number}")
+        subject = {"subject": {"reference": f"Patient/m{number}"}}
+        corner.add({"resourceType": "Encounter", **subject}, f"e{number}")
+        corner.add({"resourceType": "Observation", **subject, **role}, f"o{number}")
+    yield corner
+    corner.connection.close()
+
+
+def as_anna(type: str, name: str, value: str) -> SearchQuery:
+    query = search_within(ANNA, parse_query(type, [(name, value)], now=NOW).query)
+    assert not isinstance(query, Deny)
+    return query
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "value"),
+    [
+        ("Observation", "encounter.part-of.part-of.subject:Patient.gender", "male"),
+        ("Observation", "encounter.part-of.subject:Patient.gender", "male"),
+        ("Patient", "_has:Observation:patient:performer:PractitionerRole.organization.partof.name", "House"),
+    ],
+)
+def test_that_too_much_is_behind_a_hop_does_not_tell_how_much_others_have(
+    corner: Corner, type: str, name: str, value: str
+) -> None:
+    """With records of the own to come close to the limit, one more of somebody else's would have been told."""
+    shallow = hop_by_hop(corner.connection, corner.catalogue, as_anna(type, name, value), most=MOST)
+
+    assert corner.find(shallow) == []
+
+
+def test_whoever_sees_everything_is_told_that_too_much_is_behind_a_hop(corner: Corner) -> None:
+    query = parse_query("Observation", [("encounter.part-of.subject:Patient.gender", "male")], now=NOW).query
+
+    with pytest.raises(TooLarge):
+        hop_by_hop(corner.connection, corner.catalogue, query, most=MOST)
