@@ -5,7 +5,7 @@ The labels are outside the drawing, so they keep their size on every screen. htt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
@@ -134,20 +134,32 @@ def _when(reading: Reading, words: Wording) -> str:
 
 
 def _summary(kind: Kind, readings: Sequence[Reading], words: Wording) -> str:
-    """What the picture shows, in a sentence for those who do not see it."""
-    values = [reading.value for reading in readings]
+    """What the picture shows, in a sentence for those who do not see it; of a panel each number in both parts."""
+    parts = [[reading.value for reading in readings], _seconds(readings)]
+
+    def text(number: Callable[[Sequence[Decimal]], Decimal]) -> str:
+        return "/".join(words.number(number(part), kind.digits) for part in parts if part)
+
     return words.t(
-        "chart.summary" if len(values) > 1 else "chart.summary.one",
-        count=len(values),
-        low=words.number(min(values), kind.digits),
-        high=words.number(max(values), kind.digits),
-        mean=words.number(sum(values, Decimal(0)) / len(values), kind.digits),
+        "chart.summary" if len(readings) > 1 else "chart.summary.one",
+        count=len(readings),
+        low=text(min),
+        high=text(max),
+        mean=text(_mean),
         unit=words.t(f"unit.{kind.id}"),
     )
 
 
+def _mean(values: Sequence[Decimal]) -> Decimal:
+    return sum(values, Decimal(0)) / len(values)
+
+
+def _seconds(readings: Sequence[Reading]) -> list[Decimal]:
+    return [reading.second for reading in readings if reading.second is not None]
+
+
 def _all_values(readings: Sequence[Reading]) -> list[Decimal]:
-    return [value for reading in readings for value in (reading.value, reading.second) if value is not None]
+    return [reading.value for reading in readings] + _seconds(readings)
 
 
 def _day_width(first: date, last: date) -> float:

@@ -104,6 +104,16 @@ def test_it_says_in_words_what_it_shows_and_what_it_leaves_out():
     assert shown.more
 
 
+def test_one_blood_pressure_is_told_with_both_parts():
+    shown = chart("blood-pressure", reading(1, "124", second="78"))
+    assert shown.summary == "one reading: 124/78 mmHg"
+
+
+def test_blood_pressures_are_told_with_both_parts():
+    shown = chart("blood-pressure", reading(2, "118", second="82"), reading(1, "130", second="76"))
+    assert shown.summary == "118/76 to 130/82 mmHg, on average 124/79, from 2 readings"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_name_and_a_unit(language, kind):
