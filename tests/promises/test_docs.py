@@ -37,6 +37,12 @@ def test_the_index_names_every_page() -> None:
     assert left_out == ["README.md"], "add the page to the table of docs/README.md"
 
 
+def test_decisions_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(page.name[:3]) for page in (DOCS / "decisions").glob("*.md"))
+
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_a_decision_says_what_lost_and_what_it_costs() -> None:
     for page in (DOCS / "decisions").glob("*.md"):
         text = page.read_text()

@@ -3,7 +3,7 @@
 The mark of a guard is on the disk before the guard is written, in whichever process, and stays as long as it: a crash
 in between leaves a mark too many, which costs a look at the store, never one too few. Where rows are missing (older
 than the store after a restore, or from before there were marks) they are added, and the write that met a guard without
-a mark is judged again. docs/decisions/020-the-guard-of-an-alert.md
+a mark is judged again. docs/decisions/019-the-guard-of-an-alert.md
 
 What an alert rests on is marked beside it: who writes such an Observation anew may make it one of another patient or of
 another code, and then what it was has to be known.
