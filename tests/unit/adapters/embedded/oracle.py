@@ -91,9 +91,29 @@ OBSERVATIONS = made(
 ENCOUNTERS = made("Encounter", status=st.just("finished"), subject=maybe(PATIENT), period=maybe(PERIOD))
 
 
+URLS = ["http://o/q", "http://o/q2"]
+VERSIONS = ["1", "1.1"]
+STATUSES = ["draft", "active"]
+PROGRESS = ["in-progress", "completed"]
+QUESTIONNAIRES = made(
+    "Questionnaire",
+    status=st.sampled_from(STATUSES),
+    url=maybe(st.sampled_from(URLS)),
+    version=maybe(st.sampled_from(VERSIONS)),
+)
+CANONICAL = st.sampled_from([f"{url}{version}" for url in URLS for version in ("", *(f"|{own}" for own in VERSIONS))])
+RESPONSES = made("QuestionnaireResponse", status=st.sampled_from(PROGRESS), questionnaire=maybe(CANONICAL))
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    kinds = {"Patient": PATIENTS, "Observation": OBSERVATIONS, "Encounter": ENCOUNTERS}
+    kinds = {
+        "Patient": PATIENTS,
+        "Observation": OBSERVATIONS,
+        "Encounter": ENCOUNTERS,
+        "Questionnaire": QUESTIONNAIRES,
+        "QuestionnaireResponse": RESPONSES,
+    }
     return [draw(made_of) | {"id": id_} for made_of in kinds.values() for id_ in IDS]
 
 
@@ -292,6 +312,48 @@ def reverse_chains(draw: st.DrawFn) -> Asked:
     return Asked(f"_has:{kind}:patient:{inner.name}", inner.text, means)
 
 
+def names(response: Resource, questionnaire: Resource) -> bool:
+    """Whether the response is to this questionnaire: by its url, and by its version where it says one."""
+    url, _, version = response.get("questionnaire", "").partition("|")
+    return url == questionnaire.get("url") and version in ("", questionnaire.get("version"))
+
+
+@st.composite
+def canonicals(draw: st.DrawFn) -> Asked:
+    """Without a version, with any; ending in a bar, with none."""
+    text = draw(CANONICAL | st.sampled_from([f"{url}|" for url in URLS]))
+
+    def means(resource: Resource, _: World) -> bool:
+        own = resource.get("questionnaire", "")
+        return own == text.removesuffix("|") or own.partition("|")[0] == text
+
+    return Asked("questionnaire", text, means)
+
+
+@st.composite
+def chains_by_url(draw: st.DrawFn) -> Asked:
+    name, inner = draw(st.sampled_from(["questionnaire", "questionnaire:Questionnaire"])), draw(OF_QUESTIONNAIRES)
+
+    def means(resource: Resource, world: World) -> bool:
+        targets = (other for other in world if other["resourceType"] == "Questionnaire")
+        return any(names(resource, other) and inner.means(other, world) for other in targets)
+
+    return Asked(f"{name}.{inner.name}", inner.text, means)
+
+
+@st.composite
+def reverse_chains_by_url(draw: st.DrawFn) -> Asked:
+    inner = draw(OF_RESPONSES)
+
+    def means(resource: Resource, world: World) -> bool:
+        referring = (other for other in world if other["resourceType"] == "QuestionnaireResponse")
+        return any(names(other, resource) and inner.means(other, world) for other in referring)
+
+    return Asked(f"_has:QuestionnaireResponse:questionnaire:{inner.name}", inner.text, means)
+
+
+OF_QUESTIONNAIRES = values("status", "status", STATUSES) | values("url", "url", URLS) | missing("version", "version")
+OF_RESPONSES = values("status", "status", PROGRESS) | canonicals() | missing("questionnaire", "questionnaire")
 OF_PATIENTS = (
     values("gender", "gender", ["male", "female"])
     | missing("birthdate", "birthDate")
@@ -312,6 +374,8 @@ ALL_OF = {
     "Patient": OF_PATIENTS | reverse_chains(),
     "Observation": OF_OBSERVATIONS | chains() | missing("subject", "subject"),
     "Encounter": OF_ENCOUNTERS | chains(),
+    "Questionnaire": OF_QUESTIONNAIRES | reverse_chains_by_url(),
+    "QuestionnaireResponse": OF_RESPONSES | chains_by_url(),
 }
 
 
@@ -341,6 +405,8 @@ SORTS: dict[str, dict[str, Callable[[Resource], list[Any]]]] = {
         "subject": lambda r: [r["subject"]["reference"]] if "subject" in r else [],
     },
     "Encounter": {"date": moments_of, "_id": lambda r: [r["id"]]},
+    "Questionnaire": {"status": lambda r: [r["status"]], "_id": lambda r: [r["id"]]},
+    "QuestionnaireResponse": {"status": lambda r: [r["status"]], "_id": lambda r: [r["id"]]},
 }
 
 
