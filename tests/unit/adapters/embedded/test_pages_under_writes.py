@@ -126,6 +126,44 @@ def test_what_matches_all_the_time_is_shown_once(
     assert set(LABELS) - restless <= set(shown)
 
 
+def response(label: str, canonical: str) -> dict[str, Any]:
+    return {"resourceType": "QuestionnaireResponse", "id": label, "status": "completed", "questionnaire": canonical}
+
+
+def form(label: str, status: str) -> dict[str, Any]:
+    return {"resourceType": "Questionnaire", "id": label, "status": status, "url": "http://o/q", "version": "1"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "second"),
+    [
+        ("QuestionnaireResponse?questionnaire.status=active", "r1", "r2"),
+        ("Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", "q1", "q2"),
+    ],
+    ids=["a chain", "_has"],
+)
+def test_what_matched_by_a_canonical_url_is_not_shown_again(
+    emptied: Corner, asked: str, first: str, second: str
+) -> None:
+    ward = ward_of(emptied)
+    for number, canonical in (("1", "http://o/q"), ("2", "http://o/q|1")):
+        ward.put(form(f"q{number}", "active"))
+        ward.put(response(f"r{number}", canonical))
+    kind, _, rest = asked.partition("?")
+    name, _, value = rest.partition("=")
+    query = replace(parse_query(kind, [(name, value), ("_sort", "_lastUpdated")], now=NOW).query, count=1)
+    page = search(emptied.connection, emptied.catalogue, query)
+    ward.put(
+        {**form("q1", "active"), "title": "x"}
+        if kind == "Questionnaire"
+        else {**response("r1", "http://o/q"), "language": "en"}
+    )
+
+    later = search(emptied.connection, emptied.catalogue, replace(query, cursor=page.cursor))
+
+    assert [[entry.id for entry in each.entries] for each in (page, later)] == [[first], [second]]
+
+
 def test_of_many_rows_that_moved_the_last_ones_are_remembered(emptied: Corner) -> None:
     ward = ward_of(emptied)
     first = search(emptied.connection, emptied.catalogue, query("_sort=-date", 4))
