@@ -19,8 +19,11 @@ from fhir_facade.rows import Remove
 from fhir_facade.rows.accounts import LoginThrottle
 from fhir_facade.rows.audit import AuditLine, RefusalCount
 from fhir_facade.rows.oauth import Client, Grant
+from tests.deployments import HAPI
 from tests.facade import Facade, embedded_facade
 from tests.forms import sign_in, submit
+from tests.hapi_server import empty_hapi
+from tests.ward import facade_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PASSWORD = "correct horse battery"
@@ -47,9 +50,11 @@ class Records:
         return await self.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("id", ">", last), order=("id",)))
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def records(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Records]:
-    async with embedded_facade(tmp_path_factory.mktemp("records")) as facade:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["embedded", HAPI])
+async def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Records]:
+    if request.param != "embedded":
+        empty_hapi(request.getfixturevalue("hapi_url"))
+    async with facade_on(request.param, request, tmp_path_factory.mktemp("records")) as facade:
         service = await facade.client()
         care = [{"reference": "Practitioner/doctor"}]
         for resource in (
