@@ -5,6 +5,7 @@ https://spec.openapis.org/oas/v3.1.0
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -65,6 +66,8 @@ _OPEN: Final = frozenset({CALLBACK, "/api/v1/accounts/register"})
 _NAME: Final = str.maketrans({"/": "_", "-": "_", ".": None, "{": None, "}": None})
 """From an address to the name of an operation."""
 
+_SENTENCE: Final = re.compile(r"(?<=\.) ")
+
 _PROBLEMS: Final = {
     400: "The request is not understood; `detail` says what to do",
     401: "No token or session, or one that is no longer good",
@@ -104,7 +107,8 @@ def _document(app: FastAPI, issuer: Issuer, cookie: str) -> dict[str, Any]:
 
 
 def _convene(path: str, operation: dict[str, Any]) -> None:
-    """What FastAPI cannot know: who may call, and how errors look here."""
+    """What FastAPI cannot know: what it is in a sentence, who may call, and how errors look here."""
+    operation["summary"], operation["description"] = _first_sentence(operation["description"])
     answers = operation["responses"]
     if "HTTPValidationError" in str(answers.get("422", "")):
         del answers["422"]
@@ -118,6 +122,12 @@ def _convene(path: str, operation: dict[str, Any]) -> None:
     for status, answer in answers.items():
         if status >= "400":
             answer["content"] = {PROBLEM: {"schema": _ref("Problem")}}
+
+
+def _first_sentence(text: str) -> tuple[str, str]:
+    """The sentence a list shows, as plain words without its full stop, and the whole of what is known."""
+    sentence = _SENTENCE.split(" ".join(text.split()), maxsplit=1)[0]
+    return sentence.removesuffix(".").replace("`", ""), text
 
 
 # --- signing in -----------------------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ async def register(asked: SignUp, request: Request, ports: PortsDep) -> Any:
     return _made(await sign_up(ports, new, asked.patient, flood=flood, origin=origin_of(request)))
 
 
-@router.get("/me", response_model=Person, summary="My account")
+@router.get("/me", response_model=Person)
 async def me(ports: PortsDep, caller: CallerDep) -> Any:
     """The account of whoever asks."""
     return _shown(await _own(ports, caller))

@@ -106,6 +106,14 @@ def test_operation_ids_are_unique(document):
     assert len(ids) == len(set(ids))
 
 
+def test_a_list_of_the_convenience_api_says_what_each_address_does(document):
+    summaries = [each["summary"] for _, path, each in _operations(document) if path.startswith(("/api/v1/", "/health"))]
+
+    assert [text for text in summaries if len(text.split()) < 2 or text.endswith(".") or "`" in text] == []
+    assert len(set(summaries)) == len(summaries)
+    assert "Begin to connect a wearable" in summaries
+
+
 def test_every_part_of_a_path_is_a_parameter(document):
     for _, path, operation in _operations(document):
         named = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"}
