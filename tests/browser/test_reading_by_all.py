@@ -85,6 +85,8 @@ def test_the_pages_of_a_connection_are_for_everybody(visitor, dora):
     someone.sign_in(dora)
     someone.page.get_by_role("link", name="Details").click()
     someone.page.get_by_role("heading", name="Google Health").wait_for()
+    brand, way_out = someone.page.locator(".brand"), someone.page.get_by_role("button", name="Sign out")
+    assert way_out.bounding_box()["y"] < brand.bounding_box()["y"] + brand.bounding_box()["height"], "two rows"
     check(someone)
     someone.page.get_by_role("link", name="Disconnect").click()
     someone.page.get_by_role("heading", name="Disconnect Google Health?").wait_for()
