@@ -69,6 +69,16 @@ async def test_a_look_that_the_patient_is_not_told_of(hospital: Hospital, addres
     assert await told(hospital, rid=rid) == [hospital.id("anna")]
 
 
+async def test_labels_of_a_type_as_a_look_that_the_patient_is_not_told_of(hospital: Hospital) -> None:
+    rid, label = f"labels-{hospital.mark}", {"system": "https://example.org/labels", "code": "HIV"}
+    await hospital.put(hospital.reading("carl", id=hospital.id("labelled"), meta={"security": [label]}))
+
+    answer = await hospital.doctor.get("/fhir/Observation/$meta", headers={"X-Request-Id": rid})
+
+    assert "HIV" in answer.text
+    assert hospital.id("carl") in await told(hospital, rid=rid)
+
+
 @pytest.mark.parametrize("client", ["doctor", "service"])
 async def test_a_count_by_subject_of_who_sees_more(hospital: Hospital, client: str) -> None:
     rid = f"count-{client}-{hospital.mark}"

@@ -44,7 +44,7 @@ async def meta(call: Call, inputs: Inputs) -> FhirResponse:
     if call.request.version is not None:
         return await _of_version(call)
     if call.request.id is None:
-        found, patients = await _in_use(call), set[str]()
+        found, patients = await _in_use(call)
     else:
         stored = await visible(call, call.ref)
         found, patients = decimal_loads(stored.body)["meta"], {*patients_of_stored((stored,))}
@@ -81,10 +81,11 @@ def _answer(found: Mapping[str, Any]) -> bytes:
 # --- what is in use ---------------------------------------------------------------------------------------------------
 
 
-async def _in_use(call: Call) -> dict[str, Any]:
-    """Each profile, label and tag once, in the order in which they were met."""
+async def _in_use(call: Call) -> tuple[dict[str, Any], set[str]]:
+    """Each profile, label and tag once, in the order in which they were met; and the patients whose records have them,
+    where the caller sees the records of some: of all it tells of nobody."""
     found: dict[str, Items] = {name: [] for name in _SETS}
-    looked = 0
+    looked, patients = 0, set[str]()
     for kind in _searched(call) if call.request.type is None else (call.type,):
         async for stored in matches(call, SearchQuery(kind)):
             own = parse_stored(stored.body).get("meta", {})
@@ -93,7 +94,9 @@ async def _in_use(call: Call) -> dict[str, Any]:
                 raise NotSupported(f"there are more than {MOST} resources to look through: ask for $meta of one type")
             for name, items in found.items():
                 items[:] = _added(items, own.get(name, []))
-    return {name: items for name, items in found.items() if items}
+            if not call.sees_all and not own.keys().isdisjoint(_SETS):
+                patients |= patients_of_stored((stored,))
+    return {name: items for name, items in found.items() if items}, patients
 
 
 def _searched(call: Call) -> Iterator[str]:
