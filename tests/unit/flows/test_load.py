@@ -1,5 +1,6 @@
 """Files that are imported: how far it is, in bytes of the files."""
 
+import bz2
 import gzip
 import json
 
@@ -46,8 +47,13 @@ async def test_a_file_that_is_refused_is_done_too(told, content):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("lines.ndjson", LINES), ("lines.ndjson.gz", gzip.compress(LINES)), ("bundle.json", COLLECTION)],
-    ids=["lines", "packed lines", "collection"],
+    [
+        ("lines.ndjson", LINES),
+        ("lines.ndjson.gz", gzip.compress(LINES)),
+        ("lines.ndjson.bz2", bz2.compress(LINES)),
+        ("bundle.json", COLLECTION),
+    ],
+    ids=["lines", "lines in gzip", "lines in bzip2", "collection"],
 )
 async def test_a_large_file_tells_how_far_it_is(told, name, content):
     result, size, steps = await told(name, content)
