@@ -117,6 +117,21 @@ def test_every_step_is_told_in_order_and_the_whole_in_time(told):
     assert re.search(r"All 9 steps did what they say, in \d+ s\.", output)
 
 
+def test_the_readme_shows_what_is_told(told):
+    """But for its numbers, which depend on the day and on the machine."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme.split("    $ make demo\n")[1].split("\n\n")[0].splitlines()
+    output = {without_numbers(line) for line in told[0].splitlines()}
+
+    assert len(shown) > 10
+    assert [line for line in shown if without_numbers(line) not in output] == []
+
+
+def without_numbers(line):
+    """A line up to an id that another run would not have, and each of its numbers a nought."""
+    return re.sub(r"\d[\d.]*", "0", re.split(r": Observation/", line)[0].strip())
+
+
 def test_passwords_are_made_for_each_demo_and_printed(told):
     output, folder = told
     passwords = re.findall(r"^(?:Patient|Doctor) +\S+ / (\S+)$", output, re.MULTILINE)
