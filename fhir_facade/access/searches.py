@@ -7,7 +7,7 @@ the mere presence of a match, so each hop is narrowed too, or refused where that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Final
 
@@ -46,6 +46,8 @@ _NOT_STORED: Final = "AuditEvent"
 class _Asker:
     principal: Principal
     circle: frozenset[PatientId]
+    hops: dict[tuple[str, int], Groups | Deny] = field(default_factory=dict, compare=False)
+    """What is known of a type and a criterion of the query: many ways lead to the same one."""
 
     def narrow(self, type_name: str) -> Groups | Deny:
         answer = decide(self.principal, Ask(Interaction.SEARCH_TYPE, type_name, circle=self.circle))
@@ -94,9 +96,16 @@ def _both(one: Groups, other: Groups) -> Groups:
 
 def _hop(asker: _Asker, type_name: str, criterion: Criterion) -> Groups | Deny:
     """The criterion with all its hops narrowed, as groups of which one has to hold."""
+    if isinstance(criterion, Match | Not):  # of the record itself: who may see it may ask for it
+        return ((criterion,),)
+    key = (type_name, id(criterion))
+    if key not in asker.hops:
+        asker.hops[key] = _leading_on(asker, type_name, criterion)
+    return asker.hops[key]
+
+
+def _leading_on(asker: _Asker, type_name: str, criterion: Chain | Has | AnyOf) -> Groups | Deny:
     match criterion:
-        case Match() | Not():  # of the record itself: who may see it may ask for it
-            return ((criterion,),)
         case Chain():
             return _chain(asker, type_name, criterion)
         case AnyOf(groups):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeGuard
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
@@ -20,6 +20,35 @@ Group = tuple[Criterion, ...]
 
 MOST_IDS: Final = 25_000
 """What one hop may find: SQLite takes 32,766 values in a question."""
+MOST_WAYS: Final = 300
+"""Conditions of one statement: each type that a chain may lead to has its own, and so has each type behind that."""
+
+
+def is_wide(query: SearchQuery) -> bool:
+    """Whether the hops part into so many ways that one statement would be too long."""
+    left = MOST_WAYS
+    for criterion in (own for group in (query.criteria, *query.any_of) for own in group):
+        if not isinstance(criterion, Match):
+            left = _left(criterion, 1, left)
+            if left < 0:
+                return True
+    return False
+
+
+def _left(criterion: Criterion, times: int, left: int) -> int:
+    """What is left of so many ways; it is not counted on when there is nothing left."""
+    match criterion:
+        case Chain(_, targets, inner):
+            return _left(inner, times * len(targets), left)
+        case Has(_, _, inner):
+            return _left(inner, times * 2, left)
+        case AnyOf(groups):
+            for own in (own for group in groups for own in group):
+                left = _left(own, times, left)
+                if left < 0:
+                    break
+            return left
+    return left - times
 
 
 def hop_by_hop(
@@ -37,6 +66,8 @@ class _Reader:
     connection: sqlite3.Connection
     catalogue: Catalogue
     most: int
+    known: dict[tuple[str, tuple[int, ...]], Group] = field(default_factory=dict)
+    """What lies behind a hop to a type, by the criteria that the query holds: many ways lead to the same ones."""
 
     def group(self, type: str, criteria: Group) -> Group:
         """Criteria that hold together. Chains over a reference that occurs once speak of one record, so that whatever
@@ -73,7 +104,12 @@ class _Reader:
 
     def _behind(self, type: str, inner: Group) -> Group:
         """As many criteria, or one of ids for all of them."""
-        return (self._ids(type, inner),) if any(_leads_on(own) for own in inner) else inner
+        if not any(_leads_on(own) for own in inner):
+            return inner
+        key = (type, tuple(id(own) for own in inner))
+        if key not in self.known:
+            self.known[key] = (self._ids(type, inner),)
+        return self.known[key]
 
     def _ids(self, type: str, criteria: Group) -> Match:
         members = [condition(self.catalogue, type, own).members() for own in self.group(type, criteria)]

@@ -24,11 +24,15 @@ def enable(connection: sqlite3.Connection, query: SearchQuery) -> None:
 
 def typed_matches(query: SearchQuery) -> Iterator[tuple[str, Match]]:
     """The plain questions at any depth, each with the type of which it is asked."""
-    return _matches((*query.criteria, *(own for group in query.any_of for own in group)), query.type)
+    return _matches((*query.criteria, *(own for group in query.any_of for own in group)), query.type, set())
 
 
-def _matches(criteria: Iterable[Criterion], type: str) -> Iterator[tuple[str, Match]]:
+def _matches(criteria: Iterable[Criterion], type: str, seen: set[tuple[str, int]]) -> Iterator[tuple[str, Match]]:
+    """Each once, by however many ways a chain leads there."""
     for own in criteria:
+        if (type, id(own)) in seen:
+            continue
+        seen.add((type, id(own)))
         match own:
             case Match():
                 yield type, own
@@ -36,11 +40,11 @@ def _matches(criteria: Iterable[Criterion], type: str) -> Iterator[tuple[str, Ma
                 yield type, inner
             case Chain():
                 for target in own.targets:
-                    yield from _matches((own.inner,), target)
+                    yield from _matches((own.inner,), target, seen)
             case Has():
-                yield from _matches((own.inner,), own.type)
+                yield from _matches((own.inner,), own.type, seen)
             case AnyOf(groups):
-                yield from _matches((each for group in groups for each in group), type)
+                yield from _matches((each for group in groups for each in group), type, seen)
 
 
 def _metres(north: float, east: float, other_north: float, other_east: float) -> float:

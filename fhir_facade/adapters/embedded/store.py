@@ -15,7 +15,7 @@ from fhir_facade.adapters.embedded import history as versions
 from fhir_facade.adapters.embedded.at_once import page_at_once
 from fhir_facade.adapters.embedded.bounds import PAGE_BYTES
 from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
-from fhir_facade.adapters.embedded.depth import hop_by_hop
+from fhir_facade.adapters.embedded.depth import hop_by_hop, is_wide
 from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
 from fhir_facade.adapters.embedded.referring import referring
@@ -114,6 +114,8 @@ class EmbeddedStore:
         for type_ in fulltext.types_read(query):
             while not await self._file.write(partial(fulltext.catch_up, type=type_)):
                 pass
+        if is_wide(query):
+            return await self._file.read(lambda connection: self._deep(connection, query))
         try:
             return await self._file.read(
                 lambda connection: search(connection, self._catalogue, query, self._page_bytes)

@@ -38,34 +38,40 @@ NOTHING = Match("_id", "token", ())
 
 async def without_canonical_hops(find: Find, query: SearchQuery) -> SearchQuery:
     """The same query with what its hops over canonicals lead to in their place."""
-    if not any(_leads_on(query.type, own) for group in (query.criteria, *query.any_of) for own in group):
-        return query
     filler = _Filler(find)
+    if not any(filler.leads_on(query.type, own) for group in (query.criteria, *query.any_of) for own in group):
+        return query
     criteria = tuple([await filler.filled(query.type, own) for own in query.criteria])
     return replace(query, criteria=criteria, any_of=await filler.groups(query.type, query.any_of))
-
-
-def _leads_on(type: str, criterion: Criterion) -> bool:
-    """Whether there is a canonical on the way."""
-    match criterion:
-        case Chain(name, targets, inner):
-            return bool(canonical_targets(type, name)) or any(_leads_on(target, inner) for target in targets)
-        case Has(source, name, inner):
-            return type in canonical_targets(source, name) or _leads_on(source, inner)
-        case AnyOf(groups):
-            return any(_leads_on(type, own) for group in groups for own in group)
-    return False
 
 
 class _Filler:
     def __init__(self, find: Find) -> None:
         self._find = find
+        self._on_the_way: dict[tuple[str, int], bool] = {}
+
+    def leads_on(self, type: str, criterion: Criterion) -> bool:
+        """Whether there is a canonical on the way."""
+        key = (type, id(criterion))
+        if key not in self._on_the_way:
+            self._on_the_way[key] = self._leads_on(type, criterion)
+        return self._on_the_way[key]
+
+    def _leads_on(self, type: str, criterion: Criterion) -> bool:
+        match criterion:
+            case Chain(name, targets, inner):
+                return bool(canonical_targets(type, name)) or any(self.leads_on(target, inner) for target in targets)
+            case Has(source, name, inner):
+                return type in canonical_targets(source, name) or self.leads_on(source, inner)
+            case AnyOf(groups):
+                return any(self.leads_on(type, own) for group in groups for own in group)
+        return False
 
     async def groups(self, type: str, groups: Groups) -> Groups:
         return tuple([tuple([await self.filled(type, own) for own in group]) for group in groups])
 
     async def filled(self, type: str, criterion: Criterion) -> Criterion:
-        if not _leads_on(type, criterion):
+        if not self.leads_on(type, criterion):
             return criterion
         match criterion:
             case Chain() if canonical_targets(type, criterion.name):

@@ -33,6 +33,8 @@ MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SEARCH_TIMEOUT_S: Final = 30.0
 """For one page with all that it takes; what HAPI is asked for one by one has limits of its own besides."""
+Known = dict[tuple[str, int], tuple[list[StoredResource], SearchQuery]]
+"""What lies behind a hop to a type, by the criterion that is asked there, which is kept beside it."""
 STRICT = {"Prefer": "handling=strict"}
 
 
@@ -125,9 +127,9 @@ async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first
         found = await _follow(session, query.type, link, query.count)
 
 
-async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter] | None:
+async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | None = None) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none."""
-    query = await without_canonical_hops(partial(_everything, session), query)
+    query = await without_canonical_hops(partial(_everything, session, {} if known is None else known), query)
     alternatives = [group for group in groups(query) if NOTHING not in group]
     if not alternatives:
         return None
@@ -140,10 +142,14 @@ async def _narrowed(session: HapiSession, query: SearchQuery) -> list[Parameter]
     return [("_id", ",".join(ids))] if ids else None
 
 
-async def _everything(session: HapiSession, query: SearchQuery) -> list[StoredResource]:
-    """All that a query finds, to be looked into."""
-    narrowed = await _narrowed(session, query)
-    return [] if narrowed is None else await _all(session, query.type, [*narrowed, ("_sort", "_id")], MAX_CHECKED)
+async def _everything(session: HapiSession, known: Known, query: SearchQuery) -> list[StoredResource]:
+    """All that a query finds, to be looked into; asked once, by however many ways a search leads there."""
+    key = (query.type, id(query.criteria[0]))
+    if key not in known:
+        narrowed = await _narrowed(session, query, known)
+        found = await _all(session, query.type, [*narrowed, ("_sort", "_id")], MAX_CHECKED) if narrowed else []
+        known[key] = (found, query)
+    return known[key][0]
 
 
 async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:

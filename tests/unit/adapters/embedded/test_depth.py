@@ -12,11 +12,11 @@ import pytest
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.searches import search_within
-from fhir_facade.adapters.embedded.depth import hop_by_hop
+from fhir_facade.adapters.embedded.depth import hop_by_hop, is_wide
 from fhir_facade.errors import TooLarge
 from fhir_facade.fhir.query import MAX_HOPS, parse_query
 from fhir_facade.ports import FhirStore
-from fhir_facade.values import PatientId, Principal, Ref, Scope, SearchQuery, Write
+from fhir_facade.values import AnyOf, Criterion, Has, PatientId, Principal, Ref, Scope, SearchQuery, Write
 from tests.facade import embedded_facade
 from tests.unit.adapters.embedded.corner import Corner, empty_corner
 
@@ -125,3 +125,51 @@ def test_whoever_sees_everything_is_told_that_too_much_is_behind_a_hop(corner: C
 
     with pytest.raises(TooLarge):
         hop_by_hop(corner.connection, corner.catalogue, query, most=MOST)
+
+
+# --- what parts into very many ways -------------------------------------------------------------------------------------
+
+
+def plan(label: str, *parts: str) -> dict[str, Any]:
+    related = [{"type": "composed-of", "resource": f"http://o/{part}"} for part in parts]
+    return {
+        "resourceType": "PlanDefinition",
+        "id": label,
+        "status": "active",
+        "url": f"http://o/{label}",
+        "name": f"Plan{label}",
+        **({"relatedArtifact": related} if related else {}),
+    }
+
+
+@pytest.mark.parametrize("hops", [1, 2, 5, MAX_HOPS])
+async def test_a_chain_that_may_lead_anywhere_is_followed_to_its_end(store: FhirStore, hops: int) -> None:
+    await store.write([put(plan(f"a{number}", f"a{number + 1}")) for number in range(hops)])
+    await store.write([put(plan(f"a{hops}"))])
+    name = "composed-of." * hops + "name"
+
+    assert await found(store, "PlanDefinition", name, f"Plana{hops}") == ["a0"]
+    assert await found(store, "PlanDefinition", name, "Planb") == []
+
+
+@pytest.mark.parametrize("hops", [3, MAX_HOPS])
+def test_the_rights_of_a_chain_that_may_lead_anywhere_are_told_at_once(hops: int) -> None:
+    everyone = Principal("backend", scopes=(Scope("system", "*", frozenset("rs")),))
+    query = parse_query("PlanDefinition", [("composed-of." * hops + "name", "x")], now=NOW).query
+
+    limited = search_within(everyone, query)
+
+    assert isinstance(limited, SearchQuery)
+    assert is_wide(limited)
+
+
+def test_ways_that_part_within_a_filter_are_counted_too() -> None:
+    chained = parse_query("PlanDefinition", [("composed-of.composed-of.name", "x")], now=NOW).query.criteria
+    has = Has("PlanDefinition", "composed-of", chained[0])
+
+    assert is_wide(SearchQuery("PlanDefinition", (AnyOf(((has,), chained)),)))
+    assert not is_wide(SearchQuery("PlanDefinition", any_of=((AnyOf((parse_name(),)),),)))
+
+
+def parse_name() -> tuple[Criterion, ...]:
+    return parse_query("PlanDefinition", [("composed-of.name", "x"), ("name", "x")], now=NOW).query.criteria
