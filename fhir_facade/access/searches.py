@@ -46,8 +46,9 @@ _NOT_STORED: Final = "AuditEvent"
 class _Asker:
     principal: Principal
     circle: frozenset[PatientId]
-    hops: dict[tuple[str, int], Groups | Deny] = field(default_factory=dict, compare=False)
-    """What is known of a type and a criterion of the query: many ways lead to the same one."""
+    hops: dict[tuple[str, int], tuple[Criterion, Groups | Deny]] = field(default_factory=dict, compare=False)
+    """What is known of a type and a criterion, which many ways lead to. It is kept beside, so that no other gets its
+    identity."""
 
     def narrow(self, type_name: str) -> Groups | Deny:
         answer = decide(self.principal, Ask(Interaction.SEARCH_TYPE, type_name, circle=self.circle))
@@ -100,8 +101,8 @@ def _hop(asker: _Asker, type_name: str, criterion: Criterion) -> Groups | Deny:
         return ((criterion,),)
     key = (type_name, id(criterion))
     if key not in asker.hops:
-        asker.hops[key] = _leading_on(asker, type_name, criterion)
-    return asker.hops[key]
+        asker.hops[key] = criterion, _leading_on(asker, type_name, criterion)
+    return asker.hops[key][1]
 
 
 def _leading_on(asker: _Asker, type_name: str, criterion: Chain | Has | AnyOf) -> Groups | Deny:

@@ -66,8 +66,9 @@ class _Reader:
     connection: sqlite3.Connection
     catalogue: Catalogue
     most: int
-    known: dict[tuple[str, tuple[int, ...]], Group] = field(default_factory=dict)
-    """What lies behind a hop to a type, by the criteria that the query holds: many ways lead to the same ones."""
+    known: dict[tuple[str, tuple[int, ...]], tuple[Group, Group]] = field(default_factory=dict)
+    """What lies behind a hop to a type, by the criteria there, which many ways lead to. They are kept beside, so that
+    no others get their identities."""
 
     def group(self, type: str, criteria: Group) -> Group:
         """Criteria that hold together. Chains over a reference that occurs once speak of one record, so that whatever
@@ -108,8 +109,8 @@ class _Reader:
             return inner
         key = (type, tuple(id(own) for own in inner))
         if key not in self.known:
-            self.known[key] = (self._ids(type, inner),)
-        return self.known[key]
+            self.known[key] = inner, (self._ids(type, inner),)
+        return self.known[key][1]
 
     def _ids(self, type: str, criteria: Group) -> Match:
         members = [condition(self.catalogue, type, own).members() for own in self.group(type, criteria)]

@@ -48,14 +48,15 @@ async def without_canonical_hops(find: Find, query: SearchQuery) -> SearchQuery:
 class _Filler:
     def __init__(self, find: Find) -> None:
         self._find = find
-        self._on_the_way: dict[tuple[str, int], bool] = {}
+        self._on_the_way: dict[tuple[str, int], tuple[Criterion, bool]] = {}
+        """Each criterion is kept beside what is known of it, so that no other gets its identity."""
 
     def leads_on(self, type: str, criterion: Criterion) -> bool:
         """Whether there is a canonical on the way."""
         key = (type, id(criterion))
         if key not in self._on_the_way:
-            self._on_the_way[key] = self._leads_on(type, criterion)
-        return self._on_the_way[key]
+            self._on_the_way[key] = criterion, self._leads_on(type, criterion)
+        return self._on_the_way[key][1]
 
     def _leads_on(self, type: str, criterion: Criterion) -> bool:
         match criterion:
