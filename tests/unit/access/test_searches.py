@@ -101,6 +101,17 @@ def test_a_hop_that_could_leave_the_rights_is_forbidden(
     assert answer.kind == "forbidden"
 
 
+def test_what_two_ways_lead_to_is_limited_on_both() -> None:
+    chain = Chain("encounter", ("Encounter",), Match("status", "token", (TokenValue(None, "finished"),)))
+    either = AnyOf(((chain,), (chain, Match("status", "token", (TokenValue(None, "final"),)))))
+    limited = search_within(patient(), SearchQuery("Observation", (either,)), (), CIRCLE)
+    alone = search_within(patient(), SearchQuery("Observation", (chain,)), (), CIRCLE)
+
+    assert isinstance(limited, SearchQuery)
+    assert isinstance(alone, SearchQuery)
+    assert [set(alone.criteria) <= set(group) for group in limited.any_of] == [True, True]
+
+
 def test_a_search_without_token_is_not_authenticated() -> None:
     answer = ask(anonymous(), "Organization")
 

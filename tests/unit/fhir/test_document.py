@@ -19,6 +19,7 @@ from fhir_facade.fhir.document import (
     known_types,
     members_of,
     parse,
+    parse_json,
     parse_stored,
     splice,
     strip_members,
@@ -191,6 +192,17 @@ def test_splice_changes_nothing_besides_id_and_meta(resource: dict, indent: int)
 
 def test_strip_members_removes_only_what_is_named() -> None:
     assert strip_members(b'{"a": 1.50, "meta": {}, "b":[ ]}', ["meta", "absent"]) == b'{"a":1.50,"b":[ ]}'
+
+
+@pytest.mark.parametrize("number", [b"1e-1000", b"0E1000", b"0.5E-01000", b"0e+0001000"])
+def test_a_number_that_no_decimal_holds_is_refused(number: bytes) -> None:
+    with pytest.raises(BadRequest, match="at most three digits"):
+        parse_json(b'{"value":' + number + b"}")
+
+
+@pytest.mark.parametrize("body", [b'{"value":1e-999}', b'{"value":"1e-1000"}', b'{"value":0e-0099,"text":"0E1000"}'])
+def test_what_a_decimal_holds_and_what_is_text_are_not(body: bytes) -> None:
+    assert "value" in parse_json(body)
 
 
 # --- equality ----------------------------------------------------------------------------------------------------
