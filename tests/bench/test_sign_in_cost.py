@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from fhir_facade.interactions.dispatch import dispatch
-from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import FhirRequest, Interaction
-from tests.bench.audit_cost import SERVICE, Unaudited
+import httpx
+
 from tests.bench.sign_in_cost import check, decisions, deployment
-from tests.facade import embedded_facade
+from tests.facade import facade_env, served
+from tests.patience import PATIENCE_S
 
 
 def test_every_decision_is_measured() -> None:
@@ -28,15 +27,15 @@ async def test_a_token_is_checked_and_families_are_there_to_be_renewed(tmp_path:
     assert len({each.refresh for each in families}) == 2
 
 
-async def test_the_assembly_without_an_audit_reads_and_writes_no_line(tmp_path: Path) -> None:
-    asked = FhirRequest(Interaction.READ, "Patient", "anna")
-    body = b'{"resourceType":"Patient","id":"anna"}'
-    async with embedded_facade(tmp_path) as facade:
-        await dispatch(facade.ports, SERVICE, replace(asked, interaction=Interaction.UPDATE, body=body))
-        bare = replace(facade.ports, state=Unaudited(facade.ports.state))
+def test_the_server_without_an_audit_answers_and_writes_no_line_of_what_was_read(tmp_path: Path) -> None:
+    env = facade_env(tmp_path / "data")
+    with served(env, tmp_path / "log", module="tests.bench.unaudited") as running:
+        asked = {"Authorization": f"Bearer {running.token()}"}
+        answer = httpx.get(f"{running.url}/fhir/Patient/anna", headers=asked, timeout=PATIENCE_S)
 
-        answers = await asyncio.gather(dispatch(bare, SERVICE, asked), dispatch(facade.ports, SERVICE, asked))
-
-        lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "read")))
-    assert [answer.status for answer in answers] == [200, 200]
-    assert len(lines) == 1
+    with closing(sqlite3.connect(tmp_path / "data" / "facade.sqlite")) as file:
+        (lines,) = file.execute("SELECT count(*) FROM audit WHERE action = 'read'").fetchone()
+        (others,) = file.execute("SELECT count(*) FROM access_token").fetchone()
+    assert answer.status_code == 404
+    assert lines == 0
+    assert others > 0
