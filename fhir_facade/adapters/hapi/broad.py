@@ -1,8 +1,8 @@
 """Criteria for which HAPI finds too much, so that each find has to be looked at.
 
 A composite is met by two different components, both bounds of a range by two different values, and a number is kept
-with two decimals; a system without a code is not looked at, nor whether a canonical has no version. What HAPI has no index for at all is left out of its
-parameters, and everything else is checked. https://hl7.org/fhir/R4/search.html#composite
+with two decimals; a system without a code is not looked at, nor whether a canonical has no version. What HAPI has no
+index for at all is left out of its parameters, and everything else is checked. https://hl7.org/fhir/R4/search.html#composite
 """
 
 from __future__ import annotations

@@ -112,7 +112,8 @@ def _token(value: TokenValue) -> str:
 
 def _reference(value: ReferenceValue) -> str:
     if value.url is not None:
-        return escaped(value.url.removesuffix(VERSIONLESS)).replace("\\|", "|")  # HAPI finds a canonical's version behind a plain bar only
+        # HAPI finds a canonical's version behind a plain bar only
+        return escaped(value.url.removesuffix(VERSIONLESS)).replace("\\|", "|")
     return f"{value.type}/{value.id}" if value.type else str(value.id)
 
 

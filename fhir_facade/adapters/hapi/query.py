@@ -168,7 +168,7 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
 
 
 def is_unindexed(match: Match) -> bool:
-    """Whether it asks for what HAPI does not index: contained types, a reference by the identifier in it, or by a URN."""
+    """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by a URN."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and (value.url or "").startswith("urn:") for value in match.values)
     return match.name == CONTAINED or match.kind == "reference"

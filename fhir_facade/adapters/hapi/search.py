@@ -44,7 +44,9 @@ async def search(session: HapiSession, query: SearchQuery, *, within_s: float = 
         async with asyncio.timeout(within_s):
             return await _page(session, query)
     except TimeoutError as error:
-        text = f"HAPI takes more than {within_s:g} s for this search of {query.type}: narrow it, or ask in several steps"
+        text = (
+            f"HAPI takes more than {within_s:g} s for this search of {query.type}: narrow it, or ask in several steps"
+        )
         raise TimedOut(text) from error
 
 
