@@ -54,13 +54,20 @@ async def admit_listener(ports: Ports, principal: Principal, patient: str | None
         raise absent(patient)
 
 
+async def newest_event(ports: Ports) -> int:
+    """The id of the newest event, 0 before the first. Who asks for it and then looks at alerts misses none when
+    listening after it: what comes between is told again rather than never."""
+    rows = await ports.state.read(lambda tx: tx.find(Event, order=("-id",), limit=1))
+    return rows[0].id if rows else 0
+
+
 async def alert_stream(
-    ports: Ports, who: Who, *, after: int | None = None, patient: str | None = None, origin: Origin = UNKNOWN
+    ports: Ports, who: Who, *, after: int, patient: str | None = None, origin: Origin = UNKNOWN
 ) -> AsyncIterator[Told]:
-    """Events after the one with the id `after`, then those to come (None: only those to come). Ends when `who` answers
-    None: the token or session is no longer good. Every event is in the audit before it is given out."""
-    newest = await _newest(ports)
-    last = newest if after is None else min(after, newest)
+    """Events after the one with the id `after`, then those to come; an id from the future counts as the newest. Ends
+    when `who` answers None: the token or session is no longer good. Every event is in the audit before it is given
+    out."""
+    last = min(after, await newest_event(ports))
     while await who() is not None:
         position = ports.streams.position("event")
         rows = await _rows(ports, last)
@@ -75,11 +82,6 @@ async def alert_stream(
                 yield await _told(ports, principal, row, origin)
         if len(rows) < BATCH:
             await ports.streams.wait("event", timeout_s=LOOK_AGAIN_S, after=position)
-
-
-async def _newest(ports: Ports) -> int:
-    rows = await ports.state.read(lambda tx: tx.find(Event, order=("-id",), limit=1))
-    return rows[0].id if rows else 0
 
 
 async def _rows(ports: Ports, last: int) -> list[Event]:

@@ -7,6 +7,7 @@ import pytest
 from tests.browser.conftest import ALEX, OXYGEN, PASSWORD, SYNC_MS, connect, disconnect
 
 MOST_LOOKS = 100
+STREAM = re.compile("/alerts/stream")
 
 
 def see_what_it_means(page):
@@ -120,10 +121,13 @@ def test_the_whole_story_by_the_keyboard_alone(visitor):
 
 def test_a_practitioner_is_told_of_an_alert_and_takes_it_over(visitor, world, dora):
     bo, patient = visitor(), visitor()
+
+    def after_the_page_was_made(route):
+        world.reading(dora, "8867-4", 140, "/min")
+        route.continue_()
+
+    bo.page.route(STREAM, after_the_page_was_made, times=1)
     bo.sign_in("bo")
-    with bo.page.expect_response(re.compile("/alerts/stream$")):
-        bo.page.reload()
-    world.reading(dora, "8867-4", 140, "/min")
     news = bo.page.get_by_role("status").get_by_role("link", name="Show it")
     news.click()
 

@@ -188,11 +188,11 @@ async def _begun(ports):
 class Listener:
     """An HTTP client of the stream: events as (id, data), None when the stream ended."""
 
-    def __init__(self, url, token, last=None):
+    def __init__(self, url, token, last=None, after=None):
         self._headers = {"Authorization": f"Bearer {token}"} | (
             {"Last-Event-ID": str(last)} if last is not None else {}
         )
-        self._url = f"{url}/api/v1/alerts/stream"
+        self._url = f"{url}/api/v1/alerts/stream" + (f"?after={after}" if after is not None else "")
         self.queue = asyncio.Queue()
         self.open = asyncio.Event()
 
@@ -278,7 +278,14 @@ async def test_what_was_missed_is_replayed_after_the_process_was_killed_and_from
             (replayed,) = await heard(queue, 1)
             await _bad_reading(second.url, home.system)
             (live,) = await heard(queue, 1)
+        async with (
+            Listener(second.url, home.doctor, after=missed) as first_look,
+            Listener(second.url, home.doctor, after=missed, last=seen) as again,
+        ):
+            ((begun, _, _),) = await heard(first_look.queue, 1)
+            ((gone_on, _, _),) = await heard(again.queue, 1)
 
+    assert (begun, gone_on) == (live.id, missed)
     assert (name, data["kind"], data["rule"], data["state"]) == ("alert", "raised", "heart-rate-very-high", "new")
     assert (cleared["kind"], missed > seen) == ("cleared", True)
     assert (replayed.id, replayed.kind, live.kind, live.id > missed) == (missed, "cleared", "raised", True)

@@ -22,6 +22,7 @@ from fhir_facade.api.portal.score_view import score_view
 from fhir_facade.api.portal.sign_ins import news
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.api.portal.wording import Wording
+from fhir_facade.flows.alert_stream import newest_event
 from fhir_facade.flows.alerts import MOST, list_alerts
 from fhir_facade.flows.overview import Overview, overview
 from fhir_facade.flows.people import display_name, patients_of, staff_names
@@ -111,12 +112,14 @@ def _facts(patient: JsonObject, words: Wording) -> str:
 
 
 async def _worklist(visit: Visit) -> Response:
-    """A practitioner's open alerts, and the patients with how many each has."""
+    """A practitioner's open alerts, and the patients with how many each has. It listens from before the look on."""
+    seen = await newest_event(visit.ports)
     patients = await patients_of(visit.ports, visit.signed_in.account)
     found = await list_alerts(visit.ports, visit.principal, limit=MOST, origin=visit.origin)
     staff = await staff_names(visit.ports, visit.principal, [alert.owner for alert in found.alerts], visit.origin)
     return visit.show(
         "portal/practitioner.html",
+        seen=seen,
         alerts=lines(found.alerts, visit.words(), visit.language, staff, dict(patients)),
         patients=patients,
         open=Counter(alert.patient for alert in found.alerts),

@@ -21,7 +21,7 @@ from fhir_facade.api.listeners import Place
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
-from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream
+from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream, newest_event
 from fhir_facade.flows.alerts import DEFAULT_LIMIT, MOST, Alert, act_on, list_alerts, look_at
 from fhir_facade.interactions.answers import version_of
 from fhir_facade.ports import Ports
@@ -139,18 +139,22 @@ async def stream(
     ports: PortsDep,
     caller: CallerDep,
     patient: Annotated[str | None, Query(pattern=ID)] = None,
+    after: Annotated[int | None, Query(ge=0, description="As Last-Event-ID, for a first look; that one wins")] = None,
     last_event_id: Annotated[int | None, Header(ge=0, description="Replay what came after this event")] = None,
 ) -> EventSourceResponse:
-    """Alerts as they happen. `data` is JSON: `kind`, `at`, and references and codes, never a value or a name. The
-    stream ends within seconds when the token or session does."""
+    """Alerts as they happen, from the moment the answer begins. `data` is JSON: `kind`, `at`, and references and codes,
+    never a value or a name. The stream ends within seconds when the token or session does."""
     await admit_listener(ports, caller.principal, patient)
+    seen = after if last_event_id is None else last_event_id
+    if seen is None:
+        seen = await newest_event(ports)
     place = deps_of(request).listeners.place(caller.principal)
-    events = _events(request, ports, caller, place, after=last_event_id, patient=patient)
+    events = _events(request, ports, caller, place, after=seen, patient=patient)
     return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
 
 
 async def _events(
-    request: Request, ports: Ports, caller: Caller, place: Place, *, after: int | None, patient: str | None
+    request: Request, ports: Ports, caller: Caller, place: Place, *, after: int, patient: str | None
 ) -> AsyncIterator[ServerSentEvent]:
     """The generator keeps its place: it goes with the connection."""
 
