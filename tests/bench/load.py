@@ -79,24 +79,27 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._sent = 0.0
+        self._answer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def send(self) -> None:
         assert self._transport is not None
+        self._answer = b""
         self._sent = time.perf_counter()
         self._transport.write(self._load.next())
 
     def data_received(self, data: bytes) -> None:
+        if len(self._answer) < SHOWN_BYTES:
+            self._answer += data[:SHOWN_BYTES]
         self._parser.feed_data(data)
-        if self._load.example == b"" and self._load.wrong:
-            self._load.example = data[:SHOWN_BYTES]
 
     def on_message_complete(self) -> None:
         now, load = time.perf_counter(), self._load
         if self._parser.get_status_code() >= 300:
             load.wrong += 1
+            load.example = load.example or self._answer
         load.latencies.append(now - self._sent)
         if now < load.until:
             self.send()

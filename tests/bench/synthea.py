@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -116,9 +117,10 @@ class Synthea:
                 made = chance.choices(self._observations, k=WRITES)
                 return [("POST", "/Observation", encoded(without_id(each))) for each in made]
             case "update":
-                return [
-                    _update(each, f"{run} {n}") for n, each in enumerate(chance.choices(self._observations, k=WRITES))
-                ]
+                all_once = chance.sample(
+                    self._observations, k=len(self._observations)
+                )  # HAPI refuses two at once of one
+                return [_update(each, f"{run} {n}") for n, each in enumerate(islice(cycle(all_once), WRITES))]
             case "search":
                 return [self._search(reading, offset) for reading in chance.choices(self._readings, k=PAGES)]
             case "mixed":
