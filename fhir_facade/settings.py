@@ -108,6 +108,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest page of a search, a history or a record, in bytes of its resources; the next link goes on.",
     )
+    max_search_seconds: int = Field(
+        30,
+        ge=1,
+        description="Longest that one page of a search may take, in seconds; then 503 with the code timeout.",
+    )
     max_transaction_entries: int = Field(5000, ge=1, description="Most entries of a transaction Bundle.")
     max_batch_entries: int = Field(20000, ge=1, description="Most entries of a batch Bundle.")
 

@@ -25,7 +25,8 @@ async def open_stores(
         state = SqliteState(file)
         await state.migrate()
         integrity = Integrity(settings.referential_integrity_on_write, settings.referential_integrity_on_delete)
-        store = EmbeddedStore(file, clock, integrity=integrity, page_bytes=settings.max_page_bytes)
+        page_bytes, search_s = settings.max_page_bytes, settings.max_search_seconds
+        store = EmbeddedStore(file, clock, integrity=integrity, page_bytes=page_bytes, search_s=search_s)
         store.start(guest=guest)
         return store, state, EmbeddedUnit(store, state.apply_changes), _file_locks(settings, stack)
     return await _over_hapi(settings, stack, clock, ids, guest=guest)
@@ -37,7 +38,12 @@ async def _over_hapi(
     from fhir_facade.adapters.hapi.store import open_store  # an embedded deployment does not load it
     from fhir_facade.adapters.intents import IntentUnit
 
-    opened = open_store(settings.hapi_url, pool_size=settings.hapi_connections, page_bytes=settings.max_page_bytes)
+    opened = open_store(
+        settings.hapi_url,
+        pool_size=settings.hapi_connections,
+        page_bytes=settings.max_page_bytes,
+        search_s=settings.max_search_seconds,
+    )
     hapi = await stack.enter_async_context(opened)
     rows, locks = await _state(settings, stack)
     unit = IntentUnit(hapi, hapi, rows, clock, ids)

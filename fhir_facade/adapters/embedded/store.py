@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +19,13 @@ from fhir_facade.adapters.embedded.catalogue import Catalogue, insert_systems
 from fhir_facade.adapters.embedded.depth import hop_by_hop, is_wide
 from fhir_facade.adapters.embedded.erase import erase
 from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
+from fhir_facade.adapters.embedded.interrupt import Interrupted, until
 from fhir_facade.adapters.embedded.referring import referring
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
 from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
 from fhir_facade.adapters.embedded.write import CHECKED, Integrity, Prepared, apply_writes, stored_resource, without_own
+from fhir_facade.adapters.patience import SEARCH_S, took_too_long
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.errors import Conflict, Gone, NotFound, TooLarge, Unavailable
 from fhir_facade.ports import Clock
@@ -55,12 +58,19 @@ class EmbeddedStore:
     """`FhirStore` on an open `SqliteFile`; make it with `EmbeddedStore.open`."""
 
     def __init__(
-        self, file: SqliteFile, clock: Clock, *, integrity: Integrity = CHECKED, page_bytes: int = PAGE_BYTES
+        self,
+        file: SqliteFile,
+        clock: Clock,
+        *,
+        integrity: Integrity = CHECKED,
+        page_bytes: int = PAGE_BYTES,
+        search_s: float = SEARCH_S,
     ) -> None:
         self._file = file
         self._clock = clock
         self._integrity = integrity
         self._page_bytes = page_bytes
+        self._search_s = search_s
         self._catalogue = Catalogue()
 
     def start(self, *, guest: bool = False, progress: Progress | None = None) -> None:
@@ -97,15 +107,18 @@ class EmbeddedStore:
         return row
 
     async def search(self, query: SearchQuery) -> Page:
-        """TooLarge: so many values, behind so many references, that SQLite has no room for the question."""
+        """TooLarge: so many values, behind so many references, that SQLite has no room for the question. TimedOut."""
+        moment = time.monotonic() + self._search_s
         try:
-            return await self._search(query)
+            return await self._search(query, moment)
+        except Interrupted as error:
+            raise took_too_long(query.type, self._search_s) from error
         except sqlite3.OperationalError as error:
             if not str(error).startswith(BEYOND_SQLITE):
                 raise
             raise TooLarge("this search has too many values: ask for some of them at a time") from error
 
-    async def _search(self, query: SearchQuery) -> Page:
+    async def _search(self, query: SearchQuery, moment: float) -> Page:
         page = self._file.read_here(
             lambda connection: page_at_once(connection, self._catalogue, query, self._page_bytes)
         )
@@ -113,17 +126,21 @@ class EmbeddedStore:
             return page
         for type_ in fulltext.types_read(query):
             while not await self._file.write(partial(fulltext.catch_up, type=type_)):
-                pass
+                if time.monotonic() >= moment:
+                    raise Interrupted  # what is indexed by now stays: asked again, it goes on from there
         if is_wide(query):
-            return await self._file.read(lambda connection: self._deep(connection, query))
+            return await self._read_until(moment, partial(self._deep, query=query))
         try:
-            return await self._file.read(
-                lambda connection: search(connection, self._catalogue, query, self._page_bytes)
+            return await self._read_until(
+                moment, lambda connection: search(connection, self._catalogue, query, self._page_bytes)
             )
         except sqlite3.OperationalError as error:
             if not str(error).startswith(TOO_DEEP):
                 raise
-        return await self._file.read(lambda connection: self._deep(connection, query))
+        return await self._read_until(moment, partial(self._deep, query=query))
+
+    async def _read_until(self, moment: float, work: Callable[[sqlite3.Connection], Page]) -> Page:
+        return await self._file.read(lambda connection: until(connection, moment, work))
 
     def _deep(self, connection: sqlite3.Connection, query: SearchQuery) -> Page:
         self._catalogue.refresh(connection)

@@ -12,7 +12,6 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
@@ -22,7 +21,8 @@ from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import Gone, TimedOut, TooLarge, UpstreamError
+from fhir_facade.adapters.patience import SEARCH_S, took_too_long
+from fhir_facade.errors import Gone, TooLarge, UpstreamError
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
@@ -31,23 +31,18 @@ AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is 
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-SEARCH_TIMEOUT_S: Final = 30.0
-"""For one page with all that it takes; what HAPI is asked for one by one has limits of its own besides."""
 Known = dict[tuple[str, int], tuple[list[StoredResource], SearchQuery]]
 """What lies behind a hop to a type, by the criterion that is asked there, which is kept beside it."""
 STRICT = {"Prefer": "handling=strict"}
 
 
-async def search(session: HapiSession, query: SearchQuery, *, within_s: float = SEARCH_TIMEOUT_S) -> Page:
+async def search(session: HapiSession, query: SearchQuery, *, within_s: float = SEARCH_S) -> Page:
     """One page. Gone: the stored search behind the cursor has expired. TimedOut: HAPI takes too long for it."""
     try:
         async with asyncio.timeout(within_s):
             return await _page(session, query)
     except TimeoutError as error:
-        text = (
-            f"HAPI takes more than {within_s:g} s for this search of {query.type}: narrow it, or ask in several steps"
-        )
-        raise TimedOut(text) from error
+        raise took_too_long(query.type, within_s) from error
 
 
 async def _page(session: HapiSession, query: SearchQuery) -> Page:

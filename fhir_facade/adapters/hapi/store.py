@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fhir_facade.adapters.hapi import erase, evidence, history, read, referring, search, write
 from fhir_facade.adapters.hapi.session import PAGE_BYTES, PING_TIMEOUT_S, HapiSession
+from fhir_facade.adapters.patience import SEARCH_S
 from fhir_facade.errors import Unavailable
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
@@ -17,14 +18,15 @@ class HapiStore:
     """The five verbs over one session. HAPI must keep request ids in `meta.source` (its default): by them an update
     that changed nothing is told from one that did."""
 
-    def __init__(self, session: HapiSession) -> None:
+    def __init__(self, session: HapiSession, *, search_s: float = SEARCH_S) -> None:
         self._session = session
+        self._search_s = search_s
 
     async def read(self, ref: Ref) -> StoredResource:
         return await read.read(self._session, ref)
 
     async def search(self, query: SearchQuery) -> Page:
-        return await search.search(self._session, query)
+        return await search.search(self._session, query, within_s=self._search_s)
 
     async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
         return await referring.referring(self._session, targets, ways)
@@ -53,9 +55,12 @@ class HapiStore:
 
 
 @asynccontextmanager
-async def open_store(base_url: str, *, pool_size: int = 32, page_bytes: int = PAGE_BYTES) -> AsyncIterator[HapiStore]:
+async def open_store(
+    base_url: str, *, pool_size: int = 32, page_bytes: int = PAGE_BYTES, search_s: float = SEARCH_S
+) -> AsyncIterator[HapiStore]:
     """The store at `base_url` (ends in `/fhir`); its connections close with the block."""
-    store = HapiStore(HapiSession(base_url, pool_size=pool_size, page_bytes=page_bytes))
+    session = HapiSession(base_url, pool_size=pool_size, page_bytes=page_bytes)
+    store = HapiStore(session, search_s=search_s)
     try:
         yield store
     finally:
