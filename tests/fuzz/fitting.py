@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from fhir_facade.fhir.definitions import resource_types, search_parameters
+from fhir_facade.fhir.query import parents
+from tests.fuzz.seeds import PLACES
 from tests.fuzz.values import NASTY, query
 from tests.fuzz.wire import Request
 
@@ -75,6 +77,7 @@ _FITTING: Final[dict[str, tuple[str, ...]]] = {
     ),
     "special": ("52.5|13.4|10|km", "52.5|13.4", "a", "list"),
 }
+_OF_PLACES: Final = (":above", ":below")
 _FITTING_MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "string": (":exact", ":contains", ":missing", ":text"),
     "token": (":not", ":text", ":in", ":not-in", ":above", ":below", ":of-type", ":missing"),
@@ -86,7 +89,7 @@ _FITTING_MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
         ":Patient.name",
         ":Patient.organization.name",
         ".code",
-        ":below",
+        *_OF_PLACES,
     ),
     "uri": (":above", ":below", ":missing"),
 }
@@ -99,10 +102,19 @@ def fitting(kind: str, name: str, chance: random.Random) -> tuple[str, str]:
     modifier = chance.choice(("", "", *_FITTING_MODIFIERS.get(of, (":missing",))))
     if modifier == ":missing":
         return name + modifier, chance.choice(("true", "false"))
+    if of == "reference" and modifier in _OF_PLACES:
+        return name + modifier, _place(search_parameters(kind)[name].targets, chance)
     prefix = chance.choice(PREFIXES[:-1]) if of in _ORDERED and chance.random() < 0.7 else ""
     return name + modifier, ",".join(
         prefix + value for value in chance.choices(_FITTING[of], k=chance.choice((1, 1, 2)))
     )
+
+
+def _place(targets: Collection[str], chance: random.Random) -> str:
+    """Something that may be a part of its like, where the parameter leads to any: one that is there, or not."""
+    known = [place for place in PLACES if place.partition("/")[0] in targets and place.partition("/")[0] in parents()]
+    others = [f"{target}/x" for target in sorted(targets) if target in parents()]
+    return chance.choice((*known, *known, *others, "Patient/anna"))
 
 
 def sweep(seed: int) -> Iterator[Request]:

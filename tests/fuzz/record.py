@@ -12,10 +12,13 @@ from typing import Final
 
 import msgspec
 
-from tests.fuzz.wire import Answer, Request, readable
+from tests.fuzz.wire import GIVEN_UP, Answer, Request, readable
 
 _SEGMENT: Final = re.compile(r"[A-Za-z$_.-]{0,30}")
 _MOST_TOLD: Final = 3000
+_MOST_SLOW: Final = 5
+_NAMED: Final = {0: "no answer", 503: "503", GIVEN_UP: "cut off by us on purpose"}
+"""No defects that `judge` finds, or not at once: which requests they were is told in the sum."""
 BROKE: Final = ("request.defect", "Traceback", '"level":"error"', '"level":"critical"')
 
 
@@ -30,6 +33,15 @@ class Finding(msgspec.Struct, frozen=True):
     log: str = ""
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """What a `Record` of another process counted."""
+
+    requests: int
+    statuses: dict[int, int]
+    named: list[tuple[tuple[int, str], int]]
+    slowest: list[tuple[float, str]]
+
+
 @dataclass
 class Record:
     """Counts answers and keeps findings in `folder`; `log` is where the server says what broke."""
@@ -39,6 +51,8 @@ class Record:
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     findings: dict[str, Finding] = field(default_factory=dict)
+    named: Counter[tuple[int, str]] = field(default_factory=Counter)
+    slowest: list[tuple[float, str]] = field(default_factory=list)
     read: int = 0
 
     def written(self) -> list[str]:
@@ -47,9 +61,30 @@ class Record:
         self.read += len(text)
         return [line for line in text.decode(errors="replace").splitlines() if any(word in line for word in BROKE)]
 
-    def seen(self, answer: Answer) -> None:
+    def seen(self, request: Request, answer: Answer) -> None:
         self.requests += 1
         self.statuses[answer.status] += 1
+        if answer.status in _NAMED:
+            self.named[answer.status, _told(request, answer)] += 1
+        told = f"{answer.seconds:6.2f} s {answer.status} {request.method} {request.target[:300]}"
+        self._slow([(answer.seconds, told)])
+
+    def _slow(self, more: Iterable[tuple[float, str]]) -> None:
+        self.slowest = sorted([*self.slowest, *more], reverse=True)[:_MOST_SLOW]
+
+    def add(self, counts: Counts) -> None:
+        self.requests += counts.requests
+        self.statuses.update(counts.statuses)
+        self.named.update(dict(counts.named))
+        self._slow(counts.slowest)
+
+    def sums(self) -> list[str]:
+        """How often each status came, what the requests were that have no answer to judge, and what took longest."""
+        statuses = ", ".join(
+            f"{_NAMED.get(status, status)}: {times}" for status, times in sorted(self.statuses.items())
+        )
+        named = [f"{times:7} {_NAMED[status]}: {request}" for (status, request), times in self.named.most_common()]
+        return [f"{self.requests} requests ({statuses})", *named, *(told for _, told in self.slowest)]
 
     def keep(self, request: Request, answer: Answer, faults: Iterable[str]) -> Finding:
         """Keep the shortest request of its kind."""
@@ -75,8 +110,20 @@ def kind_of(request: Request, faults: tuple[str, ...], trace: str) -> str:
     lines = [line.strip() for line in trace.splitlines() if line.strip().startswith("File ")]
     if lines:
         return f"{faults[0].partition(':')[0]} in {lines[-1]}"
+    return f"{'; '.join(sorted(faults))} for {_shortened(request)}"
+
+
+def _told(request: Request, answer: Answer) -> str:
+    """Whole where it is asked again to find out more."""
+    if answer.status == GIVEN_UP:
+        return _shortened(request)
+    return f"{request.method} {request.target[:_MOST_TOLD]} {readable(answer.body, 300)}"
+
+
+def _shortened(request: Request) -> str:
+    """Method and path, without what is said once only."""
     path = "/".join(part if _SEGMENT.fullmatch(part) else "*" for part in request.path.split("/")[:6])
-    return f"{'; '.join(sorted(faults))} for {request.method} {path}"
+    return f"{request.method} {path}"
 
 
 def tell(finding: Finding, path: Path) -> None:

@@ -127,8 +127,7 @@ class Progress:
 
     def end(self) -> int:
         """The sum of it, and the exit code."""
-        statuses = ", ".join(f"{status}: {times}" for status, times in sorted(self.record.statuses.items()))
-        print(f"{self.record.requests} requests in {self.minutes:.1f} minutes ({statuses})")
+        print(f"{self.minutes:.1f} minutes", *self.record.sums(), sep="\n")
         print(f"{len(self.told)} findings, {len(self.broke)} lines about defects in the server's log")
         for finding in self.record.findings.values():
             print(f"  {finding.kind}: {self.record.path_of(finding)}")

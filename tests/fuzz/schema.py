@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from tests.fuzz.record import Finding, Record
+from tests.fuzz.record import Counts, Finding, Record
 from tests.fuzz.stage import Stage
 from tests.fuzz.wire import Answer, Request
 
@@ -59,16 +58,9 @@ def _command(stage: Stage, caller: str, seconds: float, words: tuple[str, ...]) 
     return [*program, *limits, *judged, *chosen, *(word for line in identity for word in ("-H", line)), *words]
 
 
-class _Counts(msgspec.Struct):
-    requests: int
-    statuses: dict[str, int]
-
-
 def _add(record: Record, counts: Path, folder: Path) -> None:
     if counts.exists():
-        told = msgspec.json.decode(counts.read_bytes(), type=_Counts)
-        record.requests += told.requests
-        record.statuses += Counter({int(status): times for status, times in told.statuses.items()})
+        record.add(msgspec.json.decode(counts.read_bytes(), type=Counts))
     for path in sorted(folder.glob("*.json")):
         finding = msgspec.json.decode(path.read_bytes(), type=Finding)
         record.findings.setdefault(finding.kind, finding)

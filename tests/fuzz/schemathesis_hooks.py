@@ -15,7 +15,7 @@ import msgspec
 import schemathesis
 
 from tests.fuzz.judge import faults
-from tests.fuzz.record import Record
+from tests.fuzz.record import Counts, Record
 from tests.fuzz.wire import Answer, Request
 
 _UNTOLD = frozenset(("authorization", "cookie", "x-csrf-token", "content-length", "host"))
@@ -29,7 +29,7 @@ def judged(_context: Any, response: Any, _case: Any) -> None:
     headers = {name.lower(): values[0] for name, values in response.headers.items()}
     answer = Answer(response.status_code, headers, response.content, response.elapsed)
     request = _request(response.request)
-    _record.seen(answer)
+    _record.seen(request, answer)
     wrong = faults(request, answer)
     if wrong:
         raise AssertionError(_record.keep(request, answer, wrong).kind)
@@ -49,5 +49,5 @@ def _text(value: str | bytes) -> str:
 
 @atexit.register
 def _write() -> None:
-    counts = {"requests": _record.requests, "statuses": {str(key): value for key, value in _record.statuses.items()}}
+    counts = Counts(_record.requests, _record.statuses, list(_record.named.items()), _record.slowest)
     Path(os.environ["FUZZ_COUNTS"]).write_bytes(msgspec.json.encode(counts))

@@ -41,6 +41,7 @@ _PRESSURE: Final = [
 
 SEEDS: Final[tuple[dict[str, Any], ...]] = (
     {"resourceType": "Organization", "id": HOUSE, "name": "House", "active": True},
+    {"resourceType": "Organization", "id": "surgery", "name": "Surgery", "partOf": _ref("Organization", HOUSE)},
     {"resourceType": "Practitioner", "id": DORA, "name": [{"family": "Doe", "given": ["Dora"]}]},
     {
         "resourceType": "Patient",
@@ -65,6 +66,7 @@ SEEDS: Final[tuple[dict[str, Any], ...]] = (
         "position": {"longitude": 13.4, "latitude": 52.5},
         "managingOrganization": _ref("Organization", HOUSE),
     },
+    {"resourceType": "Location", "id": "bed", "status": "active", "partOf": _ref("Location", "ward")},
     {
         "resourceType": "Encounter",
         "id": "stay",
@@ -72,7 +74,7 @@ SEEDS: Final[tuple[dict[str, Any], ...]] = (
         "class": {"system": f"{TERMS}/v3-ActCode", "code": "IMP"},
         "subject": _ref("Patient", ANNA),
         "period": {"start": "2026-11-01T10:00:00Z"},
-        "location": [{"location": _ref("Location", "ward")}],
+        "location": [{"location": _ref("Location", "bed")}],
     },
     {
         "resourceType": "Condition",

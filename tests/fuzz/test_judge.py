@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
+from tests.fuzz.fitting import fitting
 from tests.fuzz.judge import faults
-from tests.fuzz.record import Record, kind_of
-from tests.fuzz.wire import Answer, Request, rendered
+from tests.fuzz.record import Counts, Record, kind_of
+from tests.fuzz.wire import GIVEN_UP, Answer, Request, rendered
 
 OUTCOME = json.dumps({"resourceType": "OperationOutcome", "issue": [{"severity": "error"}]}).encode()
 PROBLEM = json.dumps({"title": "invalid", "status": 400, "detail": "no"}).encode()
@@ -106,6 +108,32 @@ def test_what_only_the_log_tells_is_read_once(tmp_path) -> None:
 
     assert record.written() == ['{"level":"error","event":"job.failed"}']
     assert record.written() == []
+
+
+def test_the_sum_tells_which_requests_have_no_answer_to_judge_and_which_took_longest(tmp_path) -> None:
+    record, elsewhere = Record(tmp_path), Record(tmp_path)
+    record.seen(FHIR, answer(200, seconds=2))
+    record.seen(Request("POST", "/fhir/Patient?x", given_up=True), Answer(GIVEN_UP))
+    elsewhere.seen(FHIR, answer(503, OUTCOME, seconds=3))
+
+    record.add(Counts(elsewhere.requests, elsewhere.statuses, list(elsewhere.named.items()), elsewhere.slowest))
+
+    assert record.sums() == [
+        "3 requests (200: 1, cut off by us on purpose: 1, 503: 1)",
+        "      1 cut off by us on purpose: POST /fhir/Patient",
+        f"      1 503: GET /fhir/Patient/x?name=y {OUTCOME.decode()}",
+        "  3.00 s 503 GET /fhir/Patient/x?name=y",
+        "  2.00 s 200 GET /fhir/Patient/x?name=y",
+        "  0.00 s 499 POST /fhir/Patient?x",
+    ]
+
+
+def test_above_and_below_are_asked_of_places_that_have_parts() -> None:
+    chance = random.Random(1)
+    asked = [fitting("Encounter", "location", chance) for _ in range(100)]
+
+    places = {value for name, value in asked if name in ("location:above", "location:below")}
+    assert places >= {"Location/ward", "Location/bed", "Location/x"}
 
 
 def test_a_finding_is_named_by_the_line_of_the_program_where_the_log_tells_it() -> None:

@@ -64,7 +64,7 @@ def page_links(stage: Stage) -> Requests:
 
 def look(record: Record, request: Request, answer: Answer) -> Finding | None:
     """Judge an answer; what is found is kept."""
-    record.seen(answer)
+    record.seen(request, answer)
     wrong = faults(request, answer)
     return record.keep(request, answer, wrong) if wrong else None
 
@@ -88,8 +88,10 @@ def walk(stage: Stage, record: Record, requests: Requests, examples: int, *, alw
         together = asked if isinstance(asked, tuple) else (asked,)
         answers = stage.ask_at_once(together) if isinstance(asked, tuple) else [stage.ask(asked)]
         for request, first in zip(together, answers, strict=True):
-            answer = stage.ask(request) if first.seconds > SLOW_S else first  # a busy machine is slow now and then
-            finding = look(record, request, answer)
+            if first.seconds > SLOW_S:  # a busy machine is slow now and then
+                record.seen(request, first)
+                first = stage.ask(request)
+            finding = look(record, request, first)
             if finding is not None and finding.kind not in known:
                 raise Found(finding.kind)
 
