@@ -159,7 +159,7 @@ async def record_is_shown(story: Story) -> None:
 async def alert_was_raised(story: Story) -> None:
     event = await story.listener.wait_for_one(timeout_s=EVENT_S)
     after = event.heard_at - story.synced_at
-    story.tell.line(f"live event {event.id}: {event.data['kind']}, {after:.1f} s after the reading began")
+    story.tell.line(f"live event: {event.data['kind']}, {after:.1f} s after the reading began")
     url = f"{story.api}/alerts?patient={story.patient_id}"
     alerts = content(await story.http.get(url, headers=story.headers(story.doctor)), 200)["alerts"]
     expect(alerts, "the doctor was expected to see the alert")

@@ -6,6 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ import msgspec
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Ask, decide
-from fhir_facade.errors import Forbidden, Unauthenticated
+from fhir_facade.errors import BadRequest, Forbidden, Unauthenticated
 from fhir_facade.flows.admission import UNKNOWN, Origin, absent
 from fhir_facade.interactions.alerts.following import TOPIC
 from fhir_facade.interactions.audit import audit_line, record_lines
@@ -30,6 +31,11 @@ LOOK_AGAIN_S: Final = 2.0
 """How often a listener is judged, and the rows are looked at, when nothing happens."""
 
 BATCH: Final = 100
+
+BEGINNING: Final = "0"
+"""The place before the first event, in words that anybody may say."""
+
+CONTEXT: Final = "alert-stream"
 
 Who = Callable[[], Awaitable[Principal | None]]
 
@@ -59,6 +65,24 @@ async def newest_event(ports: Ports) -> int:
     listening after it: what comes between is told again rather than never."""
     rows = await ports.state.read(lambda tx: tx.find(Event, order=("-id",), limit=1))
     return rows[0].id if rows else 0
+
+
+def place_text(ports: Ports, event: int) -> str:
+    """The place of an event as a listener is told it. Sealed: the number would tell how much happens to everybody."""
+    sealed = ports.vault.seal(event.to_bytes(8), context=CONTEXT)
+    return urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def place_of(ports: Ports, text: str) -> int:
+    """The event behind a place. BadRequest for a text that is neither `BEGINNING` nor one of ours: whoever could name
+    places would find the number of an event of their own."""
+    if text == BEGINNING:
+        return 0
+    try:
+        sealed = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        return int.from_bytes(ports.vault.open(sealed, context=CONTEXT))
+    except (BadRequest, ValueError):
+        raise BadRequest(f"Listen on after the id of an event as it was told, or after {BEGINNING}.") from None
 
 
 async def alert_stream(
@@ -109,6 +133,6 @@ async def _told(ports: Ports, principal: Principal, row: Event, origin: Origin) 
     data = msgspec.json.decode(row.data)
     type_name, _, id_ = data["task"].partition("/")
     request = FhirRequest(Interaction.READ, type_name, id_, request_id=origin.request_id, address=origin.address)
-    line = audit_line(ports, principal, request, patient=row.patient, detail=f"alert event {row.id}")
+    line = audit_line(ports, principal, request, patient=row.patient, detail=f"alert event, {row.kind}")
     await record_lines(ports, [line])
     return Told(row.id, row.at, row.kind, data)

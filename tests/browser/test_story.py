@@ -8,6 +8,10 @@ from tests.browser.conftest import ALEX, OXYGEN, PASSWORD, SYNC_MS, connect, dis
 
 MOST_LOOKS = 100
 STREAM = re.compile("/alerts/stream")
+TURN_AWAY = """(away) => {
+  Object.defineProperty(document, "hidden", { configurable: true, value: away });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 def see_what_it_means(page):
@@ -152,6 +156,40 @@ def test_a_practitioner_is_told_of_an_alert_and_takes_it_over(visitor, world, do
     ).click()
     bo.page.get_by_text("The alert is resolved.").wait_for()
     assert bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").count() == 0
+    assert bo.complaints == []
+
+
+def test_a_patient_and_who_has_the_record_open_are_told_of_an_alert(visitor, world, dora):
+    carl, bo, other = visitor(), visitor(), visitor()
+
+    def after_the_page_was_made(route):
+        world.reading("carl", "9279-1", 30, "/min")
+        route.continue_()
+
+    for each, name, path in ((other, "bo", "/patients/ann"), (bo, "bo", "/patients/carl")):
+        each.sign_in(name)
+        with each.page.expect_response(STREAM):
+            each.open(path)
+    carl.page.route(STREAM, after_the_page_was_made, times=1)
+    carl.sign_in("carl")
+
+    for each in (carl, bo):
+        each.page.get_by_role("status").get_by_role("link", name="Show it").click()
+        each.page.get_by_role("listitem").filter(has_text="Respiratory rate high").first.wait_for()
+    assert other.page.get_by_role("status").get_by_role("link").count() == 0
+    assert [*carl.complaints, *bo.complaints, *other.complaints] == []
+
+
+def test_a_page_in_the_background_holds_no_connection_and_tells_later_what_came(visitor, world, dora):
+    bo = visitor()
+    with bo.page.expect_response(STREAM):
+        bo.sign_in("bo")
+    with bo.page.expect_event("requestfailed", lambda request: STREAM.search(request.url)):
+        bo.page.evaluate(TURN_AWAY, True)
+    world.reading(dora, "8310-5", 41, "Cel")
+    assert bo.page.get_by_role("status").get_by_role("link").count() == 0
+    bo.page.evaluate(TURN_AWAY, False)
+    bo.page.get_by_role("status").get_by_role("link", name="Show it").wait_for()
     assert bo.complaints == []
 
 

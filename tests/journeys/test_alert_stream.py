@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from fhir_facade.app import open_ports
-from fhir_facade.errors import Forbidden, NotFound
+from fhir_facade.errors import BadRequest, Forbidden, NotFound
 from fhir_facade.flows.accounts import NewAccount, add_account, disable_account
-from fhir_facade.flows.alert_stream import admit_listener, alert_stream
+from fhir_facade.flows.alert_stream import BEGINNING, admit_listener, alert_stream, place_of, place_text
 from fhir_facade.flows.launch.tokens import mint_token
 from fhir_facade.flows.launch.verify import verify_access_token
 from fhir_facade.flows.load import load_files
@@ -86,7 +86,7 @@ async def test_every_event_given_out_is_in_the_audit_before(ward):
     async with listening(ward.facade.ports, _holder(doctor), after=0) as queue:
         await ward.post(ward.reading(140, 5))
         (told,) = await heard(queue, 1)
-        where = (("actor", "=", ward.doctor), ("detail", "=", f"alert event {told.id}"))
+        where = (("actor", "=", ward.doctor), ("detail", "=", "alert event, raised"))
         lines = await ward.facade.ports.state.read(lambda tx: tx.find(AuditLine, *where))
 
     assert [(line.entity, line.patient, line.outcome) for line in lines] == [
@@ -176,6 +176,19 @@ async def test_an_id_from_before_a_restored_backup_is_no_reason_to_hear_nothing(
     assert told.kind == "raised"
 
 
+async def test_a_place_tells_nobody_how_much_happened_to_others(ward):
+    """Neither does it open to a number: whoever could try numbers would find that of an event of their own."""
+    ports = ward.facade.ports
+    assert place_of(ports, BEGINNING) == 0
+    texts = [place_text(ports, event) for event in (17, 17, 10**12)]
+    assert [place_of(ports, text) for text in texts] == [17, 17, 10**12]
+    assert len({len(text) for text in texts}) == 1
+    assert texts[0] != texts[1]
+    for unknown in ("17", "00", "", "yesterday", "\u00b2", "A" * len(texts[0]), texts[0][:-1]):
+        with pytest.raises(BadRequest):
+            place_of(ports, unknown)
+
+
 async def _begun(ports):
     """Give a listener the time of a few questions to the database."""
     for _ in range(5):
@@ -186,7 +199,7 @@ async def _begun(ports):
 
 
 class Listener:
-    """An HTTP client of the stream: events as (id, data), None when the stream ended."""
+    """An HTTP client of the stream: events as (place, name, data), None when the stream ended."""
 
     def __init__(self, url, token, last=None, after=None):
         self._headers = {"Authorization": f"Bearer {token}"} | (
@@ -225,7 +238,7 @@ class Listener:
             if line:
                 event[name] = value
             elif "data" in event:
-                self.queue.put_nowait((int(event["id"]), event["event"], json.loads(event["data"])))
+                self.queue.put_nowait((event["id"], event["event"], json.loads(event["data"])))
                 event = {}
 
 
@@ -274,21 +287,23 @@ async def test_what_was_missed_is_replayed_after_the_process_was_killed_and_from
     with served(home.env, tmp_path / "log") as second:
         async with Listener(second.url, home.doctor, last=seen) as listener:
             ((missed, _, cleared),) = await heard(listener.queue, 1)
-        async with open_ports(home.settings, guest=True) as ports, listening(ports, home.doctor, after=seen) as queue:
-            (replayed,) = await heard(queue, 1)
-            await _bad_reading(second.url, home.system)
-            (live,) = await heard(queue, 1)
+        async with open_ports(home.settings, guest=True) as ports:
+            before, at = place_of(ports, seen), place_of(ports, missed)
+            async with listening(ports, home.doctor, after=before) as queue:
+                (replayed,) = await heard(queue, 1)
+                await _bad_reading(second.url, home.system)
+                (live,) = await heard(queue, 1)
         async with (
             Listener(second.url, home.doctor, after=missed) as first_look,
             Listener(second.url, home.doctor, after=missed, last=seen) as again,
         ):
-            ((begun, _, _),) = await heard(first_look.queue, 1)
-            ((gone_on, _, _),) = await heard(again.queue, 1)
+            ((_, _, begun),) = await heard(first_look.queue, 1)
+            ((_, _, gone_on),) = await heard(again.queue, 1)
 
-    assert (begun, gone_on) == (live.id, missed)
+    assert (begun["kind"], begun["task"], gone_on["kind"]) == ("raised", live.data["task"], "cleared")
     assert (name, data["kind"], data["rule"], data["state"]) == ("alert", "raised", "heart-rate-very-high", "new")
-    assert (cleared["kind"], missed > seen) == ("cleared", True)
-    assert (replayed.id, replayed.kind, live.kind, live.id > missed) == (missed, "cleared", "raised", True)
+    assert (cleared["kind"], at > before) == ("cleared", True)
+    assert (replayed.id, replayed.kind, live.kind, live.id > at) == (at, "cleared", "raised", True)
 
 
 async def test_streams_end_when_the_user_is_disabled_and_when_the_server_stops(home, tmp_path):
@@ -301,12 +316,13 @@ async def test_streams_end_when_the_user_is_disabled_and_when_the_server_stops(h
         path = f"{facade.url}/api/v1/alerts/stream"
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {person}"}, timeout=PATIENCE_S) as client:
             foreign = await client.get(path, params={"patient": "p1"})
-            unreadable = await client.get(path, headers={"Last-Event-ID": "yesterday"})
+            unreadable = [await client.get(path, headers={"Last-Event-ID": place}) for place in ("yesterday", "17")]
             unsigned = await client.get(path, headers={"Authorization": f"Bearer {home.doctor}"})
         async with Listener(facade.url, person) as listener:
             facade.process.terminate()
             assert await heard(listener.queue, 1) == [None]
             assert await asyncio.to_thread(facade.process.wait, PATIENCE_S) == 0
 
-    assert (foreign.status_code, unreadable.status_code, unsigned.status_code) == (404, 400, 401)
+    assert (foreign.status_code, unsigned.status_code) == (404, 401)
+    assert {answer.status_code for answer in unreadable} == {400}
     assert "Traceback" not in (tmp_path / "log").read_text()

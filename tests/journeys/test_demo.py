@@ -95,7 +95,7 @@ def test_the_alerts_are_findings_with_work_in_the_store(told):
     assert printed
     assert printed == issues
     assert {each["focus"]["reference"] for each in tasks} == issues
-    assert re.search(r"live event \d+: raised, \d+\.\d s after", output)
+    assert re.search(r"live event: raised, \d+\.\d s after", output)
     assert "Oxygen saturation low: 89.6 % (rule: <= 91 %), new" in output
 
 

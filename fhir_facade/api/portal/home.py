@@ -22,7 +22,8 @@ from fhir_facade.api.portal.score_view import score_view
 from fhir_facade.api.portal.sign_ins import news
 from fhir_facade.api.portal.visit import Portal, Visit, enter
 from fhir_facade.api.portal.wording import Wording
-from fhir_facade.flows.alert_stream import newest_event
+from fhir_facade.api.v1.alerts import PREFIX as ALERTS
+from fhir_facade.flows.alert_stream import newest_event, place_text
 from fhir_facade.flows.alerts import MOST, list_alerts
 from fhir_facade.flows.overview import Overview, overview
 from fhir_facade.flows.people import display_name, patients_of, staff_names
@@ -60,7 +61,7 @@ async def _own_record(visit: Visit) -> Response:
 
 
 async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
-    days = _days(visit)
+    days, seen = _days(visit), await newest_event(visit.ports)
     zone = visit.signed_in.account.zone
     found = await overview(visit.ports, visit.principal, wanted, zone=zone, days=days, origin=visit.origin)
     apps, origins = await openable(visit)
@@ -72,6 +73,7 @@ async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
         own=own,
         log=_log(visit, wanted, own=own),
         emergencies=await notices(visit, PatientId(wanted)) if own else (),
+        stream=_stream(visit, seen, patient=wanted),
         days=days,
         periods=PERIODS,
         **record_view(visit, found),
@@ -82,6 +84,11 @@ def _log(visit: Visit, patient: str, *, own: bool) -> str:
     """Where it says who looked at the record; nowhere for who only works with it."""
     of_hers = LOG if own else f"{LOG}?{urlencode({'patient': patient})}"
     return of_hers if own or visit.principal.kind == "proxy" else ""
+
+
+def _stream(visit: Visit, seen: int, **only: str) -> str:
+    """Where a page hears of alerts that came after `seen`, which was asked for before the page looked."""
+    return f"{ALERTS}/stream?{urlencode({**only, 'after': place_text(visit.ports, seen)})}"
 
 
 def _days(visit: Visit) -> int:
@@ -119,7 +126,7 @@ async def _worklist(visit: Visit) -> Response:
     staff = await staff_names(visit.ports, visit.principal, [alert.owner for alert in found.alerts], visit.origin)
     return visit.show(
         "portal/practitioner.html",
-        seen=seen,
+        stream=_stream(visit, seen),
         alerts=lines(found.alerts, visit.words(), visit.language, staff, dict(patients)),
         patients=patients,
         open=Counter(alert.patient for alert in found.alerts),

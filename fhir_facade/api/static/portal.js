@@ -3,10 +3,32 @@
 
 // --- new alerts -------------------------------------------------------------------------------------------------
 const news = document.querySelector("#news[data-stream]");
-if (news && "EventSource" in window) {
-  const stream = new EventSource(news.dataset.stream);
-  stream.addEventListener("alert", (event) => announce(news, event));
-  window.addEventListener("pagehide", () => stream.close());
+if (news && "EventSource" in window) listen(news);
+
+// Only while somebody looks: a browser has few connections to one server, and open pages would soon hold them all.
+// Whoever comes back hears what came meanwhile.
+function listen(news) {
+  const address = new URL(news.dataset.stream, window.location.href);
+  let stream = null;
+  function follow() {
+    if (document.hidden) end();
+    else stream ??= begin();
+  }
+  function begin() {
+    const begun = new EventSource(address);
+    begun.addEventListener("alert", (event) => {
+      address.searchParams.set("after", event.lastEventId);
+      announce(news, event);
+    });
+    return begun;
+  }
+  function end() {
+    stream?.close();
+    stream = null;
+  }
+  document.addEventListener("visibilitychange", follow);
+  window.addEventListener("pagehide", end);
+  follow();
 }
 
 function announce(news, event) {

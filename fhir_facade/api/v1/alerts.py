@@ -21,7 +21,7 @@ from fhir_facade.api.listeners import Place
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
-from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream, newest_event
+from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream, newest_event, place_of, place_text
 from fhir_facade.flows.alerts import DEFAULT_LIMIT, MOST, Alert, act_on, list_alerts, look_at
 from fhir_facade.interactions.answers import version_of
 from fhir_facade.ports import Ports
@@ -139,15 +139,14 @@ async def stream(
     ports: PortsDep,
     caller: CallerDep,
     patient: Annotated[str | None, Query(pattern=ID)] = None,
-    after: Annotated[int | None, Query(ge=0, description="As Last-Event-ID, for a first look; that one wins")] = None,
-    last_event_id: Annotated[int | None, Header(ge=0, description="Replay what came after this event")] = None,
+    after: Annotated[str | None, Query(description="As Last-Event-ID, for a first look; that one wins")] = None,
+    last_event_id: Annotated[str | None, Header(description="Replay what came after this event; 0: all")] = None,
 ) -> EventSourceResponse:
     """Alerts as they happen, from the moment the answer begins. `data` is JSON: `kind`, `at`, and references and codes,
     never a value or a name. The stream ends within seconds when the token or session does."""
     await admit_listener(ports, caller.principal, patient)
-    seen = after if last_event_id is None else last_event_id
-    if seen is None:
-        seen = await newest_event(ports)
+    told = last_event_id or after
+    seen = place_of(ports, told) if told else await newest_event(ports)
     place = deps_of(request).listeners.place(caller.principal)
     events = _events(request, ports, caller, place, after=seen, patient=patient)
     return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
@@ -169,14 +168,14 @@ async def _events(
     yield ServerSentEvent(comment="listening", retry=RECONNECT_MS)
     try:
         async for told in alert_stream(ports, who, after=after, patient=patient, origin=caller.origin):
-            yield _event(told)
+            yield _event(ports, told)
     except FacadeError:  # a dependency is away: the client comes back with the last id it has
         return
 
 
-def _event(told: Told) -> ServerSentEvent:
+def _event(ports: Ports, told: Told) -> ServerSentEvent:
     data = {"kind": told.kind, "at": told.at, **told.data}
-    return ServerSentEvent(msgspec.json.encode(data).decode(), event="alert", id=str(told.id))
+    return ServerSentEvent(msgspec.json.encode(data).decode(), event="alert", id=place_text(ports, told.id))
 
 
 @router.get("/{alert_id}", response_model=AlertAnswer, responses={404: ACTED[404]})
