@@ -24,7 +24,7 @@ from fhir_facade.adapters.memory import Marks
 from fhir_facade.api.doorway import Doorway
 from fhir_facade.cli.connections import Connections, shared_by_workers
 from fhir_facade.cli.heads import limited_to
-from fhir_facade.cli.heap import tidy_heap
+from fhir_facade.cli.heap import give_holes_back, tidy_heap
 from fhir_facade.cli.serve import bind
 from fhir_facade.cli.workers import Worker, Workers, apart
 from fhir_facade.errors import FacadeError
@@ -108,8 +108,8 @@ async def _open_and_serve(
 
         if marks is None:
             await _tell_what_is_down(ports)
-        telling = asyncio.create_task(_tell_refused(connections), name="refused connections")
-        stack.callback(telling.cancel)
+        for name, lasting in {"refused connections": _tell_refused(connections), "heap": give_holes_back()}.items():
+            stack.callback(asyncio.create_task(lasting, name=name).cancel)
         await _Server(config, doorway, load).serve(sockets=[listening])
 
 

@@ -1,4 +1,5 @@
-"""A server's threads share one heap of the C library, and a large block leaves no hole in it."""
+"""A server's threads share one heap of the C library, a large block leaves no hole in it, and small holes are given
+back."""
 
 import ctypes
 import re
@@ -41,6 +42,31 @@ for _ in range(10):
     held += [bytes(3000) for _ in range(100)]
 told()
 """
+HOLES = """
+import asyncio, re, time
+from pathlib import Path
+from fhir_facade.cli.heap import give_holes_back
+
+def rss_anon():
+    return int(re.search(r"RssAnon:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+def punch():
+    held = [bytes(3000) for _ in range(20_000)]
+    return held[::100]
+
+async def main():
+    before = rss_anon()
+    stays = punch()
+    print("holes", rss_anon() - before)
+    giving = asyncio.create_task(give_holes_back(0.01))
+    until = time.monotonic() + 60
+    while rss_anon() - before > 10 and time.monotonic() < until:
+        await asyncio.sleep(0.01)
+    giving.cancel()
+    print("given back", rss_anon() - before)
+
+asyncio.run(main())
+"""
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_info"), reason="needs glibc"
 )
@@ -67,3 +93,11 @@ def test_large_blocks_are_in_the_heap_unless_told_otherwise():
 
 def test_large_blocks_leave_no_hole_in_the_heap():
     assert sum(heaps(SIGN_INS, "tidy")) < 19
+
+
+def test_small_holes_go_back_to_the_system():
+    ended = subprocess.run([sys.executable, "-c", HEAP + HOLES, "tidy"], capture_output=True, text=True, check=True)
+    stayed = {what: float(mib) for what, mib in (line.rsplit(" ", 1) for line in ended.stdout.splitlines())}
+
+    assert stayed["holes"] > 40
+    assert stayed["given back"] < 10
