@@ -27,6 +27,7 @@ from fhir_facade.interactions.operations.record_parts import (
     look,
     open_parts,
     present,
+    stretches,
 )
 from fhir_facade.interactions.operations.supporting import supporting
 from fhir_facade.interactions.page_bytes import bytes_of
@@ -43,9 +44,10 @@ AHEAD: Final = 8
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
-    """Where a page ends: the records under way, the part of them and the place in it; how to find the next records; and
-    of which types they have something (None: nobody knows)."""
+    """Where a page ends: the stretch of parts, the records under way, the part of them and the place in it; how to find
+    the next records; and of which types in the stretch they have something (None: nobody knows)."""
 
+    stretch: int
     ids: tuple[str, ...]
     part: int = 0
     cursor: str | None = None
@@ -88,7 +90,7 @@ async def _begin(call: Call, wanted: Wanted) -> _Place | None:
     if call.request.id is None:
         return await _next(call, wanted, None)
     stored = await visible(call, call.ref)
-    return _Place((stored.id,), types=await present(call, wanted, (stored.id,)))
+    return await _enter(call, wanted, _Place(0, (stored.id,)))
 
 
 def _continue(cursor: str) -> _Place:
@@ -104,10 +106,21 @@ async def _next(call: Call, wanted: Wanted, cursor: str | None) -> _Place | None
         page, found = await matches_of_page(call, SearchQuery(call.type, count=AT_ONCE, cursor=cursor))
         if found:
             ids = tuple(stored.id for stored in found)
-            return _Place(ids, more=page.cursor, types=await present(call, wanted, ids))
+            return await _enter(call, wanted, _Place(0, ids, more=page.cursor))
         cursor = page.cursor
         if cursor is None:
             return None
+
+
+async def _enter(call: Call, wanted: Wanted, place: _Place) -> _Place:
+    return structs.replace(place, types=await present(call, wanted, place.ids, place.stretch))
+
+
+async def _following(call: Call, wanted: Wanted, place: _Place) -> _Place | None:
+    """The next stretch of these records, or the first of the next ones; None when there are no more."""
+    if place.stretch + 1 < len(stretches(wanted)):
+        return await _enter(call, wanted, _Place(place.stretch + 1, place.ids, more=place.more))
+    return None if place.more is None else await _next(call, wanted, place.more)
 
 
 async def _page(
@@ -117,11 +130,11 @@ async def _page(
     ones are asked for several at once: most records have few types."""
     found: list[StoredResource] = []
     while place is not None:
-        own = open_parts(call, wanted, place.types)
+        own = open_parts(call, wanted, place.stretch, place.types)
         place, full = await _fill(call, wanted, place, own, found, count)
         if full:
             break
-        place = None if place.more is None else await _next(call, wanted, place.more)
+        place = await _following(call, wanted, place)
     return found, place
 
 

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -38,6 +39,9 @@ from fhir_facade.values import (
 
 FEW: Final = 6
 """Searches of a record that are not worth the question which of them find anything."""
+STRETCH: Final = 40
+"""Searches of a record about which that is asked at once: HAPI answers with much of what they would find, so a page
+asks about what it may come to and no further."""
 _ON_DEMAND: Final = frozenset(("AuditEvent",))
 """Part of the record only when `_type` names it: who looked is no part of what was done."""
 
@@ -86,11 +90,27 @@ def _is_part(wanted: Wanted, kind: str) -> bool:
     return wanted.has(kind) or not wanted.inside
 
 
-async def present(call: Call, wanted: Wanted, ids: Sequence[str]) -> tuple[str, ...] | None:
-    """The types of which these records may hold something besides themselves; None: any, because looking at each that
-    is asked for takes no longer than finding out."""
+def stretches(wanted: Wanted) -> tuple[tuple[Part, ...], ...]:
+    """The parts in order, cut between types where a stretch would get longer than STRETCH."""
+    return _stretches(wanted.type, wanted.types)
+
+
+@lru_cache(maxsize=64)
+def _stretches(type: str, types: frozenset[str]) -> tuple[tuple[Part, ...], ...]:
+    cut: list[list[Part]] = [[]]
+    for _, alike in groupby(parts(Wanted(type, types)), lambda part: part.type):
+        some = list(alike)
+        if cut[-1] and len(cut[-1]) + len(some) > STRETCH:
+            cut.append([])
+        cut[-1] += some
+    return tuple(map(tuple, cut))
+
+
+async def present(call: Call, wanted: Wanted, ids: Sequence[str], stretch: int) -> tuple[str, ...] | None:
+    """The types in a stretch of which these records may hold something besides themselves; None: any, because looking
+    at each takes no longer than finding out."""
     ways: dict[str, list[str]] = defaultdict(list)
-    for part in parts(wanted):
+    for part in stretches(wanted)[stretch]:
         if part.type != wanted.type and part.type not in _ON_DEMAND:
             ways[part.type].append(part.param)
     if sum(map(len, ways.values())) <= FEW:
@@ -99,12 +119,10 @@ async def present(call: Call, wanted: Wanted, ids: Sequence[str]) -> tuple[str, 
     return tuple(sorted(found))
 
 
-def open_parts(call: Call, wanted: Wanted, types: Collection[str] | None) -> list[Part]:
-    """The parts, of these types besides the record itself, that the caller may search."""
-    own = parts(wanted)
-    if types is not None:
-        always = {wanted.type, *_ON_DEMAND, *types}
-        own = (part for part in own if part.type in always)
+def open_parts(call: Call, wanted: Wanted, stretch: int, types: Collection[str] | None) -> list[Part]:
+    """The parts of a stretch, of these types besides the record itself, that the caller may search."""
+    always = {wanted.type, *_ON_DEMAND, *(types or ())}
+    own = (part for part in stretches(wanted)[stretch] if types is None or part.type in always)
     return [part for part in own if not isinstance(call.search_rights(part.type), Deny)]
 
 

@@ -39,6 +39,22 @@ async def test_a_page_may_end_within_what_a_store_keeps_for_the_next(bedside: Be
     assert all(0 < len(ids(page)) <= count for page in found)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_record_with_few_types_from_first_to_last_is_whole(bedside: Bedside, count: int) -> None:
+    """What a record may have is asked for in stretches of its types."""
+    written = [
+        await bedside.post("Basic", code={"text": "note"}, subject={"reference": bedside.reference}),
+        await bedside.post("Goal", lifecycleStatus="active", description={"text": "walk"}),
+        await bedside.post("ServiceRequest", status="active", intent="order", code={"text": "walk"}),
+    ]
+
+    async with asyncio.timeout(PATIENCE_S):
+        found = await pages(bedside.world.system, f"/fhir/Patient/{bedside.patient}/$everything?_count={count}")
+
+    assert [id_ for page in found for id_ in ids(page)] == [bedside.patient, *(each["id"] for each in written)]
+    assert all(0 < len(ids(page)) <= count for page in found)
+
+
 @pytest.mark.parametrize(
     "path", ["Patient/{}/$everything?_count=2", "Observation?_count=2", "?_type=Observation&_count=2"]
 )
