@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/patient-operation-everything.html
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
@@ -58,12 +59,15 @@ async def _read(call: Call, wanted: Wanted, refs: set[Ref]) -> list[StoredResour
     ids: dict[str, list[str]] = defaultdict(list)
     for ref in sorted(refs, key=str):
         ids[ref.type].append(ref.id)
+    open_kinds = [kind for kind in ids if not isinstance(call.search_rights(kind), Deny)]
+    found = await asyncio.gather(*(_read_kind(call, wanted, kind, ids[kind]) for kind in open_kinds))
+    return [stored for some in found for stored in some]
+
+
+async def _read_kind(call: Call, wanted: Wanted, kind: str, ids: Sequence[str]) -> list[StoredResource]:
+    since = bounds(Wanted(wanted.type, wanted.types, since=wanted.since), kind, call.ports.clock.now())
     found: list[StoredResource] = []
-    for kind, own in ids.items():
-        if isinstance(call.search_rights(kind), Deny):
-            continue
-        since = bounds(Wanted(wanted.type, wanted.types, since=wanted.since), kind, call.ports.clock.now())
-        for at in range(0, len(own), AT_ONCE):
-            named = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in own[at : at + AT_ONCE]))
-            found += [stored async for stored in matches(call, SearchQuery(kind, (named, *since)))]
+    for at in range(0, len(ids), AT_ONCE):
+        named = Match("_id", "token", tuple(TokenValue(None, id_) for id_ in ids[at : at + AT_ONCE]))
+        found += [stored async for stored in matches(call, SearchQuery(kind, (named, *since)))]
     return found
