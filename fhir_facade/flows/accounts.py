@@ -24,8 +24,8 @@ from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.mail import check_address, notices
 from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append, RowChange
-from fhir_facade.rows.accounts import Account, Session
+from fhir_facade.rows import Append, Remove, RowChange
+from fhir_facade.rows.accounts import Account, PasswordLink, Session
 from fhir_facade.rows.audit import AuditLine
 
 ROLES: Final = ("patient", "proxy", "practitioner", "staff", "admin")
@@ -119,7 +119,7 @@ async def disable_account(ports: Ports, username: str, *, actor: str = "operator
         account = rows[0]
         end_sessions(tx, now, tx.find(Session, ("account_id", "=", account.id)))
         revoke_grants(tx, now, "account disabled", ("account_id", "=", account.id))
-        tx.apply(Append(account_line(account, now, "account disabled", actor)))
+        tx.apply(*ended_links(tx, account.id), Append(account_line(account, now, "account disabled", actor)))
         return account
 
     return await ports.state.write(disable)
@@ -164,13 +164,18 @@ async def change_account(
         (row,) = tx.change(Account, [("id", "=", account_id)], **changes)
         if password is not None:
             end_sessions(tx, now, tx.find(Session, ("account_id", "=", account_id), ("hash", "!=", keep or "")))
-            tx.apply(*notices(ports, account, "password"))
+            tx.apply(*ended_links(tx, account_id), *notices(ports, account, "password"))
         if row.email != account.email:
             tx.apply(*notices(ports, account, "address"))
         tx.apply(Append(account_line(row, now, f"account changed: {what}", actor)))
         return row
 
     return await ports.state.write(change) if changes else account
+
+
+def ended_links(tx: StateTransaction, account_id: str) -> Sequence[Remove]:
+    """The links to choose a password work no more: what they were to replace is gone."""
+    return [Remove(PasswordLink, (row.hash,)) for row in tx.find(PasswordLink, ("account_id", "=", account_id))]
 
 
 async def hash_password(password: str) -> str:

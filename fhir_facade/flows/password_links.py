@@ -6,19 +6,18 @@ https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x15-V6-Authentication.md (6.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 
 from fhir_facade.errors import Conflict, Gone, NotFound
-from fhir_facade.flows.accounts import account_line, check_password, hash_password
+from fhir_facade.flows.accounts import account_line, check_password, ended_links, hash_password
 from fhir_facade.flows.launch.opaque import LINK, digest
 from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sessions import forget_guesses
 from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append, Remove
+from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account, PasswordLink, Session
 
 PATH: Final = "/new-password"
@@ -40,7 +39,7 @@ async def make_password_link(ports: Ports, account_id: str, *, actor: str = "ope
         if account.disabled:
             raise Conflict("The account is disabled: enable it first.")
         link = PasswordLink(hash=digest(secret), account_id=account_id, created_at=now, expires_at=now + LIVES)
-        tx.apply(*_links(tx, account_id), Append(link))
+        tx.apply(*ended_links(tx, account_id), Append(link))
         tx.apply(Append(account_line(account, now, "link to choose a password made", actor)))
 
     await ports.state.write(make)
@@ -84,7 +83,3 @@ def _account(tx: StateTransaction, ports: Ports, secret: str) -> Account:
     if account is None or account.disabled:
         raise Gone(OVER)
     return account
-
-
-def _links(tx: StateTransaction, account_id: str) -> Sequence[Remove]:
-    return [Remove(PasswordLink, (row.hash,)) for row in tx.find(PasswordLink, ("account_id", "=", account_id))]

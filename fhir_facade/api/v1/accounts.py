@@ -130,7 +130,9 @@ async def register(asked: SignUp, request: Request, ports: PortsDep) -> Any:
 
 @router.get("/me", response_model=Person)
 async def me(ports: PortsDep, caller: CallerDep) -> Any:
-    """The account of whoever asks."""
+    """The account of whoever asks. Not for apps: they learn at /oauth/userinfo what was allowed to be told of it."""
+    if caller.principal.client is not None:
+        raise Forbidden("Apps ask /oauth/userinfo who is signed in: it tells what the scopes openid and profile open.")
     return _shown(await _own(ports, caller))
 
 

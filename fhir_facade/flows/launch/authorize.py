@@ -15,6 +15,7 @@ from fhir_facade.access.scopes import ScopeSet, parse_scopes, serialise
 from fhir_facade.flows.launch.choices import Choice, choices, chosen, kept, wants_patient
 from fhir_facade.flows.launch.endpoints import build_server
 from fhir_facade.flows.launch.handles import LONGEST, Asked, asked_of, seal
+from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.opened import Lost, Opened, look, open_authorization
 from fhir_facade.flows.launch.redirects import parse_redirect_uri
@@ -159,7 +160,7 @@ def _refusal(tx: StateTransaction, moment: Moment, request: LaunchRequest) -> tu
 
 
 async def _step(sign_in: SignIn, opened: Opened, account: Account) -> NeedsPatient | NeedsConsent:
-    asked, scopes = opened.asked, parse_scopes(opened.asked.scope)
+    asked, scopes = opened.asked, _kept_promises(parse_scopes(opened.asked.scope), account)
     known = await choices(sign_in, account)
     patient = chosen(account, known, opened.row.patient, opened.row.picked_by)
     if opened.launch is not None and opened.launch.patient is not None:
@@ -168,6 +169,11 @@ async def _step(sign_in: SignIn, opened: Opened, account: Account) -> NeedsPatie
         return NeedsPatient(opened.client.name, known)
     origin = parse_redirect_uri(asked.redirect_uri).origin
     return NeedsConsent(opened.client.name, scopes, patient, origin, opened.client.verified)
+
+
+def _kept_promises(scopes: ScopeSet, account: Account) -> ScopeSet:
+    """Without `fhirUser` for somebody who is nobody in the records: what is granted has to be in the id_token."""
+    return scopes if fhir_user(account) else ScopeSet(scopes.fhir, scopes.launch - {"fhirUser"}, scopes.v1)
 
 
 def _launched(launch: Launch, known: Sequence[Choice]) -> Choice:

@@ -31,13 +31,13 @@ async def change_client(ports: Ports, new: NewClient, *, actor: str = "operator"
             raise BadRequest("The type of a client and its way of authentication stay: register it anew.")
         kept = {name: getattr(row, name) for name in ("secret_hash", "registration_hash", "verified", "disabled")}
         put_client(tx, replace(client_row(new, None, row.created_at), **kept))
-        _end_wider(tx, now, new)
+        end_wider(tx, now, new)
         tx.apply(Append(audit_client(now, new.id, "client changed", actor)))
 
     await ports.state.write(change)
 
 
-def _end_wider(tx: StateTransaction, now: datetime, new: NewClient) -> None:
+def end_wider(tx: StateTransaction, now: datetime, new: NewClient) -> None:
     """End the grants that reach further than the client may."""
     limit = parse_scopes(new.scope)
     for grant in tx.find(Grant, ("client_id", "=", new.id), ("revoked_at", "=", None)):

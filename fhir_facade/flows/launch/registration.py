@@ -14,6 +14,7 @@ import msgspec
 
 from fhir_facade.access.scopes import covers, parse_scopes
 from fhir_facade.errors import BadRequest
+from fhir_facade.flows.launch.client_changes import end_wider
 from fhir_facade.flows.launch.clients import NewClient, audit_client, check_client, client_row, disable_in, put_client
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.metadata import InvalidMetadata, described, new_client
@@ -69,7 +70,8 @@ async def read_registration(sign_in: SignIn, client_id: str, authorization: str 
 
 
 async def change_registration(sign_in: SignIn, client_id: str, body: bytes, authorization: str | None) -> Answer:
-    """PUT: the new metadata in place of the old. Kind and secret stay, and no wider scope can be asked for."""
+    """PUT: the new metadata in place of the old. Kind and secret stay, no wider scope can be asked for, and what people
+    allowed beyond a narrower one ends."""
     now = sign_in.ports.clock.now()
 
     def change(tx: StateTransaction, row: Client) -> Answer:
@@ -86,6 +88,7 @@ async def change_registration(sign_in: SignIn, client_id: str, body: bytes, auth
             verified=False,
         )
         put_client(tx, changed)
+        end_wider(tx, now, new)
         tx.apply(Append(audit_client(now, client_id, "registration changed", ACTOR)))
         return _told(sign_in.issuer, changed, 200)
 

@@ -217,6 +217,7 @@ async def add_people_and_apps(folder, store):
         for name in ("ann", "carl", "dora"):
             await add_account(facade.ports, NewAccount(name, "patient", PASSWORD, patient_id=f"kit-{name}"))
         await add_account(facade.ports, NewAccount("mia", "proxy", PASSWORD, related_person_id="kit-mia"))
+        await add_account(facade.ports, NewAccount("root", "admin", PASSWORD))
         await add_account(facade.ports, NewAccount("bob", "practitioner", PASSWORD, practitioner_id="kit-bob"))
         for app in apps:
             await add_client(facade.ports, app)

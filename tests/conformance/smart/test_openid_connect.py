@@ -70,6 +70,12 @@ async def test_o7_o8_the_person_can_be_read_with_the_token(kit, configuration, s
     assert answer.headers["access-control-allow-origin"] in ("*", ORIGIN)
 
 
+async def test_o7_who_is_nobody_in_the_records_is_not_promised_to_be_somebody(kit):
+    body = (await kit.redeem(await kit.launch(username="root", scope="openid fhirUser user/*.rs"))).json()
+    assert body["scope"] == "openid user/*.rs"
+    assert "id_token" in body
+
+
 # --- userinfo -------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +103,16 @@ async def test_userinfo_needs_a_good_token_and_the_scope(kit, configuration):
         answer = await userinfo(configuration, token)
         assert answer.status_code == status
         assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_the_account_is_told_to_no_app(kit):
+    """Name and address of a person would come with every token, whatever the consent page said."""
+    token = (await kit.redeem(await kit.launch(scope="launch/patient patient/Observation.rs"))).json()["access_token"]
+    async with kit.client() as app:
+        answer = await app.get("/api/v1/me", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 403
+    assert "/oauth/userinfo" in answer.json()["detail"]
+    assert "ann" not in answer.text
 
 
 # --- signing out, as an app asks ------------------------------------------------------------------------------

@@ -88,6 +88,23 @@ async def test_an_app_reads_changes_and_ends_its_registration(kit, initial):
     assert (await keep(kit, registered)).status_code == 401
 
 
+async def test_what_an_app_gives_up_of_its_scope_it_cannot_go_on_with(kit, initial):
+    registered = (await register(kit, initial)).json()
+    app = registered["client_id"]
+    wide, narrow = [
+        (await kit.redeem(await kit.launch(client_id=app, scope=f"online_access {scope}"), client_id=app)).json()
+        for scope in ("patient/*.rs", "patient/Patient.rs")
+    ]
+    less = METADATA | {"scope": "online_access patient/Patient.rs"}
+    assert (await keep(kit, registered, "PUT", json=less)).status_code == 200
+    renewed = [
+        await kit.token({"grant_type": "refresh_token", "refresh_token": body["refresh_token"], "client_id": app})
+        for body in (wide, narrow)
+    ]
+    assert [answer.status_code for answer in renewed] == [400, 200]
+    assert await kit.refused("Patient/kit-ann", wide["access_token"])
+
+
 async def test_a_registration_is_kept_by_its_own_app_alone(kit, initial):
     one, other = (await register(kit, initial)).json(), (await register(kit, initial)).json()
     for method in ("GET", "PUT", "DELETE"):

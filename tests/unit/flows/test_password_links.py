@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from fhir_facade.errors import BadRequest, Conflict, Gone, NotFound, TooManyRequests, Unauthenticated
-from fhir_facade.flows.accounts import disable_account
+from fhir_facade.flows.accounts import change_account, disable_account
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.password_links import LIVES, account_of_link, choose_password, make_password_link
 from fhir_facade.flows.sessions import load_session, sign_in_with_password
@@ -74,6 +74,19 @@ async def test_a_link_works_once_ends_every_session_and_lets_in_who_was_slowed_d
         ("root", "link to choose a password made"),
         ("person", "account changed: password, with a link"),
     ]
+
+
+@pytest.mark.parametrize("way", ["another password", "disabled and enabled again"])
+async def test_a_link_from_before_ends_with_the_password_it_was_to_replace(world, way):
+    row = await ann(world)
+    secret = await make_password_link(world.ports, row.id)
+    if way == "another password":
+        await change_account(world.ports, row.id, password=NEW, actor="person")
+    else:
+        await disable_account(world.ports, "ann")
+        await change_account(world.ports, row.id, disabled=False, actor="root")
+    with pytest.raises(Gone):
+        await choose_password(world.ports, secret, "somebody else's choice")
 
 
 async def test_of_two_who_use_a_link_at_once_one_succeeds(world):
