@@ -63,6 +63,7 @@ _KNOWN: Final = (
         "0",
         "http://example.org/set",
         "RI|http://x|1",
+        r'_id eq "\ud800"',
         "code eq x and (date gt 2020 or not (status eq final))",
     ),
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
+from typing import Final
 
 from fhir_facade.errors import NotSupported
 from fhir_facade.values import (
@@ -18,7 +19,9 @@ from fhir_facade.values import (
     Criterion,
     DateValue,
     Match,
+    MissingValue,
     NearValue,
+    Not,
     NumberValue,
     QuantityValue,
     SearchQuery,
@@ -26,6 +29,7 @@ from fhir_facade.values import (
 )
 
 MAX_GROUPS = 32
+_ALWAYS_THERE: Final = frozenset(("_id", "_lastUpdated"))
 
 Group = tuple[Criterion, ...]
 
@@ -38,7 +42,23 @@ def groups(query: SearchQuery) -> list[Group]:
     choices = [_choices(criterion) for criterion in criteria]
     if _product_size(choices) > MAX_GROUPS:
         raise NotSupported(f"The search has more than {MAX_GROUPS} alternatives; ask for them one by one")
-    return [tuple(criterion for group in chosen for criterion in group) for chosen in product(*choices)]
+    found = [tuple(criterion for group in chosen for criterion in group) for chosen in product(*choices)]
+    return [_in_doubt(group) for group in found if not any(_is_sure(criterion) is False for criterion in group)]
+
+
+def _in_doubt(group: Group) -> Group:
+    return tuple(criterion for criterion in group if _is_sure(criterion) is None)
+
+
+def _is_sure(criterion: Criterion) -> bool | None:
+    """Whether it holds for every resource, or for none: HAPI does not know that an id is never missing."""
+    match criterion:
+        case Not(inner):
+            sure = _is_sure(inner)
+            return None if sure is None else not sure
+        case Match(name, _, (MissingValue(missing),)) if name in _ALWAYS_THERE:
+            return not missing
+    return None
 
 
 def _choices(criterion: Criterion) -> list[Group]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fhir_facade.adapters.hapi.query import IGNORED_MISSING, is_unindexed, opposite
+from fhir_facade.adapters.hapi.query import is_ignored, is_unindexed, opposite
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED, matches
 from fhir_facade.fhir.query.filters import ENDS
@@ -19,7 +19,6 @@ from fhir_facade.values import (
     CompositeValue,
     Criterion,
     Match,
-    MissingValue,
     NearValue,
     Not,
     NumberValue,
@@ -40,7 +39,7 @@ def is_broad(criterion: Criterion) -> bool:
         return opposite(criterion.inner) is None
     if not isinstance(criterion, Match):
         return False
-    unindexed = is_unindexed(criterion) or criterion.modifier == ENDS
+    unindexed = is_unindexed(criterion) or is_ignored(criterion) or criterion.modifier == ENDS
     return unindexed or any(_is_broad(criterion.name, value) for value in criterion.values)
 
 
@@ -49,8 +48,6 @@ def _is_broad(name: str, value: SearchValue) -> bool:
     match value:
         case NumberValue() | NearValue():
             return True
-        case MissingValue():
-            return name in IGNORED_MISSING
         case QuantityValue(system=str(), code=None):
             return True
         case ReferenceValue(url=str() as url):

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TypeGuard
 
 from fhir_facade.adapters.hapi.literals import bounds, moment_text, single
-from fhir_facade.errors import NotSupported, UnknownParameter
+from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import reference_targets, search_parameters
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED
@@ -36,7 +36,7 @@ Parameter = tuple[str, str]
 Span = tuple[datetime | None, datetime | None]
 
 
-IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
+_IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
 
 
 def parameters(criteria: Sequence[Criterion]) -> list[Parameter]:
@@ -115,10 +115,7 @@ def sort_keys(sort: Sequence[Sort]) -> str:
 
 
 def _within(prefix: str, inner: Criterion) -> list[Parameter]:
-    found = rendered(inner, alone=True)
-    if not found or isinstance(inner, AnyOf | Not) or _is_only_near_it(inner):
-        raise UnknownParameter(f"HAPI cannot look for this behind {prefix.rstrip('.:')}: search in two steps")
-    return [(prefix + name, value) for name, value in found]
+    return [(prefix + name, value) for name, value in rendered(inner, alone=True)]
 
 
 def _is_id(criterion: Criterion) -> bool:
@@ -136,12 +133,10 @@ def _referring(has: Has) -> list[Parameter]:
     prefix = f"_has:{has.type}:{has.name}:"
     if not isinstance(has.inner, Chain) or _is_id(has.inner.inner):
         return _within(prefix, has.inner)
-    if not _means_all(has.type, has.inner):
-        raise UnknownParameter(f"HAPI cannot tell types apart behind {prefix.rstrip(':')}: search in two steps")
     return _within(f"{prefix}{has.inner.name}.", has.inner.inner)
 
 
-def _means_all(source: str, chain: Chain) -> bool:
+def means_all(source: str, chain: Chain) -> bool:
     """Whether the chain goes to every type that knows what it asks: behind `_has` HAPI takes no type."""
     inner = chain.inner
     name = inner.name if isinstance(inner, Match | Chain) else None
@@ -156,7 +151,7 @@ def _chained(chain: Chain) -> str:
 def _match(match: Match, *, alone: bool) -> list[Parameter]:
     missing = next((value for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
-        return _missing(match.name, missing)
+        return [] if is_ignored(match) else [(f"{match.name}:missing", str(missing.missing).lower())]
     if is_unindexed(match) or _is_around_a_pole(match):
         return []
     if match.modifier == ENDS:
@@ -174,11 +169,13 @@ def is_unindexed(match: Match) -> bool:
     return match.name == CONTAINED or match.kind == "reference"
 
 
-def _missing(name: str, value: MissingValue) -> list[Parameter]:
-    return [] if name in IGNORED_MISSING else [(f"{name}:missing", str(value.missing).lower())]
+def is_ignored(match: Match) -> bool:
+    """Whether it asks for what is missing where HAPI does not look."""
+    missing = any(isinstance(value, MissingValue) for value in match.values)
+    return missing and (match.name in _IGNORED_MISSING or match.kind == "composite")
 
 
-def _is_only_near_it(criterion: Criterion) -> bool:
+def is_only_near_it(criterion: Criterion) -> bool:
     """Whether HAPI is asked for more than is meant, which behind a reference nothing corrects."""
     if not isinstance(criterion, Match):
         return False

@@ -16,9 +16,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
-from fhir_facade.adapters.hapi.canonical_hops import NOTHING, without_canonical_hops
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
+from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
@@ -31,8 +31,8 @@ AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is 
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-Known = dict[tuple[str, int], tuple[list[StoredResource], SearchQuery]]
-"""What lies behind a hop to a type, by the criterion that is asked there, which is kept beside it."""
+Known = dict[tuple[str, tuple[int, ...]], tuple[list[StoredResource], SearchQuery]]
+"""What lies behind a hop to a type, by the criteria that are asked there, which are kept beside it."""
 STRICT = {"Prefer": "handling=strict"}
 
 
@@ -126,7 +126,7 @@ async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first
 
 async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | None = None) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none."""
-    query = await without_canonical_hops(partial(_everything, session, {} if known is None else known), query)
+    query = await without_hard_hops(partial(_everything, session, {} if known is None else known), query)
     alternatives = [group for group in groups(query) if NOTHING not in group]
     if not alternatives:
         return None
@@ -141,10 +141,12 @@ async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | Non
 
 async def _everything(session: HapiSession, known: Known, query: SearchQuery) -> list[StoredResource]:
     """All that a query finds, to be looked into; asked once, by however many ways a search leads there."""
-    key = (query.type, id(query.criteria[0]))
+    key = (query.type, tuple(id(criterion) for criterion in query.criteria))
     if key not in known:
         narrowed = await _narrowed(session, query, known)
-        found = await _all(session, query.type, [*narrowed, ("_sort", "_id")], MAX_CHECKED) if narrowed else []
+        found = (
+            await _all(session, query.type, [*narrowed, ("_sort", "_id")], MAX_CHECKED) if narrowed is not None else []
+        )
         known[key] = (found, query)
     return known[key][0]
 

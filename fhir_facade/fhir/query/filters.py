@@ -191,9 +191,11 @@ def _unquoted(value: str) -> str:
     if not value.startswith('"'):
         return value
     try:
-        return str(json.loads(value))
+        text = str(json.loads(value))
+        text.encode()  # half a pair of surrogates is no text that could be stored
     except ValueError as error:
         raise _wrong(f"{value} is no string of JSON") from error
+    return text
 
 
 def _adjusted(criterion: Criterion, name: str) -> Criterion:

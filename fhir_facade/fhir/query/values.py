@@ -41,6 +41,8 @@ def parse_value(parameter: SearchParameter, modifier: str | None, raw: str, aske
     """One value between commas, still escaped. BadRequest says what would be allowed."""
     if not raw.strip():
         raise BadRequest(f"{parameter.code}: an empty value; leave the parameter out or use :missing")
+    if "\0" in raw:
+        raise BadRequest(f"{parameter.code}: {raw!r} has the character U+0000, which no text of FHIR may have")
     if modifier in _BY_MODIFIER:
         return _BY_MODIFIER[modifier](parameter, raw)
     if modifier is not None and is_resource_type(modifier):

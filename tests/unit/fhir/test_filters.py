@@ -41,6 +41,7 @@ A, B, C = (Match("status", "token", (TokenValue(None, code),)) for code in "abc"
         ("not status eq a", "'(' is missing"),
         ('status eq "a', "cannot read"),
         (r'status eq "\x"', "is no string of JSON"),
+        (r'status eq "\ud800"', "is no string of JSON"),
         ("status is a", "'is' is no operator; operators are eq, ne, co"),
         ("date eq ge2020", "ge2020 is no date"),
         ("date ge x", "x is no date"),

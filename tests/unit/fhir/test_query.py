@@ -123,6 +123,10 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
     [
         ("code", "", "code: an empty value; leave the parameter out or use :missing"),
         ("code", "a,", "an empty value"),
+        ("code", "a\0b", "which no text of FHIR may have"),
+        ("_id", "\0", "which no text of FHIR may have"),
+        ("subject:Patient.name", "\0", "which no text of FHIR may have"),
+        ("_filter", 'status eq "\\u0000"', "which no text of FHIR may have"),
         ("code", "  ", "an empty value"),
         ("code", "a|b|c", r"allowed are code, system|code, |code and system| (write \| for a bar"),
         ("code", "|", "is not a token"),

@@ -8,10 +8,11 @@ import pytest
 
 from fhir_facade.adapters.hapi.alternatives import groups
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad
+from fhir_facade.adapters.hapi.hops import without_hard_hops
 from fhir_facade.adapters.hapi.query import parameters, sort_keys
-from fhir_facade.errors import NotSupported, UnknownParameter
+from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.values import Match, SearchQuery, Sort, TokenValue
+from fhir_facade.values import Match, SearchQuery, Sort, StoredResource, TokenValue
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -26,6 +27,7 @@ def query(type: str, *asked: tuple[str, str]) -> SearchQuery:
         pytest.param("Patient", "_profile:missing", "true", id="a missing profile"),
         pytest.param("Observation", "subject:identifier", "urn:x|1", id="a reference by identifier"),
         pytest.param("Location", "near", "89|0|500|km", id="around a pole"),
+        pytest.param("Observation", "code-value-quantity:missing", "true", id="a missing composite"),
         pytest.param("Observation", "_filter", "not (date ge 2020)", id="the opposite of a date"),
     ],
 )
@@ -37,16 +39,37 @@ def test_what_hapi_cannot_answer_is_not_asked_and_every_find_is_looked_at(type: 
 
 
 @pytest.mark.parametrize(
-    ("type", "name", "value"),
+    ("type", "name", "value", "said"),
     [
-        pytest.param("Observation", "subject:Patient._tag:missing", "true", id="over a reference"),
-        pytest.param("Patient", "_has:Observation:patient:subject:identifier", "x", id="over what refers to it"),
-        pytest.param("Observation", "_filter", "subject:Patient.name ew x", id="the end of a text"),
+        pytest.param("Observation", "subject:Patient._tag:missing", "true", False, id="what is missing"),
+        pytest.param("Observation", "subject:Patient._id:not", "x", False, id="another id"),
+        pytest.param("Observation", "subject:Patient.birthdate", "ap2020", False, id="about a date"),
+        pytest.param("Observation", "_filter", "subject:Patient.name ew x", False, id="the end of a text"),
+        pytest.param("Observation", "_filter", "subject:Patient.gender eq male", True, id="a filter with a plain word"),
+        pytest.param("Observation", "subject:Patient.name:exact", "x", True, id="a modifier behind a chain"),
+        pytest.param("Observation", "subject:Patient.birthdate", "ge2020", True, id="a date"),
+        pytest.param("Patient", "_has:Observation:patient:subject:identifier", "x", False, id="without an index"),
+        pytest.param("Patient", "_has:Observation:patient:code:not", "x", False, id="a modifier behind has"),
+        pytest.param("Patient", "_has:Observation:patient:value-quantity", "5.4", False, id="an implied range"),
+        pytest.param("Patient", "_has:Observation:patient:value-quantity", "gt5.4", True, id="more than an amount"),
+        pytest.param("Patient", "_has:Observation:patient:code", "x", True, id="a code behind has"),
+        pytest.param("Patient", "_has:Observation:patient:performer:Practitioner.name", "x", False, id="one of types"),
+        pytest.param("Patient", "_has:Observation:patient:encounter.status:not", "x", True, id="chain behind has"),
     ],
 )
-def test_behind_a_reference_nothing_can_be_looked_at(type: str, name: str, value: str) -> None:
-    with pytest.raises(UnknownParameter, match="HAPI cannot look for this behind"):
-        parameters(query(type, (name, value)).criteria)
+async def test_what_hapi_does_not_understand_behind_a_reference_is_found_first(
+    type: str, name: str, value: str, said: bool
+) -> None:
+    first: list[SearchQuery] = []
+
+    async def find(query: SearchQuery) -> list[StoredResource]:
+        first.append(query)
+        return []
+
+    asked = query(type, (name, value))
+
+    assert (await without_hard_hops(find, asked) is asked) is said
+    assert (first == []) is said
 
 
 @pytest.mark.parametrize(
@@ -84,9 +107,20 @@ def test_a_chain_behind_what_refers_here_names_no_type(name: str, sent: str) -> 
     assert parameters(query("Patient", (name, "x")).criteria) == [(sent, "x")]
 
 
-def test_a_chain_behind_what_refers_here_to_one_of_several_types_is_refused() -> None:
-    with pytest.raises(UnknownParameter, match="HAPI cannot tell types apart behind _has:Observation:patient"):
-        parameters(query("Patient", ("_has:Observation:patient:performer:Practitioner.name", "x")).criteria)
+async def test_what_stands_beside_a_hop_and_speaks_of_the_same_record_limits_what_is_found_first() -> None:
+    first: list[SearchQuery] = []
+
+    async def find(query: SearchQuery) -> list[StoredResource]:
+        first.append(query)
+        return []
+
+    await without_hard_hops(find, query("Observation", ("patient._id:not", "x"), ("patient.gender", "male")))
+    await without_hard_hops(find, query("Patient", ("_has:Observation:patient:code:not", "x"), ("_id", "p")))
+
+    assert [(one.type, [own.name for own in one.criteria if isinstance(own, Match)]) for one in first] == [
+        ("Patient", ["_id", "gender"]),
+        ("Observation", ["code", "patient"]),
+    ]
 
 
 def test_what_is_contained_hapi_is_not_asked_for() -> None:
@@ -111,6 +145,19 @@ def test_alternatives_of_one_parameter_are_a_list() -> None:
     asked = query("Observation", ("_filter", "status eq a or status eq b"))
 
     assert [parameters(group) for group in groups(asked)] == [[("status", "a,b")]]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "left"),
+    [
+        ("_id pr true", [()]),
+        ("_lastUpdated pr false", []),
+        ("not (_id pr true)", []),
+        ("_id pr false or not (_lastUpdated pr false)", [()]),
+    ],
+)
+def test_what_is_never_missing_need_not_be_asked_for(filter_: str, left: list[tuple[object, ...]]) -> None:
+    assert groups(query("Observation", ("_filter", filter_))) == left
 
 
 def test_too_many_alternatives_are_refused() -> None:
@@ -138,13 +185,6 @@ def test_too_many_alternatives_are_refused() -> None:
             id="an implied range",
         ),
         pytest.param("Observation", "patient._id", "1,2", [("patient", "Patient/1,Patient/2")], id="a chain to an id"),
-        pytest.param(
-            "Patient",
-            "_has:Observation:patient:value-quantity",
-            "5.4",
-            [("_has:Observation:patient:value-quantity", "5.4")],
-            id="never two bounds in a reverse chain",
-        ),
     ],
 )
 def test_a_criterion_becomes_parameters(type: str, name: str, value: str, sent: list[tuple[str, str]]) -> None:
