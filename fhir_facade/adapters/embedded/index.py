@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,7 +26,6 @@ from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
 from fhir_facade.fhir.extract.rows import IndexRows
 from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import position_of
-from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import JsonObject
 
 NO_SYSTEM = ""
@@ -35,7 +33,6 @@ _WITH_SYSTEM = (TokenRow, QuantityRow)
 MOST_PARTS = 3
 PART_COLUMNS = 5
 _NO_PART = (None,) * (MOST_PARTS * PART_COLUMNS)
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 Row = tuple[Any, ...]
 Numbers = Mapping[str, int]
@@ -43,7 +40,7 @@ Numbers = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """The values of one resource, the code systems among them, and the local resources it refers to."""
+    """The values of one resource, the code systems among them, and the local resources that have to be there."""
 
     values: IndexRows | None = None
     systems: frozenset[str] = field(default_factory=frozenset)
@@ -56,7 +53,7 @@ def _elsewhere(type: str) -> frozenset[str]:
     return unions(type) | {"_id", "_lastUpdated"}
 
 
-def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
+def index_values(resource: JsonObject) -> Indexed:
     """Everything that can be computed before the writer is asked. Id and time of writing are columns, not rows."""
     document = dict(resource)
     without = _elsewhere(document["resourceType"])
@@ -67,7 +64,7 @@ def index_values(resource: JsonObject, body: bytes = b"") -> Indexed:
         values.numbers += _place(resource)
     if "contained" in resource:
         values.tokens += [TokenRow(CONTAINED, None, kind) for kind in _contained_types(resource)]
-    return Indexed(values, _systems(values), local_targets(document, body))
+    return Indexed(values, _systems(values), local_targets(values, document["resourceType"]))
 
 
 def _systems(values: IndexRows) -> frozenset[str]:
@@ -249,7 +246,9 @@ def _subject_codes(values: IndexRows, systems: Numbers) -> list[Row]:
     return [(subject, code, systems.get(system, UNKNOWN), low, high) for subject in subjects for code, system in codes]
 
 
-def local_targets(resource: JsonObject, body: bytes = b"") -> frozenset[str]:
-    """`Type/id` of every literal relative reference at any depth."""
-    found = [_LOCAL.fullmatch(text) for text in set(reference_texts(resource, body))]
-    return frozenset([match[1] for match in found if match is not None])
+def local_targets(values: IndexRows, type: str) -> frozenset[str]:
+    """`Type/id` of every reference to a resource here that a search parameter reads: what a delete looks for as well,
+    and what HAPI checks. A Bundle's parameters read what is inside it."""
+    if type == "Bundle":
+        return frozenset()
+    return frozenset([_target(row) for row in values.references if row.id is not None])

@@ -205,7 +205,7 @@ class EmbeddedStore:
 
 
 def _indexed(write: Write) -> Indexed:
-    return Indexed() if write.kind == "delete" else index_values(write.resource, write.body)
+    return Indexed() if write.kind == "delete" else index_values(write.resource)
 
 
 class EmbeddedUnit:

@@ -45,7 +45,7 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
 REFERENCED = "has a reference to this resource"  # a delete would leave one behind, said without a code: no use to retry
-DANGLING = "HAPI-1094"  # a reference to what is not there
+DANGLING = ("HAPI-1094", "HAPI-1096")  # a reference to what is not there, or no longer
 NOTHING = "0"  # the version that no resource has
 
 # without it HAPI adds the tags and labels of the earlier version to the new one
@@ -115,7 +115,7 @@ def _met(write: Write, now: StoredResource | None) -> str:
 
 
 async def _attempt(session: HapiSession, writes: Sequence[Write], versions: Versions) -> Answer:
-    if len(writes) > 1:
+    if _is_together(writes):
         return await session.send("POST", "", _transaction(writes, versions), headers=SNAPSHOT | REPRESENTATION)
     write = writes[0]
     if write.kind == "delete":
@@ -123,6 +123,11 @@ async def _attempt(session: HapiSession, writes: Sequence[Write], versions: Vers
     return await session.send(
         "PUT", path_of(write.ref), _identified(write), headers=_conditions(versions.get(write.ref))
     )
+
+
+def _is_together(writes: Sequence[Write]) -> bool:
+    """Whether it takes a transaction: only there a new resource may refer to itself."""
+    return len(writes) > 1 or str(writes[0].ref).encode() in writes[0].body
 
 
 def _conditions(version: str | None) -> dict[str, str]:
@@ -162,7 +167,7 @@ def _identified(write: Write) -> bytes:
 def _accepted(answer: Answer) -> Answer:
     if answer.status in (200, 201):
         return answer
-    if DANGLING in answer.diagnostics:
+    if any(code in answer.diagnostics for code in DANGLING):
         raise DanglingReference(f"{answer.refusal('a write')}: create it first or correct the reference")
     if answer.status == 400:  # our request is sound, so it is what the resource says, a reference above all
         raise InvalidResource(str(answer.refusal("a write")))
@@ -170,7 +175,7 @@ def _accepted(answer: Answer) -> Answer:
 
 
 async def _results(session: HapiSession, writes: Sequence[Write], answer: Answer) -> list[StoredResource]:
-    if len(writes) == 1:
+    if not _is_together(writes):
         return [await _result(session, writes[0], answer)]
     entries = bundle(answer.body).entry
     if len(entries) != len(writes):

@@ -46,6 +46,8 @@ public class RestConfig {
       ValueSetOperationProvider valueSets) {
     RestfulServer server = new RestfulServer(system.getContext());
     system.getContext().setNarrativeGenerator(new NullNarrativeGenerator());
+    // a reference to one version of a resource stays one: HAPI takes the version off otherwise
+    system.getContext().getParserOptions().setStripVersionsFromReferences(false);
     server.registerProviders(resourceProviders.createProviders());
     server.registerProvider(systemProvider);
     server.registerProvider(valueSets);

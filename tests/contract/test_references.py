@@ -1,0 +1,126 @@
+"""What a reference may point to, and that it stays as it was written: https://hl7.org/fhir/R4/references.html."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fhir_facade.errors import BadRequest
+from fhir_facade.values import Ref
+from tests.contract.case import Case
+
+
+async def test_a_reference_to_what_was_deleted_is_a_reference_to_nothing(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    await case.delete(patient.ref)
+
+    with pytest.raises(BadRequest, match=str(patient.ref)):
+        await case.put("Observation", "o", subject={"reference": str(patient.ref)})
+
+
+@pytest.mark.parametrize("others", [(), ("p",)], ids=["alone", "in a transaction"])
+async def test_a_new_resource_may_refer_to_itself(case: Case, others: tuple[str, ...]) -> None:
+    itself = case.ref("Observation", "o")
+    writes = [case.put_of(case.resource("Patient", label)) for label in others]
+
+    stored = await case.store.write(
+        [*writes, case.put_of(case.resource("Observation", "o", hasMember=[{"reference": str(itself)}]))]
+    )
+
+    assert stored[-1].change == "created"
+    assert await case.labels("Observation", f"has-member={itself}") == ["o"]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "http://elsewhere.example/fhir/Patient/{0}",
+        "https://elsewhere.example/fhir/Patient/{0}/_history/7",
+        "https://elsewhere.example/people/{0}",
+        "urn:oid:1.2.3.4",
+        "urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7",
+    ],
+)
+async def test_a_reference_to_elsewhere_is_kept_and_found(case: Case, reference: str) -> None:
+    text = reference.format(case.name)
+
+    stored = await case.put("Observation", "o", subject={"reference": text})
+
+    assert json.loads((await case.store.read(stored.ref)).body)["subject"] == {"reference": text}
+    if "_history" not in text:
+        assert await case.labels("Observation", f"subject={text}") == ["o"]
+
+
+async def test_a_reference_to_a_version_keeps_it(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    named = {"reference": f"{patient.ref}/_history/1"}
+    remark = {"url": "http://example.org/e", "valueReference": named}
+
+    stored = await case.put("Observation", "o", subject=named, extension=[remark])
+
+    read = json.loads((await case.store.read(stored.ref)).body)
+    assert (read["subject"], read["extension"][0]["valueReference"]) == (named, named)
+    assert await case.labels("Observation", f"subject={patient.ref}") == ["o"]
+
+
+@pytest.mark.parametrize(
+    ("type", "elements"),
+    [
+        pytest.param(
+            "Observation",
+            {"extension": [{"url": "http://example.org/e", "valueReference": {"reference": "Patient/nobody"}}]},
+            id="of an extension",
+        ),
+        pytest.param(
+            "Observation",
+            {"note": [{"text": "x", "authorReference": {"reference": "Practitioner/nobody"}}]},
+            id="that no search parameter reads",
+        ),
+        pytest.param(
+            "Observation",
+            {
+                "subject": {"reference": "#c"},
+                "contained": [
+                    {"resourceType": "Patient", "id": "c", "managingOrganization": {"reference": "Organization/no"}}
+                ],
+            },
+            id="of what is contained",
+        ),
+        pytest.param(
+            "Bundle",
+            {
+                "type": "collection",
+                "identifier": {"system": "urn:case", "value": "b"},
+                "entry": [
+                    {
+                        "fullUrl": "http://elsewhere.example/fhir/Observation/1",
+                        "resource": {
+                            "resourceType": "Observation",
+                            "id": "1",
+                            "status": "final",
+                            "code": {"text": "x"},
+                            "subject": {"reference": "Patient/nobody"},
+                        },
+                    }
+                ],
+            },
+            id="inside a Bundle, whose entries are below other bases",
+        ),
+    ],
+)
+async def test_a_reference_that_no_search_follows_is_not_checked(
+    case: Case, type: str, elements: dict[str, Any]
+) -> None:
+    stored = await case.put(type, "x", **elements)
+
+    assert stored.change == "created"
+    assert (await case.store.read(Ref(type, stored.id))).version == "1"
+
+
+async def test_a_canonical_that_names_a_resource_here_is_checked(case: Case) -> None:
+    mark = {"identifier": {"system": "urn:case", "value": case.name}, "status": "completed"}
+
+    with pytest.raises(BadRequest, match="Questionnaire/nobody"):
+        await case.put("QuestionnaireResponse", "r", questionnaire="Questionnaire/nobody", **mark)
