@@ -367,8 +367,8 @@ class FhirRequest:
     """One FHIR interaction, free of HTTP: an HTTP call, a bundle entry, a sync and an engine all become one of these.
 
     `params` are the search or operation parameters in order, decoded. `body` is JSON as received.
-    `if_match` is a version id (no quotes); `if_none_exist` a search query string. `compartment` limits a search to what
-    belongs to that resource.
+    `if_match` is a version id (no quotes), `must_exist` that any version will do; `if_none_exist` is a search query
+    string. `compartment` limits a search to what belongs to that resource.
     """
 
     interaction: Interaction
@@ -387,6 +387,7 @@ class FhirRequest:
     prefer: Preference = Preference()
     request_id: str = ""
     address: str | None = None
+    must_exist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

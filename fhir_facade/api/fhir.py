@@ -45,7 +45,7 @@ from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
-from fhir_facade.interactions.answers import stored_outcome, version_of, versions_of
+from fhir_facade.interactions.answers import is_any_version, stored_outcome, version_of, versions_of
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.batch import bundle_kind
@@ -184,6 +184,7 @@ class FhirApi:
             prefer=_preference(text(headers, b"prefer")),
             request_id=rid,
             address=self._address(scope, headers),
+            must_exist=is_any_version(text(headers, b"if-match")),
         )
 
     def _limit(self, where: Route) -> int:
@@ -263,9 +264,7 @@ def _member(body: bytes, name: str) -> object:
 
 
 def _etag(value: str | None) -> str | None:
-    if value is None or value.strip() == "*":
-        return None
-    if "," in value:
+    if value is not None and "," in value:
         raise BadRequest("If-Match takes one version here")
     return version_of(value)
 
@@ -281,7 +280,7 @@ def _moment(value: str | None) -> datetime | None:
 def _preference(value: str | None) -> Preference:
     if value is None:
         return _NO_PREFERENCE
-    parts = dict(part.strip().partition("=")[::2] for part in value.replace(";", ",").split(","))
+    parts = dict(part.strip().partition("=")[::2] for part in value.replace(";", ",").replace('"', "").split(","))
     returns = parts.get("return")
     handling = parts.get("handling")
     return Preference(

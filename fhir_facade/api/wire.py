@@ -107,7 +107,10 @@ async def _plain(body: bytes, encoding: bytes, limit: int) -> bytes:
     """The body as it was before it was packed. Where that is more than a moment's work, a thread does it."""
     if encoding in (b"identity", b""):
         return body
-    if encoding != b"gzip":
+    if encoding.lower() not in (
+        b"gzip",
+        b"x-gzip",
+    ):  # one coding: https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.3
         raise UnsupportedFormat("bodies may be sent plain or as gzip")
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     data = _unpacked(unpacker, body, min(AT_ONCE, limit + 1))

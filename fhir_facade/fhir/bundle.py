@@ -38,7 +38,7 @@ class _Entry(msgspec.Struct, rename="camel", kw_only=True):
 class _Bundle(msgspec.Struct, rename="camel", kw_only=True):
     resource_type: str = ""
     type: str = ""
-    entry: list[_Entry] = []
+    entry: list[msgspec.Raw] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,25 @@ class ParsedBundle:
     entries: tuple[BundleEntry, ...]
 
 
-_DECODER = msgspec.json.Decoder(_Bundle)
+_BUNDLES = msgspec.json.Decoder(_Bundle)
+_ENTRIES = msgspec.json.Decoder(_Entry)
 
 
 def parse_bundle(body: bytes, *, max_entries: int) -> ParsedBundle:
-    """A batch or transaction as sent. BadRequest names the entry that is wrong; TooLarge the limit."""
+    """A transaction as sent. BadRequest names the entry that is wrong; TooLarge the limit."""
+    bundle = _parsed(body, max_entries)
+    return ParsedBundle(bundle.type, tuple(_entry(i, entry) for i, entry in enumerate(bundle.entry)))
+
+
+def parse_batch(body: bytes, *, max_entries: int) -> tuple[BundleEntry | BadRequest, ...]:
+    """The entries of a batch as sent, with what is wrong in the place of one that is: the others are done all the same.
+    BadRequest for what is no Bundle; TooLarge names the limit."""
+    return tuple(_entry_or_fault(i, entry) for i, entry in enumerate(_parsed(body, max_entries).entry))
+
+
+def _parsed(body: bytes, max_entries: int) -> _Bundle:
     try:
-        bundle = _DECODER.decode(body)
+        bundle = _BUNDLES.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"this is no Bundle: {error}") from error
     except RecursionError as error:
@@ -76,12 +88,25 @@ def parse_bundle(body: bytes, *, max_entries: int) -> ParsedBundle:
         raise BadRequest("a Bundle of type batch or transaction is expected here", expression="Bundle.resourceType")
     if len(bundle.entry) > max_entries:
         raise TooLarge(f"{len(bundle.entry)} entries: at most {max_entries} are accepted in one Bundle, send several")
-    return ParsedBundle(bundle.type, tuple(_entry(i, entry) for i, entry in enumerate(bundle.entry)))
+    return bundle
 
 
-def _entry(position: int, entry: _Entry) -> BundleEntry:
-    request = entry.request
-    path = f"Bundle.entry[{position}].request"
+def _entry_or_fault(position: int, raw: msgspec.Raw) -> BundleEntry | BadRequest:
+    try:
+        return _entry(position, raw)
+    except BadRequest as fault:
+        if isinstance(fault.__cause__, UnicodeDecodeError):  # then none of it is JSON
+            raise
+        return fault
+
+
+def _entry(position: int, raw: msgspec.Raw) -> BundleEntry:
+    path = f"Bundle.entry[{position}]"
+    try:
+        entry = _ENTRIES.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"entry {position} is none: {error}", expression=path) from error
+    request, path = entry.request, f"{path}.request"
     if request is None:
         raise BadRequest(f"entry {position} has no request: method and url are needed", expression=path)
     if request.method not in _METHODS:

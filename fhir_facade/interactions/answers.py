@@ -18,6 +18,7 @@ from fhir_facade.interactions.call import Call
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, StoredResource
 
 FHIR_JSON: Final = "application/fhir+json"
+ANY_VERSION: Final = "*"
 
 
 def refuse_large(body: bytes, most: int) -> None:
@@ -56,6 +57,7 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         prefer=call.request.prefer,
         request_id=call.request.request_id,
         address=call.request.address,
+        must_exist=is_any_version(entry.if_match),
     )
 
 
@@ -73,14 +75,23 @@ def _patch_of(raw: bytes, position: int) -> tuple[bytes, str]:
         raise BadRequest(f"entry {position}: Binary.data is not base64") from error
 
 
+def is_any_version(etag: str | None) -> bool:
+    """Whether `If-Match` is met by whatever is there. https://www.rfc-editor.org/rfc/rfc9110#field.if-match"""
+    return etag is not None and etag.strip() == ANY_VERSION
+
+
 def version_of(etag: str | None) -> str | None:
-    """The version id in an ETag: `W/"3"`, `"3"` or `3`."""
-    return None if etag is None else etag.strip().removeprefix("W/").strip('"')
+    """The version id in an ETag: `W/"3"`, `"3"` or `3`. None for `*`, which names none."""
+    return None if etag is None or is_any_version(etag) else _version(etag)
+
+
+def _version(etag: str) -> str:
+    return etag.strip().removeprefix("W/").strip('"')
 
 
 def versions_of(etags: str | None) -> str | None:
     """The version ids of a list of ETags, with commas between them; `*` stays."""
-    return None if etags is None else ",".join(str(version_of(etag)) for etag in etags.split(","))
+    return None if etags is None else ",".join(_version(etag) for etag in etags.split(","))
 
 
 def answer(call: Call, response: FhirResponse) -> Answered:

@@ -12,6 +12,7 @@ from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import all_matching, asked_about, lock_names, matching
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, record
+from fhir_facade.interactions.update import demanded
 from fhir_facade.values import ExpectVersion, FhirResponse, Ref, StoredResource
 
 
@@ -19,9 +20,9 @@ async def delete(call: Call) -> FhirResponse:
     """200 with an OperationOutcome, also when it was deleted before. People get a 404 for what they cannot see."""
     if call.request.id is None:
         return await _conditional(call)
-    expected = None if call.request.if_match is None else ExpectVersion(call.request.if_match)
-    draft = Draft("delete", call.ref, call.request, call.allow, precondition=expected)
-    if not call.sees_all:
+    if call.sees_all:
+        draft = Draft("delete", call.ref, call.request, call.allow, precondition=await demanded(call))
+    else:
         draft = deletion(call, await visible(call, call.ref))
     (stored,) = await record(call, [draft])
     return _answer([stored], f"{call.ref} was not there")

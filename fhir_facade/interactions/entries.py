@@ -27,7 +27,7 @@ from fhir_facade.interactions.operations import operation_draft
 from fhir_facade.interactions.patch import matched
 from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource
-from fhir_facade.interactions.update import check_id, conditional_draft, expectation
+from fhir_facade.interactions.update import check_id, conditional_draft, demanded
 from fhir_facade.values import Absent, ExpectVersion, Interaction, Ref, StoredResource
 
 BREATHE_EVERY: Final = 25  # entries prepared before other requests get their turn
@@ -210,7 +210,7 @@ async def _delete(asked: Asked, so_far: _SoFar) -> list[Draft]:
         return [deletion(call, found) for found in await condemned(call, besides=so_far.gone)]
     if not call.sees_all:
         return [deletion(call, await visible(call, call.ref))]
-    expected = expectation(call.request.if_match)
+    expected = await demanded(call)
     return [Draft("delete", call.ref, call.request, call.allow, precondition=expected)]
 
 
@@ -220,11 +220,11 @@ async def _update(asked: Asked, so_far: _SoFar) -> list[Draft]:
     if call.request.id is None:
         return [conditional_draft(call, body, resource, so_far.found[_condition(asked)])]
     check_id(call.ref, resource)
-    expected = expectation(call.request.if_match)
     if call.sees_all:
+        expected = await demanded(call)
         return [Draft("put", call.ref, call.request, call.allow, body, resource, precondition=expected)]
     current = await visible(call, call.ref)
-    expected = expected or ExpectVersion(current.version)
+    expected = await demanded(call) or ExpectVersion(current.version)
     return [Draft("put", call.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
 
 

@@ -17,6 +17,7 @@ from fhir_facade.values import Absent, ExpectVersion, FhirResponse, JsonObject, 
 LOCAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 ATTEMPTS = 3
 NOTHING = "0"
+ANYTHING = "*"
 
 
 async def update(call: Call) -> FhirResponse:
@@ -29,9 +30,27 @@ async def update(call: Call) -> FhirResponse:
     ref = call.ref
     check_id(ref, resource)
     if call.sees_all:
-        expected = expectation(request.if_match)
+        expected = await demanded(call)
         return await _put(call, Draft("put", ref, request, call.allow, body, resource, precondition=expected))
     return await _checked(call, ref, body, resource)
+
+
+async def demanded(call: Call) -> Precondition | None:
+    """What the request demands of what is there now. PreconditionFailed for `If-Match: *` when nothing is, and for
+    `If-None-Match: *` when something is."""
+    request = call.request
+    if not request.must_exist and request.if_none_match != ANYTHING:
+        return expectation(request.if_match)
+    current = await _current(call, call.ref)
+    if current is None and request.must_exist:
+        raise PreconditionFailed(f"{call.ref} is not there, so it has no version to match")
+    _refuse_anything(call, current)
+    return Absent() if current is None else ExpectVersion(current.version)
+
+
+def _refuse_anything(call: Call, current: StoredResource | None) -> None:
+    if current is not None and call.request.if_none_match == ANYTHING:
+        raise PreconditionFailed(f"{call.ref} is there, at version {current.version}: nothing was to be replaced")
 
 
 def expectation(if_match: str | None) -> Precondition | None:
@@ -74,7 +93,7 @@ def conditional_draft(call: Call, body: bytes, resource: JsonObject, found: Stor
         expected = expectation(request.if_match) or ExpectVersion(found.version)
         changed = {**resource, "id": found.id}
         return Draft("put", found.ref, request, call.allow, body, changed, parse_stored(found.body), expected)
-    if request.if_match not in (None, NOTHING):
+    if request.must_exist or request.if_match not in (None, NOTHING):
         raise PreconditionFailed("nothing matches, so there is no version to match")
     ref = Ref(call.type, call.ports.ids.new() if own is None else str(own))
     if own is None:
@@ -87,6 +106,8 @@ async def _checked(call: Call, ref: Ref, body: bytes, resource: JsonObject) -> F
     for attempt in range(ATTEMPTS):
         current = await _current(call, ref)
         before = None if current is None else parse_stored(current.body)
+        if before is not None and call.allow.check.may_leave(before):
+            _refuse_anything(call, current)
         draft = Draft("put", ref, call.request, call.allow, body, resource, before, _expected(call, current))
         try:
             return await _put(call, draft)

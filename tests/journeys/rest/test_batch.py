@@ -75,6 +75,29 @@ async def test_each_entry_is_done_or_refused_by_itself(client: httpx.AsyncClient
     assert all(each["response"]["outcome"]["issue"][0]["diagnostics"] for each in found[7:])
 
 
+async def test_an_entry_that_cannot_be_read_spoils_no_other(client: httpx.AsyncClient, mark: str) -> None:
+    await client.put(f"/fhir/Patient/{mark}-gone", json=patient(mark, id=f"{mark}-gone"))
+    await client.delete(f"/fhir/Patient/{mark}-gone")
+    about = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+
+    found = await answers(
+        client,
+        "no entry",
+        {"resource": patient(mark)},
+        entry("BREW", "Patient"),
+        entry("POST", "", patient(mark)),
+        {"request": {"method": 5, "url": "Patient"}},
+        entry("GET", "Patient", ifModifiedSince="yesterday"),
+        entry("POST", "Observation", about | {"subject": {"reference": f"Patient/{mark}-gone"}}),
+        entry("POST", "Observation", about | {"subject": {"reference": f"Patient/{mark}-never"}}),
+        entry("PUT", f"Patient/{mark}", patient(mark, id=mark)),
+    )
+
+    assert statuses(found) == ["400"] * 8 + ["201"]
+    codes = [each["response"]["outcome"]["issue"][0]["code"] for each in found[:8]]
+    assert codes == ["invalid"] * 6 + ["processing"] * 2
+
+
 async def test_entries_are_conditional_as_alone(client: httpx.AsyncClient, mark: str) -> None:
     condition = f"identifier=urn:test|{mark}"
 

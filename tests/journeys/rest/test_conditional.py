@@ -110,6 +110,51 @@ async def test_if_match_is_about_the_match(client: httpx.AsyncClient, mark: str)
     assert (await client.delete(path, headers={"If-Match": 'W/"2"'})).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["alone", "transaction", "batch"])
+async def test_a_star_demands_that_something_is_there_or_nothing(
+    client: httpx.AsyncClient, mark: str, kind: str
+) -> None:
+    async def status(method: str, **headers: str) -> int:
+        """`If_Match` for the header of that name."""
+        body = {"resource": patient(mark, id=mark)} if method == "PUT" else {}
+        conditions = {name.replace("_", "-"): value for name, value in headers.items()}
+        path = f"Patient/{mark}"
+        if kind == "alone":
+            own = {"json": body["resource"]} if body else {}
+            return (await client.request(method, f"/fhir/{path}", headers=conditions, **own)).status_code
+        asked = {name[0].lower() + name[1:].replace("_", ""): value for name, value in headers.items()}
+        entry = body | {"request": {"method": method, "url": path} | asked}
+        answer = await client.post("/fhir", json={"resourceType": "Bundle", "type": kind, "entry": [entry]})
+        if answer.status_code != 200:
+            return answer.status_code
+        return int(answer.json()["entry"][0]["response"]["status"][:3])
+
+    gone = {"transaction": 204}.get(kind, 200)
+
+    assert [await status("PUT", If_Match="*"), await status("DELETE", If_Match="*")] == [412, 412]
+    assert [await status("PUT", If_None_Match="*"), await status("PUT", If_None_Match="*")] == [201, 412]
+    assert [await status("PUT", If_Match="*"), await status("DELETE", If_Match="*")] == [200, gone]
+    assert [await status("PUT", If_None_Match="*"), await status("DELETE")] == [201, gone]
+
+
+async def test_a_star_tells_a_person_nothing_of_others(facade: Facade, client: httpx.AsyncClient, mark: str) -> None:
+    for label in ("own", "other"):
+        await client.put(f"/fhir/Patient/{mark}{label}", json=patient(mark, id=f"{mark}{label}"))
+
+    async with await facade.client("patient/*.cruds", patient=f"{mark}own") as person:
+        answers = [
+            (
+                await person.put(
+                    f"/fhir/Patient/{mark}{label}", json=patient(mark, id=f"{mark}{label}"), headers={header: "*"}
+                )
+            ).status_code
+            for label in ("own", "other", "none")
+            for header in ("If-None-Match", "If-Match")
+        ]
+
+    assert answers == [412, 200, 404, 404, 404, 404]
+
+
 async def test_a_patch_changes_the_one_that_matches_and_needs_one(client: httpx.AsyncClient, mark: str) -> None:
     path = f"/fhir/Patient?identifier=urn:test|{mark}"
 

@@ -14,6 +14,7 @@ from fhir_facade.fhir.bundle import (
     BundleEntry,
     Found,
     history_bundle,
+    parse_batch,
     parse_bundle,
     response_bundle,
     searchset,
@@ -49,6 +50,11 @@ def read(body: bytes) -> dict[str, Any]:
         pytest.param(b'{"resourceType":"Bundle","entry":{}}', "this is no Bundle", id="entries that are no list"),
         pytest.param(b'{"resourceType":"Patient"}', "a Bundle of type batch or transaction", id="another type"),
         pytest.param(b"{}", "a Bundle of type batch or transaction", id="no type"),
+        pytest.param(bundle("x"), "entry 0 is none", id="an entry that is no object"),
+        pytest.param(bundle({"request": {"method": 5}}), "entry 0 is none.*method", id="a method that is no text"),
+        pytest.param(
+            b'{"resourceType":"Bundle","entry":[{"fullUrl":"\xff"}]}', "this is no Bundle|entry 0 is none", id="no text"
+        ),
         pytest.param(bundle({}), "entry 0 has no request", id="no request"),
         pytest.param(bundle({"request": {"url": "Patient"}}), "'' is no method", id="no method"),
         pytest.param(bundle({"request": {"method": "BREW", "url": "x"}}), "'BREW' is no method", id="another method"),
@@ -58,6 +64,21 @@ def read(body: bytes) -> dict[str, Any]:
 def test_what_is_no_batch_or_transaction_is_refused_with_its_place(body: bytes, words: str) -> None:
     with pytest.raises(BadRequest, match=words):
         parse_bundle(body, max_entries=5)
+
+
+def test_what_is_wrong_with_one_entry_of_a_batch_stands_in_its_place() -> None:
+    good = {"request": {"method": "GET", "url": "Patient/p"}}
+
+    first, second, third = parse_batch(bundle(good, {"request": {"method": "BREW", "url": "x"}}, good), max_entries=3)
+
+    assert isinstance(second, BadRequest)
+    assert second.issues[0].expression == "Bundle.entry[1].request.method"
+    assert first == third == BundleEntry("GET", "Patient/p")
+
+
+def test_a_batch_that_is_not_utf_8_is_none() -> None:
+    with pytest.raises(BadRequest):
+        parse_batch(b'{"resourceType":"Bundle","entry":[{"fullUrl":"\xff"}]}', max_entries=1)
 
 
 def test_too_many_entries_are_refused() -> None:
