@@ -60,3 +60,28 @@ async def test_two_components_do_not_make_up_one_value_between_them(case: Case) 
 
     assert await case.labels("Observation", f"component-value-quantity=100|{UCUM}|mm[Hg]") == []
     assert await case.labels("Observation", f"component-value-quantity=80|{UCUM}|mm[Hg]") == ["pressure"]
+
+
+async def test_an_amount_is_found_in_each_unit_of_its_kind(case: Case) -> None:
+    alike = {
+        "age": (44, "a", "528", "mo"),
+        "dose": (5, "mg", "5000", "ug"),
+        "amount": (2, "mmol", "2000", "umol"),
+        "concentration": (7, "mg/mL", "7.00", "g/L"),
+        "drop": (250, "uL", "0.250", "mL"),
+        "air": (1013, "mbar", "101300", "Pa"),
+        "ions": (4, "meq/L", "0.0040", "eq/L"),
+        "activity": (3, "kU/L", "3000", "U/L"),
+    }
+    readings = {
+        label: case.resource("Observation", label, valueQuantity={"value": value, "system": UCUM, "code": unit})
+        for label, (value, unit, _, _) in alike.items()
+    }
+    await case.store.write([case.put_of(reading) for reading in readings.values()])
+
+    found = {
+        label: await case.labels("Observation", f"value-quantity={text}|{UCUM}|{unit}")
+        for label, (_, _, text, unit) in alike.items()
+    }
+
+    assert found == {label: [label] for label in alike}

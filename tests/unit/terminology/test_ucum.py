@@ -60,6 +60,14 @@ def test_comparable_units_have_one_canonical_code() -> None:
         ("60", "{beats}/min", "/s", "1"),
         ("5.5", "mmol/L", "umol/L", "5500"),
         ("1.50", "kg", "kg", "1.50"),
+        ("5000", "ug", "mg", "5"),
+        ("44", "a", "mo", "528"),
+        ("1", "mo", "d", "30.4375"),
+        ("1.5", "[IU]/mL", "u[IU]/mL", "1500000"),
+        ("1", "mbar", "Pa", "100"),
+        ("1", "W", "kcal/d", "20.6500956022945"),
+        ("250", "um", "mm", "0.25"),
+        ("7", "mg/mL", "g/L", "7"),
     ],
 )
 def test_conversion_is_exact(value: str, source: str, target: str, expected: str) -> None:
