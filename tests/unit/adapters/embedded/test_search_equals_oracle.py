@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from fhir_facade.fhir.query import parse_query
 from tests.unit.adapters.embedded.corner import NOW, Corner, empty_corner
-from tests.unit.adapters.embedded.oracle import ALL_OF, Asked, World, ordered, sorts, worlds
+from tests.unit.adapters.embedded.oracle.hops import ALL_OF
+from tests.unit.adapters.embedded.oracle.order import ordered, sorts
+from tests.unit.adapters.embedded.oracle.world import Asked, World, worlds
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,194 @@
+"""Criteria that are drawn together with what they mean, said in plain Python on the JSON: nothing of the grammar is used.
+
+https://hl7.org/fhir/R4/search.html#ptypes
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+from hypothesis import strategies as st
+
+from tests.unit.adapters.embedded.oracle.world import (
+    AMOUNTS,
+    CODES,
+    DATES,
+    GRAMS,
+    IDS,
+    NAMES,
+    SYSTEMS,
+    UCUM,
+    Asked,
+    Resource,
+    World,
+)
+
+# --- tokens, strings, references ------------------------------------------------------------------------------------
+
+
+def codings(resource: Resource, element: str) -> list[Resource]:
+    return resource[element]["coding"] if element in resource else []
+
+
+@st.composite
+def codes(draw: st.DrawFn, element: str = "code") -> Asked:
+    code, system, negated = (
+        draw(st.sampled_from(CODES)),
+        draw(st.sampled_from([None, "", *SYSTEMS])),
+        draw(st.booleans()),
+    )
+    text = code if system is None else f"{system}|{code}"
+
+    def has(resource: Resource, _: World) -> bool:
+        return any(
+            one["code"] == code and system in (None, one.get("system", "")) for one in codings(resource, element)
+        )
+
+    return Asked(f"{element}:not" if negated else element, text, (lambda r, w: not has(r, w)) if negated else has)
+
+
+@st.composite
+def values(draw: st.DrawFn, name: str, element: str, possible: list[str]) -> Asked:
+    wanted = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2))
+    return Asked(name, ",".join(wanted), lambda r, _: r.get(element) in wanted)
+
+
+@st.composite
+def missing(draw: st.DrawFn, name: str, element: str) -> Asked:
+    wanted = draw(st.booleans())
+    return Asked(f"{name}:missing", str(wanted).lower(), lambda r, _: (element not in r) is wanted)
+
+
+FOLDED = str.maketrans("ü", "u")
+
+
+@st.composite
+def families(draw: st.DrawFn) -> Asked:
+    text, modifier = (
+        draw(st.sampled_from([*NAMES, "a", "ad", "muller"])),
+        draw(st.sampled_from(["", ":exact", ":contains"])),
+    )
+    folded = text.lower().translate(FOLDED)
+    test: Callable[[str], bool] = {
+        "": lambda own: own.lower().translate(FOLDED).startswith(folded),
+        ":exact": lambda own: own == text,
+        ":contains": lambda own: folded in own.lower().translate(FOLDED),
+    }[modifier]
+    return Asked(f"family{modifier}", text, lambda r, _: any(test(name["family"]) for name in r.get("name", ())))
+
+
+@st.composite
+def subjects(draw: st.DrawFn) -> Asked:
+    id_ = draw(st.sampled_from([*IDS, "none"]))
+    name, text = draw(
+        st.sampled_from(
+            [("subject", f"Patient/{id_}"), ("patient", id_), ("subject:Patient", id_), ("patient._id", id_)]
+        )
+    )
+    return Asked(name, text, lambda r, w: subject_of(r, w, must_exist="." in name) == id_)
+
+
+def subject_of(resource: Resource, world: World, *, must_exist: bool = True) -> str | None:
+    id_ = resource.get("subject", {}).get("reference", "/").split("/")[1]
+    there = any(other["resourceType"] == "Patient" and other["id"] == id_ for other in world)
+    return id_ if there or not must_exist else None
+
+
+# --- dates ------------------------------------------------------------------------------------------------------------
+
+Span = tuple[datetime, datetime]
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def span(text: str) -> Span:
+    """From (inclusive) and to (exclusive)."""
+    if "T" in text:
+        low = datetime.fromisoformat(text)
+        return low.astimezone(UTC), low.astimezone(UTC) + timedelta(seconds=1)
+    year, month, day = (*map(int, text.split("-")), *[0] * (3 - len(text.split("-"))))
+    low = datetime(year, month or 1, day or 1, tzinfo=UTC)
+    days = 1 if day else calendar.monthrange(year, month)[1] if month else 366 if calendar.isleap(year) else 365
+    return low, low + timedelta(days=days)
+
+
+COMPARED: dict[str, Callable[[Span, Span], bool]] = {
+    "": lambda own, asked: asked[0] <= own[0] and own[1] <= asked[1],
+    "ne": lambda own, asked: not (asked[0] <= own[0] and own[1] <= asked[1]),
+    "gt": lambda own, asked: own[1] > asked[1],
+    "lt": lambda own, asked: own[0] < asked[0],
+    "ge": lambda own, asked: own[1] > asked[1] or (asked[0] <= own[0] and own[1] <= asked[1]),
+    "le": lambda own, asked: own[0] < asked[0] or (asked[0] <= own[0] and own[1] <= asked[1]),
+    "sa": lambda own, asked: own[0] >= asked[1],
+    "eb": lambda own, asked: own[1] <= asked[0],
+}
+
+
+def spans(resource: Resource) -> Iterator[Span]:
+    for element in ("effectiveDateTime", "birthDate"):
+        if element in resource:
+            yield span(resource[element])
+    if "period" in resource:
+        period = resource["period"]
+        yield (
+            span(period["start"])[0] if "start" in period else FIRST,
+            span(period["end"])[1] if "end" in period else LAST,
+        )
+
+
+@st.composite
+def dates(draw: st.DrawFn, name: str) -> Asked:
+    prefix, text = draw(st.sampled_from(sorted(COMPARED))), draw(st.sampled_from(DATES))
+    return Asked(name, prefix + text, lambda r, _: any(COMPARED[prefix](own, span(text)) for own in spans(r)))
+
+
+# --- quantities ---------------------------------------------------------------------------------------------------------
+
+
+def amount_test(prefix: str, text: str, unit: str) -> Callable[[Resource], bool]:
+    """In grams, exactly; equality means what the digits that are written leave open."""
+    number = Fraction(text) * GRAMS[unit]
+    slack = Fraction(1, 2 * 10 ** (len(text.partition(".")[2]))) * GRAMS[unit]
+    tests: dict[str, Callable[[Fraction], bool]] = {
+        "": lambda own: number - slack <= own < number + slack,
+        "ne": lambda own: not number - slack <= own < number + slack,
+        "gt": lambda own: own > number,
+        "ge": lambda own: own >= number,
+        "lt": lambda own: own < number,
+        "le": lambda own: own <= number,
+    }
+    return lambda quantity: tests[prefix](Fraction(str(quantity["value"])) * GRAMS[quantity["code"]])
+
+
+@st.composite
+def amounts(draw: st.DrawFn) -> tuple[str, Callable[[Resource], bool]]:
+    prefix = draw(st.sampled_from(["", "ne", "gt", "ge", "lt", "le"]))
+    text, unit = draw(st.sampled_from(AMOUNTS)), draw(st.sampled_from(sorted(GRAMS)))
+    return f"{prefix}{text}|{UCUM}|{unit}", amount_test(prefix, text, unit)
+
+
+@st.composite
+def quantities(draw: st.DrawFn) -> Asked:
+    text, test = draw(amounts())
+    return Asked("value-quantity", text, lambda r, _: "valueQuantity" in r and test(r["valueQuantity"]))
+
+
+@st.composite
+def composites(draw: st.DrawFn) -> Asked:
+    """Both parts of the same component, or of the resource itself."""
+    (text, test), code = draw(amounts()), draw(st.sampled_from(CODES))
+    name = draw(st.sampled_from(["code-value-quantity", "component-code-value-quantity", "combo-code-value-quantity"]))
+
+    def means(resource: Resource, _: World) -> bool:
+        places = [] if name.startswith("component") else [resource]
+        places += [] if name.startswith("code") else resource.get("component", [])
+        return any(
+            "valueQuantity" in place
+            and test(place["valueQuantity"])
+            and any(c["code"] == code for c in codings(place, "code"))
+            for place in places
+        )
+
+    return Asked(name, f"{code}${text}", means)
