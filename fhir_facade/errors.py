@@ -137,8 +137,14 @@ class Gone(FacadeError):
 
 
 class MethodNotAllowed(FacadeError):
+    """`methods` are those that the address takes, where it takes some."""
+
     status = 405
     code = "not-supported"
+
+    def __init__(self, diagnostics: str, *, methods: Sequence[str] = ()) -> None:
+        super().__init__(diagnostics)
+        self.methods = tuple(methods)
 
 
 class Conflict(FacadeError):

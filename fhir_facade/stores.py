@@ -43,6 +43,7 @@ async def _over_hapi(
         pool_size=settings.hapi_connections,
         page_bytes=settings.max_page_bytes,
         search_s=settings.max_search_seconds,
+        whole=settings.referential_integrity_on_write,
     )
     hapi = await stack.enter_async_context(opened)
     rows, locks = await _state(settings, stack)

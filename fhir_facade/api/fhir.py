@@ -37,6 +37,7 @@ from fhir_facade.errors import (
     Forbidden,
     InvalidToken,
     Issue,
+    MethodNotAllowed,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
@@ -223,6 +224,8 @@ def refusal(error: FacadeError, fhir_url: str) -> Answer:
         headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}"{told}'.encode()))
     if isinstance(error, Forbidden):
         headers.append((b"www-authenticate", f'Bearer realm="{fhir_url}", error="insufficient_scope"'.encode()))
+    if isinstance(error, MethodNotAllowed) and error.methods:  # https://www.rfc-editor.org/rfc/rfc9110#field.allow
+        headers.append((b"allow", ", ".join(error.methods).encode()))
     if isinstance(error, TooManyRequests):
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     return Answer(error.status, outcome_of(error), headers)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#summary
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -86,7 +86,7 @@ def route(method: str, path: str) -> Route:
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
     interaction = methods.get("GET" if method == "HEAD" else method)
     if interaction is None:
-        raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
+        raise _not_allowed(method, path, methods)
     found = _route(interaction, shape, segments)
     if interaction is Interaction.OPERATION:
         _refuse_method(method, path, found)
@@ -106,7 +106,12 @@ def _refuse_method(method: str, path: str, found: Route) -> None:
         raise BadRequest(f"versions never change: ask for {found.operation} at {found.type}/{found.id} itself")
     methods = operation.methods
     if method not in methods and not (method == "HEAD" and "GET" in methods):
-        raise MethodNotAllowed(f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}")
+        raise _not_allowed(method, path, methods)
+
+
+def _not_allowed(method: str, path: str, methods: Collection[str]) -> MethodNotAllowed:
+    text = f"{method} is not possible on /{path.strip('/')}: it takes {', '.join(methods)}"
+    return MethodNotAllowed(text, methods=(*methods, "HEAD") if "GET" in methods else tuple(methods))
 
 
 def addresses() -> Iterator[tuple[str, str, Interaction]]:

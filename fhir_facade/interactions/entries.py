@@ -252,5 +252,5 @@ _DRAFTS: Mapping[Interaction, Callable[[Asked, _SoFar], Awaitable[list[Draft]]]]
 
 def _body(asked: Asked) -> bytes:
     if not asked.entry.resource:
-        raise BadRequest(f"entry {asked.position} has no resource")
+        raise BadRequest(f"{asked.entry.method} {asked.entry.url} needs a resource")
     return asked.entry.resource

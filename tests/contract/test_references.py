@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fhir_facade.errors import BadRequest
-from fhir_facade.values import Ref
+from fhir_facade.errors import BadRequest, Gone
+from fhir_facade.values import Ref, Write
 from tests.contract.case import Case
 
 
@@ -18,6 +18,22 @@ async def test_a_reference_to_what_was_deleted_is_a_reference_to_nothing(case: C
 
     with pytest.raises(BadRequest, match=str(patient.ref)):
         await case.put("Observation", "o", subject={"reference": str(patient.ref)})
+
+
+@pytest.mark.parametrize("label", ["new", "old"])
+async def test_a_transaction_leaves_no_reference_to_what_it_deletes(case: Case, label: str) -> None:
+    patient = await case.put("Patient", "p")
+    await case.put("Observation", "old", subject={"reference": str(patient.ref)})
+    kept = case.resource("Observation", label, status="amended", subject={"reference": str(patient.ref)})
+    freed = case.resource("Observation", "old")
+
+    with pytest.raises(BadRequest, match=str(patient.ref)):
+        await case.store.write([Write("delete", patient.ref), case.put_of(kept)])
+    assert await case.labels("Observation", "status=amended") == []
+    await case.store.write([Write("delete", patient.ref), case.put_of(freed)])
+
+    with pytest.raises(Gone):
+        await case.store.read(patient.ref)
 
 
 @pytest.mark.parametrize("others", [(), ("p",)], ids=["alone", "in a transaction"])

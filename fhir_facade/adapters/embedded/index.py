@@ -23,6 +23,7 @@ from fhir_facade.fhir.extract import (
     extract,
 )
 from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
+from fhir_facade.fhir.extract.local import local_targets
 from fhir_facade.fhir.extract.rows import IndexRows
 from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import position_of
@@ -244,11 +245,3 @@ def _subject_codes(values: IndexRows, systems: Numbers) -> list[Row]:
     codes = {(code, system or NO_SYSTEM) for param, system, code in values.tokens if param == "code" and code}
     low, high = min([(low, high) for param, low, high in values.dates if param == "date"], default=(NO_DATE, NO_DATE))
     return [(subject, code, systems.get(system, UNKNOWN), low, high) for subject in subjects for code, system in codes]
-
-
-def local_targets(values: IndexRows, type: str) -> frozenset[str]:
-    """`Type/id` of every reference to a resource here that a search parameter reads: what a delete looks for as well,
-    and what HAPI checks. A Bundle's parameters read what is inside it."""
-    if type == "Bundle":
-        return frozenset()
-    return frozenset([_target(row) for row in values.references if row.id is not None])

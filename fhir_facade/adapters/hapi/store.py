@@ -18,9 +18,10 @@ class HapiStore:
     """The five verbs over one session. HAPI must keep request ids in `meta.source` (its default): by them an update
     that changed nothing is told from one that did."""
 
-    def __init__(self, session: HapiSession, *, search_s: float = SEARCH_S) -> None:
+    def __init__(self, session: HapiSession, *, search_s: float = SEARCH_S, whole: bool = True) -> None:
         self._session = session
         self._search_s = search_s
+        self._whole = whole
 
     async def read(self, ref: Ref) -> StoredResource:
         return await read.read(self._session, ref)
@@ -35,7 +36,7 @@ class HapiStore:
         return await history.history(self._session, query)
 
     async def write(self, writes: Sequence[Write]) -> Sequence[StoredResource]:
-        return await write.write(self._session, writes)
+        return await write.write(self._session, writes, whole=self._whole)
 
     async def erase(self, refs: Sequence[Ref]) -> int:
         return await erase.erase(self._session, refs)
@@ -56,11 +57,17 @@ class HapiStore:
 
 @asynccontextmanager
 async def open_store(
-    base_url: str, *, pool_size: int = 32, page_bytes: int = PAGE_BYTES, search_s: float = SEARCH_S
+    base_url: str,
+    *,
+    pool_size: int = 32,
+    page_bytes: int = PAGE_BYTES,
+    search_s: float = SEARCH_S,
+    whole: bool = True,
 ) -> AsyncIterator[HapiStore]:
-    """The store at `base_url` (ends in `/fhir`); its connections close with the block."""
+    """The store at `base_url` (ends in `/fhir`); its connections close with the block. `whole`: no transaction leaves
+    a reference to what it deletes."""
     session = HapiSession(base_url, pool_size=pool_size, page_bytes=page_bytes)
-    store = HapiStore(session, search_s=search_s)
+    store = HapiStore(session, search_s=search_s, whole=whole)
     try:
         yield store
     finally:

@@ -37,6 +37,8 @@ from fhir_facade.errors import (
     UpstreamError,
 )
 from fhir_facade.fhir.document import members_of
+from fhir_facade.fhir.extract import extract
+from fhir_facade.fhir.extract.local import local_targets
 from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import Absent, Change, ExpectVersion, Ref, StoredResource, Write
 
@@ -58,11 +60,14 @@ NOT_DELETED = frozenset(("SUCCESSFUL_DELETE_ALREADY_DELETED", "SUCCESSFUL_DELETE
 Versions = Mapping[Ref, str]
 
 
-async def write(session: HapiSession, writes: Sequence[Write]) -> list[StoredResource]:
-    """All or nothing. Racing writers are tried again with a pause by chance; Conflict when that does not help."""
+async def write(session: HapiSession, writes: Sequence[Write], *, whole: bool = True) -> list[StoredResource]:
+    """All or nothing. Racing writers are tried again with a pause by chance; Conflict when that does not help.
+    `whole`: references to what goes in the same transaction are refused."""
     if not writes:
         return []
     _refuse_own_address(session.base, writes)
+    if whole:
+        _refuse_going(writes)
     for attempt in range(MAX_ATTEMPTS):
         answer = await _attempt(session, writes, await _versions(session, writes, look=attempt > 0))
         if answer.status != 409:
@@ -82,6 +87,17 @@ def _refuse_own_address(base: str, writes: Sequence[Write]) -> None:
             continue
         if any(text.startswith(address) for text in reference_texts(write.resource)):
             raise BadRequest(f"{write.ref} refers to another server: such references cannot be stored here")
+
+
+def _refuse_going(writes: Sequence[Write]) -> None:
+    """HAPI checks each reference when it is written: what the same transaction deletes is still there for it."""
+    going = {str(write.ref) for write in writes if write.kind == "delete"}
+    for write in writes:
+        if not any(text.encode() in write.body for text in going):
+            continue
+        dangling = going & local_targets(extract(dict(write.resource), texts=False), write.ref.type)
+        for text in sorted(dangling):
+            raise DanglingReference(f"{write.ref} refers to {text}, which is deleted with it: correct the reference")
 
 
 async def _versions(session: HapiSession, writes: Sequence[Write], *, look: bool) -> Versions:

@@ -142,6 +142,24 @@ async def test_bodies_travel_as_gzip_in_both_directions(client: httpx.AsyncClien
     assert (bomb.status_code, broken.status_code) == (413, 400)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "Patient/p", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
+        ("DELETE", "metadata", {"GET", "HEAD"}),
+        ("GET", "Patient/p/$meta-add", {"POST"}),
+        ("GET", "Patient/_search", {"POST"}),
+    ],
+)
+async def test_a_method_that_is_not_taken_is_told_those_that_are(
+    client: httpx.AsyncClient, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = await client.request(method, f"/fhir/{path}")
+
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
 async def told(facade: Facade, path: str) -> Mapping[str, Any]:
     """What somebody without a token is told."""
     async with facade.anonymous as nobody:
