@@ -29,13 +29,13 @@ class World:
 
 
 @contextmanager
-def opened_world(folder: Path) -> Iterator[World]:
+def opened_world(folder: Path, **settings: Any) -> Iterator[World]:
     """Asked with a token that may do everything."""
     loop = asyncio.new_event_loop()
     stack = AsyncExitStack()
 
     async def begin() -> httpx.AsyncClient:
-        facade = await stack.enter_async_context(embedded_facade(folder))
+        facade = await stack.enter_async_context(embedded_facade(folder, **settings))
         return await stack.enter_async_context(await facade.client())
 
     try:
