@@ -18,10 +18,11 @@ from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.launch.verify import principal_of_account
 from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sign_ins import SIGNED_OUT, Device, end_sessions, logout_line, remember_device
+from fhir_facade.flows.slowing import Slowdown, counted
 from fhir_facade.interactions.audit_refusals import record_refusal, source_of
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put, Remove
-from fhir_facade.rows.accounts import Account, LoginThrottle, Session
+from fhir_facade.rows.accounts import Account, KnownDevice, LoginThrottle, Session
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import Grant, OpenAuthorization
 from fhir_facade.values import Principal
@@ -31,23 +32,11 @@ ABSOLUTE: Final = timedelta(hours=12)
 TOUCH: Final = timedelta(minutes=1)
 """How often a session that is in use is written."""
 
-LONGEST_WAIT: Final = timedelta(minutes=15)
-FORGET: Final = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Slowdown:
-    """So many failures are free; each further one doubles the wait, from one second up to `LONGEST_WAIT`."""
-
-    free: int
-
-    def wait(self, failures: int) -> timedelta:
-        beyond = failures - self.free
-        return timedelta(0) if beyond < 0 else min(timedelta(seconds=2 ** min(beyond, 20)), LONGEST_WAIT)
-
-
+_ACCOUNT: Final = "account:"
+_DEVICE: Final = "device:"
 PER_ACCOUNT: Final = Slowdown(free=5)
-PER_ADDRESS: Final = Slowdown(free=50)
+PER_ADDRESS: Final = Slowdown(free=50, forgives=timedelta(minutes=5))
+"""Many people may sit behind one address: their mistakes must not add up over days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +61,7 @@ async def sign_in_with_password(
     Unauthenticated: the same for an unknown name, a wrong password and a disabled account. TooManyRequests: not even
     looked at. The attempt is counted before the password is checked, so parallel guesses gain nothing.
     """
-    subjects = _subjects(username, caller)
+    subjects = await _subjects_on(ports, device, username, caller)
     account = await _admitted(ports, username.casefold(), subjects, caller)
     if len(password) > LONGEST_PASSWORD or not await password_fits(account, password):
         await record_refusal(ports, _audit(ports.clock.now(), "refused", account, caller, "wrong name or password"))
@@ -177,8 +166,26 @@ def _subjects(username: str, caller: Caller) -> dict[str, Slowdown]:
     return subjects
 
 
+async def _subjects_on(ports: Ports, device: Device | None, username: str, caller: Caller) -> dict[str, Slowdown]:
+    """On a device that this account signed in with before guesses are counted apart: those of others elsewhere do not
+    keep the owner out."""
+    subjects = _subjects(username, caller)
+    if device is None:
+        return subjects
+    key, name = digest(device.secret), username.casefold()
+
+    def known(tx: StateTransaction) -> bool:
+        accounts = tx.find(Account, ("username_key", "=", name))
+        return bool(accounts) and tx.get(KnownDevice, accounts[0].id, key) is not None
+
+    if not await ports.state.read(known):
+        return subjects
+    del subjects[_account_subject(username)]
+    return {_DEVICE + digest(f"{name}|{key}"): PER_ACCOUNT} | subjects
+
+
 def _account_subject(username: str) -> str:
-    return f"account:{digest(username.casefold())}"
+    return _ACCOUNT + digest(username.casefold())
 
 
 def _admit(tx: StateTransaction, now: datetime, key: str, subjects: dict[str, Slowdown]) -> Account | None:
@@ -193,16 +200,11 @@ def _admit(tx: StateTransaction, now: datetime, key: str, subjects: dict[str, Sl
     return rows[0] if rows else None
 
 
-def counted(subject: str, slow: Slowdown, row: LoginThrottle | None, now: datetime) -> LoginThrottle:
-    """The row after one more attempt; what is older than `FORGET` counts no more."""
-    failures = 1 if row is None or now - row.last_at > FORGET else row.failures + 1
-    return LoginThrottle(subject=subject, failures=failures, last_at=now, blocked_until=now + slow.wait(failures))
-
-
 def _forgive(tx: StateTransaction, subjects: dict[str, Slowdown]) -> None:
-    """A right password clears the account; the address only gets this attempt back: others may guess from there."""
+    """A right password clears the account, or the device; the address only gets this attempt back: others may guess
+    from there."""
     for row in tx.find(LoginThrottle, ("subject", "in", tuple(subjects))):
-        if row.subject.startswith("account:"):
+        if row.subject.startswith((_ACCOUNT, _DEVICE)):
             tx.apply(Remove(LoginThrottle, (row.subject,)))
         else:
             tx.change(

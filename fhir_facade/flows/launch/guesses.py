@@ -14,7 +14,7 @@ from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.request import Basic, Bearer
 from fhir_facade.flows.launch.server import NO_STORE, Answer
 from fhir_facade.flows.launch.sign_in import Caller
-from fhir_facade.flows.sessions import Slowdown, counted
+from fhir_facade.flows.slowing import Slowdown, counted
 from fhir_facade.interactions.audit_refusals import source_of
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows import Put, Remove

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from fhir_facade.flows.launch.keys import rotate_when_old
-from fhir_facade.flows.sessions import FORGET, IDLE
+from fhir_facade.flows.sessions import IDLE
 from fhir_facade.flows.sign_ins import FORGOTTEN
+from fhir_facade.flows.slowing import FORGET
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Remove, Row, spec_of
 from fhir_facade.rows.accounts import KnownDevice, LoginThrottle, PasswordLink, Session

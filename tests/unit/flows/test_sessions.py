@@ -11,23 +11,29 @@ from fhir_facade.errors import TooManyRequests, Unauthenticated
 from fhir_facade.flows.accounts import disable_account
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.sessions import (
-    LONGEST_WAIT,
     PER_ACCOUNT,
     PER_ADDRESS,
+    admit_guess,
     end_session,
+    forgive_guesses,
     load_session,
     principal_of_session,
     sign_in_with_password,
 )
+from fhir_facade.flows.sign_ins import Device
+from fhir_facade.flows.slowing import LONGEST_WAIT
 from fhir_facade.rows.accounts import Account, LoginThrottle, Session
 from fhir_facade.rows.audit import AuditLine, RefusalCount
 from tests.sign_in_world import PASSWORD
 
 HERE = Caller("203.0.113.7", "r-1")
+MINE = Device("m" * 43, "Firefox, Linux")
 
 
-async def attempt(world, username="ann", password="wrong password", *, old=None, caller=HERE):
-    return await sign_in_with_password(world.ports, username=username, password=password, old_cookie=old, caller=caller)
+async def attempt(world, username="ann", password="wrong password", *, old=None, caller=HERE, device=None):
+    return await sign_in_with_password(
+        world.ports, username=username, password=password, old_cookie=old, caller=caller, device=device
+    )
 
 
 async def outcome(world, username="ann", password="wrong password", **more):
@@ -109,6 +115,57 @@ async def test_a_right_password_clears_the_account_and_not_the_address(world):
     await attempt(world, password=PASSWORD)
     rows = await world.rows(LoginThrottle)
     assert [(row.subject, row.failures) for row in rows] == [(f"address:{HERE.address}", 3)]
+
+
+async def test_guesses_of_others_do_not_hold_up_who_signs_in_on_a_known_device(world):
+    """Whoever guesses now and then would keep the owner out for ever. What is guessed on the device waits as well."""
+    await attempt(world, password=PASSWORD, device=MINE)
+    for _ in range(PER_ACCOUNT.free):
+        await outcome(world, caller=Caller("203.0.113.8"))
+    assert (await outcome(world, password=PASSWORD))[0] == "TooManyRequests"
+    assert (await outcome(world, password=PASSWORD, device=Device("d" * 43, "")))[0] == "TooManyRequests"
+    assert (await outcome(world, password=PASSWORD, device=MINE))[0] == "signed in"
+    assert (await outcome(world, password=PASSWORD))[0] == "TooManyRequests"  # that cleared nothing for the others
+
+    for _ in range(PER_ACCOUNT.free):
+        assert (await outcome(world, device=MINE))[0] == "Unauthenticated"
+    assert (await outcome(world, password=PASSWORD, device=MINE))[0] == "TooManyRequests"
+
+
+async def test_a_device_of_somebody_else_is_no_known_one(world):
+    await attempt(world, "bob", PASSWORD, device=MINE)
+    for _ in range(PER_ACCOUNT.free):
+        await outcome(world, caller=Caller("203.0.113.8"))
+    assert (await outcome(world, password=PASSWORD, device=MINE))[0] == "TooManyRequests"
+
+
+async def admitted(world, username):
+    """Whether a guess would be looked at; it is counted, and takes no time."""
+    try:
+        await admit_guess(world.ports, username, HERE)
+    except TooManyRequests:
+        return False
+    return True
+
+
+async def test_mistakes_of_many_behind_one_address_do_not_add_up_for_ever(world):
+    """In a hospital somebody mistypes every few minutes, and nobody ever stops signing in there."""
+    for number in range(2 * PER_ADDRESS.free):
+        assert await admitted(world, f"nurse{number}"), number
+        world.clock.move(minutes=3)
+        assert await admitted(world, "bob"), number
+        await forgive_guesses(world.ports, "bob", HERE)
+        world.clock.move(minutes=3)
+
+
+async def test_guesses_from_one_address_go_on_no_faster_than_they_are_forgotten(world):
+    tried = 0
+    for number in range(8 * 60):
+        tried += await admitted(world, f"somebody{number}")
+        world.clock.move(minutes=1)
+    waiting_as_long = 9  # so many beyond the free ones wait five minutes
+    assert PER_ADDRESS.wait(PER_ADDRESS.free + waiting_as_long) > timedelta(minutes=5)
+    assert tried <= PER_ADDRESS.free + waiting_as_long + 8 * 60 / 5
 
 
 async def test_failures_are_forgotten_after_a_day(world):
