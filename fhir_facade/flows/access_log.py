@@ -38,6 +38,9 @@ _DATA, _QUERY = "4", "24"
 NOBODY: Final = "anonymous"
 """What the audit calls somebody who is not known."""
 _OVERRIDE: Final = "110127"
+NOTICE: Final = "notice"
+_NOTIFIED: Final = "notify"
+"""The kind and the subtype of what was mailed: no record was looked at, and who it names is who was told."""
 _ROLES: Final[Mapping[str, Role]] = {"patient": "patient", "proxy": "proxy", "admin": "admin"}
 """Of the others, whose account is gone perhaps, staff is the least that can be said."""
 
@@ -69,9 +72,9 @@ EVERYTHING: Final = Wanted()
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One line. `action` is `C R U D E` as in AuditEvent, `kind` the type of record, `name` who it was as far as can be
-    told, `app` what it was done with. `emergency`: the record was opened in an emergency, and with a `reason` this is
-    the opening."""
+    """One line. `action` is `C R U D E` as in AuditEvent, `kind` the type of record or `NOTICE`, which the server
+    mailed; `name` who it was as far as can be told, `app` what it was done with. `emergency`: the record was opened in
+    an emergency, and with a `reason` this is the opening."""
 
     id: str
     at: datetime
@@ -207,6 +210,8 @@ def _in_emergency(event: JsonObject, at: datetime, known: _Known) -> bool:
 
 def _who(event: JsonObject, known: _Known, principal: Principal) -> tuple[Role, str]:
     user = _user(event)
+    if _is_notice(event):
+        return "engine", ""
     if user:
         account = known.accounts.get(user)
         reference = _reference(account) if account else None
@@ -217,6 +222,10 @@ def _who(event: JsonObject, known: _Known, principal: Principal) -> tuple[Role, 
         return "engine", actor
     client = _client(event)
     return ("nobody", "") if actor == NOBODY else ("service", known.names.get(client, client))
+
+
+def _is_notice(event: JsonObject) -> bool:
+    return bool(event["subtype"][0]["code"] == _NOTIFIED)
 
 
 def _user(event: JsonObject) -> str:
@@ -233,6 +242,8 @@ def _kind(event: JsonObject) -> str:
     entities = {entity.get("role", {}).get("code"): entity for entity in event.get("entity", ())}
     if _DATA in entities:
         return str(entities[_DATA]["what"]["reference"]).partition("/")[0]
+    if _is_notice(event):
+        return NOTICE
     if _QUERY in entities:
         path = urlsplit(base64.b64decode(entities[_QUERY]["query"]).decode().removeprefix("GET ")).path
         return path.rpartition("/")[2]

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from fhir_facade.errors import BadRequest, FacadeError, MailRefused
 from fhir_facade.ports import Mail, Mailer, Ports, StateTransaction
@@ -119,13 +120,15 @@ async def _later(ports: Ports, row: DueMail, why: str) -> None:
 
 
 async def _end(ports: Ports, row: DueMail, outcome: str, detail: str) -> None:
-    """The row goes, the audit says how it ended; nothing is said of one that was erased meanwhile."""
+    """The row goes, the audit says how it ended and, of a patient's account, whom it was about; nothing is said of one
+    that was erased meanwhile."""
     now = ports.clock.now()
     line = AuditLine(at=now, action="notify", outcome=outcome, actor="mail", user=row.account_id, detail=detail)
 
     def end(tx: StateTransaction) -> None:
         if tx.take(DueMail, [row.id]):
-            tx.apply(Append(line))
+            account = tx.get(Account, row.account_id)
+            tx.apply(Append(line if account is None else replace(line, patient=account.patient_id)))
 
     await ports.state.write(end)
 

@@ -41,7 +41,7 @@ async def test_a_patient_reads_in_a_mail_that_the_record_was_opened_and_nothing_
         assert f"{facade.settings.base_url}/access-log" in said
         assert not [word for word in ("Secret", "Who", "unconscious", "Anna") if word in said]
         lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("action", "=", "notify")))
-        assert [(line.outcome, line.detail) for line in lines] == [("success", "emergency")]
+        assert [(line.outcome, line.detail, line.patient) for line in lines] == [("success", "emergency", "anna")]
 
 
 async def test_a_facade_that_runs_delivers_by_itself(tmp_path):

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from fhir_facade.api.pages.texts import Text, messages
 from fhir_facade.api.portal.visit import Visit
 from fhir_facade.api.portal.wording import Wording
-from fhir_facade.flows.access_log import EVERYTHING, Looked, Wanted, access_log
+from fhir_facade.flows.access_log import EVERYTHING, NOTICE, Looked, Wanted, access_log
 
 PATH = "/access-log"
 PATH_OF_RECORD = "/patients/{id}"
@@ -99,7 +99,9 @@ def row_of(looked: Looked, words: Wording) -> Row:
         when=words.moment(looked.at),
         machine=words.machine(looked.at),
         who=_who(looked, t),
-        whats=(t(f"log.action.{looked.action}", what=_what(looked.kind, t)),),
+        whats=(
+            t("log.notice") if looked.kind == NOTICE else t(f"log.action.{looked.action}", what=_what(looked.kind, t)),
+        ),
         app=looked.app,
         badge="" if badge == "success" else t(f"log.{badge}"),
         tone=tone,

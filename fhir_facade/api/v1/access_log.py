@@ -31,9 +31,9 @@ router = APIRouter(tags=["access log"])
 
 
 class LookedAnswer(BaseModel):
-    """One line. `action`: `C R U D E` as in AuditEvent; `kind` the type of record. `role`: who it was, with a `name`
-    where one is known; `app` what it was done with. `emergency`: the record was open in an emergency; the opening has
-    the `reason`."""
+    """One line. `action`: `C R U D E` as in AuditEvent; `kind` the type of record, or `notice` for one that the
+    server mailed. `role`: who it was, with a `name` where one is known; `app` what it was done with. `emergency`: the
+    record was open in an emergency; the opening has the `reason`."""
 
     id: str
     at: datetime

@@ -182,7 +182,18 @@ async def test_a_message_that_is_taken_at_the_second_attempt_keeps_its_name(post
     (message,) = server.messages
     assert message["Message-ID"] == f"<{row.id}@facade.example>"
     (line,) = await posted.rows(AuditLine, ("action", "=", "notify"))
+    ann = await account(posted, "ann")
     assert (line.outcome, line.detail, line.user) == ("success", "password", row.account_id)
+    assert line.patient == ann.patient_id is not None
+
+
+async def test_the_line_of_a_notice_names_a_patient_for_an_account_of_a_patient_alone(posted, server):
+    doctor = await account(posted, "bob")
+    await queue(posted, "bob")
+    server.answers = {"RCPT": "550 nobody"}
+    await deliver_due(posted.ports)
+    (line,) = await posted.rows(AuditLine, ("action", "=", "notify"))
+    assert (line.outcome, line.user, line.patient) == ("failed", doctor.id, None)
 
 
 async def test_a_message_that_is_refused_for_good_is_not_tried_again(posted, server):
@@ -219,8 +230,8 @@ async def test_the_queue_sends_once_when_two_deliver_at_the_same_time(posted, se
     assert len({message["Message-ID"] for message in server.messages}) == len(server.messages) == 5
 
 
-async def queue(world):
+async def queue(world, name="ann"):
     """A notice that is due."""
-    rows = notices(world.ports, await account(world, "ann"), "password")
+    rows = notices(world.ports, replaced(await account(world, name), email=ADDRESS), "password")
     await world.ports.state.write(lambda tx: tx.apply(*rows))
     return rows[0].row

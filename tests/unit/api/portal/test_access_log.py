@@ -319,6 +319,22 @@ async def test_what_one_did_in_a_row_is_told_once(office: Office) -> None:
     assert text.count("Looked at: measurements and laboratory results") == 1
 
 
+async def test_a_notice_that_was_mailed_is_told_as_sent_and_not_as_a_look_of_the_patient(office: Office) -> None:
+    account = await with_account(office.facade.ports, NewAccount("told", "patient", PASSWORD, patient_id="told"))
+    line = AuditLine(
+        at=NOON, action="notify", outcome="success", actor="mail", user=account.id, patient="told", detail="emergency"
+    )
+    await office.facade.ports.state.append([line])
+    own = await office.facade.client("patient/*.rs", username="told")
+
+    (entry,) = (await own.get(PATH, params={"to": "2024"})).json()["entries"]
+    async with browser(office, "told") as client:
+        text = (await client.get("/access-log?to=2024-12-31")).text
+
+    assert (entry["kind"], entry["role"], entry["name"]) == ("notice", "engine", "")
+    assert "Sent by mail: a notice about the account" in text
+
+
 async def test_the_page_of_who_is_no_patient_is_refused_and_a_stranger_signs_in_first(office: Office) -> None:
     async with browser(office, "berg") as client:
         assert (await client.get("/access-log")).status_code == 403
