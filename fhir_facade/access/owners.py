@@ -72,6 +72,15 @@ def patient_references(resource: JsonObject) -> frozenset[PatientReference]:
     return frozenset(_walk(resource, top=True)) | (owners(resource) & {_UNTOLD})
 
 
+def names_strangers(resource: JsonObject) -> bool:
+    """Whether a record of a type that may be about nobody names a patient it is not about: who may see it hangs on that
+    alone, which no search can say."""
+    rule = type_rules().get(_type_of(resource))
+    if rule is None or rule.type_class not in ("shared", "optional"):
+        return False
+    return not patient_references(resource) <= owners(resource)
+
+
 def _own_id(resource: JsonObject) -> PatientReference:
     own = resource.get("id")
     return PatientId(own) if isinstance(own, str) and own else Foreign("Patient without id")

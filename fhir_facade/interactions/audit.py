@@ -91,7 +91,7 @@ def _entity(request: FhirRequest) -> str | None:
 
 def patient_of(resource: JsonObject) -> str | None:
     """The one patient a resource is about; None for none or several."""
-    return _only(patients_of(resource))
+    return only(patients_of(resource))
 
 
 def patients_of(resource: JsonObject) -> Set[str]:
@@ -104,7 +104,7 @@ async def whose_now(ports: Ports, request: FhirRequest) -> str | None:
     if request.type is None or request.id is None:
         return None
     try:
-        return _only(patients_of_stored([await ports.store.read(Ref(request.type, request.id))]))
+        return only(patients_of_stored([await ports.store.read(Ref(request.type, request.id))]))
     except FacadeError:  # the refusal stands, whatever there is
         return None
 
@@ -161,7 +161,8 @@ def _named(match: Match) -> Iterable[str]:
             yield value.code
 
 
-def _only(about: Set[str]) -> str | None:
+def only(about: Set[str]) -> str | None:
+    """The one patient of several that might be meant; None for nobody and for more."""
     return next(iter(about)) if len(about) == 1 else None
 
 

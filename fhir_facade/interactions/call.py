@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,7 +10,6 @@ from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.guards import GUARD_TYPE
 from fhir_facade.access.policy import Allow, Ask, decide
 from fhir_facade.access.rights import EVERYONE, Grant, grants
-from fhir_facade.access.searches import search_within
 from fhir_facade.errors import Forbidden
 from fhir_facade.fhir.document import parse
 from fhir_facade.ports import Ports
@@ -19,12 +17,10 @@ from fhir_facade.rows import RowChange
 from fhir_facade.values import (
     FhirRequest,
     FhirResponse,
-    Include,
     Interaction,
     PatientId,
     Principal,
     Ref,
-    SearchQuery,
     StoredResource,
 )
 
@@ -95,12 +91,3 @@ def sees_all(check: Check) -> bool:
 def may_leave(check: Check, stored: StoredResource) -> bool:
     """Whether a stored resource passes the check; it is looked into only where something could be hidden."""
     return sees_all(check) or check.may_leave(parse(stored.body))
-
-
-def within(call: Call, query: SearchQuery, includes: Iterable[Include] = ()) -> SearchQuery | Deny:
-    """The query as this caller may ask it. A single narrowing group is ANDed, so that the store sees a plain search."""
-    limited = search_within(call.principal, query, includes, call.circle)
-    if isinstance(limited, Deny) or len(limited.any_of) != 1:
-        return limited
-    own = tuple(criterion for criterion in limited.any_of[0] if criterion not in limited.criteria)
-    return dataclasses.replace(limited, criteria=(*limited.criteria, *own), any_of=())

@@ -14,8 +14,9 @@ from fhir_facade.access.check import Check, Deny
 from fhir_facade.errors import BadRequest, FacadeError, Forbidden, PreconditionFailed, TooLarge
 from fhir_facade.fhir.query import NO_CODES, StoredCodes, parse_query
 from fhir_facade.interactions.audit import patients_asked_about
-from fhir_facade.interactions.call import Call, may_leave, within
+from fhir_facade.interactions.call import Call, may_leave
 from fhir_facade.interactions.stored_codes import stored_codes
+from fhir_facade.interactions.within import within
 from fhir_facade.values import Criterion, Ref, SearchQuery, StoredResource
 
 Params = tuple[tuple[str, str], ...]
@@ -82,7 +83,7 @@ async def matches(
     there."""
     count = min(at_most + len(besides), PAGE)
     rights, stored = call.search_rights(type), await stored_codes(call, type, params)
-    query = within(call, SearchQuery(type, criteria_of(call, type, params, stored), count=count))
+    query = await within(call, SearchQuery(type, criteria_of(call, type, params, stored), count=count))
     if isinstance(rights, Deny):
         raise Forbidden(f"a condition on {type} needs the right to search it. {rights.reason}")
     if isinstance(query, Deny):

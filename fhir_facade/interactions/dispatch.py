@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
-from fhir_facade.interactions.audit import audit_line, record_lines, whose_now
+from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
@@ -24,6 +24,7 @@ from fhir_facade.interactions.metadata import capabilities
 from fhir_facade.interactions.operations import operation
 from fhir_facade.interactions.patch import patch
 from fhir_facade.interactions.read import read
+from fhir_facade.interactions.refusals import refused
 from fhir_facade.interactions.search import search
 from fhir_facade.interactions.search_system import search_system
 from fhir_facade.interactions.transaction import transaction
@@ -57,13 +58,6 @@ def handled() -> frozenset[Interaction]:
     return frozenset(_HANDLERS)
 
 
-_REFUSALS: dict[str, type[FacadeError]] = {
-    "unauthenticated": Unauthenticated,
-    "forbidden": Forbidden,
-    "hidden": NotFound,
-}
-
-
 async def dispatch(
     ports: Ports, principal: Principal, request: FhirRequest, *, rows: Sequence[RowChange] = ()
 ) -> FhirResponse:
@@ -88,19 +82,9 @@ async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows:
     patients = await circle(ports, principal)
     decision = decide(principal, ask_of(request, patients))
     if isinstance(decision, Deny):
-        error = refusal(decision, request)
-        if principal.kind == "backend" and request.interaction is Interaction.DELETE:
-            error.about = await whose_now(ports, request)
-        raise error
+        raise await refused(ports, request, decision)
     reach = with_audit_events(ports, principal) if request.type == AUDIT_EVENT else ports
     return Call(reach, principal, request, decision, patients, tuple(rows))
-
-
-def refusal(decision: Deny, request: FhirRequest) -> FacadeError:
-    """The error of a refusal; a hidden resource answers exactly like an absent one."""
-    if decision.kind == "hidden":
-        return NotFound(f"{request.type}/{request.id} is not there")
-    return _REFUSALS[decision.kind](decision.reason)
 
 
 def _handler(request: FhirRequest) -> Handler:

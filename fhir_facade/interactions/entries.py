@@ -27,6 +27,7 @@ from fhir_facade.interactions.operations import operation_draft
 from fhir_facade.interactions.patch import matched
 from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource
+from fhir_facade.interactions.refusals import refused
 from fhir_facade.interactions.update import check_id, conditional_draft, demanded
 from fhir_facade.values import Absent, ExpectVersion, Interaction, Ref, StoredResource
 
@@ -87,14 +88,12 @@ class Planned:
     twin: int | None = None
 
 
-def admit(call: Call, position: int, entry: BundleEntry) -> Asked:
+async def admit(call: Call, position: int, entry: BundleEntry) -> Asked:
     """The entry as a call of its own. An error names the entry."""
     request = entry_request(call, entry, position)
     decision = decide(call.principal, ask_of(request, call.circle))
     if isinstance(decision, Deny):
-        from fhir_facade.interactions.dispatch import refusal
-
-        raise refusal(decision, request)
+        raise await refused(call.ports, request, decision)
     return Asked(position, entry, dataclasses.replace(call, request=request, allow=decision))
 
 

@@ -21,8 +21,9 @@ from fhir_facade.fhir.extract import ReferenceRow, extract, extract_parameter
 from fhir_facade.fhir.match import canonicals
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
-from fhir_facade.interactions.call import Call, sees_all, within
+from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.page_bytes import bytes_of
+from fhir_facade.interactions.within import within
 from fhir_facade.values import (
     AnyOf,
     Include,
@@ -183,7 +184,7 @@ _SOURCES = tuple(name for name in resource_types() if name != AUDIT_EVENT)
 async def allowed(call: Call, query: SearchQuery) -> list[Entry]:
     """All results of a query on another type, under the caller's rights for that type; none without rights."""
     decision = call.search_rights(query.type)
-    limited = within(call, query)
+    limited = await within(call, query)
     if not isinstance(decision, Allow) or isinstance(limited, Deny):
         return []
     store = with_audit_events(call.ports, call.principal).store if query.type == AUDIT_EVENT else call.ports.store

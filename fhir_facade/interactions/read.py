@@ -50,7 +50,9 @@ async def changeable(call: Call, ref: Ref) -> StoredResource:
     NotFound, Gone, Forbidden."""
     stored = await visible(call, ref)
     if not call.may_read(stored):
-        raise Forbidden(f"This change depends on what is there: it needs a scope like {ref.type}.r too.")
+        error = Forbidden(f"This change depends on what is there: it needs a scope like {ref.type}.r too.")
+        error.about = patient_of(parse_stored(stored.body))
+        raise error
     return stored
 
 

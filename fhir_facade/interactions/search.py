@@ -16,18 +16,20 @@ from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.interactions.audit import (
     audit_lines,
+    only,
     patient_of_all,
     patients_asked_about,
     patients_of_stored,
     record_lines,
 )
-from fhir_facade.interactions.call import Call, may_leave, sees_all, within
+from fhir_facade.interactions.call import Call, may_leave, sees_all
 from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
 from fhir_facade.interactions.shape import shaped
 from fhir_facade.interactions.stored_codes import stored_codes
+from fhir_facade.interactions.within import within
 from fhir_facade.values import FhirResponse, JsonObject, Page, SearchQuery, StoredResource
 
 Entry = tuple[StoredResource, JsonObject]
@@ -40,7 +42,7 @@ async def search(call: Call) -> FhirResponse:
     parsed = await understood(call, call.type, asked)
     if parsed.contained != "false":
         return await _with_contained(call, asked, parsed)
-    query = _query(call, parsed, asked.cursor)
+    query = await _query(call, parsed, asked.cursor)
     page, matches, extra = await _fitting(call, parsed, query)
     sure = None if extra else patient_of_all(call.type, query.criteria)
     shown = [*matches, *extra] if sure is None else ()
@@ -83,7 +85,7 @@ async def _with_contained(call: Call, asked: Asked, parsed: ParsedSearch) -> Fhi
 async def _before_contained(
     call: Call, asked: Asked, parsed: ParsedSearch, cursor: str | None, inside: int
 ) -> FhirResponse:
-    query = _query(call, parsed, cursor)
+    query = await _query(call, parsed, cursor)
     page = await call.ports.store.search(query)
     matches, _ = await _shown(call, parsed, query, page.entries)
     await told(call, matches, patients_asked_about(call.type, query.criteria))
@@ -147,10 +149,12 @@ def in_compartment(call: Call, query: SearchQuery) -> SearchQuery:
     return dataclasses.replace(query, criteria=(*query.criteria, within_compartment(of, query.type)))
 
 
-def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
-    query = within(call, in_compartment(call, parsed.query), parsed.includes)
+async def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
+    query = await within(call, in_compartment(call, parsed.query), parsed.includes)
     if isinstance(query, Deny):
-        raise Forbidden(query.reason)
+        error = Forbidden(query.reason)
+        error.about = only(patients_asked_about(call.type, parsed.query.criteria))
+        raise error
     total = query.total or call.ports.deployment.total_always
     return dataclasses.replace(query, cursor=cursor, total=total)
 

@@ -19,7 +19,8 @@ from fhir_facade.fhir.document import decimal_dumps, decimal_loads, parse_stored
 from fhir_facade.fhir.match import CONTAINED, matches_query
 from fhir_facade.fhir.query import ParsedSearch
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
-from fhir_facade.interactions.call import Call, may_leave, within
+from fhir_facade.interactions.call import Call, may_leave
+from fhir_facade.interactions.within import within
 from fhir_facade.values import AnyOf, Chain, Criterion, Has, Match, SearchQuery, StoredResource, TokenValue
 
 AT_ONCE: Final = 8
@@ -95,7 +96,7 @@ async def _containers(call: Call, kind: str) -> list[StoredResource]:
     """Resources of a kind, visible to the caller, that contain something of the type that is asked for."""
     rights = call.search_rights(kind)
     mark = Match(CONTAINED, "token", (TokenValue(None, call.type),))
-    limited = within(call, SearchQuery(kind, (mark,), count=COUNT))
+    limited = await within(call, SearchQuery(kind, (mark,), count=COUNT))
     if isinstance(rights, Deny) or isinstance(limited, Deny):
         return []
     found: list[StoredResource] = []

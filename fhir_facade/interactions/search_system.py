@@ -24,12 +24,13 @@ from fhir_facade.fhir.query.parse import SYSTEM
 from fhir_facade.interactions.audit import patients_asked_about
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
-from fhir_facade.interactions.call import Call, may_leave, sees_all, within
+from fhir_facade.interactions.call import Call, may_leave, sees_all
 from fhir_facade.interactions.include import included
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.page_bytes import fitting
 from fhir_facade.interactions.pages import open_page
 from fhir_facade.interactions.search import answered, counted_about, in_compartment, told, understood, visible
+from fhir_facade.interactions.within import within
 from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
 
 AT_ONCE: Final = 8
@@ -59,7 +60,7 @@ async def search_system(call: Call) -> FhirResponse:
     asked = open_page(call)
     parsed = await understood(call, SYSTEM, asked)
     call = _with_audit(call, parsed)
-    parts = _parts(call, parsed)
+    parts = await _parts(call, parsed)
     places = _opened(asked.cursor, parts)
     found, rest = await _page(call, parts, places, parsed.query)
     may = [may_leave(parts[stored.type].check, stored) for stored in found]
@@ -80,13 +81,13 @@ def _with_audit(call: Call, parsed: ParsedSearch) -> Call:
     return replace(call, ports=with_audit_events(call.ports, call.principal)) if AUDIT_EVENT in parsed.types else call
 
 
-def _parts(call: Call, parsed: ParsedSearch) -> dict[str, _Part]:
+async def _parts(call: Call, parsed: ParsedSearch) -> dict[str, _Part]:
     """The searches by type. Types that are not named and not open are left out."""
     if parsed.contained != "false":
         raise BadRequest("_contained: contained resources are searched by their type, not of the whole system")
     if any(sort.name not in _ORDERS for sort in parsed.query.sort):
         raise BadRequest(f"_sort: several types together are sorted by {' or '.join(sorted(_ORDERS))}")
-    parts = {kind: _part(call, parsed, kind) for kind in _types(call, parsed)}
+    parts = {kind: await _part(call, parsed, kind) for kind in _types(call, parsed)}
     refused = [part for kind, part in parts.items() if isinstance(part, Deny) and kind in parsed.types]
     if refused:
         raise Forbidden(refused[0].reason)
@@ -114,11 +115,11 @@ def _stored() -> tuple[str, ...]:
     return tuple(sorted(rule.type for rule in type_rules().values() if rule.type_class != "transient"))
 
 
-def _part(call: Call, parsed: ParsedSearch, type: str) -> _Part | Deny:
+async def _part(call: Call, parsed: ParsedSearch, type: str) -> _Part | Deny:
     rights = call.search_rights(type)
     if isinstance(rights, Deny):
         return rights
-    limited = within(call, in_compartment(call, replace(parsed.query, type=type, total=False)), parsed.includes)
+    limited = await within(call, in_compartment(call, replace(parsed.query, type=type, total=False)), parsed.includes)
     return limited if isinstance(limited, Deny) else _Part(limited, rights.check, rights.exact)
 
 

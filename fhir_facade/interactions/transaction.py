@@ -30,7 +30,7 @@ async def transaction(call: Call) -> FhirResponse:
     deployment = call.ports.deployment
     refuse_large(call.request.body, deployment.max_transaction_bytes)
     bundle = parse_bundle(call.request.body, max_entries=deployment.max_transaction_entries)
-    entries = [admit(call, position, entry) for position, entry in enumerate(bundle.entries)]
+    entries = [await admit(call, position, entry) for position, entry in enumerate(bundle.entries)]
     async with call.ports.locks.hold(*locks_of(entries)):
         planned = await plan(entries)
         _refuse_repeats(planned)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from fhir_facade.flows.accounts import NewAccount
+from fhir_facade.ports import FhirStore
 from tests.accounts import with_account
 from tests.facade import Facade, embedded_facade
 from tests.sign_in_world import clock, ports, state, world
@@ -18,6 +19,18 @@ from tests.sign_in_world import clock, ports, state, world
 __all__ = ["clock", "ports", "state", "ward", "world"]
 
 PASSWORD = "correct horse battery"
+
+
+class AskedStore:
+    """The real store, and what it was asked."""
+
+    def __init__(self, store: FhirStore) -> None:
+        self._store = store
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        return getattr(self._store, name)
 
 
 @dataclass

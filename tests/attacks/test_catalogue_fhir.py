@@ -100,6 +100,87 @@ async def test_include_revinclude_iterate_and_star_leak(hospital: Hospital, quer
         assert SECRET not in answer.text
 
 
+async def a_hidden_place(hospital: Hospital) -> dict[str, str]:
+    """A Location that names bert in an extension, one that names nobody and one that names anna; her own encounters
+    are at the first, at the second, and at all three. Searched by what the first alone has."""
+    ids = {
+        name: hospital.id(name) for name in ("anna", "bert", "hidden", "open", "hers", "there", "here", "ward", "sub")
+    }
+    naming = {name: [{"url": "http://x.example/whose", "valueReference": {"reference": f"Patient/{ids[name]}"}}]
+              for name in ("anna", "bert")}  # fmt: skip
+    ward = {"resourceType": "Location", "id": ids["ward"], "name": f"Ward {hospital.mark}", "extension": naming["bert"]}
+    place = {"resourceType": "Location", "name": f"Room {hospital.mark}"}
+    await hospital.put(ward | {"alias": [SECRET]})
+    await hospital.put(
+        place | {"id": ids["hidden"], "extension": naming["bert"], "description": SECRET, "status": "active"}
+    )
+    await hospital.put(place | {"id": ids["open"], "status": "suspended"})
+    await hospital.put(place | {"id": ids["hers"], "extension": naming["anna"], "status": "inactive"})
+    await hospital.put(place | {"id": ids["sub"], "partOf": {"reference": f"Location/{ids['ward']}"}})
+    for name, places in (
+        ("there", ["hidden"]),
+        ("here", ["open"]),
+        ("all", ["hidden", "open", "hers"]),
+        ("in", ["sub"]),
+    ):
+        encounter = {
+            "resourceType": "Encounter",
+            "id": hospital.id(name),
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "subject": {"reference": f"Patient/{ids['anna']}"},
+            "location": [{"location": {"reference": f"Location/{ids[place]}"}} for place in places],
+        }
+        await hospital.put(encounter)
+    return ids
+
+
+async def test_a_chain_over_a_record_that_is_hidden_because_it_names_somebody(hospital: Hospital) -> None:
+    """A shared record that names a stranger in an extension is hidden, and yet its contents could be asked for."""
+    ids, mark = await a_hidden_place(hospital), hospital.mark
+    all_of_them = {hospital.id(name) for name in ("here", "all")}
+    expected = {
+        f"Encounter?location.name=Room {mark}": all_of_them | {hospital.id("in")},
+        f"Encounter?location:Location.name=Room {mark}&location.status=active": set(),
+        f"Encounter?location._id={ids['hidden']}": set(),
+        f"Encounter?location.status=suspended&location.name=Room {mark}": all_of_them,
+        f"Encounter?location.name=Room {mark}&location.status=inactive": {hospital.id("all")},
+        f"Encounter?location.partof.name=Ward {mark}": set(),
+        f"Encounter?location.partof:Location._id={ids['ward']}": set(),
+        f'Encounter?_filter=location.name eq "Ward {mark}" or _id eq {hospital.id("here")}': {hospital.id("here")},
+        f"Encounter?_filter=location._id eq {ids['hidden']}": set(),
+    }
+    for client in (hospital.anna, hospital.doctor):
+        assert (await client.get(f"/fhir/Location/{ids['hidden']}")).status_code == 404
+        for query, names in expected.items():
+            for more in ("", "&_total=accurate", "&_count=1&_total=accurate"):
+                answer = await client.get(f"/fhir/{query}{more}")
+                assert answer.status_code == 200, (query, answer.text)
+                found = [each["resource"]["id"] for each in answer.json().get("entry", ())]
+                assert set(found) <= names if "_count" in more else set(found) == names, (query, found)
+                assert not more or answer.json()["total"] == len(names), query
+    for query in (
+        f"Location?_has:Location:partof:status=active&name=Ward {mark}",
+        "Encounter?location:Location._has:Location:partof:status=active",
+    ):
+        assert (await hospital.anna.get(f"/fhir/{query}")).status_code == 403
+    assert await hospital.count(hospital.service, f"Encounter?location._id={ids['hidden']}") == 2
+
+
+async def test_the_pages_of_a_chain_over_what_is_partly_hidden_lead_to_the_end(hospital: Hospital) -> None:
+    await a_hidden_place(hospital)
+    answer = await hospital.anna.get(f"/fhir/Encounter?location.name=Room {hospital.mark}&_count=1")
+    found = []
+    while True:
+        found += [each["resource"]["id"] for each in answer.json().get("entry", ())]
+        following = [link["url"] for link in answer.json()["link"] if link["relation"] == "next"]
+        if not following:
+            break
+        answer = await hospital.anna.get(following[0])
+
+    assert sorted(found) == sorted(hospital.id(name) for name in ("here", "all", "in"))
+
+
 @pytest.mark.parametrize(
     ("hit", "miss"),
     [

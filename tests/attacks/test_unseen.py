@@ -6,13 +6,19 @@ https://profiles.ihe.net/ITI/BALP/, 45 CFR 164.528 (accounting of disclosures)
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from fhir_facade.errors import Forbidden
+from fhir_facade.interactions.dispatch import dispatch
+from fhir_facade.ports import FhirStore
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Scope
+from tests.attacks.conftest import AskedStore
 from tests.attacks.hospital import JSON_PATCH, STORES, Hospital, bundle, entry, hospital_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -67,6 +73,61 @@ async def test_a_look_that_the_patient_is_not_told_of(hospital: Hospital, addres
 
     assert answer.status_code == 200, answer.text
     assert await told(hospital, rid=rid) == [hospital.id("anna")]
+
+
+REFUSED = [
+    pytest.param("GET", "Observation/{own}", None, id="read"),
+    pytest.param("GET", "Observation/{own}/_history/1", None, id="version"),
+    pytest.param("GET", "Observation/{own}/_history", None, id="history"),
+    pytest.param("PUT", "Observation/{own}", {"resourceType": "Observation"}, id="update"),
+    pytest.param("DELETE", "Observation/{own}", None, id="deletion"),
+    pytest.param("GET", "Observation/{own}/$meta", None, id="operation"),
+    pytest.param("GET", "Observation?patient={anna}&code=reading", None, id="search"),
+    pytest.param("DELETE", "Observation?subject=Patient/{anna}", None, id="condition"),
+    pytest.param("GET", "Patient/{anna}/Observation", None, id="compartment"),
+    pytest.param("DELETE", "Patient/{anna}", None, id="the patient"),
+    pytest.param("POST", "", [("GET", "Observation/{own}")], id="entry of a batch"),
+    pytest.param("POST", "", [("DELETE", "Observation/{own}")], id="entry of a transaction"),
+]
+
+
+@pytest.mark.parametrize(("method", "address", "content"), REFUSED)
+async def test_what_the_scopes_of_an_app_forbid_as_a_look_that_the_patient_is_not_told_of(
+    hospital: Hospital, request: pytest.FixtureRequest, method: str, address: str, content: Any
+) -> None:
+    rid = f"refused-{abs(hash(request.node.name))}-{hospital.mark}"
+    app = await hospital.facade.client("user/Practitioner.rs", username=hospital.id("doctor"))
+    if isinstance(content, list):
+        kind = "batch" if content[0][0] == "GET" else "transaction"
+        content = bundle(kind, *(entry(verb, names(hospital, url)) for verb, url in content))
+
+    answer = await app.request(method, f"/fhir/{names(hospital, address)}", json=content, headers={"X-Request-Id": rid})
+
+    assert "403" in f"{answer.status_code} {answer.text}", answer.text
+    assert set(await told(hospital, rid=rid)) - {None} == {hospital.id("anna")}
+
+
+@pytest.mark.parametrize("interaction", [Interaction.READ, Interaction.VREAD, Interaction.UPDATE, Interaction.DELETE])
+async def test_the_question_whom_to_tell_of_a_refusal_as_a_sign_of_what_exists(
+    hospital: Hospital, interaction: Interaction
+) -> None:
+    """What the store is asked is the same for what is foreign, own, deleted and absent, and so is the answer."""
+    await hospital.put(hospital.reading("bert", id=hospital.id("went")))
+    await hospital.service.delete(f"/fhir/Observation/{hospital.id('went')}")
+    scopes = (Scope("patient", "Patient", frozenset("cruds")),)
+    anna = Principal("patient", patient=PatientId(hospital.id("anna")), scopes=scopes)
+    asked, errors = [], []
+
+    for name in ("absent", "foreign", "own", "went"):
+        store = AskedStore(hospital.facade.ports.store)
+        wanted = FhirRequest(interaction, "Observation", hospital.id(name), version="1")
+        with pytest.raises(Forbidden) as error:
+            await dispatch(replace(hospital.facade.ports, store=cast("FhirStore", store)), anna, wanted)
+        asked.append(store.asked)
+        errors.append(str(error.value))
+
+    assert asked == [["read"]] * 4
+    assert len(set(errors)) == 1
 
 
 async def test_labels_of_a_type_as_a_look_that_the_patient_is_not_told_of(hospital: Hospital) -> None:

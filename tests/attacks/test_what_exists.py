@@ -17,7 +17,7 @@ from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import FhirStore
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Scope
-from tests.attacks.conftest import Ward, entry, observation, transaction
+from tests.attacks.conftest import AskedStore, Ward, entry, observation, transaction
 
 pytestmark = pytest.mark.both_stores
 
@@ -29,18 +29,6 @@ def told(answer: httpx.Response, id: str) -> tuple[int, str, dict[str, str]]:
     """All that an answer tells, without what is different in every answer."""
     headers = {name: value for name, value in answer.headers.items() if name not in ("x-request-id", "content-length")}
     return answer.status_code, answer.text.replace(id, "…"), headers
-
-
-class AskedStore:
-    """The real store, and what it was asked."""
-
-    def __init__(self, store: FhirStore) -> None:
-        self._store = store
-        self.asked: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        self.asked.append(name)
-        return getattr(self._store, name)
 
 
 @pytest.mark.parametrize(

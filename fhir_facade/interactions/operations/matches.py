@@ -11,8 +11,9 @@ from fhir_facade.errors import Forbidden
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
-from fhir_facade.interactions.call import Call, sees_all, within
+from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.leaks import refuse_leaks
+from fhir_facade.interactions.within import within
 from fhir_facade.ports import FhirStore
 from fhir_facade.values import Page, SearchQuery, StoredResource
 
@@ -33,7 +34,7 @@ async def matches(call: Call, query: SearchQuery, *, at_once: int = AT_ONCE) -> 
 
 async def matches_of_page(call: Call, query: SearchQuery) -> tuple[Page, Sequence[StoredResource]]:
     """One page of the store, and those of its matches that may leave."""
-    rights, limited = call.search_rights(query.type), within(call, query)
+    rights, limited = call.search_rights(query.type), await within(call, query)
     if isinstance(rights, Deny):
         raise Forbidden(rights.reason)
     if isinstance(limited, Deny):

@@ -1,0 +1,12 @@
+"""What the decisions about access have to remember of the records in the store."""
+
+from __future__ import annotations
+
+from fhir_facade.rows.table import Row, table
+
+
+@table("naming_type", ("type",))
+class NamingType(Row, frozen=True, kw_only=True):
+    """A type whose records may be about nobody, of which one was written that names a patient all the same."""
+
+    type: str
