@@ -152,3 +152,50 @@ async def test_what_was_shown_and_moved_back_is_not_shown_again(readings: Case) 
         found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
 
     assert sorted(labels(readings, found)) == LABELS
+
+
+@pytest.mark.parametrize(
+    ("type_name", "asked"),
+    [
+        pytest.param("Patient", "name=Anna", id="names that begin alike"),
+        pytest.param("Patient", "identifier={case}", id="identifiers of two systems"),
+        pytest.param("Observation", "code=x", id="codings of two systems"),
+        pytest.param("Observation", "code=urn:a|x,urn:b|x", id="one of two codes"),
+        pytest.param("Observation", "performer={first},{second}", id="one of two performers"),
+        pytest.param("Observation", "performer:Practitioner.name=Berg", id="what is behind two performers"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_is_found_in_several_ways_is_found_once_and_hides_nothing(
+    case: Case, type_name: str, asked: str, count: int
+) -> None:
+    """A store that counts rows of its index took a page of two ways each for half a page, and for the last."""
+    labels = [f"{number}" for number in range(4)]
+    first, second = (f"Practitioner/{case.name}-{label}" for label in ("first", "second"))
+    berg = [{"family": "Berg", "text": "Berg, Bo"}]
+    performers = [case.resource("Practitioner", label, name=berg) for label in ("first", "second")]
+    people = [
+        case.resource(
+            "Patient",
+            label,
+            name=[{"family": "Annas", "given": ["Anna", "Annabel"], "text": "Anna Annas"}],
+            identifier=[{"system": system, "value": case.name} for system in ("urn:case", "urn:other")],
+        )
+        for label in labels
+    ]
+    code = {"coding": [{"system": system, "code": "x"} for system in ("urn:a", "urn:b")]}
+    by = [{"reference": first}, {"reference": second}]
+    readings = [case.resource("Observation", f"o{label}", code=code, performer=by) for label in labels]
+    await case.store.write([case.put_of(resource) for resource in (*performers, *people, *readings)])
+    query = asked.format(case=case.name, first=first, second=second)
+
+    found: list[str] = []
+    page = await case.search(type_name, query, count=count, total=True)
+    while True:
+        found += [label.removeprefix("o") for label in case.labels_of(page)]
+        assert page.total == len(labels)
+        if page.cursor is None:
+            break
+        page = await case.search(type_name, query, count=count, total=True, cursor=page.cursor)
+
+    assert sorted(found) == labels

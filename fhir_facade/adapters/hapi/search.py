@@ -20,14 +20,17 @@ from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
+from fhir_facade.adapters.hapi.repeats import may_repeat
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
 from fhir_facade.errors import Gone, TooLarge, UpstreamError
-from fhir_facade.values import Page, SearchQuery, StoredResource
+from fhir_facade.values import Criterion, Page, SearchQuery, StoredResource
 
 LONGEST_URL = 1500
 _COUNT = re.compile(r"(?:^|&)_count=([0-9]+)")
 AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
+LEAST_UNSURE = 100
+"""From so many on, resources that are found by ten rows each may be all that HAPI's first rows were about."""
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -71,24 +74,34 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     if query.count >= AT_ONCE:
         found = await _counted(session, query.type, asked, query.count)
         return await _unsent(session, query, found, AfterFirst(b"", found.total if query.total else None))
-    found, count = await _fitting(session, query, asked)
+    rows = AT_ONCE if may_repeat(query.type, _all_criteria(query)) else None
+    found, count = await _fitting(session, query, asked, rows)
     entries = _resources(found)
     total = found.total if query.total else None
+    if rows is not None and LEAST_UNSURE <= len(entries) <= count:
+        found = await _counted(session, query.type, asked, query.count)
+        return await _unsent(session, query, found, AfterFirst(b"", total))
     if len(entries) <= count:
         return Page(entries, total=total)
     shown = entries[:count]
     return Page(shown, sealed(AfterFirst(digests(entry.id for entry in shown), total)), total)
 
 
-async def _fitting(session: HapiSession, query: SearchQuery, asked: Sequence[Parameter]) -> tuple[Bundle, int]:
+async def _fitting(
+    session: HapiSession, query: SearchQuery, asked: Sequence[Parameter], rows: int | None
+) -> tuple[Bundle, int]:
     """The first page, of fewer resources where it would have more bytes than a page may; and of how many."""
     count = query.count
     while count > 1:
-        found = await _asked(session, query.type, *_once(asked, count + 1), session.page_bytes)
+        found = await _asked(session, query.type, *_once(asked, count + 1, rows), session.page_bytes)
         if found is not None:
             return found, count
         count //= 2
-    return await ask_once(session, query.type, asked, count + 1), count
+    return await _ask(session, query.type, *_once(asked, count + 1, rows)), count
+
+
+def _all_criteria(query: SearchQuery) -> list[Criterion]:
+    return [*query.criteria, *(criterion for group in query.any_of for criterion in group)]
 
 
 async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
@@ -144,9 +157,8 @@ async def _everything(session: HapiSession, known: Known, query: SearchQuery) ->
     key = (query.type, tuple(id(criterion) for criterion in query.criteria))
     if key not in known:
         narrowed = await _narrowed(session, query, known)
-        found = (
-            await _all(session, query.type, [*narrowed, ("_sort", "_id")], MAX_CHECKED) if narrowed is not None else []
-        )
+        repeated, named = may_repeat(query.type, _all_criteria(query)), [*(narrowed or ()), ("_sort", "_id")]
+        found = await _all(session, query.type, named, MAX_CHECKED, repeated=repeated) if narrowed is not None else []
         known[key] = (found, query)
     return known[key][0]
 
@@ -157,14 +169,16 @@ async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
     elements = elements_looked_at(broad)
     limit = MAX_CHECKED if elements is None else MAX_GATHERED_IDS
     asked = [*parameters(group), ("_sort", "_id"), *([] if elements is None else [("_elements", elements)])]
-    entries = await _all(session, type, asked, limit)
+    entries = await _all(session, type, asked, limit, repeated=may_repeat(type, group))
     return {entry.id for entry in entries if satisfies(entry.body, broad)}
 
 
-async def _all(session: HapiSession, type: str, asked: Sequence[Parameter], limit: int) -> list[StoredResource]:
-    """Every find, cheaply when there are few. TooLarge beyond the limit."""
+async def _all(
+    session: HapiSession, type: str, asked: Sequence[Parameter], limit: int, *, repeated: bool
+) -> list[StoredResource]:
+    """Every find, cheaply when there are few. TooLarge beyond the limit. `repeated`: by several rows each perhaps."""
     found = await ask_once(session, type, asked, AT_ONCE)
-    if len(found.entry) < AT_ONCE:
+    if len(found.entry) < (LEAST_UNSURE if repeated else AT_ONCE):
         return _resources(found)
     found = await _ask(session, type, [*asked, ("_count", str(limit + 1))])
     entries = _resources(found)
@@ -186,8 +200,9 @@ async def ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], 
     return await _ask(session, type, *_once(asked, count))
 
 
-def _once(asked: Sequence[Parameter], count: int) -> tuple[list[Parameter], dict[str, str]]:
-    return [*asked, ("_count", str(count))], {"Cache-Control": f"no-cache, no-store, max-results={count}"}
+def _once(asked: Sequence[Parameter], count: int, rows: int | None = None) -> tuple[list[Parameter], dict[str, str]]:
+    """`rows` of its index that HAPI looks at, where they may be more than the resources."""
+    return [*asked, ("_count", str(count))], {"Cache-Control": f"no-cache, no-store, max-results={rows or count}"}
 
 
 async def _ask(
