@@ -25,10 +25,13 @@ PRIVACY = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consents
 
 
 @pytest.fixture
-async def facade(tmp_path: Path) -> AsyncIterator[Facade]:
-    async with embedded_facade(tmp_path) as opened:
+async def facade(tmp_path: Path, deployment: dict[str, Any]) -> AsyncIterator[Facade]:
+    """On the embedded store, and on HAPI with its rows in PostgreSQL where the test is marked so."""
+    name = [{"text": "Dr. Bo Berg"}]
+    async with embedded_facade(tmp_path, **deployment) as opened:
         service = await opened.client()
-        for resource in ({"resourceType": "Patient", "id": "anna"}, {"resourceType": "Practitioner", "id": "doctor"}):
+        doctor = {"resourceType": "Practitioner", "id": "doctor", "name": name}
+        for resource in ({"resourceType": "Patient", "id": "anna"}, doctor):
             answer = await service.put(f"/fhir/{resource['resourceType']}/{resource['id']}", json=resource)
             assert answer.status_code == 201
         await add_account(opened.ports, NewAccount("anna", "patient", PASSWORD, patient_id="anna"))
@@ -56,6 +59,7 @@ async def test_who_is_no_practitioner_gives_no_reason_or_names_nobody_is_refused
     assert [line.outcome for line in lines] == ["refused", "refused", "failed", "refused"]
 
 
+@pytest.mark.both_stores
 async def test_the_record_is_open_for_a_while_and_the_patient_knows_who_and_why(facade: Facade) -> None:
     doctor = await facade.client("user/*.cruds", username="doctor")
     anna = await facade.client("patient/*.rs", username="anna")
@@ -81,6 +85,7 @@ async def test_the_record_is_open_for_a_while_and_the_patient_knows_who_and_why(
     assert await circle(later, Principal("practitioner", practitioner="doctor")) == frozenset()
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("who", [{"reference": "Practitioner/doctor"}, None], ids=["by name", "everybody"])
 async def test_a_denial_of_the_patient_holds_in_an_emergency_too(facade: Facade, who: dict[str, str] | None) -> None:
     doctor = await facade.client("user/*.cruds", username="doctor")
@@ -104,6 +109,7 @@ async def test_a_denial_of_the_patient_holds_in_an_emergency_too(facade: Facade,
     assert (await opened(doctor)).status_code == 403
 
 
+@pytest.mark.both_stores
 async def test_the_pages_open_a_record_and_tell_the_patient(facade: Facade) -> None:
     async with facade.anonymous as doctor, facade.anonymous as anna:
         for browser, name in ((doctor, "doctor"), (anna, "anna")):
@@ -118,6 +124,8 @@ async def test_the_pages_open_a_record_and_tell_the_patient(facade: Facade) -> N
         record = await doctor.get(answer.headers["location"])
         home = await anna.get("/")
         refused = await anna.get("/emergency")
+        log = await anna.get("/access-log")
+        only = await anna.get("/access-log?show=emergency")
 
     assert "at least 10 characters" in problems[0]
     assert all("There is no patient with this id" in text for text in problems[1:])
@@ -125,3 +133,8 @@ async def test_the_pages_open_a_record_and_tell_the_patient(facade: Facade) -> N
     assert "opened your record in an emergency (today, " in home.text
     assert REASON in home.text
     assert refused.status_code == 403
+    for text in (log.text, only.text):
+        assert "Dr. Bo Berg" in text
+        assert "emergency access" in text
+        assert REASON in text
+    assert "Looked at: name, address" in log.text
