@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fhir_facade.access.owners import LONGEST_KEPT, Foreign, owners, patient_references, stored_owners
+from fhir_facade.access.owners import LONGEST_KEPT, Foreign, names_strangers, owners, patient_references, stored_owners
 from fhir_facade.values import PatientId
 
 A, B = PatientId("a"), PatientId("b")
@@ -163,3 +163,23 @@ def test_a_reference_too_long_to_be_remembered_is_judged_all_the_same() -> None:
     text = f"https://example.org/{'a' * LONGEST_KEPT}/Patient/b"
 
     assert patient_references(about("Observation", focus=[{"reference": text}])) == {Foreign(text)}
+
+
+@pytest.mark.parametrize(
+    ("resource", "strangers"),
+    [
+        pytest.param({"resourceType": "Location", "name": "Ward"}, False, id="names nobody"),
+        pytest.param({"resourceType": "Location", "extension": [{"valueReference": patient("a")}]}, True, id="names"),
+        pytest.param({"resourceType": "Medication", "contained": [{"resourceType": "Patient"}]}, True, id="contains"),
+        pytest.param({"resourceType": "Device", "patient": patient("a")}, False, id="is about whom it names"),
+        pytest.param(
+            {"resourceType": "Device", "extension": [{"valueReference": patient("a")}]}, True, id="is about nobody"
+        ),
+        pytest.param({"resourceType": "Observation", "performer": [patient("a")]}, False, id="has an owner anyway"),
+        pytest.param({"resourceType": "Unicorn"}, False, id="no type"),
+    ],
+)
+def test_a_record_that_may_be_nobodys_says_whether_it_names_a_stranger(
+    resource: dict[str, Any], strangers: bool
+) -> None:
+    assert names_strangers(resource) is strangers
