@@ -122,6 +122,7 @@ async def test_what_every_resource_has_is_found(case: Case, asked: str, found: l
     [
         pytest.param("_sort=value-quantity", "bca", id="a quantity"),
         pytest.param("_sort=-value-quantity", "cba", id="a quantity, descending"),
+        pytest.param("_sort=value-quantity,-value-quantity", "bca", id="a quantity, named again"),
         pytest.param("_sort=subject", "cab", id="a reference"),
         pytest.param("_sort=value-string", "acb", id="a text"),
         pytest.param("_sort=-value-string,_id", "cab", id="a text, descending"),
