@@ -212,6 +212,8 @@ async def add_people_and_apps(folder, store):
         NewClient("symmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), secret=SECRET),
         NewClient("asymmetric", "confidential", ALLOWED, redirect_uris=(REDIRECT,), jwks=jwks),
         NewClient("backend", "backend", "system/*.rs", jwks=jwks),
+        NewClient("wide", "public", ALLOWED + " patient/*.cruds user/*.cruds", redirect_uris=(REDIRECT,)),
+        NewClient("wide-backend", "backend", "system/*.cruds", jwks=jwks),
     ]
     async with embedded_facade(folder, **store) as facade:
         for name in ("ann", "carl", "dora"):

@@ -112,6 +112,21 @@ def test_every_address_that_is_named_answers(kit):
             assert get(address).status_code != 404, name
 
 
+@pytest.mark.parametrize(("letters", "staying"), [("cruds", "offline_access"), ("rs", "online_access"), ("read", "")])
+async def test_every_scope_that_is_named_can_be_had(kit, letters, staying):
+    """But `launch`, which comes with a launch from within an EHR."""
+    words = f"launch/patient openid fhirUser profile {staying} patient/*.{letters} user/*.{letters}".split()
+    launched = await kit.launch(client_id="wide", scope=" ".join(words))
+    granted = (await kit.redeem(launched, client_id="wide")).json()["scope"].split()
+    form = {"grant_type": "client_credentials", "scope": f"system/*.{letters}"}
+    async with kit.client() as app:
+        answer = await app.post(kit.smart["token_endpoint"], data=form | kit.assertion("wide-backend", "ES384"))
+    had = {*granted, *answer.json()["scope"].split()}
+    assert had == {*words, f"system/*.{letters}"}
+    assert had <= set(kit.smart["scopes_supported"])
+    assert {scope for scope in kit.smart["scopes_supported"] if scope.endswith(f".{letters}")} <= had
+
+
 def test_d10_scopes_and_introspection_are_named(kit):
     assert any(SCOPE.match(scope) for scope in kit.smart["scopes_supported"])
     assert isinstance(kit.smart["introspection_endpoint"], str)
