@@ -27,6 +27,9 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 CACHE_KIB = 16384
+READING_CACHE_KIB = 4096
+"""What a reader has cached is thrown away at the next commit of anybody, and every read that is audited is followed by
+one: more than one search needs twice is memory that comes and goes."""
 CACHED_STATEMENTS = 128
 """10 to 60 KiB each, on four connections of each process. A load that mixes all searches and writes uses about 80."""
 WAL_AUTOCHECKPOINT_PAGES = 16384
@@ -101,7 +104,7 @@ class SqliteFile:
             timeout=BUSY_TIMEOUT_MS / 1000,
         )
         for pragma in (  # no mmap_size: a mapping is thrown away at each commit of another process
-            f"cache_size=-{CACHE_KIB}",
+            f"cache_size=-{READING_CACHE_KIB if read_only else CACHE_KIB}",
             f"wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}",
             "synchronous=FULL",
             "foreign_keys=ON",
