@@ -107,6 +107,21 @@ async def test_a_rich_resource_comes_back_as_the_same_value(case: Case) -> None:
 ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}
 
 
+@pytest.mark.parametrize("kind", ["collection", "searchset", "batch-response"])
+async def test_a_bundle_is_kept_as_it_is(case: Case, kind: str) -> None:
+    resource = {"resourceType": "Patient", "gender": "other"}
+    bundle = case.resource("Bundle", "b", type=kind)
+    entry: dict[str, Any] = {"fullUrl": "http://elsewhere.example/Patient/7", "resource": resource}
+    bundle |= {
+        "identifier": {"system": "urn:case", "value": case.name},
+        "entry": [entry | ({"response": {"status": "200 OK"}} if kind == "batch-response" else {})],
+    }
+
+    written = await case.put_resource(bundle)
+
+    assert as_text((await case.store.read(written.ref)).body) == as_text(json.dumps(bundle | {"meta": {}}).encode())
+
+
 async def test_the_word_source_elsewhere_is_left_alone(case: Case) -> None:
     resource = case.resource("Provenance", "v", recorded="2026-01-01T00:00:00Z")
     elements = {

@@ -48,6 +48,8 @@ public class RestConfig {
     system.getContext().setNarrativeGenerator(new NullNarrativeGenerator());
     // a reference to one version of a resource stays one: HAPI takes the version off otherwise
     system.getContext().getParserOptions().setStripVersionsFromReferences(false);
+    // what a stored Bundle holds gets no id that it did not have
+    system.getContext().getParserOptions().setOverrideResourceIdWithBundleEntryFullUrl(false);
     server.registerProviders(resourceProviders.createProviders());
     server.registerProvider(systemProvider);
     server.registerProvider(valueSets);

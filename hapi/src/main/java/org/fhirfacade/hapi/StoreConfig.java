@@ -86,6 +86,9 @@ public class StoreConfig {
             StoreMetaSourceInformationEnum.SOURCE_URI_AND_REQUEST_ID));
     storage.setTagStorageMode(
         settings.get("tag_storage_mode", TagStorageModeEnum.class, TagStorageModeEnum.VERSIONED));
+    List<String> bundles =
+        settings.list("allowed_bundle_types", String.class, List.of("collection", "document", "message"));
+    storage.setBundleTypesAllowedForStorage(new HashSet<>(bundles));
     storage.setBundleBatchPoolSize(settings.number("bundle_batch_pool_size", 20));
     storage.setBundleBatchMaxPoolSize(settings.number("bundle_batch_pool_max_size", 100));
   }
