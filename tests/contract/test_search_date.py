@@ -118,3 +118,18 @@ async def test_a_period_across_the_near_edge_is_neither_greater_nor_equal(
     found = await case.labels("Observation", asked)
 
     assert found == ([] if "embedded" in request.node.name else ["across"])
+
+
+async def test_a_moment_belongs_to_the_day_that_it_is_in_utc(case: Case) -> None:
+    await case.put("Observation", "ahead", effectiveDateTime="2026-01-01T00:30:00+01:00")
+    await case.put("Observation", "behind", effectiveDateTime="2025-12-31T23:30:00-02:00")
+    expected = {
+        "date=2025-12-31": ["ahead"],
+        "date=2026-01-01": ["behind"],
+        "date=2026": ["behind"],
+        "date=2024,2025": ["ahead"],
+        "date=ge2026": ["behind"],
+        "date=lt2026-01-01": ["ahead"],
+    }
+
+    assert {asked: await case.labels("Observation", f"{asked}&_sort=_id") for asked in expected} == expected

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
+from fhir_facade.adapters.hapi.calendar import in_utc
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
@@ -140,7 +141,7 @@ async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first
 async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | None = None) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none."""
     query = await without_hard_hops(partial(_everything, session, {} if known is None else known), query)
-    alternatives = [group for group in groups(query) if NOTHING not in group]
+    alternatives = [in_utc(query.type, group) for group in groups(query) if NOTHING not in group]
     if not alternatives:
         return None
     if len(alternatives) == 1 and not any(is_broad(criterion) for criterion in alternatives[0]):

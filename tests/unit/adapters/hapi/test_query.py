@@ -8,6 +8,7 @@ import pytest
 
 from fhir_facade.adapters.hapi.alternatives import groups
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad
+from fhir_facade.adapters.hapi.calendar import in_utc
 from fhir_facade.adapters.hapi.hops import without_hard_hops
 from fhir_facade.adapters.hapi.query import parameters, sort_keys
 from fhir_facade.errors import NotSupported
@@ -189,6 +190,23 @@ def test_too_many_alternatives_are_refused() -> None:
 )
 def test_a_criterion_becomes_parameters(type: str, name: str, value: str, sent: list[tuple[str, str]]) -> None:
     assert parameters(query(type, (name, value)).criteria) == sent
+
+
+@pytest.mark.parametrize(
+    ("type", "name", "value", "sent"),
+    [
+        pytest.param(
+            "Observation", "date", "2026", ["sa2025-12-31T23:59:59.999Z", "eb2027-01-01T00:00:00.000Z"], id="a year"
+        ),
+        pytest.param("Observation", "date", "ge2026", ["ge2026-01-01T00:00:00.000Z"], id="with a prefix"),
+        pytest.param("Patient", "birthdate", "2026", ["2026"], id="a date without a time"),
+        pytest.param("CarePlan", "activity-date", "2026", ["2026"], id="of several values"),
+    ],
+)
+def test_a_date_lies_between_moments_in_utc(type: str, name: str, value: str, sent: list[str]) -> None:
+    criteria = in_utc(type, query(type, (name, value)).criteria)
+
+    assert parameters(criteria) == [(name, text) for text in sent]
 
 
 def test_all_bounds_of_the_time_of_writing_become_one_pair() -> None:
