@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_facade.adapters.embedded.schema import INDEX_TABLES
+
 Sql = tuple[str, tuple[Any, ...]]
 
 
@@ -24,6 +26,11 @@ class Condition:
     slow: bool = False
     check: str = ""
     check_args: tuple[Any, ...] | None = None
+
+    @property
+    def all_live(self) -> bool:
+        """Whether its members need no look at them: rows of an index are of resources of the type, none deleted."""
+        return self.table in INDEX_TABLES
 
     def members(self) -> Sql:
         """A SELECT of the pks that satisfy the (positive) condition."""
@@ -47,6 +54,11 @@ class Either:
     def slow(self) -> bool:
         """Whether a group has nothing to find its resources by."""
         return any(_base(group) is None for group in self.groups)
+
+    @property
+    def all_live(self) -> bool:
+        bases = [_base(group) for group in self.groups]
+        return all(base is not None and base.all_live for base in bases)
 
     def members(self) -> Sql:
         """A SELECT of the pks that satisfy a group, some of them several times: counting it can stop early."""
@@ -86,10 +98,12 @@ class Source:
     """`tables` is a FROM clause that offers `r`, the resource; `filters` are ANDed expressions.
 
     `keys` are (expression, descending) sort keys; the last one is unique, so the order is total. `in_order`: the rows
-    come nearly in this order, so that sorting does not have to carry more of them than a page.
+    come nearly in this order, so that sorting does not have to carry more of them than a page. `counted`: where the
+    matches can be counted without a look at the resources.
     """
 
     tables: str
     filters: tuple[Sql, ...]
     keys: tuple[tuple[str, bool], ...]
     in_order: bool = False
+    counted: Sql | None = None
