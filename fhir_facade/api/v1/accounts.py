@@ -20,6 +20,7 @@ from fhir_facade.flows.admission import record_look
 from fhir_facade.flows.enrol import enrol
 from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.launch.sign_in import Caller as SignInCaller
+from fhir_facade.flows.launch.userinfo import granted_words
 from fhir_facade.flows.mail import LONGEST_ADDRESS
 from fhir_facade.flows.password_links import LIVES, link_to_choose, make_password_link
 from fhir_facade.flows.passwords import replace_password, show_password
@@ -30,6 +31,8 @@ from fhir_facade.rows.accounts import Account
 PREFIX: Final = "/api/v1"
 MOST: Final = 200
 NO_STORE: Final = {"Cache-Control": "no-store"}
+WHO_IS_SIGNED_IN: Final = frozenset(("openid", "fhirUser", "profile"))
+"""The scopes that together open an account to an app: the statement, the record it belongs to, the name."""
 
 router = APIRouter(prefix=PREFIX, tags=["accounts"])
 FhirId = Annotated[str, Field(pattern=ID)]
@@ -129,11 +132,17 @@ async def register(asked: SignUp, request: Request, ports: PortsDep) -> Any:
 
 
 @router.get("/me", response_model=Person)
-async def me(ports: PortsDep, caller: CallerDep) -> Any:
-    """The account of whoever asks. Not for apps: they learn at /oauth/userinfo what was allowed to be told of it."""
-    if caller.principal.client is not None:
-        raise Forbidden("Apps ask /oauth/userinfo who is signed in: it tells what the scopes openid and profile open.")
-    return _shown(await _own(ports, caller))
+async def me(request: Request, ports: PortsDep, caller: CallerDep) -> Any:
+    """The account of whoever asks. An app needs the scopes openid, fhirUser and profile, and no scope opens the address
+    for notices."""
+    account = await _own(ports, caller)
+    if caller.principal.client is None:
+        return _shown(account)
+    if not WHO_IS_SIGNED_IN <= await granted_words(ports, request.headers["Authorization"]):
+        raise Forbidden(
+            "Ask for the scopes openid, fhirUser and profile; /oauth/userinfo tells what each of them opens."
+        )
+    return {**_shown(account), "email": None}
 
 
 @router.patch("/me", response_model=Person)

@@ -10,7 +10,7 @@ from fhir_facade.flows.launch.server import NO_STORE, Answer
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
 from fhir_facade.flows.launch.standing import HeldToken, find_token
 from fhir_facade.interactions.audit_refusals import refuse_app
-from fhir_facade.ports import StateTransaction
+from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.oauth import AccessToken
@@ -44,6 +44,16 @@ async def userinfo(sign_in: SignIn, authorization: str | None, caller: Caller) -
     )
     await sign_in.ports.state.append([line])
     return Answer(200, person_claims(account, held.row.scope, sign_in.issuer))
+
+
+async def granted_words(ports: Ports, authorization: str) -> frozenset[str]:
+    """The words of the scope that a bearer's token has by now; none of a token that does not work."""
+    header = credentials(authorization)
+    if not isinstance(header, Bearer):
+        return frozenset()
+    token, now = header.token, ports.clock.now()
+    held, _ = await ports.state.read(lambda tx: _look(tx, token, now))
+    return frozenset(held.row.scope.split() if held is not None and isinstance(held.row, AccessToken) else ())
 
 
 def _look(tx: StateTransaction, token: str, now: datetime) -> tuple[HeldToken | None, Account | None]:

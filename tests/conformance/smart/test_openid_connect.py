@@ -105,14 +105,24 @@ async def test_userinfo_needs_a_good_token_and_the_scope(kit, configuration):
         assert answer.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_the_account_is_told_to_no_app(kit):
-    """Name and address of a person would come with every token, whatever the consent page said."""
-    token = (await kit.redeem(await kit.launch(scope="launch/patient patient/Observation.rs"))).json()["access_token"]
+@pytest.mark.parametrize("scope", ["", "openid", "openid fhirUser", "openid profile"])
+async def test_the_account_is_told_to_no_app_that_may_not_know_whose_it_is(kit, scope):
+    """The name of a person would come with every token, whatever the consent page said."""
+    asked = f"launch/patient patient/Observation.rs {scope}".strip()
+    token = (await kit.redeem(await kit.launch(scope=asked))).json()["access_token"]
     async with kit.client() as app:
         answer = await app.get("/api/v1/me", headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 403
     assert "/oauth/userinfo" in answer.json()["detail"]
     assert "ann" not in answer.text
+
+
+async def test_the_account_without_its_address_is_told_to_an_app_that_may_know_whose_it_is(kit):
+    token = (await kit.redeem(await kit.launch(scope="openid fhirUser profile"))).json()["access_token"]
+    async with kit.client() as app:
+        answer = await app.get("/api/v1/me", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert (answer.json()["fhirUser"], answer.json()["email"]) == ("Patient/kit-ann", None)
 
 
 # --- signing out, as an app asks ------------------------------------------------------------------------------
