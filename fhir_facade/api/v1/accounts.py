@@ -138,10 +138,8 @@ async def me(request: Request, ports: PortsDep, caller: CallerDep) -> Any:
     account = await _own(ports, caller)
     if caller.principal.client is None:
         return _shown(account)
-    if not WHO_IS_SIGNED_IN <= await granted_words(ports, request.headers["Authorization"]):
-        raise Forbidden(
-            "Ask for the scopes openid, fhirUser and profile; /oauth/userinfo tells what each of them opens."
-        )
+    if WHO_IS_SIGNED_IN - await granted_words(ports, request.headers["Authorization"]):
+        raise Forbidden("Ask for the scopes openid, fhirUser and profile; /oauth/userinfo tells what each opens.")
     return {**_shown(account), "email": None}
 
 
