@@ -198,6 +198,7 @@ def test_an_administrator_makes_an_account_whose_owner_chooses_the_password(visi
     owner.page.goto(link)
     look(owner)
     owner.page.reload()
+    owner.page.wait_for_function("document.activeElement.tagName === 'INPUT'")  # a moment after the page has loaded
     owner.page.keyboard.type(PASSWORD)
     owner.page.keyboard.press("Tab")
     owner.page.keyboard.type(PASSWORD)

@@ -72,6 +72,7 @@ class Case:
 
 LEAST: dict[str, dict[str, Any]] = {
     "Observation": {"status": "final", "code": {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}},
+    "DiagnosticReport": {"status": "final", "code": {"coding": [{"system": "http://loinc.org", "code": "718-7"}]}},
     "Encounter": {"status": "finished", "class": {"code": "AMB"}},
     "RiskAssessment": {"status": "final", "subject": {"display": "somebody"}},
     "ValueSet": {"status": "active"},
