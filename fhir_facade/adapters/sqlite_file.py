@@ -71,7 +71,11 @@ class SqliteFile:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files take its mode
             self._turns.open()
             self._writer = self._connect()
-            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._turns.take()  # SQLite refuses at once whoever changes the mode while another does
+            try:
+                self._writer.execute("PRAGMA journal_mode=WAL")
+            finally:
+                self._turns.give()
             self._here = self._connect(read_only=True)
         except OSError as error:
             raise Unavailable(f"the data folder {self.path.parent} cannot be used: {error.strerror}") from error

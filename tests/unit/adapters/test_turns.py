@@ -4,6 +4,8 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
 
@@ -37,6 +39,22 @@ async def test_nothing_is_lost_when_two_processes_write_at_once(tmp_path):
     assert codes == [0, 0]
     assert file.read_here(lambda c: c.execute("SELECT n FROM t").fetchone()) == (200,)
     file.close()
+
+
+def test_many_may_open_a_new_file_at_the_same_moment(tmp_path):
+    """SQLite waits for nobody when it changes how a file is written."""
+    at_once = threading.Barrier(4)
+
+    def opened(number):
+        at_once.wait()
+        file = SqliteFile(tmp_path / f"{number}.sqlite")
+        file.open()
+        file.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(20):
+            for one in [threads.submit(opened, number) for _ in range(4)]:
+                one.result()
 
 
 async def test_a_turn_ends_with_its_process(tmp_path):
