@@ -188,7 +188,7 @@ def _where(filters: Sequence[Sql]) -> Sql:
 
 
 def _count(connection: sqlite3.Connection, source: Source) -> int:
-    """A search that finds twenty thousand of a million would look at nearly as many pages for it."""
+    """In the index alone where that knows it: a look at each match would be a page of the file each."""
     where, args = _where(source.filters)
     tables, args = source.counted or (f"{source.tables} WHERE {where}", args)
     return int(connection.execute(f"SELECT count(*) FROM {tables}", args).fetchone()[0])
