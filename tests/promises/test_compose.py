@@ -5,7 +5,10 @@ https://github.com/compose-spec/compose-spec
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 import yaml
 
 from fhir_facade.settings import PREFIX, Settings
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -28,6 +32,23 @@ EXAMPLE = {
     "FHIR_FACADE_PUBLIC_URL": "https://fhir.example.org",
 }
 """What an operator puts into `.env`."""
+
+
+def command(*words: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """What `docker compose` says of the file; it needs no container engine for that."""
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return subprocess.run(
+        ["docker", "compose", *words], cwd=ROOT, env=env, capture_output=True, check=False, timeout=PATIENCE_S
+    )
+
+
+def has_command() -> bool:
+    return shutil.which("docker") is not None and command("version").returncode == 0
+
+
+needs_command = pytest.mark.skipif(
+    not has_command(), reason="docker compose is not installed: it does not read the file"
+)
 
 
 def loaded(env: dict[str, str]) -> Any:
@@ -73,6 +94,26 @@ def test_a_file_that_the_command_refuses_is_noticed() -> None:
 
 def test_the_command_understands_the_file() -> None:
     assert complaints(loaded(EXAMPLE)) == []
+
+
+@needs_command
+def test_the_command_itself_fills_it_in_as_these_tests_do() -> None:
+    answer = command("config", "--format", "json", **EXAMPLE)
+
+    assert answer.returncode == 0, answer.stderr.decode()
+    read = msgspec.json.decode(answer.stdout)["services"]
+    here = loaded(EXAMPLE)["services"]
+    assert {name: service["environment"] for name, service in read.items()} == {
+        name: service["environment"] for name, service in here.items()
+    }
+
+
+@needs_command
+@pytest.mark.parametrize("name", EXAMPLE)
+def test_the_command_itself_refuses_to_start_without(name: str) -> None:
+    answer = command("config", **EXAMPLE | {name: ""})
+
+    assert (answer.returncode, f"set {name} in .env" in answer.stderr.decode()) == (1, True)
 
 
 @pytest.mark.parametrize("name", EXAMPLE)
