@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from fhir_facade.errors import NotFound
+from fhir_facade.interactions.audit_names import LineNames, line_names
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT, audit_event
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Put
@@ -70,9 +71,10 @@ def ref_of_copy(line: AuditLine) -> Ref:
 
 async def put_copies(ports: Ports, lines: Sequence[AuditLine], people: People) -> None:
     """Store these lines as they are now, whatever is there of them. The lock is held."""
+    names, fhir_url = await line_names(ports), ports.deployment.fhir_url
     for start in range(0, len(lines), AT_ONCE):
         some = lines[start : start + AT_ONCE]
-        await ports.store.write([_write(line, people, ports.deployment.fhir_url) for line in some])
+        await ports.store.write([_write(line, names, people, fhir_url) for line in some])
 
 
 async def erase_copies(ports: Ports, lines: Sequence[AuditLine]) -> None:
@@ -116,18 +118,18 @@ def _sealed_to(tx: StateTransaction) -> int:
 # --- what a copy says -------------------------------------------------------------------------------------------
 
 
-def _write(line: AuditLine, people: People, fhir_url: str) -> Write:
+def _write(line: AuditLine, names: LineNames, people: People, fhir_url: str) -> Write:
     ref = ref_of_copy(line)
-    event = copied_event(line, people, fhir_url) | {"id": ref.id}
+    event = copied_event(line, names.id_of(line.id), people, fhir_url) | {"id": ref.id}
     return Write("put", ref, msgspec.json.encode(event), event)
 
 
-def copied_event(line: AuditLine, people: People, fhir_url: str) -> dict[str, Any]:
+def copied_event(line: AuditLine, id_: str, people: People, fhir_url: str) -> dict[str, Any]:
     """The AuditEvent of a line without a link to any other resource: `meta.source` says where it is read here. Names
     can be searched for (`entity-name`, `agent-name`), which HAPI does not do for what is named in a reference."""
-    event = audit_event(line, people, fhir_url)
+    event = audit_event(line, id_, people, fhir_url)
     meta = {name: value for name, value in event["meta"].items() if name == "profile"}
-    event["meta"] = meta | {"source": f"{fhir_url}/{AUDIT_EVENT}/{line.id}"}
+    event["meta"] = meta | {"source": f"{fhir_url}/{AUDIT_EVENT}/{id_}"}
     event["agent"] = [_unlinked(agent, "who", fhir_url) for agent in event["agent"]]
     if "entity" in event:
         event["entity"] = [_unlinked(entity, "what", fhir_url) for entity in event["entity"]]

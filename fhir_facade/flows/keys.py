@@ -15,9 +15,10 @@ from fhir_facade.errors import BadRequest, Unavailable
 from fhir_facade.flows.audit_chain import seal_context
 from fhir_facade.flows.launch.keys import CONTEXT as SIGNING_KEY_CONTEXT
 from fhir_facade.interactions.audit import operator_line
+from fhir_facade.interactions.audit_names import CONTEXT as AUDIT_NAMES_CONTEXT
 from fhir_facade.ports import Ports, StateStore
 from fhir_facade.rows import Row, spec_of
-from fhir_facade.rows.audit import AuditSeal
+from fhir_facade.rows.audit import AuditNameKey, AuditSeal
 from fhir_facade.rows.connections import ConnectionTokens, PendingConnection
 from fhir_facade.rows.oauth import SigningKey
 
@@ -41,6 +42,7 @@ SEALED = (
     SealedColumn(PendingConnection, "sealed_verifier", lambda row: f"vendor-verifier|{row.hash}"),
     SealedColumn(SigningKey, "sealed", lambda _: SIGNING_KEY_CONTEXT),
     SealedColumn(AuditSeal, "sealed", lambda row: seal_context(row.number)),
+    SealedColumn(AuditNameKey, "sealed", lambda _: AUDIT_NAMES_CONTEXT),
 )
 
 

@@ -12,8 +12,9 @@ from typing import Final
 from msgspec.structs import replace as replace_row
 
 from fhir_facade.errors import MethodNotAllowed, NotFound
+from fhir_facade.interactions.audit_names import LineNames, line_names
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT, VERSION, stored_audit_event
-from fhir_facade.interactions.audit_search import conditions, is_number, lines, newest_first
+from fhir_facade.interactions.audit_search import conditions, lines, newest_first
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
@@ -42,9 +43,11 @@ class AuditEvents:
     async def read(self, ref: Ref) -> StoredResource:
         if ref.type != AUDIT_EVENT:
             return await self.ports.store.read(ref)
-        if not is_number(ref.id) or ref.version not in (None, VERSION):
+        names = await line_names(self.ports)
+        number = names.number_of(ref.id)
+        if number is None or ref.version not in (None, VERSION):
             raise NotFound(f"{ref} is not there")
-        found = await self.ports.state.read(lambda tx: self._told(tx, _one(tx, int(ref.id))))
+        found = await self.ports.state.read(lambda tx: self._told(tx, _one(tx, number), names))
         if not found:
             raise NotFound(f"{ref} is not there")
         return found[0]
@@ -52,7 +55,8 @@ class AuditEvents:
     async def search(self, query: SearchQuery) -> Page:
         if query.type != AUDIT_EVENT:
             return await self.ports.store.search(query)
-        return await self.ports.state.read(lambda tx: self._search(tx, query))
+        names = await line_names(self.ports)
+        return await self.ports.state.read(lambda tx: self._search(tx, query, names))
 
     async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
         return await self.ports.store.referring(targets, ways)
@@ -75,21 +79,22 @@ class AuditEvents:
     async def ping(self) -> None:
         await self.ports.state.ping()
 
-    def _search(self, tx: StateTransaction, query: SearchQuery) -> Page:
-        where, descending = conditions(tx, query), newest_first(query)
+    def _search(self, tx: StateTransaction, query: SearchQuery, names: LineNames) -> Page:
+        where, descending = conditions(tx, query, names), newest_first(query)
         total = tx.count(AuditLine, *where) if query.total else None
         if not query.count:
             return Page((), total=total)
         found = lines(tx, where, descending=descending, count=query.count + 1, cursor=query.cursor)
         shown = found[: query.count]
         cursor = str(shown[-1].id) if len(found) > len(shown) else None
-        return Page(self._told(tx, shown), cursor, total)
+        return Page(self._told(tx, shown, names), cursor, total)
 
-    def _told(self, tx: StateTransaction, found: Sequence[AuditLine]) -> list[StoredResource]:
+    def _told(self, tx: StateTransaction, found: Sequence[AuditLine], names: LineNames) -> list[StoredResource]:
         users = sorted({line.user for line in found if line.user is not None})
         people = {account.id: account for account in tx.find(Account, ("id", "in", users))} if users else {}
         shown = found if self.overseeing else [replace_row(line, query=None, address=None) for line in found]
-        return [stored_audit_event(line, people, self.ports.deployment.fhir_url) for line in shown]
+        fhir_url = self.ports.deployment.fhir_url
+        return [stored_audit_event(line, names.id_of(line.id), people, fhir_url) for line in shown]
 
 
 def _one(tx: StateTransaction, number: int) -> list[AuditLine]:

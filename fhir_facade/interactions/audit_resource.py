@@ -40,18 +40,18 @@ _GIVES_DATA: Final = frozenset(("R",))
 """Actions whose data comes from the server; it goes to the server otherwise."""
 
 
-def stored_audit_event(line: AuditLine, people: Mapping[str, Account], fhir_url: str) -> StoredResource:
+def stored_audit_event(line: AuditLine, id_: str, people: Mapping[str, Account], fhir_url: str) -> StoredResource:
     """The AuditEvent of a line as a store would hold it. `people` are the accounts that the page names, by id."""
-    body = msgspec.json.encode(audit_event(line, people, fhir_url))
-    return StoredResource(AUDIT_EVENT, str(line.id), VERSION, line.at, body)
+    body = msgspec.json.encode(audit_event(line, id_, people, fhir_url))
+    return StoredResource(AUDIT_EVENT, id_, VERSION, line.at, body)
 
 
-def audit_event(line: AuditLine, people: Mapping[str, Account], fhir_url: str) -> dict[str, Any]:
-    """The resource. What was erased is left out."""
+def audit_event(line: AuditLine, id_: str, people: Mapping[str, Account], fhir_url: str) -> dict[str, Any]:
+    """The resource under the id that tells no number. What was erased is left out."""
     code = code_of(line.action)
     resource: dict[str, Any] = {
         "resourceType": AUDIT_EVENT,
-        "id": str(line.id),
+        "id": id_,
         "meta": {"versionId": VERSION, "lastUpdated": instant(line.at)} | _profile(line, code),
         "type": code.type,
         "subtype": [code.subtype],

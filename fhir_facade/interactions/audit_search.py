@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
 from fhir_facade.interactions.audit_codes import Code, Coding, actions_that, codes, outcomes
+from fhir_facade.interactions.audit_names import LineNames
 from fhir_facade.ports import StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
@@ -20,18 +21,18 @@ Condition = tuple[str, str, Any]
 
 NOTHING: Final[Condition] = ("id", "=", -1)
 """What no line satisfies."""
-_MOST: Final = 2**63 - 1
 _PEOPLE: Final = MappingProxyType(
     {"Patient": "patient_id", "Practitioner": "practitioner_id", "RelatedPerson": "related_person_id"}
 )
+_ID: Final = "_id"
 _TIMES: Final = frozenset({"date", "_lastUpdated"})
 
 
-def conditions(tx: StateTransaction, query: SearchQuery) -> list[Condition]:
+def conditions(tx: StateTransaction, query: SearchQuery, names: LineNames) -> list[Condition]:
     """All of them have to hold. UnknownParameter, BadRequest."""
     if query.any_of:
         raise BadRequest("the token's scopes for AuditEvent name several alternatives: ask for one without parameters")
-    return [condition for criterion in query.criteria for condition in _conditions(tx, criterion)]
+    return [condition for criterion in query.criteria for condition in _conditions(tx, criterion, names)]
 
 
 def newest_first(query: SearchQuery) -> bool:
@@ -44,28 +45,23 @@ def newest_first(query: SearchQuery) -> bool:
 
 def searchable() -> tuple[str, ...]:
     """The parameters that AuditEvents are found by."""
-    return tuple(sorted(_PARAMETERS))
+    return tuple(sorted((*_PARAMETERS, _ID)))
 
 
-def _conditions(tx: StateTransaction, criterion: Criterion) -> Iterable[Condition]:
-    if not isinstance(criterion, Match) or criterion.name not in _PARAMETERS:
+def _conditions(tx: StateTransaction, criterion: Criterion, names: LineNames) -> Iterable[Condition]:
+    if not isinstance(criterion, Match) or criterion.name not in searchable():
         raise UnknownParameter(f"AuditEvent is searched by {', '.join(searchable())}, without chains")
     if criterion.modifier is not None:
         raise UnknownParameter(f"{criterion.name}:{criterion.modifier} is not known for AuditEvent: leave it out")
-    return _PARAMETERS[criterion.name](tx, criterion)
+    return _named(criterion, names) if criterion.name == _ID else _PARAMETERS[criterion.name](tx, criterion)
 
 
 # --- one parameter each ---------------------------------------------------------------------------------------
 
 
-def _id(_: StateTransaction, match: Match) -> list[Condition]:
-    codes_ = (value.code or "" for value in match.values if isinstance(value, TokenValue))
-    return [("id", "in", [int(text) for text in codes_ if is_number(text)])]
-
-
-def is_number(text: str) -> bool:
-    """Whether the id of an AuditEvent can be the number of a line."""
-    return text.isascii() and text.isdigit() and str(int(text)) == text and int(text) <= _MOST
+def _named(match: Match, names: LineNames) -> list[Condition]:
+    numbers = [names.number_of(value.code or "") for value in match.values if isinstance(value, TokenValue)]
+    return [("id", "in", [number for number in numbers if number is not None])]
 
 
 def _patient(_: StateTransaction, match: Match) -> list[Condition]:
@@ -137,7 +133,6 @@ _RANGES: Final[Mapping[str, Callable[[DateValue], list[Condition]]]] = MappingPr
 
 _PARAMETERS: Final[Mapping[str, Callable[[StateTransaction, Match], Sequence[Condition]]]] = MappingProxyType(
     {
-        "_id": _id,
         "_lastUpdated": _moment,
         "action": _coded(lambda code: {"system": "http://hl7.org/fhir/audit-event-action", "code": code.action}),
         "agent": _agent,

@@ -10,3 +10,10 @@ class NamingType(Row, frozen=True, kw_only=True):
     """A type whose records may be about nobody, of which one was written that names a patient all the same."""
 
     type: str
+
+
+@table("naming_look", ("type",))
+class NamingLook(Row, frozen=True, kw_only=True):
+    """A type of which everything was looked through for records that name a patient, written before they were noted."""
+
+    type: str

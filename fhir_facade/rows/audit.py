@@ -95,6 +95,14 @@ class AuditCopy(Row, frozen=True, kw_only=True):
     at: datetime
 
 
+@table("audit_name_key", ("name",))
+class AuditNameKey(Row, frozen=True, kw_only=True):
+    """The secret that makes ids of AuditEvents out of the numbers of lines, sealed by the vault."""
+
+    name: str
+    sealed: bytes
+
+
 @table("emergency_access", ("id",), indexes=(("practitioner", "ends_at"), ("patient", "ends_at")))
 class EmergencyAccess(Row, frozen=True, kw_only=True):
     """A practitioner opened the record of a patient out of care for a while, and said why."""

@@ -15,6 +15,7 @@ import pytest_asyncio
 from fhir_facade.fhir.capability import AUDIT_SEARCH
 from fhir_facade.fhir.validation import validate
 from fhir_facade.flows.accounts import NewAccount, add_account
+from fhir_facade.interactions.audit_names import line_names
 from fhir_facade.interactions.audit_search import searchable
 from fhir_facade.rows.audit import AuditLine
 from tests.facade import Facade
@@ -42,6 +43,11 @@ class Desk:
         answer = await (who or self.admin).get(f"/fhir/AuditEvent?{query}")
         assert answer.status_code == 200, answer.text
         return [told(entry["resource"]) for entry in answer.json().get("entry", ())]
+
+    async def newest(self, query: str = "", who: httpx.AsyncClient | None = None) -> dict[str, Any]:
+        """An AuditEvent."""
+        answer = await (who or self.admin).get(f"/fhir/AuditEvent?_count=1&{query}")
+        return dict(answer.json()["entry"][0]["resource"])
 
 
 def told(event: dict[str, Any]) -> str:
@@ -103,10 +109,11 @@ async def test_what_cannot_be_said_is_refused_and_never_dropped(desk: Desk, quer
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "AuditEvent"), ("PUT", "AuditEvent/1"), ("PATCH", "AuditEvent/1"), ("DELETE", "AuditEvent/1")],
+    [("POST", "AuditEvent"), ("PUT", "AuditEvent/{id}"), ("PATCH", "AuditEvent/{id}"), ("DELETE", "AuditEvent/{id}")],
 )
 async def test_nobody_writes_an_audit_event(desk: Desk, method: str, path: str) -> None:
-    event = (await desk.admin.get("/fhir/AuditEvent/1")).json()
+    event = await desk.newest()
+    path = path.format(**event)
 
     answers = [
         await who.request(method, f"/fhir/{path}", json=event, headers={"Content-Type": "application/fhir+json"})
@@ -116,24 +123,49 @@ async def test_nobody_writes_an_audit_event(desk: Desk, method: str, path: str) 
     assert {answer.status_code for answer in answers} == {403}
 
 
-@pytest.mark.parametrize(
-    "path", ["AuditEvent/bert", "AuditEvent/01", "AuditEvent/99999999999999999999", "AuditEvent/0"]
-)
-async def test_what_is_no_number_of_a_line_is_not_there(desk: Desk, path: str) -> None:
-    assert (await desk.admin.get(f"/fhir/{path}")).status_code == 404
+@pytest.mark.parametrize("id_", ["bert", "0", "1", "01", "99999999999999999999", "a" * 48, "0" * 64, "ab"])
+async def test_what_is_no_id_of_a_line_is_not_there(desk: Desk, id_: str) -> None:
+    """The number of a line is none."""
+    assert (await desk.admin.get(f"/fhir/AuditEvent/{id_}")).status_code == 404
+    assert await desk.found(f"_id={id_}") == []
+
+
+async def test_an_id_is_found_as_it_is_written_alone(desk: Desk) -> None:
+    id_ = (await desk.newest("date=2024-03-10"))["id"]
+
+    assert (await desk.admin.get(f"/fhir/AuditEvent/{id_}")).json()["id"] == id_
+    assert len(await desk.found(f"_id={id_},1,bert")) == 1
+    assert (await desk.admin.get(f"/fhir/AuditEvent/{id_.upper()}")).status_code == 404
+
+
+async def test_ids_tell_nothing_of_how_much_happens_to_others(desk: Desk) -> None:
+    """Of neighbours in the audit no id says which came first, how many are between them, or that they are neighbours."""
+    page = (await desk.anna.get("/fhir/AuditEvent?date=2024-03-10")).json()
+    ids = [entry["resource"]["id"] for entry in page["entry"]]
+    numbers = [line.id for line in await desk.facade.ports.state.read(lambda tx: tx.find(AuditLine))]
+
+    assert [len(id_) for id_ in ids] == [48, 48, 48]
+    assert not {str(number) for number in numbers} & set(ids)
+    assert len({id_[at : at + 8] for id_ in ids for at in range(0, 48, 8)}) == 18  # no part is the same in two
+    shown = (await desk.anna.get("/api/v1/me/access-log?from=2024-03-10&to=2024-03-10")).json()["entries"]
+    assert [each["id"] for each in shown] == ids
 
 
 async def test_a_patient_sees_the_lines_about_herself_and_no_others(desk: Desk) -> None:
     own = await desk.found("date=2024-03-10", desk.anna)
     lines = await desk.facade.ports.state.read(lambda tx: tx.find(AuditLine, ("patient", "=", "bert")))
 
-    foreign = await desk.anna.get(f"/fhir/AuditEvent/{lines[0].id}")
-    absent = await desk.anna.get("/fhir/AuditEvent/987654")
+    names = await line_names(desk.facade.ports)
+    foreign_id, absent_id = names.id_of(lines[0].id), names.id_of(987_654)
+
+    foreign = await desk.anna.get(f"/fhir/AuditEvent/{foreign_id}")
+    absent = await desk.anna.get(f"/fhir/AuditEvent/{absent_id}")
 
     assert own == ["operation Patient/anna", "search-type", "read Observation/1/_history/2"]
     assert (await desk.anna.get("/fhir/AuditEvent?patient=bert")).json()["total"] == 0
     assert foreign.status_code == absent.status_code == 404
-    assert foreign.text.replace(str(lines[0].id), "987654") == absent.text
+    assert foreign.text.replace(foreign_id, absent_id) == absent.text
+    assert (await desk.admin.get(f"/fhir/AuditEvent/{foreign_id}")).status_code == 200
 
 
 async def test_what_was_asked_for_and_from_where_is_not_a_patients_to_read(desk: Desk) -> None:
@@ -232,11 +264,12 @@ async def test_an_audit_event_is_a_valid_resource_of_the_basic_audit_profiles(de
 
 
 async def test_one_audit_event_has_one_version_and_a_history_of_it(desk: Desk) -> None:
-    history = await desk.admin.get("/fhir/AuditEvent/1/_history")
-    version = await desk.admin.get("/fhir/AuditEvent/1/_history/1")
+    event = f"/fhir/AuditEvent/{(await desk.newest())['id']}"
+    history = await desk.admin.get(f"{event}/_history")
+    version = await desk.admin.get(f"{event}/_history/1")
 
     assert history.json()["entry"][0]["resource"] == version.json()
-    assert (await desk.admin.get("/fhir/AuditEvent/1/_history/2")).status_code == 404
+    assert (await desk.admin.get(f"{event}/_history/2")).status_code == 404
 
 
 async def test_includes_lead_from_lines_to_patients_and_back(desk: Desk) -> None:

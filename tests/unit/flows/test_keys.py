@@ -1,5 +1,6 @@
 """After a rotation everything sealed in a row opens with the newest key alone, and nothing was lost on the way."""
 
+import asyncio
 import json
 import sqlite3
 from dataclasses import replace
@@ -18,6 +19,7 @@ from fhir_facade.flows.connect import _verifier_context
 from fhir_facade.flows.keys import SEALED, rotate_keys
 from fhir_facade.flows.launch.keys import current_signer
 from fhir_facade.flows.wearables.tokens import access_token, keep_tokens
+from fhir_facade.interactions.audit_names import line_names
 from fhir_facade.ports import VendorTokens
 from fhir_facade.rows.audit import AuditSeal
 from fhir_facade.rows.connections import Connection, ConnectionTokens, PendingConnection
@@ -44,6 +46,7 @@ async def fill(ports):
     await ports.state.append([CONNECTION])
     await keep_tokens(ports, "c1", VendorTokens("access", "refresh", datetime.now(UTC) + timedelta(hours=1), ()))
     await current_signer(ports)
+    await line_names(ports)
     sealed = ports.vault.seal(b"verifier", context=_verifier_context("h1"))
     pending = PendingConnection(
         hash="h1", connection="c1", sealed_verifier=sealed, redirect_uri="http://x/", expires_at=NOON
@@ -62,13 +65,26 @@ async def test_a_value_that_no_key_opens_is_counted_and_left_alone(ports, key_fi
     assert await ports.state.read(lambda tx: tx.get(ConnectionTokens, "c2")) == damaged
 
 
+async def test_audit_events_keep_their_ids(ports, key_file):
+    """Also for two that ask for the first one at once, as processes do."""
+    first, second = await asyncio.gather(line_names(ports), line_names(ports))
+    ids = [first.id_of(number) for number in (1, 2, 2**40)]
+
+    await rotate_keys(ports, key_file())
+
+    for names in (second, await line_names(ports)):
+        assert [names.id_of(number) for number in (1, 2, 2**40)] == ids
+        assert [names.number_of(id_) for id_ in ids] == [1, 2, 2**40]
+
+
 async def test_everything_opens_with_the_newest_key_alone(ports, key_file, tmp_path):
     await fill(ports)
 
     rotation = await rotate_keys(ports, key_file())
 
     assert rotation.number == 2
-    assert rotation.resealed == {"connection_tokens": 1, "pending_connection": 1, "signing_key": 1}
+    names = ("audit_name_key", "connection_tokens", "pending_connection", "signing_key")
+    assert rotation.resealed == dict.fromkeys(names, 1)
     assert rotation.unreadable == {}
     document = json.loads((tmp_path / "keys.json").read_text())
     newest = tmp_path / "newest.json"
@@ -115,7 +131,7 @@ async def test_a_value_replaced_during_the_rotation_keeps_the_new_value(ports, k
     rotation = await rotate_keys(replace(ports, vault=Interleaved()), key_file())
     other_process.close()
 
-    assert rotation.resealed == {"pending_connection": 1, "signing_key": 1}
+    assert rotation.resealed == {"audit_name_key": 1, "pending_connection": 1, "signing_key": 1}
     row = await ports.state.read(lambda tx: tx.get(ConnectionTokens, "c1"))
     assert row.sealed == b"the refreshed one"
 
