@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from fhir_facade.errors import BadRequest, FacadeError, Issue, TooLarge
 from fhir_facade.fhir.bundle import Answered, BundleEntry
 from fhir_facade.fhir.document import parse
+from fhir_facade.fhir.media_types import PRESENTATION, check_format
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
+from fhir_facade.fhir.query.carried import carried_params
 from fhir_facade.fhir.query.dates import parse_instant
 from fhir_facade.fhir.routes import route_url
 from fhir_facade.interactions.call import Call
@@ -19,6 +23,9 @@ from fhir_facade.values import FhirRequest, FhirResponse, Interaction, StoredRes
 
 FHIR_JSON: Final = "application/fhir+json"
 ANY_VERSION: Final = "*"
+
+A = TypeVar("A")
+T = TypeVar("T")
 
 
 def refuse_large(body: bytes, most: int) -> None:
@@ -35,9 +42,13 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         raise BadRequest(f"entry {position}: {error}", expression=f"Bundle.entry[{position}].request.url") from error
     if route.interaction in (Interaction.TRANSACTION, Interaction.BATCH):
         raise BadRequest(f"entry {position}: a Bundle inside a Bundle is not possible")
-    if entry.resource and route.interaction in _SEARCHES:
-        raise BadRequest(f"entry {position}: a search has its parameters in its url here, and no resource")
+    said = dict(params)
+    if said.get("_format"):
+        _named(position, check_format, said["_format"])
+    params = tuple([pair for pair in params if pair[0] not in PRESENTATION]) if said else params
     body, content_type = entry.resource, FHIR_JSON
+    if route.interaction in _SEARCHES and body:
+        params, body = (*params, *_of_search(entry, position)), b""
     if route.interaction is Interaction.PATCH and body:
         body, content_type = _patch_of(body, position)
     return FhirRequest(
@@ -58,6 +69,34 @@ def entry_request(call: Call, entry: BundleEntry, position: int) -> FhirRequest:
         request_id=call.request.request_id,
         address=call.request.address,
         must_exist=is_any_version(entry.if_match),
+    )
+
+
+def _of_search(entry: BundleEntry, position: int) -> tuple[tuple[str, str], ...]:
+    if entry.method != "POST":
+        raise BadRequest(f"entry {position}: a search by {entry.method} has its parameters in its url, and no resource")
+    return _named(position, carried_params, entry.resource)
+
+
+def _named(position: int, read: Callable[[A], T], what: A) -> T:
+    """What is read; an error says which entry it is about."""
+    try:
+        return read(what)
+    except FacadeError as error:
+        name_entry(error, position)
+        raise
+
+
+def name_entry(error: FacadeError, position: int | None) -> None:
+    """Say in the error which entry it is about, when that is known."""
+    if position is None:
+        return
+    told = f"entry {position}: "
+    error.issues = tuple(
+        issue
+        if issue.diagnostics.startswith(told)
+        else dataclasses.replace(issue, diagnostics=told + issue.diagnostics)
+        for issue in error.issues
     )
 
 

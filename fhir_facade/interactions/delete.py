@@ -9,10 +9,10 @@ from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.outcome import operation_outcome
 from fhir_facade.interactions.audit import audit_lines, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.conditions import all_matching, asked_about, lock_names, matching
+from fhir_facade.interactions.conditions import about_whom, all_matching, asked_about, lock_names, matching
 from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.record import Draft, record
-from fhir_facade.interactions.update import demanded
+from fhir_facade.interactions.update import NOTHING_TO_MATCH, demanded
 from fhir_facade.values import ExpectVersion, FhirResponse, Ref, StoredResource
 
 
@@ -51,8 +51,15 @@ async def nothing_to_delete(call: Call) -> None:
 
 
 async def condemned(call: Call, *, besides: Collection[Ref] = frozenset()) -> Sequence[StoredResource]:
-    """What a conditional delete is about. PreconditionFailed for several, unless the deployment takes them; those
-    that the caller may find but not delete are refused with the rest."""
+    """What a conditional delete is about. PreconditionFailed for several, unless the deployment takes them, and for
+    none when it is to have a version; those that the caller may find but not delete are refused with the rest."""
+    found, request = await _found(call, besides), call.request
+    if not found and (request.if_match is not None or request.must_exist):
+        raise await about_whom(PreconditionFailed(NOTHING_TO_MATCH), call, call.type, request.params)
+    return found
+
+
+async def _found(call: Call, besides: Collection[Ref]) -> Sequence[StoredResource]:
     deployment = call.ports.deployment
     if not deployment.conditional_delete_many:
         found = await matching(call, call.type, call.request.params, besides=besides)

@@ -18,7 +18,7 @@ from fhir_facade.fhir.bundle import BundleEntry
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.operations import find_operation
 from fhir_facade.fhir.patch import apply_patch
-from fhir_facade.interactions.answers import entry_request
+from fhir_facade.interactions.answers import entry_request, name_entry
 from fhir_facade.interactions.call import Call, ask_of
 from fhir_facade.interactions.conditions import Params, lock_names, matching
 from fhir_facade.interactions.create import condition_of
@@ -166,19 +166,6 @@ async def named(position: int, doing: Awaitable[T]) -> T:
     except FacadeError as error:
         name_entry(error, position)
         raise
-
-
-def name_entry(error: FacadeError, position: int | None) -> None:
-    """Say in the error which entry it is about, when that is known."""
-    if position is None:
-        return
-    told = f"entry {position}: "
-    error.issues = tuple(
-        issue
-        if issue.diagnostics.startswith(told)
-        else dataclasses.replace(issue, diagnostics=told + issue.diagnostics)
-        for issue in error.issues
-    )
 
 
 async def _plan(asked: Asked, so_far: _SoFar) -> Planned:

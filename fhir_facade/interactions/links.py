@@ -17,6 +17,7 @@ from fhir_facade.errors import BadRequest, FacadeError, NotFound, NotSupported, 
 from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.match import matches_query
 from fhir_facade.fhir.references import parse_reference, reference_texts, references_in
+from fhir_facade.interactions.answers import name_entry
 from fhir_facade.interactions.conditions import (
     Params,
     about_whom,
@@ -26,7 +27,7 @@ from fhir_facade.interactions.conditions import (
     params_of,
     several,
 )
-from fhir_facade.interactions.entries import BREATHE_EVERY, Planned, name_entry, named, several_at_once
+from fhir_facade.interactions.entries import BREATHE_EVERY, Planned, named, several_at_once
 from fhir_facade.interactions.record import Draft
 from fhir_facade.values import Interaction, Ref, SearchQuery
 

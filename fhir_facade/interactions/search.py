@@ -26,7 +26,7 @@ from fhir_facade.interactions.call import Call, may_leave, sees_all
 from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.pages import Asked, open_page, page_links
-from fhir_facade.interactions.search_contained import contained, opened, refuse_unclear, sealed
+from fhir_facade.interactions.search_contained import Inside, contained, opened, refuse_unclear, sealed
 from fhir_facade.interactions.shape import shaped
 from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.interactions.within import within
@@ -72,26 +72,40 @@ async def _with_contained(call: Call, asked: Asked, parsed: ParsedSearch) -> Fhi
     place = opened(asked.cursor)
     inside = await contained(call, parsed)
     if parsed.contained == "both" and (place is None or place.store is not None):
-        return await _before_contained(call, asked, parsed, place.store if place else None, len(inside))
+        return await _before_contained(call, asked, parsed, place.store if place else None, inside)
     left = [each for each in inside if place is None or each.place > place.after]
-    shown = left[: parsed.query.count]
+    shown, following = _first_of(left, parsed.query.count)
     await told(call, [each.container for each in shown], set())
-    cursor = sealed(after=shown[-1].place) if len(left) > len(shown) > 0 else None
+    total = len(inside) if parsed.contained == "true" else None
+    return _bundled(call, asked, parsed, following, _inner(call, parsed, shown), total)
+
+
+def _first_of(left: Sequence[Inside], count: int) -> tuple[Sequence[Inside], str | None]:
+    """So many contained resources, and the cursor behind them when there are more."""
+    shown = left[:count]
+    return shown, sealed(after=shown[-1].place) if len(left) > len(shown) > 0 else None
+
+
+def _inner(call: Call, parsed: ParsedSearch, inside: Sequence[Inside]) -> list[Found]:
     base_url = call.ports.deployment.fhir_url
-    found = [Found(shaped(e.body or e.container.body, parsed), "match", e.address(base_url)) for e in shown]
-    return _bundled(call, asked, parsed, cursor, found, len(inside) if parsed.contained == "true" else None)
+    return [Found(shaped(e.body or e.container.body, parsed), "match", e.address(base_url)) for e in inside]
 
 
 async def _before_contained(
-    call: Call, asked: Asked, parsed: ParsedSearch, cursor: str | None, inside: int
+    call: Call, asked: Asked, parsed: ParsedSearch, cursor: str | None, inside: Sequence[Inside]
 ) -> FhirResponse:
+    """A page of the resources of the type; the last one is filled up with what is contained."""
     query = await _query(call, parsed, cursor)
     page = await call.ports.store.search(query)
     matches, _ = await _shown(call, parsed, query, page.entries)
-    await told(call, matches, patients_asked_about(call.type, query.criteria))
-    following = sealed(store=page.cursor) if page.cursor is not None else sealed() if inside and query.count else None
+    more, following = _first_of(inside, max(query.count - len(matches), 0) if page.cursor is None else 0)
+    if page.cursor is not None or (inside and not more and query.count):
+        following = sealed(store=page.cursor)
+    shown = [*matches, *(each.container for each in more)]
+    await told(call, shown, patients_asked_about(call.type, query.criteria))
     total = await _total(call, query, page, len(matches)) if query.total else None
-    return answered(call, asked, parsed, following, matches, (), None if total is None else total + inside)
+    found = [*_found(call, parsed, matches, "match"), *_inner(call, parsed, more)]
+    return _bundled(call, asked, parsed, following, found, None if total is None else total + len(inside))
 
 
 async def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:

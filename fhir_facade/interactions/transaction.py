@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from fhir_facade.errors import BadRequest, Conflict, FacadeError, InvalidResource, Issue
 from fhir_facade.fhir.bundle import Answered, parse_bundle, response_bundle
 from fhir_facade.fhir.validation import validate
-from fhir_facade.interactions.answers import Room, answer, refuse_large, refused
+from fhir_facade.interactions.answers import Room, answer, name_entry, refuse_large, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.create import found_instead
 from fhir_facade.interactions.delete import nothing_to_delete
-from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, name_entry, plan
+from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, plan
 from fhir_facade.interactions.links import linked
 from fhir_facade.interactions.operations import operation_written
 from fhir_facade.interactions.record import Draft, record

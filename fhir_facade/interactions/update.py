@@ -18,6 +18,7 @@ LOCAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 ATTEMPTS = 3
 NOTHING = "0"
 ANYTHING = "*"
+NOTHING_TO_MATCH = "nothing matches, so there is no version to match"
 
 
 async def update(call: Call) -> FhirResponse:
@@ -94,7 +95,7 @@ def conditional_draft(call: Call, body: bytes, resource: JsonObject, found: Stor
         changed = {**resource, "id": found.id}
         return Draft("put", found.ref, request, call.allow, body, changed, parse_stored(found.body), expected)
     if request.must_exist or request.if_match not in (None, NOTHING):
-        raise PreconditionFailed("nothing matches, so there is no version to match")
+        raise PreconditionFailed(NOTHING_TO_MATCH)
     ref = Ref(call.type, call.ports.ids.new() if own is None else str(own))
     if own is None:
         return Draft("put", ref, request, call.create_rights(), body, {**resource, "id": ref.id}, precondition=Absent())

@@ -79,6 +79,21 @@ async def test_what_is_contained_is_found_with_its_container_or_alone(drugs: htt
     assert answers == asked
 
 
+async def test_a_page_is_filled_with_what_is_contained_when_there_is_nothing_else(drugs: httpx.AsyncClient) -> None:
+    async def pages(asked: str) -> list[int]:
+        sizes, following = [], f"/fhir/Medication?{asked}"
+        while following:
+            bundle = (await drugs.get(following)).json()
+            sizes.append(len(bundle.get("entry", [])))
+            following = next((link["url"] for link in bundle["link"] if link["relation"] == "next"), "")
+        return sizes
+
+    assert await pages("code=other&_contained=both&_containedType=contained") == [1]
+    assert await pages("_contained=both&_containedType=contained&_count=3") == [3, 1]
+    assert await pages("_contained=both&_containedType=contained&_count=1") == [1, 1, 1, 1]
+    assert await pages("code=nothing&_contained=both") == [0]
+
+
 async def test_the_total_counts_what_is_contained(drugs: httpx.AsyncClient) -> None:
     totals = [
         (await drugs.get(f"/fhir/Medication?code=aspirin&_contained={which}&_summary=count")).json()["total"]

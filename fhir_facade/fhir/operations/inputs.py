@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from fhir_facade.errors import BadRequest, Issue
 from fhir_facade.fhir.document import decimal_loads, known_types, parse
+from fhir_facade.fhir.media_types import PRESENTATION
 from fhir_facade.fhir.operations.table import Operation, Parameter
 from fhir_facade.fhir.validation import validate
 from fhir_facade.fhir.validation.primitives import FORMATS, PRIMITIVES
 
-_PRESENTATION: Final = frozenset(("_format", "_pretty"))
 _DECIMAL: Final = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
 _WHOLE: Final = r"-?[0-9]{1,10}"
 
@@ -74,7 +74,7 @@ class _Sent:
 
 def read_inputs(operation: Operation, params: Sequence[tuple[str, str]], body: bytes = b"") -> Inputs:
     """The parameters of a call, all of them checked. BadRequest with an issue for each that is wrong."""
-    sent = [_Sent(name, value) for name, value in params if name not in _PRESENTATION]
+    sent = [_Sent(name, value) for name, value in params if name not in PRESENTATION]
     if body:
         sent += _of_body(operation, body)
     known = {parameter.name: parameter for parameter in operation.parameters}

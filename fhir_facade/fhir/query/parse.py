@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from fhir_facade.errors import BadRequest, UnknownParameter
+from fhir_facade.fhir.media_types import PRESENTATION
 from fhir_facade.fhir.query import controls as control
 from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes
 from fhir_facade.fhir.query.controls import Contained, ContainedType, Controls, Summary, TotalMode
@@ -20,8 +21,6 @@ from fhir_facade.values import Criterion, Include, SearchQuery
 MAX_PARAMETERS: Final = 50
 DEFAULT_COUNT: Final = 20
 SYSTEM: Final = "Resource"
-# Said in the URL, answered by the HTTP room: https://hl7.org/fhir/R4/http.html#parameters
-_PRESENTATION: Final = frozenset({"_format", "_pretty"})
 _CONTROLS: Final[dict[str, Callable[[Controls, str], None]]] = {
     "_sort": control.sort,
     "_sort:asc": control.sort,
@@ -37,6 +36,9 @@ _CONTROLS: Final[dict[str, Callable[[Controls, str], None]]] = {
     "_include:iterate": partial(control.include, reverse=False, iterate=True),
     "_revinclude": partial(control.include, reverse=True, iterate=False),
     "_revinclude:iterate": partial(control.include, reverse=True, iterate=True),
+    # what STU3 called it, and clients of it do
+    "_include:recurse": partial(control.include, reverse=False, iterate=True),
+    "_revinclude:recurse": partial(control.include, reverse=True, iterate=True),
 }
 
 
@@ -75,7 +77,7 @@ def parse_query(
     out, bad values of what it knows are refused still. `now` decides what `ap` means for a date. `stored` holds
     those among `named_value_sets` and `named_code_systems` that there are.
     """
-    asked = [(name, value) for name, value in params if name not in _PRESENTATION]
+    asked = [(name, value) for name, value in params if name not in PRESENTATION]
     if len(asked) > MAX_PARAMETERS:
         raise BadRequest(f"{len(asked)} parameters, at most {MAX_PARAMETERS} are allowed: ask in several searches")
     parser = CriterionParser(Asked(now, base_url, stored))

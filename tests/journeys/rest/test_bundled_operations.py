@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import httpx
@@ -55,7 +56,10 @@ async def tags(client: httpx.AsyncClient, mark: str) -> list[str]:
         pytest.param(entry("GET", "Patient/{mark}/$meta-add"), 400, id="get"),
         pytest.param(entry("POST", "Patient/{mark}/$reindex"), 400, id="unknown"),
         pytest.param(entry("DELETE", "Patient/{mark}"), 400, id="twice"),
-        pytest.param(entry("POST", "Patient/_search", parameters("_id", valueString="x")), 400, id="search-body"),
+        pytest.param(entry("POST", "Patient/_search", tagged("x")), 400, id="search-complex"),
+        pytest.param(entry("POST", "Patient/_search", {"resourceType": "Patient"}), 400, id="search-patient"),
+        pytest.param(entry("POST", "Patient/_search", {"resourceType": "Binary"}), 400, id="search-no-form"),
+        pytest.param(entry("GET", "Patient?_id=x", parameters("_id", valueString="x")), 400, id="get-body"),
     ],
 )
 async def test_an_operation_that_fails_refuses_the_whole_transaction(
@@ -99,6 +103,43 @@ async def test_operations_are_called_by_post_and_by_get(client: httpx.AsyncClien
     ]
     assert [one["total"] for _, one in found[:3]] == [1, 1, 1]
     assert found[3][1]["issue"][0]["severity"] == "error"
+
+
+FORM = {"resourceType": "Binary", "contentType": "application/x-www-form-urlencoded; charset=utf-8"}
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_search_by_post_takes_parameters_or_a_form_beside_its_url(
+    client: httpx.AsyncClient, mark: str, kind: str
+) -> None:
+    """R4 does not say how a Bundle carries the form of a search: as a Parameters resource, which clients send, or as a
+    Binary, as it carries a patch."""
+    resource = {"resourceType": "Patient", "id": mark, "active": True, "birthDate": "1990-05-02"}
+    await client.put(f"/fhir/Patient/{mark}", json=resource)
+    named = parameters("_id", valueString=mark)
+    several = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "active", "valueBoolean": True},
+            {"name": "birthdate", "valueDate": "1990-05-02"},
+            {"name": "_count", "valueInteger": 7},
+        ],
+    }
+    form = FORM | {"data": base64.b64encode(f"_id={mark}&active=false".encode()).decode()}
+
+    found = await answers(
+        client,
+        kind,
+        entry("POST", "Patient/_search", named),
+        entry("POST", f"Patient/_search?_id={mark}", several),
+        entry("POST", "Patient/_search", form),
+        entry("POST", "_search?_type=Patient", named),
+        entry("POST", f"Patient/_search?_id={mark}", {"resourceType": "Parameters"}),
+        entry("POST", f"Patient/{mark}/Observation/_search", parameters("status", valueCode="final")),
+    )
+
+    assert [(status, one["total"]) for status, one in found] == [("200", n) for n in (1, 1, 0, 1, 1, 0)]
+    assert found[1][1]["link"][0]["url"].endswith(f"Patient?_id={mark}&active=true&birthdate=1990-05-02&_count=7")
 
 
 async def test_a_transaction_changes_labels_with_the_rest_and_reads_them_afterwards(

@@ -123,6 +123,30 @@ async def test_an_answer_is_indented_on_wish(client: httpx.AsyncClient) -> None:
     assert (searched.json()["total"], xml.status_code) == (1, 406)
 
 
+ENTRIES = {
+    "XML": "Patient/p?_format=xml",
+    "as a media type": "Patient?_id=p&_format=application/fhir%2Bxml",
+    "of an operation": "Patient/p/$meta?_format=ttl",
+    "of what is not there": "Patient/absent?_format=xml",
+}
+
+
+@pytest.mark.parametrize("url", ENTRIES.values(), ids=ENTRIES)
+async def test_an_entry_of_a_bundle_is_told_in_its_place_what_is_not_spoken(
+    client: httpx.AsyncClient, url: str
+) -> None:
+    asked = [{"request": {"method": "GET", "url": each}} for each in (url, "Patient/p?_format=json&_pretty=true")]
+    new = {"request": {"method": "POST", "url": "Patient?_format=json"}, "resource": {"resourceType": "Patient"}}
+
+    batch = await client.post("/fhir", json={"resourceType": "Bundle", "type": "batch", "entry": [*asked, new]})
+    whole = await client.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [new, *asked]})
+
+    refused, read, made = (one["response"] for one in batch.json()["entry"])
+    assert (refused["status"][:3], refused["outcome"]["issue"][0]["code"]) == ("406", "not-supported")
+    assert (read["status"][:3], made["status"][:3]) == ("200", "201")
+    assert (whole.status_code, whole.json()["issue"][0]["diagnostics"].partition(":")[0]) == (406, "entry 1")
+
+
 async def test_bodies_travel_as_gzip_in_both_directions(client: httpx.AsyncClient) -> None:
     long = PATIENT | {"id": "g", "name": [{"text": "x" * 5000}]}
     packed = {"Content-Type": "application/fhir+json", "Content-Encoding": "gzip"}

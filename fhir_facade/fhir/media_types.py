@@ -1,0 +1,44 @@
+"""Which formats are spoken: JSON of R4 and nothing else. https://hl7.org/fhir/R4/http.html#mime-type"""
+
+from __future__ import annotations
+
+from email.message import Message
+from functools import lru_cache
+from typing import Final
+
+from fhir_facade.errors import NotAcceptable
+
+JSON_TYPES: Final = frozenset(
+    ("application/fhir+json", "application/json", "application/json+fhir", "text/json", "json")
+)
+VERSIONS: Final = frozenset(("4.0", "4.0.1"))
+PRESENTATION: Final = frozenset(("_format", "_pretty"))
+"""Parameters of every request that say how its answer looks: https://hl7.org/fhir/R4/http.html#parameters"""
+ONLY_JSON: Final = "is not available: this server speaks JSON (application/fhir+json) of FHIR 4.0"
+_ANY: Final = frozenset(("*/*", "application/*", "text/*", ""))
+
+
+@lru_cache(maxsize=256)
+def check_format(format: str) -> None:
+    """NotAcceptable for a `_format` that is not spoken; a plus that was not escaped came as a space."""
+    if not is_taken(format.replace(" ", "+")):
+        raise NotAcceptable(f"_format={format} {ONLY_JSON}")
+
+
+def is_taken(wanted: str) -> bool:
+    """Whether one media range asks for what there is: JSON, of R4 where it names a version, and not with q=0."""
+    essence, parameters = media(wanted)
+    if essence not in JSON_TYPES | _ANY or parameters.get("q", "1").strip("0.") == "":
+        return False
+    return parameters.get("fhirversion", "4.0") in VERSIONS
+
+
+def media(text: str) -> tuple[str, dict[str, str]]:
+    """The essence and the parameters of a media type, names in lower case."""
+    essence, _, rest = text.partition(";")
+    if not rest:
+        return essence.strip().lower(), {}
+    message = Message()
+    message["content-type"] = text
+    found = message.get_params() or []
+    return essence.strip().lower(), {name.lower(): value for name, value in found[1:]}
