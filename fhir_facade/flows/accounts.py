@@ -136,9 +136,11 @@ async def change_account(
     language: str | None = None,
     actor: str,
     keep: str | None = None,
+    keep_apps: bool = False,
 ) -> Account:
-    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`. An
-    empty `email` takes the address away; the one there was is told by mail.
+    """Change what is given. A new password or disabling ends the sessions, except the one with the hash `keep`, and
+    what apps were allowed, except with `keep_apps`. An empty `email` takes the address away; the one there was is told
+    by mail.
 
     BadRequest, NotFound.
     """
@@ -165,12 +167,19 @@ async def change_account(
         if password is not None:
             end_sessions(tx, now, tx.find(Session, ("account_id", "=", account_id), ("hash", "!=", keep or "")))
             tx.apply(*ended_links(tx, account_id), *notices(ports, account, "password"))
+        ended = end_apps(tx, account_id, now) if password is not None and not keep_apps else ""
         if row.email != account.email:
             tx.apply(*notices(ports, account, "address"))
-        tx.apply(Append(account_line(row, now, f"account changed: {what}", actor)))
+        tx.apply(Append(account_line(row, now, f"account changed: {what}{ended}", actor)))
         return row
 
     return await ports.state.write(change) if changes else account
+
+
+def end_apps(tx: StateTransaction, account_id: str, now: datetime) -> str:
+    """End what apps were allowed by whoever knew the password of before; for the audit, how much that was."""
+    ended = revoke_grants(tx, now, "new password", ("account_id", "=", account_id))
+    return f"; {len(ended)} permissions of apps ended" if ended else ""
 
 
 def ended_links(tx: StateTransaction, account_id: str) -> Sequence[Remove]:

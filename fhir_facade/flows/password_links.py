@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from fhir_facade.errors import Conflict, Gone, NotFound
-from fhir_facade.flows.accounts import account_line, check_password, ended_links, hash_password
+from fhir_facade.flows.accounts import account_line, check_password, end_apps, ended_links, hash_password
 from fhir_facade.flows.launch.opaque import LINK, digest
 from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sessions import forget_guesses
@@ -57,7 +57,7 @@ async def account_of_link(ports: Ports, secret: str) -> Account:
 
 
 async def choose_password(ports: Ports, secret: str, new: str) -> Account:
-    """Set the password and end every session. Gone for a link that works no more; BadRequest for a bad password, and
+    """Set the password, end every session and what apps were allowed. Gone for a link that works no more; BadRequest for a bad password, and
     then the link still works."""
     account = await account_of_link(ports, secret)
     check_password(account.username, new)
@@ -71,7 +71,8 @@ async def choose_password(ports: Ports, secret: str, new: str) -> Account:
         end_sessions(tx, now, tx.find(Session, ("account_id", "=", row.id)))
         forget_guesses(tx, row.username)
         tx.apply(*notices(ports, row, "password"))
-        tx.apply(Append(account_line(row, now, "account changed: password, with a link", "person")))
+        ended = end_apps(tx, row.id, now)
+        tx.apply(Append(account_line(row, now, f"account changed: password, with a link{ended}", "person")))
         return row
 
     return await ports.state.write(choose)

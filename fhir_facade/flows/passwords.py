@@ -14,15 +14,23 @@ from fhir_facade.rows.accounts import Account
 
 
 async def replace_password(
-    ports: Ports, account: Account, *, current: str, new: str, keep: str | None, caller: Caller
+    ports: Ports,
+    account: Account,
+    *,
+    current: str,
+    new: str,
+    keep: str | None,
+    caller: Caller,
+    keep_apps: bool = False,
 ) -> Account:
     """Forbidden when `current` is wrong, TooManyRequests after too many guesses: they count like those of signing in.
 
-    BadRequest for a bad new one. All sessions end but the one with the hash `keep`.
+    BadRequest for a bad new one. All sessions end but the one with the hash `keep`, and without `keep_apps` so does what
+    apps were allowed: somebody else may have known the old one.
     """
     check_password(account.username, new)
     await show_password(ports, account, current, caller)
-    return await change_account(ports, account.id, password=new, actor="person", keep=keep)
+    return await change_account(ports, account.id, password=new, actor="person", keep=keep, keep_apps=keep_apps)
 
 
 async def show_password(ports: Ports, account: Account, current: str, caller: Caller) -> None:

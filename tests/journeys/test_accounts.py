@@ -229,6 +229,23 @@ async def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(faca
         assert (await there.get("/api/v1/me")).status_code == 401
 
 
+@pytest.mark.parametrize("keep_apps", [None, False, True])
+async def test_apps_stay_at_a_new_password_where_the_person_says_so(facade, keep_apps):
+    await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    app = await facade.client("patient/*.rs", username="ann")
+    async with facade.anonymous as here:
+        page = await follow(
+            here, await sign_in(here, await here.get("/login", params={"next": "/apps"}), "ann", PASSWORD)
+        )
+        headers = {"x-csrf-token": form_of(page, "/logout").fields()["csrf"][0]}
+        new = {"password": "another long password", "current_password": PASSWORD}
+        said = {} if keep_apps is None else {"keep_apps": keep_apps}
+
+        assert (await here.patch("/api/v1/me", json=new | said, headers=headers)).status_code == 200
+
+    assert (await app.get("/fhir/Patient/p1")).status_code == (404 if keep_apps else 401)
+
+
 async def test_the_password_is_changed_on_a_page_too_and_guesses_are_slowed(facade):
     await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
     async with facade.anonymous as browser:
@@ -238,7 +255,10 @@ async def test_the_password_is_changed_on_a_page_too_and_guesses_are_slowed(faca
         for current, given, status in (("wrong password", new, 403), (PASSWORD, "short", 400), (PASSWORD, new, 303)):
             answer = await submit(browser, page, "/sign-ins/password", current=current, new=given)
             assert answer.status_code == status
-        assert "The password is changed" in (await follow(browser, answer)).text
+        assert "apps have to ask you again" in (await follow(browser, answer)).text
+        answer = await submit(browser, page, "/sign-ins/password", current=new, new=PASSWORD, keep_apps="yes")
+        assert "apps" not in (await follow(browser, answer)).text.partition("The password is changed.")[2][:60]
+        answer = await submit(browser, page, "/sign-ins/password", current=PASSWORD, new=new)
         for _ in range(6):
             answer = await submit(browser, page, "/sign-ins/password", current="wrong password", new=PASSWORD)
         assert "tried too often" in answer.text

@@ -146,17 +146,25 @@ async def know(visit: Visit, form: Form) -> Response:
 
 
 async def change_password(visit: Visit, form: Form) -> Response:
-    """POST /sign-ins/password: the present one and a new one; every other session ends."""
-    account, session = visit.signed_in.account, visit.signed_in.session
+    """POST /sign-ins/password: the present one and a new one; every other session ends, and what apps were allowed
+    unless `keep_apps` is ticked."""
+    account, session, typed = visit.signed_in.account, visit.signed_in.session, form.fields
+    keep_apps = "keep_apps" in typed
     try:
-        new = form.fields.get("new", "")
-        current = form.fields.get("current", "")
-        await replace_password(visit.ports, account, current=current, new=new, keep=session.hash, caller=visit.caller)
+        await replace_password(
+            visit.ports,
+            account,
+            current=typed.get("current", ""),
+            new=typed.get("new", ""),
+            keep=session.hash,
+            caller=visit.caller,
+            keep_apps=keep_apps,
+        )
     except (Forbidden, TooManyRequests):
         return await _page(visit, status=403, password=visit.t("password.wrong"))
     except BadRequest:
         return await _page(visit, status=400, password=visit.t("password.rules", shortest=SHORTEST_PASSWORD))
-    return visit.go("/sign-ins", "password")
+    return visit.go("/sign-ins", "password" if keep_apps else "password-apps")
 
 
 async def forget(visit: Visit, form: Form) -> Response:

@@ -33,7 +33,7 @@ NOTICES = frozenset(
         *("acknowledge", "respond", "resolve", "false-alarm"),
         *("score", "unknown-birth-date", "under-age"),
         *("read", "disconnected", "not-revoked"),
-        *("withdrawn", "signed-out", "device-known", "password"),
+        *("withdrawn", "signed-out", "device-known", "password", "password-apps"),
         *("device-forgotten", "address", "no-address", "password-chosen"),
         *("app-verified", "app-disabled", "app-enabled", "app-changed", "invitation-withdrawn"),
         *("account-disabled", "account-enabled", "account-changed", "account-signed-out"),

@@ -100,8 +100,8 @@ class SignUp(BaseModel):
 
 
 class Changes(BaseModel):
-    """What an administrator changes; a new password or disabling ends the account's sessions. An empty `email` takes
-    the address away."""
+    """What an administrator changes; a new password or disabling ends the account's sessions and what apps were allowed.
+    An empty `email` takes the address away."""
 
     model_config = ConfigDict(extra="forbid")
     zone: str | None = None
@@ -113,7 +113,7 @@ class Changes(BaseModel):
 
 class OwnChanges(BaseModel):
     """What a person changes; a new password and another address for notices need the present password. A new password
-    ends all other sessions."""
+    ends all other sessions, and what apps were allowed unless `keep_apps` says that they may stay."""
 
     model_config = ConfigDict(extra="forbid")
     zone: str | None = None
@@ -121,6 +121,7 @@ class OwnChanges(BaseModel):
     language: Language | None = None
     password: Password | None = None
     current_password: Password | None = None
+    keep_apps: bool = False
 
 
 @router.post("/accounts/register", status_code=201, response_model=Person)
@@ -153,7 +154,9 @@ async def change_me(asked: OwnChanges, ports: PortsDep, caller: CallerDep) -> An
     who = SignInCaller(caller.address, caller.request_id)
     if asked.password is not None:
         new = asked.password.get_secret_value()
-        await replace_password(ports, account, current=current, new=new, keep=caller.session, caller=who)
+        await replace_password(
+            ports, account, current=current, new=new, keep=caller.session, caller=who, keep_apps=asked.keep_apps
+        )
     elif asked.email is not None:
         await show_password(ports, account, current, who)
     kept = await change_account(

@@ -8,9 +8,11 @@ from fhir_facade.errors import BadRequest, Conflict, Gone, NotFound, TooManyRequ
 from fhir_facade.flows.accounts import change_account, disable_account
 from fhir_facade.flows.launch.sign_in import Caller
 from fhir_facade.flows.password_links import LIVES, account_of_link, choose_password, make_password_link
+from fhir_facade.flows.passwords import replace_password
 from fhir_facade.flows.sessions import load_session, sign_in_with_password
 from fhir_facade.rows.accounts import Account, PasswordLink
 from fhir_facade.rows.audit import AuditLine
+from fhir_facade.rows.oauth import Grant
 from tests.sign_in_world import PASSWORD
 
 NEW = "a password of my own"
@@ -110,3 +112,33 @@ async def test_a_link_ends_after_a_day_when_the_account_is_disabled_and_when_the
     await disable_account(world.ports, "ann")
     with pytest.raises(Gone):
         await choose_password(world.ports, third, NEW)
+
+
+@pytest.mark.parametrize("way", ["a link", "an administrator", "the person"])
+async def test_a_new_password_ends_what_apps_may_do_without_the_person(world, way):
+    """Whoever knew the old one may have allowed an app something. ASVS 7.4.3"""
+    tokens = await world.tokens()
+    row = await ann(world)
+    others = await world.tokens(username="bob", patient="p1")
+
+    if way == "a link":
+        await choose_password(world.ports, await make_password_link(world.ports, row.id), NEW)
+    elif way == "an administrator":
+        await change_account(world.ports, row.id, password=NEW, actor="root")
+    else:
+        await replace_password(world.ports, row, current=PASSWORD, new=NEW, keep=None, caller=Caller())
+
+    assert (await world.refresh(tokens["refresh_token"])).status == 400
+    assert [row.revoked_because for row in await world.rows(Grant, ("account_id", "=", row.id))] == ["new password"]
+    assert (await world.refresh(others["refresh_token"])).status == 200
+    lines = await world.rows(AuditLine, ("action", "=", "admin"), ("user", "=", row.id))
+    assert lines[-1].detail.endswith("1 permissions of apps ended")
+
+
+async def test_a_person_may_leave_apps_what_they_may_do(world):
+    """Nobody else knew the password."""
+    tokens, row = await world.tokens(), await ann(world)
+
+    await replace_password(world.ports, row, current=PASSWORD, new=NEW, keep=None, caller=Caller(), keep_apps=True)
+
+    assert (await world.refresh(tokens["refresh_token"])).status == 200
