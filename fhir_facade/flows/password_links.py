@@ -57,8 +57,8 @@ async def account_of_link(ports: Ports, secret: str) -> Account:
 
 
 async def choose_password(ports: Ports, secret: str, new: str) -> Account:
-    """Set the password, end every session and what apps were allowed. Gone for a link that works no more; BadRequest for a bad password, and
-    then the link still works."""
+    """Set the password, end every session and what apps were allowed. Gone for a link that works no more; BadRequest
+    for a bad password, and then the link still works."""
     account = await account_of_link(ports, secret)
     check_password(account.username, new)
     hashed, now = await hash_password(new), ports.clock.now()

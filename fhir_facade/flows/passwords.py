@@ -25,8 +25,8 @@ async def replace_password(
 ) -> Account:
     """Forbidden when `current` is wrong, TooManyRequests after too many guesses: they count like those of signing in.
 
-    BadRequest for a bad new one. All sessions end but the one with the hash `keep`, and without `keep_apps` so does what
-    apps were allowed: somebody else may have known the old one.
+    BadRequest for a bad new one. All sessions end but the one with the hash `keep`, and without `keep_apps` so does
+    what apps were allowed: somebody else may have known the old one.
     """
     check_password(account.username, new)
     await show_password(ports, account, current, caller)

@@ -100,8 +100,8 @@ class SignUp(BaseModel):
 
 
 class Changes(BaseModel):
-    """What an administrator changes; a new password or disabling ends the account's sessions and what apps were allowed.
-    An empty `email` takes the address away."""
+    """What an administrator changes; a new password or disabling ends the account's sessions, and what apps were
+    allowed. An empty `email` takes the address away."""
 
     model_config = ConfigDict(extra="forbid")
     zone: str | None = None
