@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from fhir_facade.errors import BadRequest, Conflict, NotFound
+from fhir_facade.flows.common_passwords import is_common
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.mail import check_address, notices
@@ -205,13 +206,18 @@ def needs_rehash(account: Account) -> bool:
 
 
 def check_password(username: str, password: str) -> None:
-    """BadRequest unless the password is long enough and not the user name. No rules of composition."""
+    """BadRequest unless the password is long enough, not the user name, and none that many use. No rules of
+    composition."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise BadRequest(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
     if password.casefold() == username.casefold():
         raise BadRequest("The password is not the user name.")
     if not _encodable(password):
         raise BadRequest("The password holds characters that cannot be stored.")
+    if is_common(password):
+        raise BadRequest(
+            "Many people use this password, so it is guessed first: choose another, a few words for example."
+        )
 
 
 def check_account(new: NewAccount) -> None:

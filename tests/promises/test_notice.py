@@ -14,6 +14,7 @@ TAKEN_FROM = {
     "definitions": ("Health Level Seven International",),
     "score": ("American Heart Association",),
     "limits": ("Royal College of Physicians", "National Early Warning Score"),
+    "frequent passwords": ("zxcvbn", "Daniel Wolf", "Dan Wheeler and Dropbox", "Permission is hereby granted"),
     "test data": ("Google LLC", "The Compose Specification Authors"),
 }
 

@@ -14,6 +14,7 @@ from fhir_facade.api.oauth.browser import browser_of, posted, remembered
 from fhir_facade.api.pages.render import page, reader_language, see_other
 from fhir_facade.api.pages.texts import texts
 from fhir_facade.api.pages.troubles import problem_page
+from fhir_facade.api.portal.sign_ins import why_not
 from fhir_facade.api.portal.visit import Portal, Visit
 from fhir_facade.errors import BadRequest, Gone
 from fhir_facade.flows.accounts import SHORTEST_PASSWORD
@@ -42,8 +43,7 @@ async def choose(portal: Portal, request: Request) -> Response:
     try:
         await choose_password(portal.ports, secret, new)
     except BadRequest:
-        rules = t("password.rules", shortest=SHORTEST_PASSWORD)
-        return await _page(portal, request, secret, status=400, problem=rules)
+        return await _page(portal, request, secret, status=400, problem=why_not(t, new))
     except Gone:
         return problem_page(request, 410, key="link")
     return see_other(f"/login?{urlencode({'next': '/?done=password-chosen'})}")

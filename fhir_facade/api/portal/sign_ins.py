@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fhir_facade.api.oauth.browser import Form
+from fhir_facade.api.pages.texts import Text
 from fhir_facade.api.portal.visit import Visit
 from fhir_facade.errors import BadRequest, Forbidden, TooManyRequests
 from fhir_facade.flows.accounts import SHORTEST_PASSWORD, change_account
+from fhir_facade.flows.common_passwords import is_common
 from fhir_facade.flows.passwords import replace_password, show_password
 from fhir_facade.flows.sign_ins import (
     acknowledge_devices,
@@ -163,8 +165,13 @@ async def change_password(visit: Visit, form: Form) -> Response:
     except (Forbidden, TooManyRequests):
         return await _page(visit, status=403, password=visit.t("password.wrong"))
     except BadRequest:
-        return await _page(visit, status=400, password=visit.t("password.rules", shortest=SHORTEST_PASSWORD))
+        return await _page(visit, status=400, password=why_not(visit.t, typed.get("new", "")))
     return visit.go("/sign-ins", "password" if keep_apps else "password-apps")
+
+
+def why_not(t: Text, password: str) -> str:
+    """What a refused password is told."""
+    return t("password.common") if is_common(password) else t("password.rules", shortest=SHORTEST_PASSWORD)
 
 
 async def forget(visit: Visit, form: Form) -> Response:
