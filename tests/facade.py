@@ -21,6 +21,7 @@ import httpx
 
 from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.launch.tokens import mint_token
+from fhir_facade.interactions.naming import look_through
 from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 from tests.patience import PATIENCE_S
@@ -58,8 +59,8 @@ async def unused_file() -> bytes:
     if not _unused:
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(data_dir=Path(folder))
-            async with open_ports(settings):
-                pass
+            async with open_ports(settings) as ports:
+                await look_through(ports)
             with contextlib.closing(sqlite3.connect(settings.data_file)) as connection:
                 _unused.append(connection.serialize())
     return _unused[0]

@@ -19,6 +19,9 @@ from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.interactions.alerts.marks import compare
+from fhir_facade.interactions.naming import ALL
+from fhir_facade.rows import Put
+from fhir_facade.rows.access import NamingType
 from fhir_facade.settings import Settings
 from tests.accounts import with_account
 from tests.facade import PUBLIC, Facade, embedded_facade
@@ -47,6 +50,7 @@ async def facade_over_hapi(folder: Path, hapi_url: str, postgres_url: str, **set
         **settings,
     )
     async with open_ports(chosen) as ports:
+        await ports.state.write(lambda tx: tx.apply(Put(NamingType(type=ALL))))  # as after the first start
         yield Facade(chosen, ports, create_app(chosen, ports))
 
 

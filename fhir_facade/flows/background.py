@@ -23,6 +23,7 @@ from fhir_facade.flows.sync import join, pause
 from fhir_facade.flows.wearables.report import SyncReport
 from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.interactions.audit_refusals import close_counts
+from fhir_facade.interactions.naming import look_through
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.connections import Connection
 
@@ -176,12 +177,17 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
         again_and_again("mail", MAIL_EVERY_S, lambda: deliver_due(ports)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
         again_and_again("compare guards", SWEEP_EVERY_S, lambda: compare(ports)),
+        again_and_again("look for who is named", SWEEP_EVERY_S, lambda: look_through(ports, tell=_tell_looked)),
         again_and_again("close counts of refusals", CLOSE_EVERY_S, lambda: close_counts(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),
         again_and_again("drop old audit", SWEEP_EVERY_S, lambda: drop_old(ports)),
         *_where_asked_for(ports),
     ):
         yield
+
+
+def _tell_looked(name: str, amount: int) -> None:
+    _LOG.info("records.looked_through", extra={"type": name, "records": amount})
 
 
 def _where_asked_for(ports: Ports) -> list[Coroutine[Any, Any, None]]:

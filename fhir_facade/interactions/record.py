@@ -31,7 +31,7 @@ from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of
 from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency_only
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
-from fhir_facade.interactions.within import mark
+from fhir_facade.interactions.naming import mark
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import (

@@ -8,28 +8,24 @@ the first of which finds what the caller may see. https://hl7.org/fhir/R4/search
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Final
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.narrow import NOBODY
-from fhir_facade.access.owners import names_strangers
 from fhir_facade.access.policy import Allow
 from fhir_facade.access.searches import search_within
 from fhir_facade.fhir.definitions.canonicals import is_canonical
 from fhir_facade.interactions.call import Call, may_leave, sees_all
-from fhir_facade.ports import Ports
-from fhir_facade.rows import Put
-from fhir_facade.rows.access import NamingType
+from fhir_facade.interactions.naming import OF_NOBODY, marked
 from fhir_facade.values import (
     AnyOf,
     Chain,
     Criterion,
     Has,
     Include,
-    JsonObject,
     Match,
     ReferenceValue,
     SearchQuery,
@@ -38,7 +34,6 @@ from fhir_facade.values import (
 
 MOST: Final = 500
 """So many records may stand for a chain over a marked type; for more the caller searches that type first."""
-_OF_NOBODY: Final = frozenset({"shared", "optional"})
 
 Alternatives = tuple[Criterion, ...]
 """Criteria of which one has to hold."""
@@ -58,21 +53,9 @@ async def within(call: Call, query: SearchQuery, includes: Iterable[Include] = (
     return dataclasses.replace(limited, criteria=(*limited.criteria, *own), any_of=())
 
 
-async def mark(ports: Ports, written: Iterable[JsonObject]) -> None:
-    """Remember the types of what is about to be written that is about nobody and names somebody; durable on return."""
-    found = {str(resource["resourceType"]) for resource in written if names_strangers(resource)}
-    for name in sorted(found - await marked(ports, found)):
-        await ports.state.write(lambda tx, name=name: tx.apply(Put(NamingType(type=name))))  # type: ignore[misc]
-
-
-async def marked(ports: Ports, names: Collection[str]) -> frozenset[str]:
-    """Those of the types that are marked."""
-    return await ports.state.present(NamingType, names) if names else frozenset()
-
-
 async def _spared(call: Call, query: SearchQuery) -> SearchQuery | Deny:
     """The query without a look into records that the caller may not see."""
-    hops = {name for name in _hops(query.criteria) if type_rules()[name].type_class in _OF_NOBODY}
+    hops = {name for name in _hops(query.criteria) if type_rules()[name].type_class in OF_NOBODY}
     naming = await marked(call.ports, [name for name in hops if _hides(call, name)])
     if not naming:
         return query

@@ -13,6 +13,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from fhir_facade.interactions.naming import look_through
+from fhir_facade.rows import Remove
+from fhir_facade.rows.access import NamingType
 from tests.attacks.hospital import JSON_PATCH, SECRET, STORES, Hospital, bundle, entry, hospital_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -165,6 +168,39 @@ async def test_a_chain_over_a_record_that_is_hidden_because_it_names_somebody(ho
     ):
         assert (await hospital.anna.get(f"/fhir/{query}")).status_code == 403
     assert await hospital.count(hospital.service, f"Encounter?location._id={ids['hidden']}") == 2
+
+
+class Interrupted(Exception):
+    """As when a process dies."""
+
+
+async def test_a_chain_over_what_was_written_before_anybody_noted_whom_it_names(hospital: Hospital) -> None:
+    """In a store that was filled by other means, or by a release from before there were notes."""
+    ids, ports = await a_hidden_place(hospital), hospital.facade.ports
+    hidden = f"/fhir/Encounter?location._id={ids['hidden']}"
+    reversed_ = "/fhir/Location?_has:HealthcareService:location:active=true&_summary=count"
+    told: list[str] = []
+
+    def tell(name: str, amount: int) -> None:
+        told.append(name)
+        if name == "Location":
+            raise Interrupted
+
+    await ports.state.write(lambda tx: tx.apply(*(Remove(NamingType, (row.type,)) for row in tx.find(NamingType))))
+    assert (await hospital.anna.get(hidden)).json()["total"] == 0
+    assert (await hospital.anna.get(reversed_)).status_code == 403
+    with pytest.raises(Interrupted):
+        await look_through(ports, tell=tell)
+    assert (await hospital.anna.get(hidden)).json()["total"] == 0
+    assert (await hospital.anna.get(reversed_)).status_code == 403
+
+    assert await look_through(ports, tell=lambda name, amount: told.append(name))
+
+    assert "Practitioner" in told
+    assert len(told) == len(set(told))
+    assert (await hospital.anna.get(hidden)).json()["total"] == 0
+    assert (await hospital.anna.get(reversed_)).status_code == 200
+    assert await look_through(ports) == 0
 
 
 async def test_the_pages_of_a_chain_over_what_is_partly_hidden_lead_to_the_end(hospital: Hospital) -> None:
