@@ -102,6 +102,19 @@ async def test_the_time_of_writing_is_searched_like_a_date(case: Case) -> None:
     assert list(found.values()) == [["b"], ["a"], ["b"], [], ["a", "b"], ["a", "b"], ["a"], []]
 
 
+async def test_a_birth_date_may_have_several_bounds(case: Case) -> None:
+    for label in ("1990-05", "1990-05-02", "1991-01-01"):
+        await case.put("Patient", label, birthDate=label)
+    expected = {
+        "birthdate=1990&birthdate=ge1990-05-02": ["1990-05", "1990-05-02"],
+        "birthdate=ge1980&birthdate=ge1991": ["1991-01-01"],
+        "birthdate=1990-05&birthdate=1990": ["1990-05", "1990-05-02"],
+        "birthdate=1990-05-02&birthdate:missing=false": ["1990-05-02"],
+    }
+
+    assert {asked: await case.labels("Patient", f"{asked}&_sort=_id") for asked in expected} == expected
+
+
 @pytest.mark.parametrize(
     ("asked", "period"),
     [
@@ -130,6 +143,108 @@ async def test_a_moment_belongs_to_the_day_that_it_is_in_utc(case: Case) -> None
         "date=2024,2025": ["ahead"],
         "date=ge2026": ["behind"],
         "date=lt2026-01-01": ["ahead"],
+        "date=ne2026-01-01": ["ahead"],
+        "date=ne2025": ["behind"],
+        "date=ne2025-12-31,ne2025": ["behind"],
+        "date:missing=false&date=ne2026-01": ["ahead"],
+        "date:missing=true&date=2026-01": [],
+        "date=ge2020&date=gt2025-01-01&date=2026": ["behind"],
+        "date=ge2020&date=gt2025-12-31T20:00:00Z&date=lt2026-01-01": ["ahead"],
+        "date=2026&date=2026-01&date=ne2025": ["behind"],
     }
 
     assert {asked: await case.labels("Observation", f"{asked}&_sort=_id") for asked in expected} == expected
+
+
+async def test_a_day_is_the_one_in_utc_behind_references_too(case: Case) -> None:
+    for label, moment in {"ahead": "2026-01-01T00:30:00+01:00", "behind": "2025-12-31T23:30:00-02:00"}.items():
+        await case.put("Patient", label, deceasedDateTime=moment)
+        about = {"reference": f"Patient/{case.name}-{label}"}
+        await case.put("Observation", label, subject=about, effectiveDateTime=moment)
+    expected = {
+        "Patient": {
+            "_has:Observation:patient:date=ne2025-12-31": ["behind"],
+            "_has:Observation:patient:date=ge2026,lt2024": ["behind"],
+        },
+        "Observation": {
+            "patient.death-date=2026-01-01": ["behind"],
+            "patient.death-date=ne2026-01-01": ["ahead"],
+            "subject:Patient.death-date=2024,2025-12-31": ["ahead"],
+            "patient.death-date=ge2020&patient.death-date=gt2025-12-31T20:00:00Z": ["ahead", "behind"],
+        },
+    }
+
+    found = {
+        type_: {each: await case.labels(type_, f"{each}&_sort=_id") for each in asked}
+        for type_, asked in expected.items()
+    }
+
+    assert found == expected
+
+
+async def test_a_day_is_the_one_in_utc_for_each_of_several_values(case: Case) -> None:
+    moments = {"ahead": "2026-01-01T00:30:00+01:00", "behind": "2025-12-31T23:30:00-02:00"}
+    for label, moment in moments.items():
+        stays = [{"location": {"display": "a"}, "period": {"start": each, "end": each}} for each in (moment, moment)]
+        await case.put("Encounter", label, location=stays)
+    expected = {
+        "location-period=2025-12-31": ["ahead"],
+        "location-period=2026-01-01": ["behind"],
+        "location-period=ne2026": ["ahead"],
+    }
+
+    assert {each: await case.labels("Encounter", f"{each}&_sort=_id") for each in expected} == expected
+
+
+SECONDS = {
+    "a-second": "2026-05-03T10:00:00Z",
+    "b-first": "2026-05-03T10:00:00.000Z",
+    "c-within": "2026-05-03T10:00:00.500Z",
+    "d-next": "2026-05-03T10:00:01Z",
+}
+
+
+async def test_a_moment_to_the_second_lasts_a_second(case: Case) -> None:
+    for label, moment in SECONDS.items():
+        await case.put("Patient", label, deceasedDateTime=moment)
+        about = {"reference": f"Patient/{case.name}-{label}"}
+        await case.put("Observation", label, subject=about, effectiveDateTime=moment)
+    expected = {
+        "date=2026-05-03T10:00:00Z": "abc",
+        "date=2026-05-03T10:00:00.000Z": "b",
+        "date=2026-05-03T10:00:00.500Z": "c",
+        "date=ne2026-05-03T10:00:00.000Z": "acd",
+        "date=gt2026-05-03T10:00:00.000Z": "acd",
+        "date=gt2026-05-03T10:00:00.600Z": "ad",
+        "date=ge2026-05-03T10:00:00.000Z": "abcd",
+        "date=ge2026-05-03T10:00:00.500Z": "acd",
+        "date=le2026-05-03T10:00:00.000Z": "b",
+        "date=le2026-05-03T10:00:00.999Z": "abc",
+        "date=lt2026-05-03T10:00:00.500Z": "ab",
+        "date=eb2026-05-03T10:00:00.500Z": "b",
+        "date=sa2026-05-03T10:00:00.400Z": "cd",
+        "date=lt2026-05-03T10:00:00.200Z,ge2026-05-03T10:00:00.700Z": "abd",
+        "patient.death-date=ge2026-05-03T10:00:00.500Z": "acd",
+        "patient.death-date=le2026-05-03T10:00:00.000Z": "b",
+    }
+
+    found = {
+        asked: "".join(each[0] for each in await case.labels("Observation", f"{asked}&_sort=_id")) for asked in expected
+    }
+    paged = await pages(case, "date=ge2026-05-03T10:00:00.500Z&_sort=_id")
+    first_not_meant = await pages(case, "date=ge2026-05-03T10:00:00.500Z&_sort=date,-_id")
+    counted = await case.search("Observation", "date=ge2026-05-03T10:00:00.500Z", count=0, total=True)
+
+    assert found == expected
+    assert paged == first_not_meant == ["a-second", "c-within", "d-next"]
+    assert counted.total == 3
+
+
+async def pages(case: Case, asked: str) -> list[str]:
+    """Pages of one."""
+    page = await case.search("Observation", asked, count=1)
+    found = case.labels_of(page)
+    while page.cursor is not None:
+        page = await case.search("Observation", asked, count=1, cursor=page.cursor)
+        found += case.labels_of(page)
+    return found

@@ -15,9 +15,11 @@ from typing import Final
 from fhir_facade.errors import NotSupported
 from fhir_facade.values import (
     AnyOf,
+    Chain,
     CompositeValue,
     Criterion,
     DateValue,
+    Has,
     Match,
     MissingValue,
     NearValue,
@@ -43,22 +45,29 @@ def groups(query: SearchQuery) -> list[Group]:
     if _product_size(choices) > MAX_GROUPS:
         raise NotSupported(f"The search has more than {MAX_GROUPS} alternatives; ask for them one by one")
     found = [tuple(criterion for group in chosen for criterion in group) for chosen in product(*choices)]
-    return [_in_doubt(group) for group in found if not any(_is_sure(criterion) is False for criterion in group)]
+    return [_in_doubt(group) for group in found if not any(_is_sure(own, group) is False for own in group)]
 
 
 def _in_doubt(group: Group) -> Group:
-    return tuple(criterion for criterion in group if _is_sure(criterion) is None)
+    return tuple(criterion for criterion in group if _is_sure(criterion, group) is None)
 
 
-def _is_sure(criterion: Criterion) -> bool | None:
-    """Whether it holds for every resource, or for none: HAPI does not know that an id is never missing."""
+def _is_sure(criterion: Criterion, beside: Group = ()) -> bool | None:
+    """Whether it holds for every resource, or for none, with what stands beside it: HAPI does not know that an id is
+    never missing, and refuses to be asked whether a date is there together with which date."""
     match criterion:
         case Not(inner):
             sure = _is_sure(inner)
             return None if sure is None else not sure
-        case Match(name, _, (MissingValue(missing),)) if name in _ALWAYS_THERE:
+        case Match(name, _, (MissingValue(missing),)) if name in _ALWAYS_THERE or _asks_which(name, beside):
             return not missing
     return None
+
+
+def _asks_which(name: str, beside: Group) -> bool:
+    return any(
+        isinstance(own, Match) and own.name == name and own.kind == "date" and own.modifier is None for own in beside
+    )
 
 
 def _choices(criterion: Criterion) -> list[Group]:
@@ -97,19 +106,22 @@ def _as_list(any_of: tuple[Group, ...]) -> Match | None:
 
 
 def _split(criterion: Criterion) -> list[Criterion]:
-    """One criterion per value where HAPI cannot take the values as a list."""
+    """One criterion per value where HAPI cannot take the values as a list, behind references too."""
+    if isinstance(criterion, Chain | Has):
+        return [replace(criterion, inner=inner) for inner in _split(criterion.inner)]
     if not isinstance(criterion, Match):
         return [criterion]
-    values = [part for value in criterion.values for part in _parts(criterion.name, value)]
+    values = [part for value in criterion.values for part in _parts(value)]
     if len(values) == 1 or not any(_needs_its_own_request(value) for value in values):
         return [replace(criterion, values=tuple(values))]
     return [replace(criterion, values=(value,)) for value in values]
 
 
-def _parts(name: str, value: SearchValue) -> list[SearchValue]:
-    """`ne` is what lies before and what lies after; HAPI itself can only say it of dates."""
+def _parts(value: SearchValue) -> list[SearchValue]:
+    """`ne` is what lies before and what lies after; HAPI itself can only say it of dates, and of the day that an author
+    wrote."""
     match value:
-        case DateValue(prefix="ne") if name == "_lastUpdated":
+        case DateValue(prefix="ne"):
             return [replace(value, prefix="lt"), replace(value, prefix="gt")]
         case NumberValue(prefix="ne") | QuantityValue(prefix="ne"):
             return [replace(value, prefix="lt", number=value.low), replace(value, prefix="ge", number=value.high)]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from fhir_facade.adapters.hapi.moments import is_unsure
 from fhir_facade.adapters.hapi.query import is_ignored, is_unindexed, opposite
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED, matches
@@ -55,7 +56,8 @@ def _is_broad(name: str, value: SearchValue) -> bool:
         case QuantityValue(prefix="eq" | "ap"):
             return several
         case CompositeValue(parts):
-            return several or any(isinstance(part, NumberValue | QuantityValue) for part in parts)
+            inexact = any(isinstance(part, NumberValue | QuantityValue) for part in parts)
+            return several or inexact or is_unsure(value)
         case _:
             return False
 

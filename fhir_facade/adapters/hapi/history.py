@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode, urlsplit
 
+from fhir_facade.adapters.hapi.asking import halved
 from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored, tombstone
 from fhir_facade.adapters.hapi.cursor import InHistory, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.read import deletion, path_of, read
-from fhir_facade.adapters.hapi.search import halved
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import Gone, NotFound, UpstreamError
 from fhir_facade.fhir.document import instant

@@ -17,6 +17,7 @@ import msgspec
 
 from fhir_facade.adapters.hapi.broad import is_broad
 from fhir_facade.adapters.hapi.literals import bounds
+from fhir_facade.adapters.hapi.moments import is_unsure
 from fhir_facade.adapters.hapi.query import is_only_near_it, means_all
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS, canonical_targets
 from fhir_facade.fhir.definitions.occurrence import single_valued
@@ -153,7 +154,8 @@ def is_said(inner: Criterion) -> bool:
             return True
         case Match(name, _, values, modifier):
             odd = (name, modifier) == ("_id", "not") or any(isinstance(value, MissingValue) for value in values)
-            return not (odd or is_broad(inner) or is_only_near_it(inner) or any(_is_range(value) for value in values))
+            inexact = is_broad(inner) or is_only_near_it(inner) or any(is_unsure(value) for value in values)
+            return not (odd or inexact or any(_is_range(value) for value in values))
     return False
 
 

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from fhir_facade.adapters.hapi.moments import is_within, second_of
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.document import instant
@@ -48,7 +49,7 @@ def bounds(value: SearchValue) -> list[str]:
     """The value as one text, or as two that must both hold."""
     match value:
         case DateValue(prefix="ap"):
-            return [f"ge{moment_text(value.low)}", f"lt{moment_text(value.high)}"]
+            return [f"ge{moment_text(second_of(value.low))}", f"lt{moment_text(value.high)}"]
         case QuantityValue(prefix="eq" | "ap"):
             return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
         case NumberValue():
@@ -121,8 +122,8 @@ def _date(value: DateValue) -> str:
     """Comparisons by explicit instants: HAPI leaves the year or month itself out of `ge2020` and `le2020-05`."""
     low, high, last = value.low, value.high, _last_before(value.high)
     texts = {
-        "gt": f"gt{moment_text(last)}",
-        "ge": f"ge{moment_text(low)}",
+        "gt": f"ge{moment_text(second_of(high))}" if is_within(high) else f"gt{moment_text(last)}",
+        "ge": f"ge{moment_text(second_of(low))}",
         "lt": f"lt{moment_text(low)}",
         "le": f"lt{moment_text(high)}",
         "sa": f"sa{moment_text(last)}",

@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
+from fhir_facade.adapters.hapi.asking import ask_once
 from fhir_facade.adapters.hapi.query import Parameter
-from fhir_facade.adapters.hapi.search import AT_ONCE, ask_once
+from fhir_facade.adapters.hapi.search import AT_ONCE
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import BadRequest, TooLarge, UpstreamError
 from fhir_facade.values import Ref

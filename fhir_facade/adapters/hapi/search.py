@@ -9,35 +9,32 @@ https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/http.html#pagi
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
+from fhir_facade.adapters.hapi.asking import ask, ask_once, asked_within, follow, once, resources
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
 from fhir_facade.adapters.hapi.calendar import in_utc
-from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
+from fhir_facade.adapters.hapi.content import Bundle
 from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
+from fhir_facade.adapters.hapi.moments import looked_at, looked_at_among
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.repeats import may_repeat
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
-from fhir_facade.errors import Gone, TooLarge, UpstreamError
+from fhir_facade.errors import Gone, TooLarge
 from fhir_facade.values import Criterion, Page, SearchQuery, StoredResource
 
-LONGEST_URL = 1500
-_COUNT = re.compile(r"(?:^|&)_count=([0-9]+)")
 AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
 LEAST_UNSURE = 100
 """From so many on, resources that are found by ten rows each may be all that HAPI's first rows were about."""
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Known = dict[tuple[str, tuple[int, ...]], tuple[list[StoredResource], SearchQuery]]
 """What lies behind a hop to a type, by the criteria that are asked there, which are kept beside it."""
-STRICT = {"Prefer": "handling=strict"}
 
 
 async def search(session: HapiSession, query: SearchQuery, *, within_s: float = SEARCH_S) -> Page:
@@ -56,7 +53,7 @@ async def _page(session: HapiSession, query: SearchQuery) -> Page:
         case AfterFirst() as cursor:
             return await _begin_stored(session, query, cursor)
         case InStored() as cursor:
-            found = await _follow(session, query.type, cursor.link, query.count)
+            found = await follow(session, query.type, cursor.link, query.count)
             return await _unsent(session, query, found, AfterFirst(cursor.sent, cursor.total))
         case InHistory():
             raise Gone("The page link belongs to a history; start the search again")
@@ -64,11 +61,12 @@ async def _page(session: HapiSession, query: SearchQuery) -> Page:
 
 async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     """One entry more than asked for tells whether there is a next page."""
+    looked = looked_at(query)
     narrowed = await _narrowed(session, query)
     if narrowed is None:
         return Page((), total=0 if query.total or query.count == 0 else None)
     if query.count == 0:
-        return Page((), total=(await _ask(session, query.type, [*narrowed, ("_summary", "count")])).total)
+        return Page((), total=(await ask(session, query.type, [*narrowed, ("_summary", "count")])).total)
     asked = [*narrowed, ("_sort", sort_keys(query.sort))]
     if query.total:
         asked.append(("_total", "accurate"))
@@ -77,15 +75,24 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
         return await _unsent(session, query, found, AfterFirst(b"", found.total if query.total else None))
     rows = AT_ONCE if may_repeat(query.type, _all_criteria(query)) else None
     found, count = await _fitting(session, query, asked, rows)
-    entries = _resources(found)
+    entries = resources(found)
     total = found.total if query.total else None
     if rows is not None and LEAST_UNSURE <= len(entries) <= count:
         found = await _counted(session, query.type, asked, query.count)
         return await _unsent(session, query, found, AfterFirst(b"", total))
     if len(entries) <= count:
-        return Page(entries, total=total)
-    shown = entries[:count]
-    return Page(shown, sealed(AfterFirst(digests(entry.id for entry in shown), total)), total)
+        return Page(_those_meant(entries, looked), total=total)
+    seen = entries[:count]
+    following = AfterFirst(digests(entry.id for entry in seen), total)
+    shown = _those_meant(seen, looked)
+    if not shown:
+        return await _begin_stored(session, query, following)
+    return Page(shown, sealed(following), total)
+
+
+def _those_meant(entries: Sequence[StoredResource], looked: Sequence[Criterion]) -> list[StoredResource]:
+    """Those that meet the criteria for which HAPI finds a little too much."""
+    return [entry for entry in entries if satisfies(entry.body, looked)] if looked else list(entries)
 
 
 async def _fitting(
@@ -94,11 +101,11 @@ async def _fitting(
     """The first page, of fewer resources where it would have more bytes than a page may; and of how many."""
     count = query.count
     while count > 1:
-        found = await _asked(session, query.type, *_once(asked, count + 1, rows), session.page_bytes)
+        found = await asked_within(session, query.type, *once(asked, count + 1, rows), session.page_bytes)
         if found is not None:
             return found, count
         count //= 2
-    return await _ask(session, query.type, *_once(asked, count + 1, rows)), count
+    return await ask(session, query.type, *once(asked, count + 1, rows)), count
 
 
 def _all_criteria(query: SearchQuery) -> list[Criterion]:
@@ -108,11 +115,11 @@ def _all_criteria(query: SearchQuery) -> list[Criterion]:
 async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
     """The first page of a stored search, of fewer resources where it would have more bytes than a page may."""
     while count > 1:
-        found = await _asked(session, type, [*asked, ("_count", str(count))], None, session.page_bytes)
+        found = await asked_within(session, type, [*asked, ("_count", str(count))], None, session.page_bytes)
         if found is not None:
             return found
         count //= 2
-    return await _ask(session, type, [*asked, ("_count", str(count))])
+    return await ask(session, type, [*asked, ("_count", str(count))])
 
 
 async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterFirst) -> Page:
@@ -126,26 +133,29 @@ async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterF
 
 async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first: AfterFirst) -> Page:
     """What was not on the first page, of this page of a stored search or of the next one that has any of it."""
+    looked = looked_at(query)
     while True:
-        entries = _resources(found)
+        entries = resources(found)
         sent = those_sent(first.sent, (entry.id for entry in entries))
-        fresh = [entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent]
+        fresh = _those_meant([entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent], looked)
         link = found.linked("next")
         if link is None:
             return Page(fresh, total=first.total)
         if fresh:
             return Page(fresh, sealed(InStored(link, first.sent, first.total)), first.total)
-        found = await _follow(session, query.type, link, query.count)
+        found = await follow(session, query.type, link, query.count)
 
 
 async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | None = None) -> list[Parameter] | None:
-    """The parameters that say which resources; None when there are none."""
+    """The parameters that say which resources; None when there are none. Those of a page are looked at once more, as
+    `looked_at` says; where they are counted, they are here."""
+    later = () if query.total or query.count == 0 else looked_at(query)
     query = await without_hard_hops(partial(_everything, session, {} if known is None else known), query)
-    alternatives = [in_utc(query.type, group) for group in groups(query) if NOTHING not in group]
+    alternatives = [group for group in groups(query) if NOTHING not in group]
     if not alternatives:
         return None
-    if len(alternatives) == 1 and not any(is_broad(criterion) for criterion in alternatives[0]):
-        return parameters(alternatives[0])
+    if len(alternatives) == 1 and set(_inexact(query.type, alternatives[0])) <= set(later):
+        return parameters(in_utc(query.type, alternatives[0]))
     found = await asyncio.gather(*(_ids(session, query.type, group) for group in alternatives))
     ids = sorted(set().union(*found))
     if len(ids) > MAX_GATHERED_IDS:
@@ -153,11 +163,16 @@ async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | Non
     return [("_id", ",".join(ids))] if ids else None
 
 
+def _inexact(type: str, group: Group) -> list[Criterion]:
+    """The criteria for which HAPI finds too much."""
+    return [*(criterion for criterion in group if is_broad(criterion)), *looked_at_among(type, group)]
+
+
 async def _everything(session: HapiSession, known: Known, query: SearchQuery) -> list[StoredResource]:
     """All that a query finds, to be looked into; asked once, by however many ways a search leads there."""
     key = (query.type, tuple(id(criterion) for criterion in query.criteria))
     if key not in known:
-        narrowed = await _narrowed(session, query, known)
+        narrowed = await _narrowed(session, replace(query, total=True), known)
         repeated, named = may_repeat(query.type, _all_criteria(query)), [*(narrowed or ()), ("_sort", "_id")]
         found = await _all(session, query.type, named, MAX_CHECKED, repeated=repeated) if narrowed is not None else []
         known[key] = (found, query)
@@ -166,10 +181,14 @@ async def _everything(session: HapiSession, known: Known, query: SearchQuery) ->
 
 async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
     """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at."""
-    broad = [criterion for criterion in group if is_broad(criterion)]
+    broad = _inexact(type, group)
     elements = elements_looked_at(broad)
     limit = MAX_CHECKED if elements is None else MAX_GATHERED_IDS
-    asked = [*parameters(group), ("_sort", "_id"), *([] if elements is None else [("_elements", elements)])]
+    asked = [
+        *parameters(in_utc(type, group)),
+        ("_sort", "_id"),
+        *([] if elements is None else [("_elements", elements)]),
+    ]
     entries = await _all(session, type, asked, limit, repeated=may_repeat(type, group))
     return {entry.id for entry in entries if satisfies(entry.body, broad)}
 
@@ -180,89 +199,17 @@ async def _all(
     """Every find, cheaply when there are few. TooLarge beyond the limit. `repeated`: by several rows each perhaps."""
     found = await ask_once(session, type, asked, AT_ONCE)
     if len(found.entry) < (LEAST_UNSURE if repeated else AT_ONCE):
-        return _resources(found)
-    found = await _ask(session, type, [*asked, ("_count", str(limit + 1))])
-    entries = _resources(found)
+        return resources(found)
+    found = await ask(session, type, [*asked, ("_count", str(limit + 1))])
+    entries = resources(found)
     while len(entries) <= limit:
         link = found.linked("next")
         if link is None:
             return entries
-        found = await _follow(session, type, link)
-        entries += _resources(found)
+        found = await follow(session, type, link)
+        entries += resources(found)
     raise _too_many(limit)
 
 
 def _too_many(limit: int) -> TooLarge:
     return TooLarge(f"HAPI cannot do this search at once, and its parts find more than {limit:,} resources; narrow it")
-
-
-async def ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
-    """Without a stored search, which halves the cost: HAPI then knows no next page."""
-    return await _ask(session, type, *_once(asked, count))
-
-
-def _once(asked: Sequence[Parameter], count: int, rows: int | None = None) -> tuple[list[Parameter], dict[str, str]]:
-    """`rows` of its index that HAPI looks at, where they may be more than the resources."""
-    return [*asked, ("_count", str(count))], {"Cache-Control": f"no-cache, no-store, max-results={rows or count}"}
-
-
-async def _ask(
-    session: HapiSession, type: str, asked: Sequence[Parameter], headers: Mapping[str, str] | None = None
-) -> Bundle:
-    found = await _asked(session, type, asked, headers, None)
-    assert found is not None, "there was no limit"
-    return found
-
-
-async def _asked(
-    session: HapiSession,
-    type: str,
-    asked: Sequence[Parameter],
-    headers: Mapping[str, str] | None,
-    most: int | None,
-) -> Bundle | None:
-    """None when the answer has more than so many bytes."""
-    form, sent = urlencode(asked, quote_via=quote, safe=":,/"), STRICT | dict(headers or {})
-    if len(form) <= LONGEST_URL:
-        answer = await session.send("GET", f"/{type}?{form}", headers=sent, most=most)
-    else:
-        answer = await session.send("POST", f"/{type}/_search", form.encode(), headers=sent | FORM, most=most)
-    if answer.status != 200:
-        raise answer.refusal(f"a search of {type}")
-    return None if answer.overlong else bundle(answer.body)
-
-
-async def _follow(session: HapiSession, type: str, link: str, count: int | None = None) -> Bundle:
-    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host. Of `count`
-    resources, whatever the page before had, and of fewer where it would have more bytes than a page may: HAPI's next
-    link goes on behind them."""
-    parts = urlsplit(link)
-    path = f"/{type}" if parts.path.endswith(f"/{type}") else ""
-    asked: str | None = parts.query if count is None else of_as_many(parts.query, count)
-    while asked is not None:
-        fewer = halved(asked)
-        answer = await session.send("GET", f"{path}?{asked}", most=session.page_bytes if fewer else None)
-        if answer.status != 200:
-            raise answer.refusal("the next page of the search")
-        if not answer.overlong:
-            return bundle(answer.body)
-        asked = fewer
-    raise AssertionError("unreachable")
-
-
-def of_as_many(asked: str, count: int) -> str:
-    """A query for so many; the same one where it does not say for how many."""
-    said = _COUNT.search(asked)
-    return asked if said is None else f"{asked[: said.start(1)]}{count}{asked[said.end(1) :]}"
-
-
-def halved(asked: str) -> str | None:
-    """A query for half as many; None for one that cannot ask for fewer."""
-    count = _COUNT.search(asked)
-    return None if count is None or int(count[1]) < 2 else of_as_many(asked, int(count[1]) // 2)
-
-
-def _resources(found: Bundle) -> list[StoredResource]:
-    if any(not entry.resource for entry in found.entry):
-        raise UpstreamError("HAPI answered a search with an entry that holds no resource")
-    return [stored(bytes(entry.resource)) for entry in found.entry]

@@ -12,16 +12,25 @@ from typing import Final
 from fhir_facade.fhir.definitions.tables import element, search_parameters
 
 _PLAIN: Final = re.compile(r"[A-Za-z]+(\.[A-Za-z]+)+")
+_OF_A_TYPE: Final = re.compile(r"\((?P<path>[A-Za-z.]+) as [A-Za-z]+\)|(?P<same>[A-Za-z.]+?)\.as\([A-Za-z]+\)")
 _REFERENCE: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is [A-Za-z]+\))?")
 
 
 @cache
 def occurs_once(type: str, code: str) -> bool:
-    """Whether the parameter reads one element of a resource that is there at most once."""
+    """Whether the parameter reads one element of a resource that is there at most once, in one type or several."""
     parameter = search_parameters(type).get(code)
-    if parameter is None or not _PLAIN.fullmatch(parameter.expression):
+    branches = () if parameter is None else {_untyped(branch) for branch in parameter.expression.split(" | ")}
+    if len(branches) != 1:
         return False
-    return path_occurs_once(parameter.expression)
+    (path,) = branches
+    return _PLAIN.fullmatch(path) is not None and path_occurs_once(path)
+
+
+def _untyped(branch: str) -> str:
+    """`(Patient.deceased as dateTime)` and `Condition.onset.as(Period)` without the type."""
+    found = _OF_A_TYPE.fullmatch(branch)
+    return branch if found is None else found["path"] or found["same"]
 
 
 @cache

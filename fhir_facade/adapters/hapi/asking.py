@@ -1,0 +1,93 @@
+"""One request for a page of a search, and what HAPI answered it.
+
+https://hapifhir.io/hapi-fhir/docs/server_jpa/performance.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode, urlsplit
+
+from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
+from fhir_facade.adapters.hapi.query import Parameter
+from fhir_facade.adapters.hapi.session import HapiSession
+from fhir_facade.errors import UpstreamError
+from fhir_facade.values import StoredResource
+
+LONGEST_URL = 1500
+_COUNT = re.compile(r"(?:^|&)_count=([0-9]+)")
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+STRICT = {"Prefer": "handling=strict"}
+
+
+async def ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
+    """Without a stored search, which halves the cost: HAPI then knows no next page."""
+    return await ask(session, type, *once(asked, count))
+
+
+def once(asked: Sequence[Parameter], count: int, rows: int | None = None) -> tuple[list[Parameter], dict[str, str]]:
+    """`rows` of its index that HAPI looks at, where they may be more than the resources."""
+    return [*asked, ("_count", str(count))], {"Cache-Control": f"no-cache, no-store, max-results={rows or count}"}
+
+
+async def ask(
+    session: HapiSession, type: str, asked: Sequence[Parameter], headers: Mapping[str, str] | None = None
+) -> Bundle:
+    found = await asked_within(session, type, asked, headers, None)
+    assert found is not None, "there was no limit"
+    return found
+
+
+async def asked_within(
+    session: HapiSession,
+    type: str,
+    asked: Sequence[Parameter],
+    headers: Mapping[str, str] | None,
+    most: int | None,
+) -> Bundle | None:
+    """None when the answer has more than so many bytes."""
+    form, sent = urlencode(asked, quote_via=quote, safe=":,/"), STRICT | dict(headers or {})
+    if len(form) <= LONGEST_URL:
+        answer = await session.send("GET", f"/{type}?{form}", headers=sent, most=most)
+    else:
+        answer = await session.send("POST", f"/{type}/_search", form.encode(), headers=sent | FORM, most=most)
+    if answer.status != 200:
+        raise answer.refusal(f"a search of {type}")
+    return None if answer.overlong else bundle(answer.body)
+
+
+async def follow(session: HapiSession, type: str, link: str, count: int | None = None) -> Bundle:
+    """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host. Of `count`
+    resources, whatever the page before had, and of fewer where it would have more bytes than a page may: HAPI's next
+    link goes on behind them."""
+    parts = urlsplit(link)
+    path = f"/{type}" if parts.path.endswith(f"/{type}") else ""
+    asked: str | None = parts.query if count is None else of_as_many(parts.query, count)
+    while asked is not None:
+        fewer = halved(asked)
+        answer = await session.send("GET", f"{path}?{asked}", most=session.page_bytes if fewer else None)
+        if answer.status != 200:
+            raise answer.refusal("the next page of the search")
+        if not answer.overlong:
+            return bundle(answer.body)
+        asked = fewer
+    raise AssertionError("unreachable")
+
+
+def of_as_many(asked: str, count: int) -> str:
+    """A query for so many; the same one where it does not say for how many."""
+    said = _COUNT.search(asked)
+    return asked if said is None else f"{asked[: said.start(1)]}{count}{asked[said.end(1) :]}"
+
+
+def halved(asked: str) -> str | None:
+    """A query for half as many; None for one that cannot ask for fewer."""
+    count = _COUNT.search(asked)
+    return None if count is None or int(count[1]) < 2 else of_as_many(asked, int(count[1]) // 2)
+
+
+def resources(found: Bundle) -> list[StoredResource]:
+    if any(not entry.resource for entry in found.entry):
+        raise UpstreamError("HAPI answered a search with an entry that holds no resource")
+    return [stored(bytes(entry.resource)) for entry in found.entry]
