@@ -34,7 +34,7 @@ https://hl7.org/fhir/R4/http.html#Status-Codes, https://hl7.org/fhir/R4/valueset
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -52,7 +52,7 @@ class Issue:
 class FacadeError(Exception):
     """Something a caller can be told about; `str(error)` says what happened and what to do next.
 
-    `recorded`: the audit has its line already. `about`: the patient it concerns, for that line only.
+    `recorded`: the audit has its line already. `about`: the patients it concerns, for that line only.
     """
 
     status: ClassVar[int] = 500
@@ -62,7 +62,7 @@ class FacadeError(Exception):
         super().__init__(diagnostics)
         self.issues: tuple[Issue, ...] = tuple(issues) or (Issue(self.code, diagnostics, expression),)
         self.recorded = False
-        self.about: str | None = None
+        self.about: Set[str] = frozenset()
 
 
 class BadRequest(FacadeError):

@@ -46,7 +46,8 @@ async def admit(
         return
     request = FhirRequest(asked, "Observation", request_id=origin.request_id, address=origin.address)
     detail = f"{error.status} {error.code}"
-    await record_lines(ports, [audit_line(ports, principal, request, outcome="refused", detail=detail)])
+    whose = None if isinstance(error, Unauthenticated) else patient
+    await record_lines(ports, [audit_line(ports, principal, request, outcome="refused", patient=whose, detail=detail)])
     error.recorded = True
     raise error
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fhir_facade.errors import Conflict, FacadeError, NotScorable
+from fhir_facade.errors import Conflict, FacadeError, Forbidden, NotFound, NotScorable
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, equal_values
 from fhir_facade.fhir.searchset import read_searchset
 from fhir_facade.flows.admission import UNKNOWN, Origin, admit
@@ -36,6 +36,7 @@ from terminology.canonical import HEALTH_SCORE, OBSERVATION_CATEGORY
 ENGINE: Final = Principal(kind="engine", name="score")
 CODE: Final = (HEALTH_SCORE, "le8-composite")
 ATTEMPTS: Final = 3
+NO_SCORE: Final = "There is no score for this person; the reason is told to who may read the Patient."
 _LOG = logging.getLogger(__name__)
 
 Resource = dict[str, Any]
@@ -77,16 +78,30 @@ async def compute_score(
     """Compute and store the score of one day (None: the person's own today); the Observation as the caller reads it.
 
     The same record, day and algorithm version give the same Observation under the same id: a repeat writes nothing.
-    NotFound: absent or not the caller's. Forbidden. NotScorable with the reason.
+    NotFound: absent or not the caller's. Forbidden. NotScorable, with the reason for whoever may read the Patient.
     """
     await admit(ports, principal, Interaction.READ, _probe(patient_id), patient=patient_id, origin=origin)
     async with ports.locks.hold(_lock_of(patient_id)):
-        score = await _computed(ports, patient_id, day)
+        try:
+            score = await _computed(ports, patient_id, day)
+        except NotScorable as error:
+            await _look_why(ports, principal, patient_id, origin)
+            raise error from None
         await _store(ports, score)
     request = FhirRequest(
         Interaction.READ, "Observation", score["id"], request_id=origin.request_id, address=origin.address
     )
     return (await dispatch(ports, principal, request)).body
+
+
+async def _look_why(ports: Ports, principal: Principal, patient_id: str, origin: Origin) -> None:
+    """The reason is the date of birth, so being told it is a read of the Patient. NotScorable without one for who may
+    not read that."""
+    request = FhirRequest(Interaction.READ, "Patient", patient_id, request_id=origin.request_id, address=origin.address)
+    try:
+        await dispatch(ports, principal, request)
+    except (Forbidden, NotFound):
+        raise NotScorable(NO_SCORE, reason="not-scorable") from None
 
 
 async def latest_score(

@@ -89,24 +89,30 @@ def _entity(request: FhirRequest) -> str | None:
     return f"{request.type}/{request.id}" if request.id else request.type
 
 
-def patient_of(resource: JsonObject) -> str | None:
-    """The one patient a resource is about; None for none or several."""
-    return only(patients_of(resource))
-
-
 def patients_of(resource: JsonObject) -> Set[str]:
     """The patients of this server that a resource is about."""
     return _ours(owners(resource))
 
 
-async def whose_now(ports: Ports, request: FhirRequest) -> str | None:
-    """The one patient whose record a request names; None when nothing is there, or the store cannot say."""
+async def whose_now(ports: Ports, request: FhirRequest) -> Set[str]:
+    """The patients whose record a request names; nobody when nothing is there, or the store cannot say."""
     if request.type is None or request.id is None:
-        return None
+        return frozenset()
     try:
-        return only(patients_of_stored([await ports.store.read(Ref(request.type, request.id))]))
+        return patients_of_stored([await ports.store.read(Ref(request.type, request.id))])
     except FacadeError:  # the refusal stands, whatever there is
-        return None
+        return frozenset()
+
+
+def patients_claimed(request: FhirRequest) -> Set[str]:
+    """The patients whom the body of a creation is about as it says; nobody where it cannot be read. An id that a new
+    Patient is sent with is none."""
+    if request.type in (None, "Patient"):
+        return frozenset()
+    try:
+        return _ours(stored_owners(request.type, request.body))
+    except (msgspec.MsgspecError, RecursionError):
+        return frozenset()
 
 
 def patients_of_stored(stored: Iterable[StoredResource]) -> Set[str]:
@@ -159,11 +165,6 @@ def _named(match: Match) -> Iterable[str]:
             yield value.id
         elif isinstance(value, TokenValue) and value.code is not None:
             yield value.code
-
-
-def only(about: Set[str]) -> str | None:
-    """The one patient of several that might be meant; None for nobody and for more."""
-    return next(iter(about)) if len(about) == 1 else None
 
 
 def _ours(about: Set[PatientReference]) -> Set[str]:

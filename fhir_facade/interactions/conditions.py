@@ -106,9 +106,8 @@ async def asked_about(call: Call, type: str, params: Params) -> Set[str]:
 
 
 async def about_whom(error: FacadeError, call: Call, type: str, params: Params) -> FacadeError:
-    """The error, with the patient whom the condition names: how many matches it has was told about her."""
-    named = await asked_about(call, type, params)
-    error.about = next(iter(named)) if len(named) == 1 else None
+    """The error, with the patients whom the condition names: how many matches it has was told about them."""
+    error.about = await asked_about(call, type, params)
     return error
 
 

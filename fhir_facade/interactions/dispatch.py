@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
-from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.audit import audit_line, audit_lines, patients_claimed, record_lines
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
@@ -69,8 +69,8 @@ async def dispatch(
         call = await _admit(ports, principal, request, rows)
         return await _handler(request)(call)
     except FacadeError as error:
-        line = _refusal(ports, principal, request, error)
-        await (record_refusal(ports, line) if principal.kind == "anonymous" else record_lines(ports, [line]))
+        lines = _refusal(ports, principal, request, error)
+        await (record_refusal(ports, lines[0]) if principal.kind == "anonymous" else record_lines(ports, lines))
         error.recorded = True
         raise
     except Exception:
@@ -94,13 +94,17 @@ def _handler(request: FhirRequest) -> Handler:
     return handler
 
 
-def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: FacadeError) -> AuditLine:
+def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: FacadeError) -> list[AuditLine]:
+    """A line for each patient whom it was about. Of a stranger's request there is one."""
     refused = isinstance(error, Unauthenticated | Forbidden | NotFound)
-    return audit_line(
+    about = error.about
+    if not about and request.interaction is Interaction.CREATE and principal.kind != "anonymous":
+        about = patients_claimed(request)
+    return audit_lines(
         ports,
         principal,
         request,
+        about,
         outcome="refused" if refused else "failed",
-        patient=error.about,
         detail=f"{error.status} {error.code}",
     )

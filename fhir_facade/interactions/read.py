@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from fhir_facade.errors import Forbidden, Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of_stored, record_lines
+from fhir_facade.interactions.audit import audit_lines, patients_of, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.shape import shaped_for
 from fhir_facade.values import FhirResponse, HistoryQuery, JsonObject, Ref, StoredResource
@@ -51,7 +51,7 @@ async def changeable(call: Call, ref: Ref) -> StoredResource:
     stored = await visible(call, ref)
     if not call.may_read(stored):
         error = Forbidden(f"This change depends on what is there: it needs a scope like {ref.type}.r too.")
-        error.about = patient_of(parse_stored(stored.body))
+        error.about = patients_of(parse_stored(stored.body))
         raise error
     return stored
 
@@ -66,7 +66,7 @@ async def _refuse_foreign(call: Call, ref: Ref, resource: JsonObject) -> None:
     if not call.allow.check.may_leave(resource):
         await _last_versions(call, ref)  # as for what is absent: how long it takes would tell one from the other
         error = _absent(ref)
-        error.about = patient_of(resource)
+        error.about = patients_of(resource)
         raise error
 
 
@@ -79,7 +79,7 @@ async def _last_versions(call: Call, ref: Ref) -> Sequence[StoredResource]:
 
 def _absent(ref: Ref) -> NotFound:
     error = NotFound(f"{ref} is not there")
-    error.about = ref.id if ref.type == "Patient" else None
+    error.about = frozenset((ref.id,)) if ref.type == "Patient" else frozenset()
     return error
 
 

@@ -27,7 +27,7 @@ from fhir_facade.fhir.document import parse, with_references
 from fhir_facade.fhir.references import parse_reference, reference_texts, relative_to
 from fhir_facade.fhir.validation import validate
 from fhir_facade.interactions.alerts.stored import currents
-from fhir_facade.interactions.audit import audit_lines, patient_of, patients_of
+from fhir_facade.interactions.audit import audit_lines, patients_of
 from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency_only
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
@@ -90,7 +90,7 @@ async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource
         stored = await _commit(call, drafts, writes)
     except FacadeError as error:
         told = _without_what_refers(drafts, error)
-        told.about = _patient_of_all(drafts)
+        told.about = _patients_of_all(drafts)
         raise told from told.__cause__
     if any(draft.ref.type in MADE_OF for draft in drafts):
         call.ports.memory.forget(TOPIC)
@@ -106,7 +106,9 @@ def _check(call: Call, draft: Draft) -> None:
         issues = validate(dict(draft.resource), type=draft.ref.type)
         errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
         if errors:
-            raise InvalidResource(errors[0].diagnostics, issues=issues)
+            error = InvalidResource(errors[0].diagnostics, issues=issues)
+            error.about = patients_of(draft.before or draft.resource)
+            raise error
         _refuse_conditions(draft)
         if not free:
             _refuse(draft, draft.allow.check.may_write(draft.before, draft.resource))
@@ -119,7 +121,7 @@ def _refuse_unseen(draft: Draft) -> None:
     expected = draft.precondition
     if seen is not None and isinstance(expected, ExpectVersion) and expected.version != seen:
         error = PreconditionFailed(f"{draft.ref} is at version {seen}, not {expected.version}: look at it again")
-        error.about = _patient_of_all([draft])
+        error.about = _patients_of_all([draft])
         raise error
 
 
@@ -140,7 +142,7 @@ def _refuse(draft: Draft, refusal: Deny | None) -> None:
     error = NotFound(f"{draft.ref} is not there") if hidden else Forbidden(refusal.reason)
     # What was sent counts for nothing where the record is hidden: else the log of whoever sent it tells an id that is
     # free from a foreign one.
-    error.about = patient_of(draft.before or ({} if hidden else draft.resource) or {})
+    error.about = patients_of(draft.before or ({} if hidden else draft.resource) or {})
     raise error
 
 
@@ -162,7 +164,7 @@ async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
         for text in dict.fromkeys(reference_texts(draft.resource or {})):
             if text not in own and not await _reachable(call, draft, text):
                 error = DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
-                error.about = _patient_of_all([draft])
+                error.about = _patients_of_all([draft])
                 raise error
 
 
@@ -240,10 +242,9 @@ def _without_what_refers(drafts: Sequence[Draft], error: FacadeError) -> FacadeE
     return told
 
 
-def _patient_of_all(drafts: Sequence[Draft]) -> str | None:
-    """Whom the audit names when all of them were refused; None for nobody and for several."""
-    about = {patient for draft in drafts for patient in _patients(draft)}
-    return about.pop() if len(about) == 1 else None
+def _patients_of_all(drafts: Sequence[Draft]) -> Set[str]:
+    """Whom the audit names when all of them were refused."""
+    return {patient for draft in drafts for patient in _patients(draft)}
 
 
 def _changed(draft: Draft) -> Changed:

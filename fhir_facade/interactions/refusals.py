@@ -13,10 +13,10 @@ from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.errors import FacadeError, Forbidden, NotFound, Unauthenticated
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.interactions.audit import only, patients_asked_about, whose_now
+from fhir_facade.interactions.audit import patients_asked_about, patients_claimed, whose_now
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.ports import Ports
-from fhir_facade.values import FhirRequest
+from fhir_facade.values import FhirRequest, Interaction
 
 _REFUSALS: Final[Mapping[str, type[FacadeError]]] = MappingProxyType(
     {"unauthenticated": Unauthenticated, "forbidden": Forbidden, "hidden": NotFound}
@@ -39,18 +39,21 @@ def refusal(decision: Deny, request: FhirRequest) -> FacadeError:
     return _REFUSALS[decision.kind](decision.reason)
 
 
-async def _about(ports: Ports, request: FhirRequest) -> str | None:
-    """The one patient whose record is named, whose compartment is searched, or whom the search names."""
+async def _about(ports: Ports, request: FhirRequest) -> Set[str]:
+    """The patients whose record is named, whose compartment is searched, whom the search names, or for whom somebody
+    wanted to create something."""
     of = request.compartment
     if of is not None:
-        return of.id if of.type == "Patient" else None
+        return frozenset((of.id,)) if of.type == "Patient" else frozenset()
+    if request.interaction is Interaction.CREATE:
+        return patients_claimed(request)
     if request.id is None:
-        return only(_asked_about(ports, request))
+        return _asked_about(ports, request)
     if request.type == "Patient":
-        return request.id
+        return frozenset((request.id,))
     rule = type_rules().get(request.type or "")
     stored = rule is not None and rule.paths and rule.type != AUDIT_EVENT
-    return await whose_now(ports, request) if stored else None
+    return await whose_now(ports, request) if stored else frozenset()
 
 
 def _asked_about(ports: Ports, request: FhirRequest) -> Set[str]:

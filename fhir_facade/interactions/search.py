@@ -16,7 +16,6 @@ from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.interactions.audit import (
     audit_lines,
-    only,
     patient_of_all,
     patients_asked_about,
     patients_of_stored,
@@ -167,7 +166,7 @@ async def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> Search
     query = await within(call, in_compartment(call, parsed.query), parsed.includes)
     if isinstance(query, Deny):
         error = Forbidden(query.reason)
-        error.about = only(patients_asked_about(call.type, parsed.query.criteria))
+        error.about = patients_asked_about(call.type, parsed.query.criteria)
         raise error
     total = query.total or call.ports.deployment.total_always
     return dataclasses.replace(query, cursor=cursor, total=total)

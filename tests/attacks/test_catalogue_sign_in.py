@@ -441,6 +441,19 @@ async def test_launch_with_a_patient_of_somebody_else(town: Town) -> None:
     assert [answer.status_code for answer in answers] == [404, 404]
 
 
+async def test_launches_as_a_list_of_the_apps_and_services_that_are_registered(town: Town) -> None:
+    """Whether an id is a service's, an app's that takes no launches, or nobody's."""
+    issuer = await town.facade.client("user/*.rs", username="doctor")
+    others = ("backend", "app", "nobody-at-all")
+
+    answers = [await issuer.post("/api/v1/launches", json={"client_id": other}) for other in others]
+
+    told = {answer.text.replace(f" {other} ", " … ").replace(answer.headers["x-request-id"], "…")
+            for answer, other in zip(answers, others, strict=True)}  # fmt: skip
+    assert [answer.status_code for answer in answers] == [400, 400, 400]
+    assert len(told) == 1
+
+
 async def test_launches_without_end(town: Town) -> None:
     """Whoever may launch filled a table that is only swept later."""
     for _ in range(MOST_WAITING + 2):

@@ -107,6 +107,71 @@ async def test_what_the_scopes_of_an_app_forbid_as_a_look_that_the_patient_is_no
     assert set(await told(hospital, rid=rid)) - {None} == {hospital.id("anna")}
 
 
+NAMING_SEVERAL = [
+    pytest.param("GET", "Observation?patient={anna},{carl}", None, id="search"),
+    pytest.param("DELETE", "Observation?subject=Patient/{anna},Patient/{carl}", None, id="condition"),
+    pytest.param("GET", "Appointment/{meeting}", None, id="record of both"),
+]
+
+
+@pytest.mark.parametrize(("method", "address", "content"), NAMING_SEVERAL)
+async def test_a_refusal_about_several_patients_as_a_look_that_none_of_them_is_told_of(
+    hospital: Hospital, request: pytest.FixtureRequest, method: str, address: str, content: Any
+) -> None:
+    rid = f"several-{abs(hash(request.node.name))}-{hospital.mark}"
+    both = {hospital.id("anna"), hospital.id("carl")}
+    people = [{"actor": {"reference": f"Patient/{id_}"}, "status": "accepted"} for id_ in sorted(both)]
+    meeting = {"resourceType": "Appointment", "id": hospital.id("meeting"), "status": "proposed", "participant": people}
+    await hospital.put(meeting)
+    app = await hospital.facade.client("user/Practitioner.rs", username=hospital.id("doctor"))
+    address = address.format(anna=hospital.id("anna"), carl=hospital.id("carl"), meeting=hospital.id("meeting"))
+
+    answer = await app.request(method, f"/fhir/{address}", json=content, headers={"X-Request-Id": rid})
+
+    assert answer.status_code == 403, answer.text
+    assert sorted(map(str, await told(hospital, rid=rid))) == sorted(both)
+
+
+CREATIONS = [
+    pytest.param("bert", "user/*.cruds", "a stranger", 403, id="of a stranger"),
+    pytest.param("anna", "user/Practitioner.rs", "a reading", 403, id="beyond the scopes"),
+    pytest.param("anna", "user/*.cruds", None, 422, id="that is not valid"),
+]
+
+
+@pytest.mark.parametrize("way", ["alone", "batch", "transaction"])
+@pytest.mark.parametrize(("patient", "scope", "text", "status"), CREATIONS)
+async def test_a_creation_that_is_refused_names_whom_its_body_names(
+    hospital: Hospital, patient: str, scope: str, text: str | None, status: int, way: str
+) -> None:
+    """Whoever tries to plant something in a record is seen by whose it is, whether or not there is such a patient."""
+    rid = f"planted-{patient}-{abs(hash(scope))}-{text is None}-{way}-{hospital.mark}"
+    app = await hospital.facade.client(scope, username=hospital.id("doctor"))
+    reading = hospital.reading(patient, valueString=text) if text else hospital.reading(patient, status="no status")
+    sent = reading if way == "alone" else bundle(way, entry("POST", "Observation", reading))
+
+    answer = await app.post(
+        f"/fhir{'/Observation' if way == 'alone' else ''}", json=sent, headers={"X-Request-Id": rid}
+    )
+
+    assert str(status) in f"{answer.status_code} {answer.text}", answer.text
+    assert set(await told(hospital, rid=rid)) - {None} == {hospital.id(patient)}
+
+
+async def test_a_creation_names_nobody_in_the_name_of_a_stranger(hospital: Hospital) -> None:
+    """Nobody fills the log of a patient without being known."""
+    rid = f"anonymous-{hospital.mark}"
+
+    answer = await hospital.facade.anonymous.post(
+        "/fhir/Observation", json=hospital.reading("anna"), headers={"X-Request-Id": rid}
+    )
+
+    assert answer.status_code == 401
+    assert not await hospital.facade.ports.state.read(
+        lambda tx: tx.count(AuditLine, ("patient", "=", hospital.id("anna")), ("actor", "=", "anonymous"))
+    )
+
+
 @pytest.mark.parametrize("interaction", [Interaction.READ, Interaction.VREAD, Interaction.UPDATE, Interaction.DELETE])
 async def test_the_question_whom_to_tell_of_a_refusal_as_a_sign_of_what_exists(
     hospital: Hospital, interaction: Interaction

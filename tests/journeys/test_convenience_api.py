@@ -390,6 +390,19 @@ async def test_who_cannot_be_scored_is_told_why(api, born, reason):
     assert answer.json()["field"] == "Patient.birthDate"
 
 
+async def test_who_may_not_read_the_date_of_birth_is_not_told_that_it_is_the_reason(api):
+    system = await api.app_of(None, "system/*.cruds")
+    app, answers = await api.app_of("p1", "patient/Observation.rs"), []
+    for born in ({}, {"birthDate": "2015-01-01"}):
+        await system.put("/fhir/Patient/p1", json={"resourceType": "Patient", "id": "p1"} | born)
+        answers.append(await app.post("/api/v1/patients/p1/score"))
+
+    unknown, young = answers
+    assert (unknown.status_code, unknown.json()["reason"]) == (422, "not-scorable")
+    assert _neutral(unknown, "p1") == _neutral(young, "p1")
+    assert "birth" not in unknown.text
+
+
 async def test_a_score_of_nothing_names_everything_that_is_missing(api):
     answer = (await (await api.app_of()).get("/api/v1/patients/p1/score")).json()
 

@@ -130,11 +130,10 @@ def _takes_launches(client: Client) -> bool:
 
 
 def _launchable(tx: StateTransaction, client_id: str) -> Client:
+    """One answer for all others: which services and apps are registered here is not for everybody who may launch one."""
     client = tx.get(Client, client_id)
-    if client is None or client.disabled:
-        raise BadRequest(f"There is no app {client_id}; fhir-facade client list shows which there are.")
-    if not _takes_launches(client):
-        raise BadRequest(f"The app {client_id} is not registered for the scope launch.")
+    if client is None or client.disabled or not _takes_launches(client):
+        raise BadRequest(f"There is no app {client_id} to launch: it has to be registered for the scope launch.")
     return client
 
 
