@@ -130,7 +130,7 @@ def _takes_launches(client: Client) -> bool:
 
 
 def _launchable(tx: StateTransaction, client_id: str) -> Client:
-    """One answer for all others: which services and apps are registered here is not for everybody who may launch one."""
+    """One answer for all others: what is registered here is not for everybody to know who may launch something."""
     client = tx.get(Client, client_id)
     if client is None or client.disabled or not _takes_launches(client):
         raise BadRequest(f"There is no app {client_id} to launch: it has to be registered for the scope launch.")
