@@ -36,12 +36,15 @@ class Watch:
     def look(self, at: float) -> None:
         """FileNotFoundError when a process has ended."""
         self.looks += 1
+        descriptors = 0
         for number, pid in enumerate(self.pids):
             name = f"worker {number}" if number else "watching process"
             held = taken(pid)
             self.seen[f"{name}: RssAnon", MEMORY].append((at, held.rss_anon))
-            self.seen[f"{name}: descriptors", DESCRIPTORS].append((at, held.descriptors))
+            descriptors += held.descriptors
             self.seen[f"{name}: threads", THREADS].append((at, held.threads))
+        # together, because the kernel hands connections to one worker or the other as it likes
+        self.seen["descriptors", DESCRIPTORS].append((at, descriptors))
         wal = self._data.with_name(f"{self._data.name}-wal")
         self.seen["write-ahead log", WAL].append((at, wal.stat().st_size / MIB if wal.exists() else 0.0))
         with closing(sqlite3.connect(f"file:{self._data}?mode=ro", uri=True, timeout=30)) as connection:
@@ -56,10 +59,9 @@ class Watch:
         return [judge(name, series, bound) for (name, bound), series in self.seen.items()]
 
     def now(self) -> str:
-        """One line: the memory of each process, descriptors in sum, the log and the rows."""
+        """One line: the memory of each process, descriptors, the log and the rows."""
         last = {key: series[-1][1] for key, series in self.seen.items()}
         memory = " ".join(f"{value:.0f}" for (_, bound), value in last.items() if bound is MEMORY)
-        descriptors = sum(value for (_, bound), value in last.items() if bound is DESCRIPTORS)
         rows = sum(value for (_, bound), value in last.items() if bound is ROWS)
-        wal = last["write-ahead log", WAL]
+        descriptors, wal = last["descriptors", DESCRIPTORS], last["write-ahead log", WAL]
         return f"RssAnon {memory} MiB, {descriptors:.0f} descriptors, log {wal:.0f} MiB, {rows:.0f} rows"
