@@ -154,7 +154,7 @@ async def click(
 @asynccontextmanager
 async def running_simulator(**options: Any) -> AsyncIterator[str]:
     """The simulator on a free loopback port."""
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # said, so that asyncio lets no answer wait for an ACK
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(create_simulator(**options), log_level="warning", lifespan="off")
         server = uvicorn.Server(config)

@@ -248,7 +248,7 @@ async def test_what_vanished_is_entered_in_error_and_comes_back(world, data_type
         pytest.param({"kind": "forbidden", "times": -1}, id="403"),
         pytest.param({"kind": "throttled", "times": -1}, id="429"),
         pytest.param({"kind": "unauthorized", "times": -1}, id="401"),
-        pytest.param({"kind": "slow", "times": -1, "seconds": 5}, id="slowly"),
+        pytest.param({"kind": "slow", "times": -1, "seconds": 3}, id="slowly"),
     ],
 )
 async def test_nothing_vanishes_because_a_page_was_not_read(world, fault):
@@ -268,7 +268,7 @@ async def test_nothing_vanishes_because_a_page_was_not_read(world, fault):
 @pytest.mark.parametrize("kind", ["forbidden", "server-error", "garbage", "empty", "truncated", "slow", "partial-page"])
 async def test_a_failing_data_type_leaves_the_others_alone_and_is_caught_up(world, kind):
     connection = await world.connect()
-    await world.fault(kind=kind, where="distance", times=-1, seconds=5)
+    await world.fault(kind=kind, where="distance", times=-1, seconds=3)
     failed = await world.sync(connection)
     await world.calm()
 
@@ -310,7 +310,7 @@ async def test_a_fault_of_one_call_is_overcome(world, kind):
 )
 async def test_a_vendor_that_answers_badly_is_named_leaves_no_trace_and_is_caught_up(world, kind, word):
     connection = await world.connect()
-    await world.fault(kind=kind, times=-1, seconds=5)
+    await world.fault(kind=kind, times=-1, seconds=3)
     failed = await world.sync(connection)
     looked_at = await look(world.ports, person("p1"), connection.id)
     left = (await world.observations(), await world.search("Provenance", patient="p1"))
