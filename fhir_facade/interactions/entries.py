@@ -219,7 +219,8 @@ async def _patch(asked: Asked, so_far: _SoFar) -> list[Draft]:
     current = await changeable(call, call.ref if call.request.id else await matched(call, besides=so_far.gone))
     _body(asked)  # a patch is needed
     patch, content_type = call.request.body, call.request.content_type or ""
-    body, resource = draft_resource(call, apply_patch(current.body, patch, content_type), call.type)
+    patched = apply_patch(current.body, patch, content_type, call.ports.clock.now())
+    body, resource = draft_resource(call, patched, call.type)
     expected = ExpectVersion(call.request.if_match or current.version)
     return [Draft("put", current.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
 

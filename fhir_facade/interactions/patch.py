@@ -36,7 +36,7 @@ async def _patch(call: Call) -> FhirResponse:
     request = call.request
     ref = call.ref if request.id else await matched(call)
     current = await changeable(call, ref)
-    patched = apply_patch(current.body, request.body, request.content_type or "")
+    patched = apply_patch(current.body, request.body, request.content_type or "", call.ports.clock.now())
     body, resource = draft_resource(call, patched, call.type)
     check_id(ref, resource)
     expected = ExpectVersion(request.if_match or current.version)

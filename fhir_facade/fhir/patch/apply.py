@@ -6,18 +6,20 @@ https://hl7.org/fhir/R4/http.html#patch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from fhir_facade.errors import BadRequest, UnsupportedFormat
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, parse_json
-from fhir_facade.fhir.patch import fhirpath_patch, json_patch, merge_patch
+from fhir_facade.fhir.patch import json_patch, merge_patch
 
 PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/merge-patch+json")
 """What the CapabilityStatement announces; application/json is taken too, and means what the body looks like."""
 
 
-def apply_patch(current: bytes, patch: bytes, content_type: str) -> bytes:
-    """The resource as it is after the patch; whether it is valid is not judged here.
+def apply_patch(current: bytes, patch: bytes, content_type: str, now: datetime) -> bytes:
+    """The resource as it is after the patch at a time; whether it is valid is not judged here.
 
     UnsupportedFormat: another content type. BadRequest: the patch cannot be read or does not fit the resource, or it
     changes resourceType or id. InvalidResource: a `test` of a JSON Patch failed. Arrays and objects that the patch
@@ -28,7 +30,7 @@ def apply_patch(current: bytes, patch: bytes, content_type: str) -> bytes:
     apply = _applier(content_type, change)
     before = decimal_loads(current)
     kind, identity = before["resourceType"], before.get("id")
-    after = apply(before, change)
+    after = apply(before, change, now)
     if after.get("resourceType") != kind:
         raise BadRequest("A patch cannot change the resourceType.", expression="resourceType")
     if after.get("id") != identity:
@@ -36,38 +38,77 @@ def apply_patch(current: bytes, patch: bytes, content_type: str) -> bytes:
     return decimal_dumps(without_empty(after))
 
 
-Applier = Callable[[dict[str, Any], Any], dict[str, Any]]
+Applier = Callable[[dict[str, Any], Any, datetime], dict[str, Any]]
+
+
+def _fhirpath_patch(resource: dict[str, Any], change: Any, now: datetime) -> dict[str, Any]:
+    from fhir_facade.fhir.patch import fhirpath_patch  # a language of its own: read when the first one comes
+
+    return fhirpath_patch.apply(resource, change, now)
+
 
 _APPLIERS: Mapping[str, Applier] = {
-    "application/json-patch+json": json_patch.apply,
-    "application/fhir+json": fhirpath_patch.apply,
-    "application/merge-patch+json": merge_patch.apply,
+    "application/json-patch+json": lambda resource, change, _: json_patch.apply(resource, change),
+    "application/fhir+json": _fhirpath_patch,
+    "application/merge-patch+json": lambda resource, change, _: merge_patch.apply(resource, change),
 }
 
 
 def _applier(content_type: str, change: Any) -> Applier:
     essence = content_type.partition(";")[0].strip().lower()
     if essence == "application/json":  # says nothing about the kind, so the body decides
-        return _looks_like(change)
+        essence = _looks_like(change)
     if essence not in _APPLIERS:
         known = ", ".join(PATCH_FORMATS)
         raise UnsupportedFormat(f"A patch of content type '{essence}' is not supported; send one of: {known}.")
     return _APPLIERS[essence]
 
 
-def _looks_like(change: Any) -> Applier:
+def _looks_like(change: Any) -> str:
     if isinstance(change, list):
-        return json_patch.apply
-    if isinstance(change, dict) and change.get("resourceType") == "Parameters":
-        return fhirpath_patch.apply
-    return merge_patch.apply
+        return "application/json-patch+json"
+    of_fhir = isinstance(change, dict) and change.get("resourceType") == "Parameters"
+    return "application/fhir+json" if of_fhir else "application/merge-patch+json"
 
 
 def without_empty(value: Any) -> Any:
     """The value without members and items that are empty arrays or objects, which FHIR does not allow."""
     if isinstance(value, dict):
-        kept = {name: without_empty(item) for name, item in value.items()}
-        return {name: item for name, item in kept.items() if item not in ([], {})}
+        return _object(value)
     if isinstance(value, list):
-        return [item for item in map(without_empty, value) if item not in ([], {})]
+        return [item for item in map(without_empty, value) if not _is_empty(item)]
     return value
+
+
+def _object(node: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: _beside(item) if _is_beside(name, item) else without_empty(item) for name, item in node.items()}
+    for name in [name for name, item in kept.items() if _is_beside(name, item)]:
+        _close_gaps(kept, name)
+    return {name: item for name, item in kept.items() if not _is_empty(item)}
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, dict | list) and not value
+
+
+def _is_beside(name: str, item: Any) -> bool:
+    """An array of what is said about the primitives of another, item by item."""
+    return name.startswith("_") and isinstance(item, list)
+
+
+def _beside(items: list[Any]) -> list[Any]:
+    """Each stays at its place, so what is empty becomes null."""
+    found = [None if _is_empty(item) else item for item in map(without_empty, items)]
+    return [] if all(item is None for item in found) else found
+
+
+def _close_gaps(node: dict[str, Any], name: str) -> None:
+    """An item that has neither a value nor anything said about it is none."""
+    values = node.get(name[1:])
+    rows = [*zip_longest(values if isinstance(values, list) else [], node[name])]
+    left = [row for row in rows if row != (None, None)]
+    if len(left) == len(rows):
+        return
+    node[name] = _beside([said for _, said in left])
+    if isinstance(values, list):
+        node[name[1:]] = [value for value, _ in left]

@@ -5,22 +5,27 @@ https://hl7.org/fhir/R4/fhirpatch.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from fhir_facade.errors import BadRequest
-from fhir_facade.fhir.patch.paths import Member, Step, parse_path
+from fhir_facade.errors import BadRequest, Issue, TooLarge
+from fhir_facade.fhir.patch import fhirpath
+from fhir_facade.fhir.patch.contents import content_of, put_new
 from fhir_facade.fhir.patch.places import (
     Place,
+    WrongContent,
+    aligned,
     children,
     choice_of,
-    choices,
-    definition_of,
+    element_of,
     members_of,
     repeats,
-    resolve,
+    root,
 )
+
+MAX_OPERATIONS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +35,12 @@ class Operation:
     at: int
     parts: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def expression(self) -> str:
+        return f"Parameters.parameter[{self.at}]"
+
     def refuse(self, text: str) -> BadRequest:
-        return BadRequest(f"Operation {self.at} of the patch: {text}", expression=f"Parameters.parameter[{self.at}]")
+        return BadRequest(f"Operation {self.at} of the patch: {text}", expression=self.expression)
 
     def text(self, name: str) -> str:
         part = self.parts.get(name, {})
@@ -47,23 +56,70 @@ class Operation:
         return value
 
 
-def apply(resource: dict[str, Any], change: Any) -> dict[str, Any]:
-    """The resource after all operations. BadRequest names the operation that cannot be done."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation, what its path says, and what it is done to."""
+
+    operation: Operation
+    path: fhirpath.Expression
+    focus: fhirpath.Focus
+
+    def places(self, path: fhirpath.Expression | None = None) -> list[Place]:
+        """Each element that the path finds, once."""
+        found = fhirpath.evaluate(path or self.path, self.focus)
+        if not all(isinstance(item, Place) for item in found):
+            raise self.operation.refuse(f"{self.named} gives a value, not an element of the resource.")
+        return [*{place.position: place for place in found}.values()]
+
+    def place(self, path: fhirpath.Expression | None = None) -> Place:
+        """The only element that the path finds."""
+        found = self.places(path)
+        if len(found) != 1:
+            count = "no element" if not found else f"{len(found)} elements"
+            raise self.operation.refuse(f"{self.named} finds {count}; it must find exactly one.")
+        return found[0]
+
+    @property
+    def named(self) -> str:
+        return f"the path '{self.operation.text('path')}'"
+
+
+def apply(resource: dict[str, Any], change: Any, now: datetime) -> dict[str, Any]:
+    """The resource after all operations; `now` is what now() and today() say in a path.
+
+    BadRequest names the operation that cannot be done, TooLarge that there are too many.
+    """
+    budget = fhirpath.Budget()
     for at, parameter in enumerate(_parameters(change)):
         operation = _operation(at, parameter)
-        kind = operation.text("type")
-        if kind not in _OPERATIONS:
-            raise operation.refuse(f"the type is '{kind}', but must be one of: {', '.join(_OPERATIONS)}.")
-        _OPERATIONS[kind](resource, operation, parse_path(operation.text("path"), resource["resourceType"]))
+        try:
+            _apply_one(resource, operation, now, budget)
+        except fhirpath.NotTaken as error:
+            code = "too-costly" if isinstance(error, fhirpath.TooCostly) else "invalid"
+            text = f"Operation {at} of the patch: the path '{operation.text('path')}' cannot be taken: {error}."
+            raise BadRequest(text, issues=[Issue(code, text, operation.expression)]) from error
+        except WrongContent as error:
+            raise operation.refuse(str(error)) from error
     return resource
+
+
+def _apply_one(resource: dict[str, Any], operation: Operation, now: datetime, budget: fhirpath.Budget) -> None:
+    kind = operation.text("type")
+    if kind not in _OPERATIONS:
+        raise operation.refuse(f"the type is '{kind}', but must be one of: {', '.join(_OPERATIONS)}.")
+    path = fhirpath.parse(operation.text("path"))
+    top = root(resource)
+    _OPERATIONS[kind](Step(operation, path, fhirpath.Focus(top, now, budget, (top,))))
 
 
 def _parameters(change: Any) -> list[Any]:
     if not isinstance(change, dict) or change.get("resourceType") != "Parameters":
         raise BadRequest("A FHIRPath Patch is a Parameters resource with one parameter 'operation' per change.")
     parameters = change.get("parameter", [])
-    if not isinstance(parameters, list) or not parameters:
-        raise BadRequest("The FHIRPath Patch has no parameter 'operation'.", expression="Parameters.parameter")
+    if not isinstance(parameters, list):
+        raise BadRequest("The parameters of a FHIRPath Patch are an array.", expression="Parameters.parameter")
+    if len(parameters) > MAX_OPERATIONS:
+        raise TooLarge(f"A patch may have {MAX_OPERATIONS} operations, not {len(parameters)}.")
     return parameters
 
 
@@ -74,73 +130,60 @@ def _operation(at: int, parameter: Any) -> Operation:
     return Operation(at, {str(part.get("name")): part for part in parts})
 
 
-def _one(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> Place:
-    found = resolve(tuple(steps), resource)
-    if len(found) != 1:
-        count = "no element" if not found else f"{len(found)} elements"
-        raise operation.refuse(f"the path '{operation.text('path')}' finds {count}; it must find exactly one.")
-    return found[0]
-
-
 # --- the five operations ----------------------------------------------------------------------------------------------
 
 
-def _add(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> None:
-    parent = _one(resource, operation, steps)
-    if not isinstance(parent.value, dict):
-        raise operation.refuse("nothing can be added to a primitive value.")
-    name = operation.text("name")
-    member, value = _content(parent.definition, name, operation.parts.get("value"), operation)
-    if repeats(parent.definition, member):
-        _insert_at(parent.value, member, len(parent.value.get(member, ())), value)
-    elif children(parent, name):
-        raise operation.refuse(f"'{name}' is there already and does not repeat; use replace.")
-    else:
-        parent.value[member] = value
+def _add(step: Step) -> None:
+    parent, name = step.place(), step.operation.text("name")
+    definition = element_of(parent)
+    content = content_of(definition, name, step.operation.parts.get("value"))
+    if not repeats(definition, content.member) and children(parent, choice_of(definition, content.member) or name):
+        raise step.operation.refuse(f"'{name}' is there already and does not repeat; use replace.")
+    put_new(parent.opened(), definition, content)
 
 
-def _insert(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> None:
-    parent, member = _list_place(resource, operation, steps)
-    _, value = _content(parent.definition, member, operation.parts.get("value"), operation)
-    index = operation.number("index")
-    if index > len(parent.value.get(member, ())):
-        raise operation.refuse(f"the index {index} is beyond the end of '{member}'.")
-    _insert_at(parent.value, member, index, value)
+def _insert(step: Step) -> None:
+    parent, member = _list_place(step)
+    index, count = step.operation.number("index"), len(children(parent, member))
+    if index > count:
+        raise step.operation.refuse(f"the index {index} is beyond the end of '{member}', which has {count} items.")
+    content = content_of(element_of(parent), member, step.operation.parts.get("value"))
+    put_new(parent.opened(), element_of(parent), content, at=index)
 
 
-def _delete(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> None:
-    found = resolve(tuple(steps), resource)
-    if not steps or len(found) > 1:
-        raise operation.refuse(f"the path '{operation.text('path')}' must find one element below the resource.")
+def _delete(step: Step) -> None:
+    found = step.places()
+    if len(found) > 1 or any(place.member == "resource" and not place.owner_definition for place in found):
+        raise step.operation.refuse(f"{step.named} must find one element below the resource.")
     for place in found:  # one or, which is no error, none
-        _remove(place)
+        place.remove()
 
 
-def _replace(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> None:
-    if not steps:
-        raise operation.refuse("it replaces the whole resource; use PUT for that.")
-    place = _one(resource, operation, steps)
+def _replace(step: Step) -> None:
+    place = step.place()
+    if not place.owner_definition:
+        raise step.operation.refuse("it replaces the whole resource; use PUT for that.")
     name = choice_of(place.owner_definition, place.member) or place.member
-    member, value = _content(place.owner_definition, name, operation.parts.get("value"), operation)
-    if place.index is not None:
-        place.owner[place.member][place.index] = value
-    else:
-        if member != place.member:  # another type of the choice
-            _remove(place)
-        place.owner[member] = value
+    content = content_of(place.owner_definition, name, step.operation.parts.get("value"))
+    if content.member == place.member:
+        place.put(content.value, content.beside)
+    else:  # another type of the choice
+        place.remove()
+        put_new(place.owner, place.owner_definition, content)
 
 
-def _move(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> None:
-    parent, member = _list_place(resource, operation, steps)
-    source, destination = operation.number("source"), operation.number("destination")
-    count = len(parent.value.get(member, ()))
+def _move(step: Step) -> None:
+    parent, member = _list_place(step)
+    source, destination = step.operation.number("source"), step.operation.number("destination")
+    count = len(children(parent, member))
     if source >= count or destination >= count:
-        raise operation.refuse(f"'{member}' has {count} items, so it cannot move {source} to {destination}.")
-    for items in _aligned(parent.value, member):
+        text = f"'{member}' has {count} items, so it cannot move {source} to {destination}."
+        raise step.operation.refuse(text)
+    for items in aligned(parent.node, member):
         items.insert(destination, items.pop(source))
 
 
-_OPERATIONS: Mapping[str, Callable[[dict[str, Any], Operation, Sequence[Step]], None]] = {
+_OPERATIONS: Mapping[str, Callable[[Step], None]] = {
     "add": _add,
     "insert": _insert,
     "delete": _delete,
@@ -149,83 +192,14 @@ _OPERATIONS: Mapping[str, Callable[[dict[str, Any], Operation, Sequence[Step]], 
 }
 
 
-def _list_place(resource: dict[str, Any], operation: Operation, steps: Sequence[Step]) -> tuple[Place, str]:
+def _list_place(step: Step) -> tuple[Place, str]:
     """The parent of a repeating element that the path names as a whole, and the member."""
-    last = steps[-1] if steps else None
-    if not isinstance(last, Member):
-        raise operation.refuse(f"the path '{operation.text('path')}' must end with the name of a repeating element.")
-    parent = _one(resource, operation, steps[:-1])
-    if last.name not in members_of(parent.definition) or not repeats(parent.definition, last.name):
-        raise operation.refuse(f"'{last.name}' is no repeating element of {parent.definition}.")
+    path = step.path
+    last = path.steps[-1] if isinstance(path, fhirpath.Path) else None
+    if not isinstance(path, fhirpath.Path) or not isinstance(last, fhirpath.Member):
+        raise step.operation.refuse(f"{step.named} must end with the name of a repeating element.")
+    parent = step.place(fhirpath.Path(path.source, path.steps[:-1]))
+    definition = element_of(parent)
+    if last.name not in members_of(definition) or not repeats(definition, last.name):
+        raise step.operation.refuse(f"'{last.name}' is no repeating element of {definition}.")
     return parent, last.name
-
-
-# --- values -----------------------------------------------------------------------------------------------------------
-
-
-def _content(definition: str, name: str, part: Mapping[str, Any] | None, operation: Operation) -> tuple[str, Any]:
-    """The JSON member and its value that a part stands for, as an element `name` of a definition."""
-    if part is None:
-        raise operation.refuse("the part 'value' is missing.")
-    values = [member for member in part if member.startswith(("value", "_value"))]
-    if len(values) + ("part" in part) != 1 or any(member.startswith("_") for member in values):
-        raise operation.refuse(f"the part of '{name}' needs exactly one value[x], or parts.")
-    suffix = values[0].removeprefix("value") if values else ""
-    member = _member(definition, name, suffix, operation)
-    if values:
-        return member, part[values[0]]
-    return member, _built(definition_of(definition, member), part["part"], operation)
-
-
-def _member(definition: str, name: str, suffix: str, operation: Operation) -> str:
-    of_choice = choices(definition, name)
-    member = name + suffix if of_choice else name
-    if member not in members_of(definition) or member.startswith("_"):
-        known = of_choice or [one for one in members_of(definition) if not one.startswith("_")]
-        raise operation.refuse(f"{definition} has no element '{member}'; allowed are: {', '.join(sorted(known))}.")
-    return member
-
-
-def _built(definition: str, parts: Any, operation: Operation) -> dict[str, Any]:
-    """An element without a type of its own, e.g. Patient.contact, out of its parts."""
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise operation.refuse("parts must be an array of objects.")
-    built: dict[str, Any] = {}
-    for part in parts:
-        member, value = _content(definition, str(part.get("name")), part, operation)
-        if repeats(definition, member):
-            built.setdefault(member, []).append(value)
-        else:
-            built[member] = value
-    return built
-
-
-# --- arrays of primitives and their companions ------------------------------------------------------------------------
-
-
-def _aligned(node: dict[str, Any], member: str) -> list[list[Any]]:
-    """The array and, when there is one, the array of extensions beside it, both of one length."""
-    items = node.setdefault(member, [])
-    beside = node.get("_" + member)
-    if beside is None:
-        return [items]
-    beside.extend([None] * (len(items) - len(beside)))
-    return [items, beside]
-
-
-def _insert_at(node: dict[str, Any], member: str, index: int, value: Any) -> None:
-    items, *beside = _aligned(node, member)
-    items.insert(index, value)
-    for extensions in beside:
-        extensions.insert(index, None)
-
-
-def _remove(place: Place) -> None:
-    if place.index is None:
-        place.owner.pop("_" + place.member, None)
-        del place.owner[place.member]
-        return
-    for items in _aligned(place.owner, place.member):
-        del items[place.index]
-    if not any(place.owner.get("_" + place.member, ())):
-        place.owner.pop("_" + place.member, None)

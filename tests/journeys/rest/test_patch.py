@@ -25,6 +25,15 @@ def replaced(**part: Any) -> dict[str, Any]:
     return {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}], **part}
 
 
+def told(*operations: dict[str, Any]) -> dict[str, Any]:
+    """A FHIRPath Patch; a text is told as a valueString."""
+    parameters = [
+        [{"name": name, **({"valueString": part} if isinstance(part, str) else part)} for name, part in one.items()]
+        for one in operations
+    ]
+    return {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts} for parts in parameters]}
+
+
 OPERATIONS = [{"op": "replace", "path": "/status", "value": "amended"}]
 AMENDED = [
     pytest.param(JSON_PATCH, OPERATIONS, id="JSON Patch"),
@@ -91,7 +100,15 @@ async def test_a_patch_of_another_version_is_refused(
         pytest.param(MERGE, {"id": "other"}, 400, id="another id"),
         pytest.param(MERGE, {"resourceType": "Patient"}, 400, id="another type"),
         pytest.param(MERGE, {"nonsense": 1}, 422, id="an unknown element"),
-        pytest.param(FHIRPATH, {"resourceType": "Parameters"}, 400, id="no operation"),
+        pytest.param(FHIRPATH, told({"type": "delete", "path": "note["}), 400, id="a path that cannot be read"),
+        pytest.param(FHIRPATH, told({"type": "delete", "path": "component"}), 400, id="a path to several elements"),
+        pytest.param(
+            FHIRPATH, told({"type": "delete", "path": "Observation.subject.resolve()"}), 400, id="a path that leaves"
+        ),
+        pytest.param(FHIRPATH, told({"type": "delete", "path": "(1).repeat($this + 1)"}), 400, id="a path without end"),
+        pytest.param(
+            FHIRPATH, told({"type": "delete", "path": "Observation.status"}), 422, id="an invalid result of it"
+        ),
         pytest.param(JSON_PATCH, b"{", 400, id="no JSON"),
         pytest.param("application/xml-patch+xml", b"<diff/>", 415, id="XML Patch"),
     ],
@@ -108,12 +125,56 @@ async def test_a_patch_that_cannot_be_done_changes_nothing(
     assert (await client.get(path)).headers["ETag"] == 'W/"1"'
 
 
+async def test_a_path_may_be_any_fhirpath_that_finds_one_element(client: httpx.AsyncClient, mark: str) -> None:
+    path = await observed(client, mark)
+    change = told(
+        {
+            "type": "replace",
+            "path": "Observation.component.where(code.text.startsWith('a') and value.unit in ('g' | 'kg')).value.unit",
+            "value": {"valueString": "gram"},
+        },
+        {
+            "type": "add",
+            "path": "descendants().ofType(Observation) | component.tail().single().value.as(Quantity).unit",
+            "name": "extension",
+            "value": {"valueExtension": {"url": "http://example.org/a", "valueCode": "x"}},
+        },
+        {"type": "delete", "path": "%resource.component.where(value > 1 'kg').exists().where($this).note"},
+        {"type": "add", "path": "Observation", "name": "effective", "value": {"valueDateTime": "2026-01-01"}},
+        {"type": "delete", "path": "Observation.effective.where($this > today())"},
+    )
+
+    answer = await patch(client, path, FHIRPATH, change)
+    read = await client.get(path)
+
+    assert answer.status_code == 200, answer.text
+    assert b'"valueQuantity":{"value":1.500,"unit":"gram"}' in read.content
+    assert b'"value":0.10000000000000000000001,"unit":"g"' in read.content
+    assert read.json()["effectiveDateTime"] == "2026-01-01"
+    assert [one["valueQuantity"].get("_unit") for one in read.json()["component"]] == [
+        None,
+        {"extension": [{"url": "http://example.org/a", "valueCode": "x"}]},
+    ]
+
+
+async def test_a_refused_path_is_named(client: httpx.AsyncClient, mark: str) -> None:
+    path = await observed(client, mark)
+    fine = {"type": "delete", "path": "Observation.note"}
+
+    answer = await patch(client, path, FHIRPATH, told(fine, {"type": "delete", "path": "note.resolve()"}))
+
+    (issue,) = answer.json()["issue"]
+    assert issue["expression"] == ["Parameters.parameter[1]"]
+    assert "no function resolve()" in issue["diagnostics"]
+
+
 async def test_a_patch_without_effect_makes_no_version(client: httpx.AsyncClient, mark: str) -> None:
     path = await observed(client, mark)
 
-    answer = await patch(client, path, MERGE, {"status": "final"})
+    for kind, change in ((MERGE, {"status": "final"}), (JSON_PATCH, []), (FHIRPATH, told())):
+        answer = await patch(client, path, kind, change)
 
-    assert (answer.status_code, answer.headers["ETag"]) == (200, 'W/"1"')
+        assert (answer.status_code, answer.headers["ETag"]) == (200, 'W/"1"')
 
 
 async def test_what_is_not_there_or_no_longer_is_not_patched(client: httpx.AsyncClient, mark: str) -> None:

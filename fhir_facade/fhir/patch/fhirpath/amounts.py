@@ -1,0 +1,58 @@
+"""Numbers with a unit, compared through UCUM. https://hl7.org/fhirpath/N1/#quantity"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Any, Final
+
+from terminology import ucum
+
+CALENDAR: Final[Mapping[str, str]] = {
+    f"{word}{plural}": code
+    for word, code in {
+        "year": "year",
+        "month": "month",
+        "week": "wk",
+        "day": "d",
+        "hour": "h",
+        "minute": "min",
+        "second": "s",
+        "millisecond": "ms",
+    }.items()
+    for plural in ("", "s")
+}
+"""A year or month of the calendar has no fixed length, so it is no UCUM unit."""
+
+EXACT: Final = Context(prec=60, traps=[])
+"""What does not end is cut at 60 digits; what is no number is empty in FHIRPath."""
+
+_UCUM: Final = "http://unitsofmeasure.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """System.Quantity; "1" is the unit of a number without one."""
+
+    value: Decimal
+    unit: str
+
+    @property
+    def canonical(self) -> tuple[Decimal, str]:
+        """Equal for amounts that are equal, whatever their units."""
+        return ucum.canonical(self.value, self.unit) or (self.value, self.unit)
+
+    def compared(self, other: Amount) -> int | None:
+        """Less than, greater than or 0; None when they measure different things."""
+        (mine, unit), (theirs, other_unit) = self.canonical, other.canonical
+        return (mine > theirs) - (mine < theirs) if unit == other_unit else None
+
+
+def of_element(element: Mapping[str, Any]) -> Amount | None:
+    """The amount that a Quantity states; None when it has no number, or only a limit of it."""
+    value = element.get("value")
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or element.get("comparator"):
+        return None
+    unit = element.get("code") if element.get("system") == _UCUM else element.get("unit")
+    return Amount(Decimal(value), unit if isinstance(unit, str) else "1")

@@ -1,0 +1,97 @@
+"""Functions of texts. https://hl7.org/fhirpath/N1/#string-manipulation"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from fhir_facade.fhir.patch.fhirpath.focus import Focus
+from fhir_facade.fhir.patch.fhirpath.functions.function import Arguments, Function, exactly, of_values
+from fhir_facade.fhir.patch.fhirpath.items import Items, one_value
+from fhir_facade.fhir.patch.fhirpath.moments import Moment
+from fhir_facade.fhir.patch.fhirpath.tokens import NotTaken
+
+LONGEST_REGEX: Final = 500
+_REGEX_STEPS: Final = 200
+"""What making an engine costs, in steps."""
+
+
+def _text(value: Any, name: str) -> Any:
+    """A date counts as it is written."""
+    if isinstance(value, Moment):
+        return value.text
+    if value is not None and not isinstance(value, str):
+        raise NotTaken(f"{name} is called on or with what is no text")
+    return value
+
+
+def _of_texts(name: str, calculate: Callable[..., Any], arguments: int = 0) -> Function:
+    """A function of a text and of other texts, empty when one is."""
+
+    def apply(items: Items, given: Arguments, focus: Focus) -> Items:
+        texts = [_text(one_value(found, name), name) for found in (items, *(one.items() for one in given))]
+        if None in texts:
+            return ()
+        focus.budget.spend(sum(map(len, texts)) // 32)
+        result = calculate(*texts)
+        focus.budget.spend(len(result) // 32 if isinstance(result, str) else 0)
+        return (result,)
+
+    return Function(exactly(arguments), apply)
+
+
+def _substring(text: str, start: int, length: int | None = None) -> str | None:
+    if not 0 <= start < len(text):
+        return None
+    return text[start:] if length is None else text[start : start + max(0, length)]
+
+
+def _replaced(text: str, pattern: str, substitution: str) -> str:
+    if (text.count(pattern) if pattern else len(text)) * len(substitution) > 1_000_000:
+        raise NotTaken("replace() would make a text of more than a million characters")
+    return text.replace(pattern, substitution)
+
+
+def _characters(items: Items, _: Arguments, focus: Focus) -> Items:
+    text = _text(one_value(items, "toChars()"), "toChars()") or ""
+    focus.budget.spend(len(text))
+    return [*text]
+
+
+def _matches(items: Items, arguments: Arguments, focus: Focus) -> Items:
+    """Whether the text has a part that matches; the time it takes grows with the text alone."""
+    text = _text(one_value(items, "matches()"), "matches()")
+    pattern = _text(one_value(arguments[0].items(), "matches()"), "matches()")
+    if text is None or pattern is None:
+        return ()
+    focus.budget.spend(_REGEX_STEPS + len(text) // 4)
+    return (_engine(pattern).is_valid(text),)
+
+
+@lru_cache(64)
+def _engine(pattern: str) -> Any:
+    import jsonschema_rs
+
+    if len(pattern) > LONGEST_REGEX:
+        raise NotTaken(f"a regular expression may have {LONGEST_REGEX} characters")
+    linear = jsonschema_rs.RegexOptions(size_limit=2**18, dfa_size_limit=2**18)
+    try:
+        return jsonschema_rs.Draft7Validator({"pattern": pattern}, pattern_options=linear)
+    except ValueError as error:
+        raise NotTaken("a regular expression cannot be read, is too large, or looks around or back") from error
+
+
+TEXTS: Final[Mapping[str, Function]] = {
+    "startsWith": _of_texts("startsWith()", str.startswith, 1),
+    "endsWith": _of_texts("endsWith()", str.endswith, 1),
+    "contains": _of_texts("contains()", str.__contains__, 1),
+    "indexOf": _of_texts("indexOf()", str.find, 1),
+    "upper": _of_texts("upper()", str.upper),
+    "lower": _of_texts("lower()", str.lower),
+    "length": _of_texts("length()", len),
+    "replace": _of_texts("replace()", _replaced, 2),
+    "substring": of_values("substring()", _substring, str, int, int, optional=1),
+    "toChars": Function(exactly(0), _characters),
+    "matches": Function(exactly(1), _matches),
+}
