@@ -41,6 +41,7 @@ from fhir_facade.errors import (
     TooManyRequests,
     Unauthenticated,
     Unavailable,
+    UnsupportedFormat,
 )
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
@@ -246,7 +247,7 @@ def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource |
 
 def _form(content_type: str, body: bytes) -> list[tuple[str, str]]:
     if content_type != "application/x-www-form-urlencoded":
-        raise BadRequest("_search takes its parameters as application/x-www-form-urlencoded")
+        raise UnsupportedFormat("_search takes its parameters as application/x-www-form-urlencoded")
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:
@@ -281,9 +282,11 @@ def _moment(value: str | None) -> datetime | None:
 
 
 def _preference(value: str | None) -> Preference:
+    """https://www.rfc-editor.org/rfc/rfc7240#section-2: the names are read in any case."""
     if value is None:
         return _NO_PREFERENCE
-    parts = dict(part.strip().partition("=")[::2] for part in value.replace(";", ",").replace('"', "").split(","))
+    asked = (part.partition("=") for part in value.replace(";", ",").replace('"', "").split(","))
+    parts = {name.strip().lower(): own.strip() for name, _, own in asked}
     returns = parts.get("return")
     handling = parts.get("handling")
     return Preference(

@@ -112,7 +112,9 @@ async def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
     lenient = call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
     stored = await stored_codes(call, type, asked.params)
-    return parse_query(type, asked.params, now=now, base_url=base_url, strict=not lenient, stored=stored)
+    return parse_query(
+        type, asked.params, now=now, base_url=base_url, strict=not lenient, ignore_empty=True, stored=stored
+    )
 
 
 async def told(call: Call, shown: Sequence[StoredResource], asked_about: Set[str]) -> None:
@@ -195,9 +197,16 @@ async def _leaving(call: Call, query: SearchQuery, matches: Sequence[Entry]) -> 
 
 
 def _found(call: Call, parsed: ParsedSearch, entries: Iterable[StoredResource], mode: str) -> list[Found]:
-    base = call.ports.deployment.fhir_url
+    """`_elements` are those of the type that is searched: what is included of others is whole."""
+    base, kind = call.ports.deployment.fhir_url, parsed.query.type
     return [
-        Found(shaped(stored.body, parsed), mode, f"{base}/{stored.type}/{stored.id}")  # type: ignore[arg-type]
+        Found(
+            stored.body
+            if mode == "include" and parsed.elements and stored.type != kind
+            else shaped(stored.body, parsed),
+            mode,  # type: ignore[arg-type]
+            f"{base}/{stored.type}/{stored.id}",
+        )
         for stored in entries
     ]
 

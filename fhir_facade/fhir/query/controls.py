@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast, get_args
 
 from fhir_facade.errors import BadRequest, UnknownParameter
-from fhir_facade.fhir.definitions.tables import children, is_resource_type, search_parameters
+from fhir_facade.fhir.definitions.tables import Element, children, is_resource_type, search_parameters
 from fhir_facade.fhir.query.criterion import known_parameter, reference_parameter
 from fhir_facade.values import Include, Sort
 
@@ -91,14 +92,26 @@ def _one_of(name: str, raw: str, allowed: tuple[str, ...]) -> str:
 
 
 def elements(controls: Controls, raw: str) -> None:
+    """Names of elements of the type; some clients write the type before them, or that of a choice behind them."""
     known = children(controls.fhir_type)
-    for name in raw.split(","):
+    for said in raw.split(","):
+        name = _element_name(said.removeprefix(f"{controls.fhir_type}."), known)
         if name not in known and name != "resourceType":
             raise UnknownParameter(
                 f"_elements: {controls.fhir_type} has no element {name!r}; known are {', '.join(known)}"
             )
         if name not in controls.elements:
             controls.elements.append(name)
+
+
+def _element_name(said: str, known: Mapping[str, Element]) -> str:
+    """`value` of `value[x]` and `valueQuantity`."""
+    if said in known:
+        return said
+    name = said.removesuffix("[x]")
+    choices = (own for own, found in known.items() if found.choice and name.startswith(own))
+    typed = (own for own in choices if name[len(own) :].lower() in {"", *map(str.lower, known[own].types)})
+    return next(typed, said)
 
 
 def types(controls: Controls, raw: str) -> None:

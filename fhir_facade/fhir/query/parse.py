@@ -69,13 +69,15 @@ def parse_query(
     now: datetime,
     base_url: str | None = None,
     strict: bool = True,
+    ignore_empty: bool = False,
     stored: StoredCodes = NO_CODES,
 ) -> ParsedSearch:
     """Decoded (name, value) pairs in order; `type` `Resource` is a search of the whole system.
 
     BadRequest, UnknownParameter: always with what would be right. Not `strict`: what the type does not know is left
-    out, bad values of what it knows are refused still. `now` decides what `ap` means for a date. `stored` holds
-    those among `named_value_sets` and `named_code_systems` that there are.
+    out, bad values of what it knows are refused still. `ignore_empty`: what has no value counts as not sent, as in
+    every search; not in a condition, which would be about more than is meant. `now` decides what `ap` means for a date.
+    `stored` holds those among `named_value_sets` and `named_code_systems` that there are.
     """
     asked = [(name, value) for name, value in params if name not in PRESENTATION]
     if len(asked) > MAX_PARAMETERS:
@@ -89,6 +91,9 @@ def parse_query(
             _take(parser, controls, criteria, name, value)
         except UnknownParameter:
             if strict:
+                raise
+        except BadRequest:
+            if not ignore_empty or value.strip():
                 raise
         else:
             understood.append((name, value))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_facade.fhir.definitions.occurrence import occurs_once
+from fhir_facade.fhir.definitions.occurrence import occurs_once, single_valued
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,17 @@ from fhir_facade.fhir.definitions.occurrence import occurs_once
 )
 def test_a_parameter_is_told_apart_by_how_often_what_it_reads_may_be_there(type_, code, once):
     assert occurs_once(type_, code) is once
+
+
+@pytest.mark.parametrize(
+    ("type_", "code", "once"),
+    [
+        ("Observation", "subject", True),
+        ("Observation", "patient", True),
+        ("Observation", "performer", False),
+        ("Provenance", "patient", False),
+        ("Patient", "unknown", False),
+    ],
+)
+def test_a_reference_is_told_apart_by_how_often_it_may_be_there(type_, code, once):
+    assert single_valued(type_, code) is once

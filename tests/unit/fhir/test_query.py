@@ -48,8 +48,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BASE = "https://facade.example/fhir"
 
 
-def parsed(fhir_type, *params, strict=True):
-    return parse_query(fhir_type, params, now=NOW, base_url=BASE, strict=strict)
+def parsed(fhir_type, *params, strict=True, **options):
+    return parse_query(fhir_type, params, now=NOW, base_url=BASE, strict=strict, **options)
 
 
 def criterion(fhir_type, name, value):
@@ -588,3 +588,26 @@ def test_no_text_is_lost_between_escaping_and_reading(texts, separator):
 def test_every_type_can_be_searched():
     for fhir_type in resource_types():
         assert parsed(fhir_type, ("_id", "1")).query.type == fhir_type
+
+
+@pytest.mark.parametrize("said", ["value", "value[x]", "valueQuantity", "valueDateTime", "Observation.value"])
+def test_an_element_may_be_named_with_its_type(said):
+    assert parsed("Observation", ("_elements", said)).elements == ("value",)
+
+
+@pytest.mark.parametrize("said", ["valuePatient", "status[y]", "Patient.status", "effectiveQuantity"])
+def test_an_element_of_another_type_is_unknown(said):
+    with pytest.raises(UnknownParameter):
+        parsed("Observation", ("_elements", said))
+
+
+def test_what_is_empty_is_left_out_where_that_is_wanted():
+    asked = [("status", "final"), ("code", " "), ("_sort", ""), ("subject:Patient.name", ""), ("_filter", "")]
+
+    found = parsed("Observation", *asked, ignore_empty=True)
+
+    assert found.understood == (("status", "final"),)
+    with pytest.raises(BadRequest, match="maybe"):
+        parsed("Observation", ("code:missing", "maybe"), ignore_empty=True)
+    with pytest.raises(UnknownParameter):
+        parsed("Observation", ("pulse", ""), ignore_empty=True)
