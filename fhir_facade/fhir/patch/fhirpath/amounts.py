@@ -41,6 +41,8 @@ class Amount:
     @property
     def canonical(self) -> tuple[Decimal, str]:
         """Equal for amounts that are equal, whatever their units."""
+        if self.unit == "year":
+            return EXACT.multiply(self.value, 12), "month"
         return ucum.canonical(self.value, self.unit) or (self.value, self.unit)
 
     def compared(self, other: Amount) -> int | None:
