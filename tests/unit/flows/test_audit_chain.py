@@ -180,8 +180,11 @@ async def test_a_number_that_may_still_come_is_waited_for_a_minute(ports: Ports)
 # --- dropping and forgetting ----------------------------------------------------------------------------------
 
 
-async def test_lines_are_dropped_after_their_time_and_the_chain_goes_on(ports: Ports) -> None:
+async def test_lines_are_kept_six_years_then_dropped_and_the_chain_goes_on(ports: Ports) -> None:
+    """As long as 45 CFR 164.316 asks for, also where two of the years are leap years."""
     await sealed(ports, line(), line())
+    assert await drop_old(replace(ports, clock=StoppedClock(NOW.replace(year=NOW.year + 6)))) == 0
+    assert ports.deployment.audit_kept_days >= 6 * 365 + 2
     later = replace(ports, clock=StoppedClock(NOW + timedelta(days=2193)))
     await sealed(later, line())
 
