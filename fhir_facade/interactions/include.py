@@ -195,9 +195,10 @@ async def allowed(call: Call, query: SearchQuery) -> list[Entry]:
         page = await store.search(
             SearchQuery(limited.type, limited.criteria, limited.any_of, limited.sort, CHUNK, cursor)
         )
-        room.refuse(page.entries)
         entries = ((stored, parse_stored(stored.body)) for stored in page.entries)
-        found += [e for e in entries if sees_all(decision.check) or decision.check.may_leave(e[1])]
+        more = [e for e in entries if sees_all(decision.check) or decision.check.may_leave(e[1])]
+        room.refuse(stored for stored, _ in more)
+        found += more
         cursor = page.cursor
         if cursor is None:
             break

@@ -26,6 +26,7 @@ from fhir_facade.interactions.include import TooMuchIncluded, included
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.search_contained import Inside, contained, opened, refuse_unclear, sealed
+from fhir_facade.interactions.seen import seen_page
 from fhir_facade.interactions.shape import shaped
 from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.interactions.within import within
@@ -56,7 +57,7 @@ async def _fitting(
 ) -> tuple[Page, Sequence[StoredResource], Sequence[StoredResource]]:
     """A page of the store with what it includes: of fewer matches, where it would have more bytes than a page may."""
     while True:
-        page = await call.ports.store.search(query)
+        page = await seen_page(call, query, call.allow.check, exact=call.allow.exact)
         try:
             return page, *await _shown(call, parsed, query, page.entries)
         except TooMuchIncluded:
@@ -95,7 +96,7 @@ async def _before_contained(
 ) -> FhirResponse:
     """A page of the resources of the type; the last one is filled up with what is contained."""
     query = await _query(call, parsed, cursor)
-    page = await call.ports.store.search(query)
+    page = await seen_page(call, query, call.allow.check, exact=call.allow.exact)
     matches, _ = await _shown(call, parsed, query, page.entries)
     more, following = _first_of(inside, max(query.count - len(matches), 0) if page.cursor is None else 0)
     if page.cursor is not None or (inside and not more and query.count):

@@ -30,6 +30,7 @@ from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.page_bytes import fitting
 from fhir_facade.interactions.pages import open_page
 from fhir_facade.interactions.search import answered, counted_about, in_compartment, told, understood, visible
+from fhir_facade.interactions.seen import seen_page
 from fhir_facade.interactions.within import within
 from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
 
@@ -168,7 +169,8 @@ def _in_order(found: list[StoredResource], cut: Sequence[Page]) -> list[StoredRe
 
 
 async def _asked(call: Call, parts: dict[str, _Part], place: _Place, count: int) -> Page:
-    return await call.ports.store.search(replace(parts[place.type].query, count=count, cursor=place.cursor))
+    part = parts[place.type]
+    return await seen_page(call, replace(part.query, count=count, cursor=place.cursor), part.check, exact=part.exact)
 
 
 def _ordered(entries: list[StoredResource], query: SearchQuery) -> list[StoredResource]:

@@ -6,17 +6,21 @@ https://owasp.org/API-Security/editions/2023/en/0x11-t10/, "Playing with FHIR: H
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.interactions.naming import look_through
 from fhir_facade.rows import Remove
 from fhir_facade.rows.access import NamingType
-from tests.attacks.hospital import JSON_PATCH, SECRET, STORES, Hospital, bundle, entry, hospital_on
+from fhir_facade.values import FhirRequest, Interaction, PatientId, Principal, Scope
+from tests.attacks.hospital import CODE, JSON_PATCH, SECRET, STORES, Hospital, bundle, entry, hospital_on
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 REFUSED = {400, 403, 404, 405, 410, 412, 422, 501}
@@ -201,6 +205,70 @@ async def test_a_chain_over_what_was_written_before_anybody_noted_whom_it_names(
     assert (await hospital.anna.get(hidden)).json()["total"] == 0
     assert (await hospital.anna.get(reversed_)).status_code == 200
     assert await look_through(ports) == 0
+
+
+def told_of_page(answer: httpx.Response, mark: str) -> tuple[int, list[str], list[str], Any]:
+    """How many there are on a page, and what the page says of others."""
+    body = answer.json()
+    entries = [each["resource"]["id"] for each in body.get("entry", ())]
+    return answer.status_code, entries, sorted(link["relation"] for link in body["link"]), body.get("total")
+
+
+PAGES = ["&_count=1", "&_count=1&_sort=_lastUpdated", "&_count=1&_sort=-_lastUpdated", "&_count=1&_total=accurate"]
+
+
+@pytest.mark.parametrize("more", PAGES)
+async def test_where_a_page_ends_and_whether_another_follows_as_an_oracle_for_what_is_hidden(
+    hospital: Hospital, more: str
+) -> None:
+    """What may not leave was left out of its page, which then was too short, or led to a page without anything."""
+    ids = await a_hidden_place(hospital)
+    people = [{"actor": {"reference": f"Patient/{ids[name]}"}, "status": "accepted"} for name in ("anna", "bert")]
+    meeting = {"resourceType": "Appointment", "status": "proposed"}
+    own, both = hospital.id("meeting"), hospital.id("meeting-of-both")
+    await hospital.put(meeting | {"id": own, "participant": people[:1]})
+    await hospital.put(meeting | {"id": both, "participant": people, "appointmentType": {"text": SECRET, **CODE}})
+    code = "https://example.org/codes|reading"
+    asked = {
+        "Location?_id={open},{hidden}": "Location?_id={open},{open}-absent",
+        '?_type=Location&_id={open},{hidden}': "?_type=Location&_id={open},{open}-absent",
+        "?_type=Location,Organization&_id={open},{hidden}": "?_type=Location,Organization&_id={open},{open}-absent",
+        "Location?_filter=_id eq {open} or (_id eq {hidden} and status eq active)":
+            "Location?_filter=_id eq {open} or (_id eq {hidden} and status eq inactive)",
+        "Appointment?_id={own},{both}": "Appointment?_id={own},{both}-absent",
+        "Appointment?_filter=_id eq {own} or appointment-type eq " + code:
+            "Appointment?_filter=_id eq {own} or appointment-type eq none",
+        "Patient/{anna}/Appointment?_id={own},{both}": "Patient/{anna}/Appointment?_id={own},{both}-absent",
+        "Patient/{anna}/*?_type=Appointment&_id={own},{both}": "Patient/{anna}/*?_type=Appointment&_id={own}",
+    }  # fmt: skip
+    for client in (hospital.anna, hospital.doctor):
+        for fits, does_not in asked.items():
+            if more != "&_count=1" and fits.startswith("Patient/"):
+                continue
+            pages = [
+                await client.get(f"/fhir/{query.format(own=own, both=both, **ids)}{more}") for query in (fits, does_not)
+            ]
+            there, absent = (told_of_page(page, hospital.mark) for page in pages)
+            assert there == absent, (fits, there, absent)
+            assert len(there[1]) == 1, (fits, pages[0].text)
+
+
+async def test_how_much_is_hidden_as_a_reason_to_refuse_what_includes_it(hospital: Hospital) -> None:
+    """The bytes of what may not leave counted as bytes of the page: 413 where there was something."""
+    ids, most = await a_hidden_place(hospital), hospital.facade.settings.max_page_bytes
+    large = {"resourceType": "Location", "partOf": {"reference": f"Location/{ids['open']}"}}
+    large["extension"] = [{"url": "http://x.example/whose", "valueReference": {"reference": f"Patient/{ids['bert']}"}}]
+    await hospital.put(large | {"id": hospital.id("large"), "description": "x" * 200_000})
+    caller = replace(hospital.facade.ports.deployment, max_page_bytes=100_000)
+    ports = replace(hospital.facade.ports, deployment=caller)
+    params = (("_id", ids["open"]), ("_revinclude", "Location:partof"))
+    scopes = (Scope("patient", "*", frozenset("rs")),)
+    anna = Principal("patient", patient=PatientId(ids["anna"]), scopes=scopes)
+
+    answer = await dispatch(ports, anna, FhirRequest(Interaction.SEARCH_TYPE, "Location", params=params))
+
+    assert most > 100_000
+    assert len(json.loads(answer.body)["entry"]) == 1
 
 
 async def test_the_pages_of_a_chain_over_what_is_partly_hidden_lead_to_the_end(hospital: Hospital) -> None:
