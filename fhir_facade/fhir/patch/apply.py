@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from fhir_facade.errors import BadRequest, UnsupportedFormat
-from fhir_facade.fhir.document import decimal_dumps, decimal_loads, parse_json
+from fhir_facade.fhir.document import MAX_DEPTH, decimal_dumps, decimal_loads, parse_json
 from fhir_facade.fhir.patch import json_patch, merge_patch
 
 PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/merge-patch+json")
@@ -30,12 +30,16 @@ def apply_patch(current: bytes, patch: bytes, content_type: str, now: datetime) 
     apply = _applier(content_type, change)
     before = decimal_loads(current)
     kind, identity = before["resourceType"], before.get("id")
-    after = apply(before, change, now)
+    try:
+        after = without_empty(apply(before, change, now))
+        patched = decimal_dumps(after)
+    except RecursionError as error:  # each part of the patch may be as deep as a resource
+        raise BadRequest(f"What comes out of the patch is nested deeper than {MAX_DEPTH} levels.") from error
     if after.get("resourceType") != kind:
         raise BadRequest("A patch cannot change the resourceType.", expression="resourceType")
     if after.get("id") != identity:
         raise BadRequest("A patch cannot change the id.", expression="id")
-    return decimal_dumps(without_empty(after))
+    return patched
 
 
 Applier = Callable[[dict[str, Any], Any, datetime], dict[str, Any]]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from fhir_facade.fhir.patch.fhirpath.items import Item, Items
 from fhir_facade.fhir.patch.fhirpath.syntax import Expression
@@ -24,6 +24,8 @@ class Budget:
     """Steps that are left, for all expressions of one patch together."""
 
     left: int = MAX_STEPS
+    engines: dict[str, Any] = field(default_factory=dict)
+    """Of the regular expressions that these expressions asked for."""
 
     def spend(self, steps: int) -> None:
         self.left -= steps

@@ -19,6 +19,9 @@ Item = Any
 """A Place, or a value of the System types."""
 Items = Sequence[Item]
 
+CHARACTERS: Final = 32
+"""How many characters of a text are as much work as an item."""
+
 _MOMENTS: Final = {"date": "Date", "dateTime": "DateTime", "instant": "DateTime", "time": "Time"}
 _AMOUNTS: Final = frozenset(("Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration"))
 
@@ -68,13 +71,13 @@ def key_of(item: Item) -> Hashable:
 
 def size_of(item: Item) -> int:
     """How much there is to look at when an item is compared."""
-    return _size(item.value) if isinstance(item, Place) else 1
+    return _size(item.value if isinstance(item, Place) else item)
 
 
 def _size(value: Any) -> int:
     if isinstance(value, dict | list):
         return 1 + sum(map(_size, value.values() if isinstance(value, dict) else value))
-    return 1
+    return 1 + len(value) // CHARACTERS if isinstance(value, str) else 1
 
 
 def _frozen(value: Any) -> Hashable:

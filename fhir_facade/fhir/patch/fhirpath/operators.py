@@ -163,8 +163,7 @@ OPERATORS: Final[Mapping[str, Operator]] = {
 def charge(budget: Budget, operator: str, left: Items, right: Items) -> None:
     """What a comparison of these looks at, paid before it is made."""
     sizes = sum(map(size_of, left)), sum(map(size_of, right))
-    texts = sum(len(item) for item in (*left, *right) if isinstance(item, str))
-    budget.spend(sum(sizes) + texts // 32 + (len(left) * len(right) if operator in ("~", "!~") else 0))
+    budget.spend(sum(sizes) + (len(left) * len(right) if operator in ("~", "!~") else 0))
 
 
 # --- logic ------------------------------------------------------------------------------------------------------------

@@ -119,3 +119,31 @@ def test_what_is_said_beside_primitives_stays_beside_them(before: str, after: st
     patched = apply_patch(current % before.encode(), b'{"active":false}', "application/merge-patch+json", NOW)
 
     assert patched == b'{"resourceType":"Patient","name":[%s],"active":false}' % after.encode()
+
+
+def test_a_patch_cannot_nest_without_end() -> None:
+    deep = {"url": "deep"}
+    for _ in range(26):
+        deep = {"url": "x", "extension": [deep]}
+    path = "Observation.descendants().where(url = 'deep' and extension.empty())"
+    parts = [
+        {"name": "type", "valueCode": "add"},
+        {"name": "path", "valueString": path},
+        {"name": "name", "valueString": "extension"},
+        {"name": "value", "valueExtension": deep},
+    ]
+    told = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}] * 12}
+    current = CURRENT[:-1] + b',"extension":[{"url":"deep"}]}'
+
+    with pytest.raises(BadRequest, match="nested deeper than 64 levels"):
+        apply_patch(current, json.dumps(told).encode(), "application/fhir+json", NOW)
+
+
+def test_a_json_patch_cannot_nest_without_end() -> None:
+    deep: dict = {}
+    for _ in range(50):
+        deep = {"a": deep}
+    operations = [{"op": "add", "path": "/a" * (51 * step + 1), "value": deep} for step in range(40)]
+
+    with pytest.raises(BadRequest, match="nested deeper than 64 levels"):
+        apply_patch(CURRENT, json.dumps(operations).encode(), "application/json-patch+json", NOW)

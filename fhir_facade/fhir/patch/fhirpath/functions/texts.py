@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from fhir_facade.fhir.patch.fhirpath.focus import Focus
-from fhir_facade.fhir.patch.fhirpath.functions.function import Arguments, Function, exactly, of_values
-from fhir_facade.fhir.patch.fhirpath.items import Items, one_value
+from fhir_facade.fhir.patch.fhirpath.functions.function import Arguments, Function, exactly, whole_number
+from fhir_facade.fhir.patch.fhirpath.items import Items, one_value, size_of
 from fhir_facade.fhir.patch.fhirpath.moments import Moment
 from fhir_facade.fhir.patch.fhirpath.tokens import NotTaken
 
 LONGEST_REGEX: Final = 500
-_REGEX_STEPS: Final = 200
+_ENGINE_STEPS: Final = 1000
 """What making an engine costs, in steps."""
 
 
@@ -33,18 +32,22 @@ def _of_texts(name: str, calculate: Callable[..., Any], arguments: int = 0) -> F
         texts = [_text(one_value(found, name), name) for found in (items, *(one.items() for one in given))]
         if None in texts:
             return ()
-        focus.budget.spend(sum(map(len, texts)) // 32)
+        focus.budget.spend(sum(map(size_of, texts)))
         result = calculate(*texts)
-        focus.budget.spend(len(result) // 32 if isinstance(result, str) else 0)
+        focus.budget.spend(size_of(result))
         return (result,)
 
     return Function(exactly(arguments), apply)
 
 
-def _substring(text: str, start: int, length: int | None = None) -> str | None:
-    if not 0 <= start < len(text):
-        return None
-    return text[start:] if length is None else text[start : start + max(0, length)]
+def _substring(items: Items, arguments: Arguments, focus: Focus) -> Items:
+    text = _text(one_value(items, "substring()"), "substring()")
+    if text is None:
+        return ()
+    start, *length = (whole_number(argument, "substring()") for argument in arguments)
+    end = start + max(0, length[0]) if length else None
+    focus.budget.spend(size_of(text))
+    return (text[start:end],) if 0 <= start < len(text) else ()
 
 
 def _replaced(text: str, pattern: str, substitution: str) -> str:
@@ -65,11 +68,12 @@ def _matches(items: Items, arguments: Arguments, focus: Focus) -> Items:
     pattern = _text(one_value(arguments[0].items(), "matches()"), "matches()")
     if text is None or pattern is None:
         return ()
-    focus.budget.spend(_REGEX_STEPS + len(text) // 4)
-    return (_engine(pattern).is_valid(text),)
+    engines = focus.budget.engines
+    focus.budget.spend(len(text) + (0 if pattern in engines else _ENGINE_STEPS))
+    engine = engines.get(pattern) or engines.setdefault(pattern, _engine(pattern))
+    return (engine.is_valid(text),)
 
 
-@lru_cache(64)
 def _engine(pattern: str) -> Any:
     import jsonschema_rs
 
@@ -91,7 +95,7 @@ TEXTS: Final[Mapping[str, Function]] = {
     "lower": _of_texts("lower()", str.lower),
     "length": _of_texts("length()", len),
     "replace": _of_texts("replace()", _replaced, 2),
-    "substring": of_values("substring()", _substring, str, int, int, optional=1),
+    "substring": Function(range(1, 3), _substring),
     "toChars": Function(exactly(0), _characters),
     "matches": Function(exactly(1), _matches),
 }

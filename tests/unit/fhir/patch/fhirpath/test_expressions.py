@@ -95,6 +95,23 @@ def test_an_expression_that_takes_too_long_is_ended(text: str) -> None:
         found(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("descendants().select(%resource.long.substring(1))", id="copies"),
+        pytest.param("descendants().select(%resource.long & 'x')", id="texts joined"),
+        pytest.param("descendants().select(%resource.long.upper())", id="texts changed"),
+        pytest.param("descendants().where(%resource.long.matches('(a{50}){50}'))", id="a costly regular expression"),
+        pytest.param("descendants().where('a'.matches($index.toString()))", id="many regular expressions"),
+        pytest.param("descendants().where(%resource.long.toChars().count() = 1)", id="characters"),
+        pytest.param("descendants().where(%resource.long = %resource.long + 'a')", id="long texts compared"),
+    ],
+)
+def test_long_texts_are_work_too(text: str) -> None:
+    with pytest.raises(TooCostly, match="too many elements"):
+        found(text, {**RESOURCE, "long": "a" * 50_000})
+
+
 def test_the_work_of_all_expressions_is_counted_together() -> None:
     budget = Budget()
 
