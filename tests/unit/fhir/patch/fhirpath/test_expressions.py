@@ -16,6 +16,8 @@ from fhir_facade.fhir.patch.places import Place, root
 
 VECTORS = decimal_loads((Path(__file__).parents[4] / "data/patch/expressions.json").read_bytes())
 RESOURCE = VECTORS["resource"]
+SHORT = 4_000
+"""Steps that are soon used up."""
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
 
 
@@ -92,7 +94,7 @@ def test_an_expression_has_bounds(text: str, why: str) -> None:
 )
 def test_an_expression_that_takes_too_long_is_ended(text: str) -> None:
     with pytest.raises(TooCostly, match="too many elements"):
-        found(text)
+        found(text, budget=Budget(SHORT))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_an_expression_that_takes_too_long_is_ended(text: str) -> None:
 )
 def test_long_texts_are_work_too(text: str) -> None:
     with pytest.raises(TooCostly, match="too many elements"):
-        found(text, {**RESOURCE, "long": "a" * 50_000})
+        found(text, {**RESOURCE, "long": "a" * 5_000}, Budget(SHORT))
 
 
 def test_the_work_of_all_expressions_is_counted_together() -> None:
@@ -120,6 +122,15 @@ def test_the_work_of_all_expressions_is_counted_together() -> None:
     found("descendants()", budget=budget)
 
     assert MAX_STEPS - first == first - budget.left > 100
+
+
+def test_without_an_end_of_its_own_an_expression_ends_after_all_steps() -> None:
+    budget = Budget()
+
+    with pytest.raises(TooCostly):
+        found("(1 | 2).repeat($this + 1)", budget=budget)
+
+    assert budget.left < 0
 
 
 def test_the_deepest_expressions_that_are_taken_fit_the_stack() -> None:
