@@ -73,12 +73,13 @@ def patient_references(resource: JsonObject) -> frozenset[PatientReference]:
 
 
 def names_strangers(resource: JsonObject) -> bool:
-    """Whether a record of a type that may be about nobody names a patient it is not about: who may see it hangs on that
-    alone, which no search can say."""
+    """Whether a record of a type that may be about nobody names a patient it is not about, or one who cannot be told:
+    who may see it hangs on that alone, which no search can say."""
     rule = type_rules().get(_type_of(resource))
     if rule is None or rule.type_class not in ("shared", "optional"):
         return False
-    return not patient_references(resource) <= owners(resource)
+    own = owners(resource)
+    return not patient_references(resource) <= own or any(isinstance(owner, Foreign) for owner in own)
 
 
 def _own_id(resource: JsonObject) -> PatientReference:

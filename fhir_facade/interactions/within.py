@@ -117,7 +117,8 @@ async def _chain(call: Call, type: str, chain: Chain, naming: frozenset[str]) ->
     """Targets that may not be searched drop out; none left is a refusal."""
     deeper = not naming.isdisjoint(_hops((chain.inner,)))
     alone = [name for name in chain.targets if deeper or name in naming]
-    together = tuple(name for name in chain.targets if name not in alone)
+    others = [name for name in chain.targets if name not in alone]
+    together = tuple([name for name in others if not isinstance(call.search_rights(name), Deny)])
     parts = [(name,) for name in alone] + ([together] if together else [])
     each = [await _target(call, type, dataclasses.replace(chain, targets=part), naming) for part in parts]
     found = tuple(way for ways in each if not isinstance(ways, Deny) for way in ways)

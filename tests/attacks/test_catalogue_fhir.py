@@ -174,6 +174,22 @@ async def test_a_chain_over_a_record_that_is_hidden_because_it_names_somebody(ho
     assert await hospital.count(hospital.service, f"Encounter?location._id={ids['hidden']}") == 2
 
 
+async def test_a_chain_over_a_device_whose_patient_cannot_be_told(hospital: Hospital) -> None:
+    """To a store a patient who is named by an identifier alone is none, so the device was taken for everybody's."""
+    pump = {"resourceType": "Device", "id": hospital.id("pump"), "manufacturer": SECRET}
+    await hospital.put(pump | {"patient": {"identifier": {"system": "urn:example:mrn", "value": "1"}}})
+    await hospital.put(pump | {"id": hospital.id("scale"), "manufacturer": f"Scales {hospital.mark}"})
+    for name in ("pump", "scale"):
+        used = {"device": {"reference": f"Device/{hospital.id(name)}"}}
+        await hospital.put(hospital.reading("anna", id=hospital.id(f"by-{name}"), **used))
+
+    hidden = (f"device.manufacturer={SECRET}", f"device._id={hospital.id('pump')}")
+    found = {query: await hospital.count(hospital.anna, f"Observation?{query}") for query in hidden}
+
+    assert found == dict.fromkeys(hidden, 0)
+    assert await hospital.count(hospital.anna, f"Observation?device.manufacturer=Scales {hospital.mark}") == 1
+
+
 class Interrupted(Exception):
     """As when a process dies."""
 

@@ -175,6 +175,9 @@ def test_a_reference_too_long_to_be_remembered_is_judged_all_the_same() -> None:
         pytest.param(
             {"resourceType": "Device", "extension": [{"valueReference": patient("a")}]}, True, id="is about nobody"
         ),
+        pytest.param(
+            {"resourceType": "Device", "patient": {"display": "Bert"}}, True, id="about one who cannot be told"
+        ),
         pytest.param({"resourceType": "Observation", "performer": [patient("a")]}, False, id="has an owner anyway"),
         pytest.param({"resourceType": "Unicorn"}, False, id="no type"),
     ],
