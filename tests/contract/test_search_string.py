@@ -36,3 +36,33 @@ async def people(case: Case) -> Case:
 )
 async def test_a_string_is_found(people: Case, asked: str, found: list[str]) -> None:
     assert await people.labels("Patient", f"{asked}&_sort=_id") == found
+
+
+SIGNS = {
+    "percent": "B%b",
+    "line": "B_b",
+    "letter": "Bxb",
+    "slash": "B\\b",
+    "both": "B\\_b",
+    "first": "_B%",
+    "other": "xB%",
+}
+
+
+async def test_no_character_stands_for_others(case: Case, request: pytest.FixtureRequest) -> None:
+    """A database's own wildcards are characters like any other."""
+    if "mirror" in request.node.name:
+        pytest.skip("the mirror has no wildcards that could be escaped")
+    for label, sign in SIGNS.items():
+        await case.put("Patient", label, name=[{"family": sign}], communication=[{"language": {"text": sign}}])
+        about = {"reference": f"Patient/{case.name}-{label}"}
+        await case.put("Observation", label, subject=about, valueString=sign)
+
+    for label in ("percent", "line", "slash", "both", "first"):
+        text = SIGNS[label].replace("\\", "\\\\").replace("%", "%25")
+        for words in (f"family={text}", f"family:contains={text}", f"family={text},zzz", f"language:text={text}"):
+            assert await case.labels("Patient", words) == [label], words
+        composite = f"code-value-string=http://loinc.org|718-7${text}"
+        for words in (f"patient.family={text}", f"value-string={text}", f"value-string:exact={text}", composite):
+            assert await case.labels("Observation", words) == [label], words
+        assert await case.labels("Patient", f"_has:Observation:patient:value-string={text}") == [label]

@@ -37,12 +37,18 @@ STORED_STEP = Decimal("0.01")
 
 NEAR_SLACK = 1.01
 
+_WILD = re.compile(r"[\\_]")
 _SPECIAL = re.compile(r"([\\,$|])")
 
 
 def escaped(text: str) -> str:
     """https://hl7.org/fhir/R4/search.html#escaping"""
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def pattern(text: str) -> str:
+    """A text for which HAPI finds that text only: it takes `_` and the backslash for signs of the database's LIKE."""
+    return _WILD.sub(r"\\\g<0>", text)
 
 
 def bounds(value: SearchValue) -> list[str]:
@@ -73,7 +79,11 @@ def _broadly(part: SearchValue) -> str:
     """A part of a composite as one text that finds too much rather than too little."""
     if isinstance(part, NumberValue):
         return _widened(part)[0]
-    return bounds(part)[0]
+    return _part(part) if isinstance(part, StringValue) else bounds(part)[0]
+
+
+def _part(part: SearchValue) -> str:
+    return escaped(pattern(part.text)) if isinstance(part, StringValue) else single(part)
 
 
 def single(value: SearchValue) -> str:
@@ -92,7 +102,7 @@ def single(value: SearchValue) -> str:
         case UriValue():
             return escaped(value.uri)
         case CompositeValue():
-            return "$".join(single(part) for part in value.parts)
+            return "$".join(_part(part) for part in value.parts)
         case NearValue():
             return _near(value)
         case MissingValue():

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeGuard
 
-from fhir_facade.adapters.hapi.literals import bounds, moment_text, single
+from fhir_facade.adapters.hapi.literals import bounds, moment_text, pattern, single
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import reference_targets, search_parameters
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
@@ -28,7 +28,9 @@ from fhir_facade.values import (
     NearValue,
     Not,
     ReferenceValue,
+    SearchValue,
     Sort,
+    StringValue,
     TokenValue,
 )
 
@@ -160,10 +162,19 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
         return []
     if match.modifier == ENDS:
         match = replace(match, modifier="contains")
+    if match.kind != "special" and match.modifier in _PATTERNS:
+        match = replace(match, values=tuple([_without_wildcards(value) for value in match.values]))
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
     if len(match.values) == 1 and not alone:
         return [(name, text) for text in bounds(match.values[0])]
     return [(name, ",".join(single(value) for value in match.values))]
+
+
+_PATTERNS = frozenset((None, "text", "contains"))
+
+
+def _without_wildcards(value: SearchValue) -> SearchValue:
+    return replace(value, text=pattern(value.text)) if isinstance(value, StringValue) else value
 
 
 def is_unindexed(match: Match) -> bool:
