@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
@@ -44,6 +44,21 @@ class Amount:
         if self.unit == "year":
             return EXACT.multiply(self.value, 12), "month"
         return ucum.canonical(self.value, self.unit) or (self.value, self.unit)
+
+    def in_units_of_both(self, other: Amount) -> Iterator[tuple[Decimal, Decimal]]:
+        """Both values in the unit of this one, and in that of the other; none when they measure different things."""
+        if self.unit == other.unit:
+            yield self.value, other.value
+        elif ucum.comparable(self.unit, other.unit):
+            yield self.value, ucum.convert(other.value, other.unit, self.unit)
+            yield ucum.convert(self.value, self.unit, other.unit), other.value
+
+    def plus(self, other: Amount) -> Amount | None:
+        """The sum; None when they measure different things."""
+        (mine, unit), (theirs, other_unit) = self.canonical, other.canonical
+        if self.unit == other.unit:
+            return Amount(EXACT.add(self.value, other.value), self.unit)
+        return Amount(EXACT.add(mine, theirs), unit) if unit == other_unit else None
 
     def compared(self, other: Amount) -> int | None:
         """Less than, greater than or 0; None when they measure different things."""

@@ -63,7 +63,7 @@ def key_of(item: Item) -> Hashable:
     if isinstance(value, Place):
         return "element", _frozen(value.value if value.value is not None else value.node)
     if isinstance(value, Moment):
-        return value.kind == "Time", value.parts
+        return value.kind == "Time", value.is_zoned, value.parts
     if isinstance(value, Amount):
         return value.canonical
     return _frozen(value)
@@ -118,9 +118,15 @@ def equivalent(one: Item, other: Item) -> bool:
     if isinstance(a, str) and isinstance(b, str):
         return _plain(a) == _plain(b)
     if is_number(a) and is_number(b):
-        step = Decimal(1).scaleb(-min(_decimals(a), _decimals(b)))
-        return bool(a == b) or EXACT.quantize(Decimal(a), step) == EXACT.quantize(Decimal(b), step)
+        return _about(Decimal(a), Decimal(b))
+    if isinstance(a, Amount) and isinstance(b, Amount):
+        return any(_about(*values) for values in a.in_units_of_both(b))
     return equal(a, b) is True
+
+
+def _about(a: Decimal, b: Decimal) -> bool:
+    step = Decimal(1).scaleb(-min(_decimals(a), _decimals(b)))
+    return a == b or EXACT.quantize(a, step) == EXACT.quantize(b, step)
 
 
 def compared(one: Item, other: Item) -> int | None:
@@ -150,7 +156,7 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _decimals(number: int | Decimal) -> int:
-    exponent = EXACT.plus(Decimal(number)).normalize(EXACT).as_tuple().exponent
+def _decimals(number: Decimal) -> int:
+    exponent = EXACT.plus(number).normalize(EXACT).as_tuple().exponent
     assert isinstance(exponent, int)
     return max(0, -exponent)

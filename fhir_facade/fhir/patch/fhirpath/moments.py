@@ -33,7 +33,7 @@ _MONTHS = {"year": 12, "month": 1}
 
 @dataclass(frozen=True)
 class Moment:
-    """`kind` is Date, DateTime or Time; a time without a zone is taken as UTC."""
+    """`kind` is Date, DateTime or Time."""
 
     kind: str
     text: str
@@ -59,8 +59,14 @@ class Moment:
             return (*whole, *seconds)
         return (*_in_utc(whole, zone), *seconds)
 
+    @property
+    def is_zoned(self) -> bool:
+        return "zone" in (_read(self.kind, self.text) or {})
+
     def compared(self, other: Moment) -> int | None:
-        """Less than, greater than or 0; None when one is too imprecise to say so."""
+        """Less than, greater than or 0; None when one is too imprecise to say so, or only one says its zone."""
+        if min(len(self.parts), len(other.parts)) > len(_DATE) and self.is_zoned is not other.is_zoned:
+            return None
         for mine, theirs in zip(self.parts, other.parts, strict=False):
             if mine != theirs:
                 return -1 if mine < theirs else 1
@@ -74,6 +80,8 @@ class Moment:
         if amount.unit not in _SECONDS and (amount.unit not in _MONTHS or self.kind == "Time"):
             raise NotTaken(f"a {self.kind} has no '{amount.unit}' to add")
         try:
+            if amount.unit not in ("s", "ms"):  # only seconds have a fraction
+                amount = Amount(Decimal(int(amount.value)), amount.unit)
             return self._time_moved(amount) if self.kind == "Time" else self._date_moved(amount)
         except (ArithmeticError, ValueError):
             return None
@@ -95,7 +103,8 @@ class Moment:
 
     def _cut(self, moved: datetime, second: Decimal) -> Moment:
         text = f"{moved.isoformat(timespec='minutes')}:{_two_digits(second)}Z"
-        return Moment(self.kind, text[: {1: 4, 2: 7, 3: 10, 4: 13, 5: 16}.get(len(self.parts))])
+        text = text[: {1: 4, 2: 7, 3: 10, 4: 13, 5: 16, 6: -1}[len(self.parts)]]
+        return Moment(self.kind, text + "Z" if self.is_zoned else text)
 
     def _time_moved(self, amount: Amount) -> Moment:
         hour, minute, second = (*self.parts, 0, Decimal(0))[:3]

@@ -103,7 +103,7 @@ def _sum(a: Any, b: Any) -> Any:
     if isinstance(a, Moment) and isinstance(b, Amount):
         return a.moved(b)
     if isinstance(a, Amount) and isinstance(b, Amount):
-        return Amount(EXACT.add(a.value, b.value), a.unit) if a.unit == b.unit else None
+        return a.plus(b)
     return _number(a, b, "+")
 
 

@@ -81,7 +81,7 @@ Expression = Literal | Variable | Path | Signed | Binary | Typed
 _LEVELS: Final[Mapping[str, int]] = {
     operator: level
     for level, operators in enumerate(
-        ("implies", "or xor", "and", "in contains", "= ~ != !~", "< <= > >=", "|", "is as", "+ - &", "* / div mod")
+        ("implies", "or xor", "and", "in contains", "= ~ != !~", "is as", "< <= > >=", "|", "+ - &", "* / div mod")
     )
     for operator in operators.split()
 }
@@ -235,7 +235,8 @@ class _Parser:
 
     def _unit(self) -> str | None:
         if self.token.kind == "text":
-            return self.next().text
+            unit = self.next().text
+            return CALENDAR.get(unit, unit)
         if self.token.kind == "name" and self.token.text in CALENDAR:
             return CALENDAR[self.next().text]
         return None

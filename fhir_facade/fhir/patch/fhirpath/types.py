@@ -42,8 +42,7 @@ def is_of_type(item: Any, name: str) -> bool:
 
 
 def _refuse_unknown(namespace: str, bare: str, name: str) -> None:
-    of_fhir = namespace in ("", "FHIR") and bare in _fhir_types()
-    if not of_fhir and not (namespace in ("", "System") and bare in _SYSTEM):
+    if namespace not in ("", "FHIR", "System") or bare not in _fhir_types() | _SYSTEM:
         raise NotTaken(f"'{name}' is no type of FHIR R4")
 
 

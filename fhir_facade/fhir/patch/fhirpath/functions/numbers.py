@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-from fhir_facade.fhir.patch.fhirpath.amounts import EXACT
+from fhir_facade.fhir.patch.fhirpath.amounts import EXACT, Amount
 from fhir_facade.fhir.patch.fhirpath.focus import Focus
-from fhir_facade.fhir.patch.fhirpath.functions.function import Arguments, Function
+from fhir_facade.fhir.patch.fhirpath.functions.function import Arguments, Function, plain
 from fhir_facade.fhir.patch.fhirpath.items import Items, is_number, one_value
 from fhir_facade.fhir.patch.fhirpath.operators import bounded
 from fhir_facade.fhir.patch.fhirpath.tokens import NotTaken
@@ -30,6 +30,15 @@ def _of_numbers(name: str, calculate: Callable[..., Any], arguments: range = ran
         return bounded(calculate(*values))
 
     return Function(arguments, apply)
+
+
+def _absolute(items: Items) -> Items:
+    value = one_value(items, "abs()")
+    if value is not None and not isinstance(value, Amount) and not is_number(value):
+        raise NotTaken("abs() is called on what is no number")
+    if isinstance(value, Amount):
+        return (Amount(EXACT.abs(value.value), value.unit),)
+    return () if value is None else (abs(value) if isinstance(value, int) else EXACT.abs(value),)
 
 
 def _whole(rounding: str) -> Callable[[int | Decimal], Any]:
@@ -60,7 +69,7 @@ def _logarithm(value: int | Decimal, base: int | Decimal) -> Decimal:
 
 
 NUMBERS: Final[Mapping[str, Function]] = {
-    "abs": _of_numbers("abs()", lambda value: abs(value) if isinstance(value, int) else EXACT.abs(value)),
+    "abs": plain(_absolute),
     "ceiling": _of_numbers("ceiling()", _whole(ROUND_CEILING)),
     "floor": _of_numbers("floor()", _whole(ROUND_FLOOR)),
     "truncate": _of_numbers("truncate()", _whole(ROUND_DOWN)),

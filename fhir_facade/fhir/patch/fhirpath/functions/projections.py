@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fhir_facade.fhir.patch.fhirpath.focus import Argument, Focus
 from fhir_facade.fhir.patch.fhirpath.functions.function import Arguments, Function, exactly
-from fhir_facade.fhir.patch.fhirpath.items import Items, key_of, size_of, truth
+from fhir_facade.fhir.patch.fhirpath.items import Items, key_of, one_value, size_of, truth
 from fhir_facade.fhir.patch.fhirpath.moments import Moment
 
 
@@ -52,6 +52,7 @@ def _aggregate(items: Items, arguments: Arguments, _: Focus) -> Items:
 
 
 def _iif(items: Items, arguments: Arguments, _: Focus) -> Items:
+    one_value(items, "iif()")
     if truth(arguments[0].within(items), "iif()"):
         return arguments[1].within(items)
     return arguments[2].within(items) if len(arguments) > 2 else ()

@@ -80,8 +80,9 @@ def _engine(pattern: str) -> Any:
     if len(pattern) > LONGEST_REGEX:
         raise NotTaken(f"a regular expression may have {LONGEST_REGEX} characters")
     linear = jsonschema_rs.RegexOptions(size_limit=2**18, dfa_size_limit=2**18)
-    try:
-        return jsonschema_rs.Draft7Validator({"pattern": pattern}, pattern_options=linear)
+    try:  # by itself first: brackets must not reach over what is put around it
+        jsonschema_rs.Draft7Validator({"pattern": pattern}, pattern_options=linear)
+        return jsonschema_rs.Draft7Validator({"pattern": f"(?s:{pattern})"}, pattern_options=linear)
     except ValueError as error:
         raise NotTaken("a regular expression cannot be read, is too large, or looks around or back") from error
 
