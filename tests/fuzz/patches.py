@@ -24,7 +24,8 @@ _STEPS: Final = st.fixed_dictionaries(
 )
 _EXPRESSIONS: Final = st.one_of(
     words("""Patient Patient.name Patient.name[0].family Observation.status Observation.component.where(code.text='a') Patient.name[-1]
-    Patient.name[99999999999999999999] %resource Patient.name.given.first() a.b(c Patient.. 'x' Patient.name[0 Patient.contact.name"""),
+    Patient.name[99999999999999999999] Patient.name.where(use='a'or$index>0).first() descendants().where($this='a').single()
+    (1).repeat($this+1) name.where(family.matches('(a+)+$')) Patient.birthDate.extension Patient.name|Patient.name[0] %resource Patient.name.given.first() a.b(c Patient.. 'x' Patient.name[0 Patient.contact.name"""),
     VALUES,
 )
 
