@@ -30,7 +30,8 @@ demo: install ## the main job in front of your eyes, then it serves on; ONCE=1 e
 DECIDING  := access rules fhir mappers
 DECIDED   := $(addprefix tests/unit/,$(DECIDING) profiles terminology)
 MEASURED  := --cov=fhir_facade/access --cov=fhir_facade/rules --cov=fhir_facade/fhir --cov=mappers
-PYTEST    := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# In the order of the files, so that what takes long does not come last.
+PYTEST    := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # The checks use one processor: the first tests run beside them, each with its output in one piece where make can.
 TOGETHER  := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)

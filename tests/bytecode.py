@@ -1,5 +1,5 @@
 """Where Python is told to write no bytecode, each of the hundreds of processes that tests start would compile anew all
-that it imports, which is half of what the start of a server costs: here they compile it once for the whole run.
+that it imports, which is half of what the start of a server costs: here it is compiled once, for this run and those after.
 
 https://docs.python.org/3/using/cmdline.html#envvar-PYTHONPYCACHEPREFIX
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.hapi_server import RUN_FOLDER
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """It goes with the folder of the run, and nothing is written beside the source."""
+    """Nothing is written beside the source."""
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(os.environ[RUN_FOLDER]) / "bytecode")
+        os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / "build" / "bytecode")

@@ -49,6 +49,7 @@ FOCUSED = """() => {
 }"""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All on one worker: they share one browser and one server."""
     for item in items:

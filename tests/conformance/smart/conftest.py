@@ -28,6 +28,7 @@ from tests.forms import follow, sign_in, submit
 from tests.patience import PATIENCE_S
 from tests.sign_in_world import query_of
 
+HERE = Path(__file__).parent
 PASSWORD = "correct horse battery"
 REDIRECT = "https://kit.example/redirect"
 ORIGIN = "https://kit.example"
@@ -40,7 +41,7 @@ RSA = RSAKey.generate_key(2048, {"kid": "rsa", "alg": "RS384", "use": "sig"})
 EC = ECKey.generate_key("P-384", {"kid": "ec", "alg": "ES384", "use": "sig"})
 KEYS = {"RS384": RSA, "ES384": EC}
 CATEGORIES = "http://terminology.hl7.org/CodeSystem/observation-category"
-RECORDS = json.loads((Path(__file__).parent / "records.json").read_text())
+RECORDS = json.loads((HERE / "records.json").read_text())
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -176,6 +177,14 @@ async def through_pages(browser, answer, username, patient, ticked, only):
         page = await follow(browser, await submit(browser, page, "/oauth/patient", patient=patient))
     choice = {} if ticked is None else {"scope": ticked}
     return await submit(browser, page, "/oauth/consent", decision="allow", only=list(only), **choice)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """All on one worker, on each store: they share one server."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("hapi") is None:
+            item.add_marker(pytest.mark.xdist_group("smart"))
 
 
 def pytest_generate_tests(metafunc):
