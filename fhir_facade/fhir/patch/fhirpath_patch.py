@@ -127,7 +127,10 @@ def _operation(at: int, parameter: Any) -> Operation:
     parts = parameter.get("part") if isinstance(parameter, dict) and parameter.get("name") == "operation" else None
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
         raise Operation(at, {}).refuse("it must be a parameter 'operation' with parts.")
-    return Operation(at, {str(part.get("name")): part for part in parts})
+    named = {str(part.get("name")): part for part in parts}
+    if len(named) < len(parts):
+        raise Operation(at, {}).refuse("it has two parts of one name.")
+    return Operation(at, named)
 
 
 # --- the five operations ----------------------------------------------------------------------------------------------

@@ -53,6 +53,11 @@ VALUE = {"valueString": "x"}
     ("bad", "text"),
     [
         pytest.param(
+            operation("delete", "Patient.active", {"name": "path", "valueString": "Patient.name"}),
+            "two parts of one name",
+            id="path twice",
+        ),
+        pytest.param(
             operation("delete", "Patient.active.not()"),
             "gives a value, not an element",
             id="a value instead of a place",
