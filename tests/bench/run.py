@@ -26,7 +26,8 @@ from tests.bench.synthea import Synthea
 WARM_UP_S = 40.0
 STEP_S = 3.0
 LEAD_IN_S = 1.0
-"""What is asked of a server before each measurement: while others were measured, its memory and caches went to them."""
+"""What is asked of a server before each measurement, at most as long as it: while others were measured, its memory and
+caches went to them."""
 STILL_WARMING = 1.05
 """HAPI is warm when no operation became faster than this against the best step before."""
 
@@ -192,7 +193,7 @@ def _measure(
 
 
 def _sample(server: Server, workload: Workload, operation: str, concurrency: int, seconds: float) -> Sample:
-    measure(planned(server, workload, operation, concurrency, LEAD_IN_S))
+    measure(planned(server, workload, operation, concurrency, min(LEAD_IN_S, seconds)))
     plan = planned(server, workload, operation, concurrency, seconds)
     before = server.cpu_s()
     measured = measure(plan)
