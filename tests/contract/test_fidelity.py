@@ -7,9 +7,12 @@ white space in narratives. So values are compared as JSON values with numbers as
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fhir_facade.values import Ref
 from tests.contract.case import Case
@@ -57,6 +60,40 @@ async def test_a_decimal_keeps_its_digits_in_a_transaction(case: Case, decimal: 
 
     assert as_text(written.body)["valueQuantity"]["value"] == decimal
     assert as_text((await case.store.read(written.ref)).body)["valueQuantity"]["value"] == decimal
+
+
+PLAIN = st.from_regex(r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?", fullmatch=True)
+ANY_FORM = st.from_regex(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,8})?[eE][+-]?[0-9]{1,2}", fullmatch=True) | PLAIN
+
+
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.lists(ANY_FORM, min_size=1, max_size=20))
+async def test_any_number_keeps_its_digits(case: Case, request: pytest.FixtureRequest, numbers: list[str]) -> None:
+    """HAPI writes exponents out and knows no negative zero: there such numbers keep their value."""
+    parts = ",".join(
+        f'{{"code":{{"text":"x"}},"valueQuantity":{{"value":{number}}},'
+        f'"extension":[{{"url":"http://example.org/e","valueDecimal":{number}}}]}}'
+        for number in numbers
+    )
+    body = case.put_of(case.resource("Observation", "o")).body[:-1] + f',"component":[{parts}]}}'.encode()
+
+    written = await case.put_resource(body)
+
+    page = await case.search("Observation")
+    for answer in (written, await case.store.read(written.ref), page.entries[0]):
+        for asked, kept in zip(numbers, as_text(answer.body)["component"], strict=True):
+            found = (kept["valueQuantity"]["value"], kept["extension"][0]["valueDecimal"])
+            exact = "[hapi]" not in request.node.name or not (set("eE") & set(asked) or is_negative_zero(asked))
+            if exact:
+                assert found == (asked, asked)
+            else:
+                assert {Decimal(text) for text in found} == {Decimal(asked)}
+
+
+def is_negative_zero(number: str) -> bool:
+    return number.startswith("-") and not number.strip("-0.")
 
 
 @pytest.mark.parametrize(

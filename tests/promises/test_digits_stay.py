@@ -1,6 +1,6 @@
 """Every decimal digit and every fraction of a second leaves as it came, whichever way in and whichever way out.
 
-https://hl7.org/fhir/R4/datatypes.html#decimal, on the embedded store; docs/run-on-hapi.md says what HAPI rewrites.
+https://hl7.org/fhir/R4/datatypes.html#decimal, on the embedded store; tests/contract/test_fidelity.py asks each store.
 """
 
 from __future__ import annotations

@@ -178,10 +178,15 @@ def _without_wildcards(value: SearchValue) -> SearchValue:
 
 
 def is_unindexed(match: Match) -> bool:
-    """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by a URN."""
+    """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
+    address (`urn:`, `mailto:`)."""
     if match.kind == "reference" and match.modifier != "identifier":
-        return any(isinstance(value, ReferenceValue) and (value.url or "").startswith("urn:") for value in match.values)
+        return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
     return match.name == CONTAINED or match.kind == "reference"
+
+
+def _is_no_address(url: str) -> bool:
+    return ":" in url and "://" not in url
 
 
 def is_ignored(match: Match) -> bool:

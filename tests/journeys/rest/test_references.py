@@ -1,8 +1,9 @@
-"""Where a deployment does not mind broken references. (Over HAPI its own setting decides: docs/run-on-hapi.md.)"""
+"""Where a deployment does not mind broken references. Over HAPI its own setting decides: docs/run-on-hapi.md."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -48,3 +49,20 @@ async def test_references_are_checked_as_the_settings_say(allowed: tuple[httpx.A
     assert sound.status_code == 201
     assert removed.status_code == (409 if on_delete else 200)
     assert ("enforced" in patient["referencePolicy"]) is on_write
+
+
+@pytest.mark.hapi
+@pytest.mark.postgres
+async def test_over_hapi_its_own_settings_decide(tmp_path: Path, hapi_url: str, postgres_url: str, mark: str) -> None:
+    """This HAPI checks references, whatever the facade was told."""
+    settings = {"referential_integrity_on_write": False, "referential_integrity_on_delete": False}
+    stores = {"store": "hapi", "hapi_url": hapi_url, "database_url": postgres_url}
+    about = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    async with embedded_facade(tmp_path, **settings, **stores) as facade, await facade.client() as client:
+        await client.put(f"/fhir/Patient/{mark}", json={"resourceType": "Patient", "id": mark})
+
+        dangling = await client.post("/fhir/Observation", json=about | {"subject": {"reference": f"Patient/{mark}-no"}})
+        sound = await client.post("/fhir/Observation", json=about | {"subject": {"reference": f"Patient/{mark}"}})
+        removed = await client.delete(f"/fhir/Patient/{mark}")
+
+    assert [answer.status_code for answer in (dangling, sound, removed)] == [400, 201, 409]
