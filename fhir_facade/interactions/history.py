@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
@@ -23,12 +22,13 @@ from fhir_facade.fhir.references import ID
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.audit_events import NEVER_CHANGED
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
-from fhir_facade.interactions.call import Call, may_leave
-from fhir_facade.interactions.history_parts import EARLIEST, LATEST, history_of_parts, is_open, members, open_to
+from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.history_pages import page_of, version_may_leave
+from fhir_facade.interactions.history_parts import EARLIEST, LATEST, history_of_parts, members, open_to
 from fhir_facade.interactions.pages import Asked, open_page, page_links
-from fhir_facade.interactions.read import visible, was_yours
+from fhir_facade.interactions.read import visible
 from fhir_facade.interactions.shape import shape_of, shaped
-from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, Ref, StoredResource
+from fhir_facade.values import DateValue, FhirResponse, HistoryQuery, Page, StoredResource
 
 Period = tuple[datetime, datetime]
 PATIENT: Final = "Patient"
@@ -44,7 +44,7 @@ async def history(call: Call) -> FhirResponse:
     query = history_query(call, asked)
     if call.request.id is not None and not call.sees_all:
         await _refuse_foreign(call)
-    page, versions = await (_page(call, query) if _is_plain(call, asked) else _page_of_parts(call, query, asked))
+    page, versions = await (page_of(call, query) if _is_plain(call, asked) else _page_of_parts(call, query, asked))
     about = patients_of_stored(version for version in versions if not version.deleted) or await _about(call)
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     return FhirResponse(200, _bundle(call, asked, page, _shaped(call, asked, versions)))
@@ -74,27 +74,10 @@ async def _page_of_parts(call: Call, query: HistoryQuery, asked: Asked) -> tuple
     types, lists = _types(call, asked), [_list_id(value) for name, value in asked.params if name == "_list"]
     listed = None if not lists else frozenset.intersection(*[await members(call, each) for each in lists])
     if listed is not None and call.request.id is not None:
-        return await _page(call, query) if call.ref in listed else (Page((), total=0), ())
-    page = await history_of_parts(call, query, types, listed, lambda version: _may_leave(call, version))
+        return await page_of(call, query) if call.ref in listed else (Page((), total=0), ())
+    page = await history_of_parts(call, query, types, listed, lambda version: version_may_leave(call, version))
     whole = query.cursor is None and page.cursor is None and query.count > 0
     return dataclasses.replace(page, total=len(page.entries) if whole else None), page.entries
-
-
-async def _page(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[StoredResource]]:
-    """The first page from here that shows anything: an empty one with a link would say that there is more. What may
-    not leave is not counted either."""
-    begun = query.cursor is None
-    while True:
-        try:
-            page = await call.ports.store.history(query)
-        except NotFound:
-            raise _absent(call) from None
-        versions = await _leaving(call, page.entries)
-        if versions or page.cursor is None or query.count == 0:
-            whole = begun and page.cursor is None and query.count > 0
-            total = len(versions) if whole else page.total if call.sees_all else None
-            return dataclasses.replace(page, total=total), versions
-        query, begun = dataclasses.replace(query, cursor=page.cursor), False
 
 
 async def _refuse_foreign(call: Call) -> None:
@@ -111,39 +94,6 @@ async def _about(call: Call) -> Set[str]:
     except NotFound:
         return set()
     return patients_of_stored(version for version in page.entries if not version.deleted)
-
-
-def _absent(call: Call) -> NotFound:
-    return NotFound(f"{call.ref} is not there")
-
-
-async def _is_yours(call: Call, ref: Ref) -> bool:
-    try:
-        current = await call.ports.store.read(ref)
-    except NotFound:
-        return False
-    except Gone:
-        return await was_yours(call, ref)
-    return _may_leave(call, current)
-
-
-async def _leaving(call: Call, versions: Sequence[StoredResource]) -> Sequence[StoredResource]:
-    """The versions that may leave. Of one resource its current version was judged before. AuditEvents of a store are
-    copies of the audit: they are no part of the history of the records."""
-    if call.request.id is not None:
-        return [version for version in versions if version.deleted or _may_leave(call, version)]
-    shown = [version for version in versions if version.type != AUDIT_EVENT and _may_leave(call, version)]
-    doubtful = list(dict.fromkeys(version.ref for version in shown if not is_open(call, version.type)))
-    yours = await asyncio.gather(*(_is_yours(call, ref) for ref in doubtful))
-    foreign = {ref for ref, own in zip(doubtful, yours, strict=True) if not own}
-    return [version for version in shown if version.ref not in foreign]
-
-
-def _may_leave(call: Call, version: StoredResource) -> bool:
-    """A deletion does not say whose the resource was, so it is told where nothing of the type is hidden."""
-    if version.deleted or is_open(call, version.type):
-        return is_open(call, version.type)
-    return may_leave(call.allow.check, version)
 
 
 def _bundle(call: Call, asked: Asked, page: Page, versions: Sequence[StoredResource]) -> bytes:

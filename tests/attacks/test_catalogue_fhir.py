@@ -10,6 +10,8 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -267,6 +269,27 @@ async def test_where_a_page_ends_and_whether_another_follows_as_an_oracle_for_wh
             there, absent = (told_of_page(page, hospital.mark) for page in pages)
             assert there == absent, (fits, there, absent)
             assert len(there[1]) == 1, (fits, pages[0].text)
+
+
+async def test_pages_of_a_history_as_an_oracle_for_what_is_hidden(hospital: Hospital) -> None:
+    """A history had a link to more where only hidden records followed, and pages that were too short."""
+    ids = await a_hidden_place(hospital)
+    began = (await hospital.put({"resourceType": "Location", "id": hospital.id("first")}))["meta"]["lastUpdated"]
+    whose = {
+        "extension": [{"url": "http://x.example/whose", "valueReference": {"reference": f"Patient/{ids['bert']}"}}]
+    }
+    for name in ("a", "b", "shown", "c", "d", "shown", "e", "shown"):
+        hides = {} if name == "shown" else whose
+        await hospital.put({"resourceType": "Location", "id": hospital.id(name), **hides, "description": str(uuid4())})
+
+    for count in (1, 2, 3, 4, 5):
+        address, pages = f"/fhir/Location/_history?_count={count}&_since={quote(began)}", []
+        while address:
+            page = (await hospital.anna.get(address)).json()
+            pages.append([each["resource"]["id"] for each in page.get("entry", ())])
+            address = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+        shown = [hospital.id(name) for name in ("shown", "shown", "shown", "first")]
+        assert pages == [shown[at : at + count] for at in range(0, 4, count)], (count, pages)
 
 
 async def test_how_much_is_hidden_as_a_reason_to_refuse_what_includes_it(hospital: Hospital) -> None:
