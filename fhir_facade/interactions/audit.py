@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from fhir_facade.access.cardinality import single_owner
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import PatientReference, owners, stored_owners
-from fhir_facade.errors import FacadeError, Unavailable
+from fhir_facade.errors import BadRequest, FacadeError, Unavailable
 from fhir_facade.fhir.definitions.occurrence import reference_path
 from fhir_facade.fhir.definitions.tables import search_parameters
+from fhir_facade.fhir.query import MAX_VALUES
 from fhir_facade.fhir.urls import query_text
 from fhir_facade.ports import Ports
 from fhir_facade.rows.audit import AuditLine
@@ -35,6 +36,10 @@ from fhir_facade.values import (
 )
 
 UNRECORDED = "the audit record cannot be written, so nothing is answered: try again later"
+
+MOST_NAMED: Final = MAX_VALUES
+"""So many patients one question may name."""
+LONGEST_REPEATED: Final = 1000
 
 
 def audit_line(
@@ -77,7 +82,17 @@ def audit_lines(
     if len(patients) <= 1:
         return [audit_line(ports, principal, request, patient=next(iter(patients), None), **elements)]
     line = audit_line(ports, principal, request, **elements)
-    return [msgspec.structs.replace(line, patient=patient) for patient in sorted(patients)]
+    first, *others = sorted(patients)
+    short = msgspec.structs.replace(line, query=_cut(line.query))
+    return [
+        msgspec.structs.replace(line, patient=first),
+        *(msgspec.structs.replace(short, patient=patient) for patient in others),
+    ]
+
+
+def _cut(query: str | None) -> str | None:
+    """A long question stands in one line of its request whole: in hundreds it would fill the disk."""
+    return query if query is None or len(query) <= LONGEST_REPEATED else f"{query[:LONGEST_REPEATED]}…"
 
 
 def operator_line(ports: Ports, action: str, detail: str) -> AuditLine:
@@ -121,9 +136,15 @@ def patients_of_stored(stored: Iterable[StoredResource]) -> Set[str]:
 
 
 def patients_asked_about(type: str, criteria: Iterable[Criterion]) -> Set[str]:
-    """The patients that a search is limited to by its own words: it asks about them even when it finds nothing."""
+    """The patients that a search is limited to by its own words: it asks about them even when it finds nothing.
+
+    BadRequest for too many, each of whom would have a line.
+    """
     names = _owner_names(type)
-    return {id_ for each in criteria for id_ in _asked_about(each, names)}
+    found = {id_ for each in criteria for id_ in _asked_about(each, names)}
+    if len(found) > MOST_NAMED:
+        raise BadRequest(f"this names {len(found)} patients, at most {MOST_NAMED} are allowed: ask in several searches")
+    return found
 
 
 @cache

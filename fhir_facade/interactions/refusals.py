@@ -64,6 +64,6 @@ def _asked_about(ports: Ports, request: FhirRequest) -> Set[str]:
         parsed = parse_query(
             request.type, request.params, now=ports.clock.now(), base_url=ports.deployment.fhir_url, strict=False
         )
+        return patients_asked_about(request.type, parsed.query.criteria)
     except FacadeError:
         return frozenset()
-    return patients_asked_about(request.type, parsed.query.criteria)

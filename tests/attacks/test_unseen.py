@@ -132,6 +132,26 @@ async def test_a_refusal_about_several_patients_as_a_look_that_none_of_them_is_t
     assert sorted(map(str, await told(hospital, rid=rid))) == sorted(both)
 
 
+@pytest.mark.parametrize("scope", ["user/*.rs", "user/Practitioner.rs"])
+async def test_questions_that_name_thousands_fill_no_disk(hospital: Hospital, scope: str) -> None:
+    """Each patient who is asked about has a line, and each line had the whole question."""
+    rid, lines = f"thousands-{len(scope)}-{hospital.mark}", hospital.facade.ports.state.read
+    app = await hospital.facade.client(scope, username=hospital.id("doctor"))
+    many = [f"patient={','.join(f'p{start + at}' for at in range(400))}" for start in (0, 400)]
+    one = f"{many[0]}&code={'x' * 20_000}"
+    written = []
+    for asked in ("&".join(many), one):
+        form = {"Content-Type": "application/x-www-form-urlencoded", "X-Request-Id": rid}
+        answer = await app.post("/fhir/Observation/_search", content=asked, headers=form)
+        found = await lines(lambda tx: tx.find(AuditLine, ("request_id", "=", rid)))
+        written.append((answer.status_code, len(found), sum(len(line.query or "") for line in found)))
+
+    (status, few, size), (_, all_, more) = written
+    assert (status, few) == (400 if scope == "user/*.rs" else 403, 1)
+    assert size < 10_000
+    assert (all_ - few, more < 500_000) == (400, True)
+
+
 CREATIONS = [
     pytest.param("bert", "user/*.cruds", "a stranger", 403, id="of a stranger"),
     pytest.param("anna", "user/Practitioner.rs", "a reading", 403, id="beyond the scopes"),
