@@ -13,6 +13,7 @@ from fhir_facade.fhir.patch.fhirpath.types import kinds_of
 from fhir_facade.fhir.patch.places import WrongContent, aligned, choices, definition_of, members_of, repeats
 from fhir_facade.fhir.validation.tables import NESTED
 
+_PART = "Parameters_Parameter"
 _ABSTRACT = {"Element", "BackboneElement"}
 
 
@@ -52,18 +53,24 @@ def _member(definition: str, name: str, suffix: str) -> str:
 
 def _fitting(content: Content, kind: str, wanted: str) -> Content:
     """Any primitive value fits a primitive; what is wrong with it otherwise, the validation says."""
-    value, beside = content.value, content.beside
-    if wanted[:1].islower():
-        fits = not isinstance(value, dict | list) and (beside is None or isinstance(beside, dict))
-        fits = fits and (value is not None or beside is not None)
-    elif wanted == NESTED:
-        fits = kind == "resource" and isinstance(value, dict) and isinstance(value.get("resourceType"), str)
-    else:
-        fits = isinstance(value, dict) and beside is None and kind.removeprefix("value") in kinds_of(wanted) - _ABSTRACT
-    if not fits:
+    if not _fits(content, kind, wanted):
         said = {NESTED: "resource"}.get(wanted, f"value of type {wanted}" if "_" not in wanted else "list of parts")
         raise WrongContent(f"'{content.member}' needs a {said}.")
     return content
+
+
+def _fits(content: Content, kind: str, wanted: str) -> bool:
+    value, beside, told = content.value, content.beside, definition_of(_PART, kind)
+    if wanted[:1].islower():
+        is_there = value is not None or beside is not None
+        return (
+            is_there and told[:1].islower() and not isinstance(value, dict | list) and isinstance(beside, dict | None)
+        )
+    if not isinstance(value, dict) or beside is not None:
+        return False
+    if wanted == NESTED:
+        return kind == "resource" and isinstance(value.get("resourceType"), str)
+    return (told or kind.removeprefix("value")) in kinds_of(wanted) - _ABSTRACT  # R4 has no valueExtension
 
 
 def built(definition: str, parts: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ VALUE = {"valueString": "x"}
         pytest.param(add("Patient", "gender", valueString="x", valueCode="y"), "exactly one value", id="two values"),
         pytest.param(add("Patient", "gender"), "exactly one value", id="empty value"),
         pytest.param(add("Patient", "gender", _valueCode="x"), "needs a value of type code", id="text beside a value"),
+        pytest.param(add("Patient", "gender", valueColour="x"), "needs a value of type code", id="unknown type"),
+        pytest.param(add("Patient", "gender", valuePeriod="x"), "needs a value of type code", id="text as a period"),
         pytest.param(add("Patient", "gender", valueCode=["x"]), "needs a value of type code", id="several values"),
         pytest.param(add("Patient", "gender", valueCode=None), "needs a value of type code", id="null"),
         pytest.param(add("Patient", "gender", part=[]), "members can be made of parts", id="primitive out of parts"),
@@ -454,6 +457,15 @@ def test_an_extension_is_added_to_a_primitive(path: str, member: str, beside: di
 
     assert result[member] == beside
     assert result[member[1:]] == PATIENT[member[1:]]
+
+
+def test_an_extension_may_be_told_in_parts() -> None:
+    parts = [{"name": "url", "valueUri": "http://c"}, {"name": "value", "valueDecimal": Decimal("1.50")}]
+
+    assert patched(add("Patient", "extension", part=parts))["extension"][2] == {
+        "url": "http://c",
+        "valueDecimal": Decimal("1.50"),
+    }
 
 
 def test_an_extension_is_added_to_an_item_of_a_list_of_primitives() -> None:
