@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
-from fhir_facade.interactions.audit import audit_line, audit_lines, patients_claimed, record_lines
+from fhir_facade.interactions.audit import MOST_NAMED, audit_line, audit_lines, patients_claimed, record_lines
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
@@ -95,7 +95,8 @@ def _handler(request: FhirRequest) -> Handler:
 
 
 def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: FacadeError) -> list[AuditLine]:
-    """A line for each patient whom it was about. Of a stranger's request there is one."""
+    """A line for each patient whom it was about. Of a stranger's request there is one, and of one that names more
+    patients than may be asked about: a body made up of them would fill the disk."""
     refused = isinstance(error, Unauthenticated | Forbidden | NotFound)
     about = error.about
     if not about and request.interaction is Interaction.CREATE and principal.kind != "anonymous":
@@ -104,7 +105,7 @@ def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: Fa
         ports,
         principal,
         request,
-        about,
+        about if len(about) <= MOST_NAMED else frozenset(),
         outcome="refused" if refused else "failed",
         detail=f"{error.status} {error.code}",
     )

@@ -152,6 +152,17 @@ async def test_questions_that_name_thousands_fill_no_disk(hospital: Hospital, sc
     assert (all_ - few, more < 500_000) == (400, True)
 
 
+async def test_a_creation_that_names_thousands_fills_no_disk(hospital: Hospital) -> None:
+    rid = f"invited-{hospital.mark}"
+    people = [{"actor": {"reference": f"Patient/p{at}"}, "status": "accepted"} for at in range(1000)]
+    meeting = {"resourceType": "Appointment", "status": "proposed", "participant": people}
+
+    answer = await hospital.anna.post("/fhir/Appointment", json=meeting, headers={"X-Request-Id": rid})
+
+    assert answer.status_code == 403, answer.text
+    assert await told(hospital, rid=rid) == [None]
+
+
 CREATIONS = [
     pytest.param("bert", "user/*.cruds", "a stranger", 403, id="of a stranger"),
     pytest.param("anna", "user/Practitioner.rs", "a reading", 403, id="beyond the scopes"),
