@@ -148,6 +148,8 @@ async def test_a_moment_belongs_to_the_day_that_it_is_in_utc(case: Case) -> None
         "date=ne2025-12-31,ne2025": ["behind"],
         "date:missing=false&date=ne2026-01": ["ahead"],
         "date:missing=true&date=2026-01": [],
+        "date:missing=false&date:missing=false": ["ahead", "behind"],
+        "date:missing=false&date:missing=true": [],
         "date=ge2020&date=gt2025-01-01&date=2026": ["behind"],
         "date=ge2020&date=gt2025-12-31T20:00:00Z&date=lt2026-01-01": ["ahead"],
         "date=2026&date=2026-01&date=ne2025": ["behind"],

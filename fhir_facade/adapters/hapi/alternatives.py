@@ -49,7 +49,7 @@ def groups(query: SearchQuery) -> list[Group]:
 
 
 def _in_doubt(group: Group) -> Group:
-    return tuple(criterion for criterion in group if _is_sure(criterion, group) is None)
+    return tuple(criterion for criterion in dict.fromkeys(group) if _is_sure(criterion, group) is None)
 
 
 def _is_sure(criterion: Criterion, beside: Group = ()) -> bool | None:
@@ -59,15 +59,15 @@ def _is_sure(criterion: Criterion, beside: Group = ()) -> bool | None:
         case Not(inner):
             sure = _is_sure(inner)
             return None if sure is None else not sure
-        case Match(name, _, (MissingValue(missing),)) if name in _ALWAYS_THERE or _asks_which(name, beside):
+        case Match(name, _, (MissingValue(missing),)) if name in _ALWAYS_THERE or _asks_which(name, beside, missing):
             return not missing
     return None
 
 
-def _asks_which(name: str, beside: Group) -> bool:
-    return any(
-        isinstance(own, Match) and own.name == name and own.kind == "date" and own.modifier is None for own in beside
-    )
+def _asks_which(name: str, beside: Group, missing: bool) -> bool:
+    """Whether something else is asked of the same date, so that it must be there."""
+    dates = [own for own in beside if isinstance(own, Match) and own.name == name and own.kind == "date"]
+    return any(own.modifier is None or (missing and own.values == (MissingValue(False),)) for own in dates)
 
 
 def _choices(criterion: Criterion) -> list[Group]:

@@ -106,8 +106,8 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 def span(text: str) -> Span:
     """From (inclusive) and to (exclusive)."""
     if "T" in text:
-        low = datetime.fromisoformat(text)
-        return low.astimezone(UTC), low.astimezone(UTC) + timedelta(seconds=1)
+        low = datetime.fromisoformat(text).astimezone(UTC)
+        return low, low + (timedelta(milliseconds=1) if "." in text else timedelta(seconds=1))
     year, month, day = (*map(int, text.split("-")), *[0] * (3 - len(text.split("-"))))
     low = datetime(year, month or 1, day or 1, tzinfo=UTC)
     days = 1 if day else calendar.monthrange(year, month)[1] if month else 366 if calendar.isleap(year) else 365
