@@ -239,6 +239,12 @@ def test_a_reverse_chain_among_shared_types_is_open() -> None:
     assert isinstance(answer.criteria[0], Has)
 
 
+def test_a_search_that_nothing_narrows_is_asked_as_it_came() -> None:
+    query = parse_query("Observation", (("code", "x"), ("status", "final")), now=NOW).query
+
+    assert search_within(backend(), query) is query
+
+
 @pytest.mark.parametrize("principal", [backend(), engine("import")], ids=["service", "import"])
 def test_whole_systems_search_as_they_like(principal: Principal) -> None:
     asked = (("derived-from:Observation.code", "x"), ("_has:Provenance:target:_id", "y"), ("_list", "z"))
