@@ -35,7 +35,7 @@ from tests.patience import PATIENCE_S
 CALLBACK = "http://127.0.0.1:8000/connections/callback"
 IMPORT = Principal(kind="engine", name="import")
 ALEX, SAM, KIM = "alex@example.com", "sam@example.com", "kim@example.com"
-HASTE_S = 1.0
+HASTE_S, HOPELESS_S = 1.0, 0.2
 
 
 def person(patient: str, letters: str = "cruds") -> Principal:
@@ -71,11 +71,14 @@ class World:
     google: GoogleHealth
     hasty: GoogleHealth
     """Waits a second for an answer, which on a busy machine is too short for some that come."""
+    hopeless: GoogleHealth
+    """Waits for no answer, because all are slow."""
 
     async def fault(self, **fault: Any) -> None:
-        """While the vendor is slow it is asked by who is hasty."""
+        """While the vendor is slow it is asked by who is hasty, and while it is slow everywhere by who has no hope."""
         if fault["kind"] == "slow":
-            self.ports = replace(self.ports, vendors={self.hasty.name: self.hasty})
+            vendor = self.hasty if "where" in fault else self.hopeless
+            self.ports = replace(self.ports, vendors={vendor.name: vendor})
         (await self.vendor.post("/simulator/faults", json=fault)).raise_for_status()
 
     async def calm(self) -> None:
@@ -171,15 +174,16 @@ async def wearable_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """Two patients, p1 and p2, and the vendor."""
     async with running_simulator() as url, embedded_facade(folder, **settings) as facade:
         clock = MovedClock(facade.ports)
-        google, hasty = _google(url, clock, READ_TIMEOUT_S), _google(url, clock, HASTE_S)
+        waits = (READ_TIMEOUT_S, HASTE_S, HOPELESS_S)
+        google, hasty, hopeless = (_google(url, clock, seconds) for seconds in waits)
         ports = replace(facade.ports, vendors={google.name: google}, clock=clock)
         for patient in ("p1", "p2"):
             body = json.dumps({"resourceType": "Patient", "id": patient, "birthDate": "1980-05-17"}).encode()
             await dispatch(ports, IMPORT, FhirRequest(Interaction.UPDATE, "Patient", patient, body=body))
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, verify=False) as vendor:
-            yield World(ports, vendor, clock, google, hasty)
-        await google.close()
-        await hasty.close()
+            yield World(ports, vendor, clock, google, hasty, hopeless)
+        for each in (google, hasty, hopeless):
+            await each.close()
 
 
 def _google(url: str, clock: MovedClock, read_timeout_s: float) -> GoogleHealth:

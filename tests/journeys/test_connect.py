@@ -211,7 +211,7 @@ async def test_another_account_does_not_slip_into_a_connection_that_works(world)
 
 @pytest.mark.parametrize("kind", ["server-error", "garbage", "empty", "invalid-grant", "throttled", "gone", "slow"])
 async def test_a_token_endpoint_that_fails_leaves_an_error_and_a_second_attempt_works(world, kind):
-    await world.fault(kind=kind, where="token", times=-1, seconds=5)
+    await world.fault(kind=kind, where="token", times=-1, seconds=2)
     failed = await world.connect()
     await world.calm()
 
