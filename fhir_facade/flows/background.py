@@ -35,6 +35,7 @@ MAIL_EVERY_S: Final = 5.0
 SEAL_EVERY_S: Final = 10.0
 CLOSE_EVERY_S: Final = 30.0
 COPY_EVERY_S: Final = 10.0
+NAMED_EVERY_S: Final = 60.0
 GRACE_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
         again_and_again("mail", MAIL_EVERY_S, lambda: deliver_due(ports)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
         again_and_again("compare guards", SWEEP_EVERY_S, lambda: compare(ports)),
-        again_and_again("look for who is named", SWEEP_EVERY_S, lambda: look_through(ports, tell=_tell_looked)),
+        again_and_again("look for who is named", NAMED_EVERY_S, lambda: look_through(ports, tell=_tell_looked)),
         again_and_again("close counts of refusals", CLOSE_EVERY_S, lambda: close_counts(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),
         again_and_again("drop old audit", SWEEP_EVERY_S, lambda: drop_old(ports)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,9 @@ from fhir_facade.interactions.history_parts import is_open
 from fhir_facade.interactions.page_bytes import bytes_of
 from fhir_facade.interactions.read import was_yours
 from fhir_facade.values import HistoryQuery, Page, Ref, StoredResource
+
+AHEAD: Final = 100
+"""So many versions are looked at together at least, where many may be hidden in a row."""
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -47,11 +51,12 @@ async def _page_of_all(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[
 
 async def _page_of_seen(call: Call, query: HistoryQuery) -> tuple[Page, Sequence[StoredResource]]:
     """Pages of the store until so many may leave and one more does, or there are none. Where the next page begins is a
-    place in a page of the store, which are always asked for with the same length."""
+    place in a page of the store: never in the first one, before which new versions come."""
     place, found = _opened(query.cursor), list[StoredResource]()
     most, following = call.ports.deployment.max_page_bytes, None
     while True:
-        page = await call.ports.store.history(dataclasses.replace(query, cursor=place.cursor))
+        length = query.count if place.cursor is None else max(query.count, AHEAD)
+        page = await call.ports.store.history(dataclasses.replace(query, cursor=place.cursor, count=length))
         seen = (await _leaving(call, page.entries))[place.shown :]
         room = query.count - len(found) if bytes_of(found) < most else 0
         found += seen[:room]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +14,12 @@ from fhir_facade.adapters.locks import FileLocks
 from fhir_facade.errors import Unavailable
 from fhir_facade.flows.background import LEASE, RunningSyncs, again_and_again, alongside, background, sync_due
 from fhir_facade.flows.sync import AGAIN_AFTER, EVERY, pause
-from fhir_facade.rows import Append
+from fhir_facade.interactions.naming import ALL, marked
+from fhir_facade.rows import Append, Remove
+from fhir_facade.rows.access import NamingType
 from fhir_facade.rows.accounts import Session
 from fhir_facade.rows.connections import Connection
+from fhir_facade.values import Ref, Write
 from tests.patience import PATIENCE_S
 from tests.wearables import ALEX, SAM
 
@@ -200,3 +204,16 @@ async def test_a_round_that_fails_is_logged_and_not_the_last(error, caplog):
     (record,) = [each for each in caplog.records if each.name.endswith("alongside")]
     assert record.work == "test"
     assert "Anna" not in caplog.text
+
+
+async def test_a_serving_process_looks_through_what_was_written_before_names_were_noted(world):
+    ports, body = world.ports, {"resourceType": "Location", "id": "w", "extension": [{"url": "http://x.example/w"}]}
+    body["extension"][0]["valueReference"] = {"reference": "Patient/p1"}
+    await ports.store.write([Write("put", Ref("Location", "w"), json.dumps(body).encode(), body)])
+    await ports.state.write(lambda tx: tx.apply(Remove(NamingType, (ALL,))))
+
+    async with background(ports, RunningSyncs(ports)), asyncio.timeout(PATIENCE_S):
+        while ALL not in await ports.state.present(NamingType, (ALL,)):
+            await asyncio.sleep(0.01)
+
+    assert await marked(ports, ("Location", "Organization")) == {"Location"}
