@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
+from fhir_facade.errors import FacadeError
 from fhir_facade.rows import Row, RowChange
 from fhir_facade.values import Deployment, HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
@@ -103,12 +104,20 @@ class StateStore(Protocol):
         """Returns when the database answers; Unavailable otherwise."""
 
 
+Commit = tuple[Sequence[Write], Sequence[RowChange]]
+Committed = Sequence[StoredResource] | FacadeError
+
+
 class UnitOfWork(Protocol):
     """FHIR writes and rows that belong together. On one SQLite file this is one transaction; over HAPI an intent row
     is committed first and settles the rows exactly once, whatever crashes."""
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         """`FhirStore.write` and the row changes, both or neither. Row changes see no result of the writes."""
+
+    async def commit_each(self, commits: Sequence[Commit]) -> Sequence[Committed]:
+        """As `commit` for each, with its result or its error in its place, for less than one after the other. They have
+        nothing to do with each other."""
 
 
 class Locks(Protocol):

@@ -5,7 +5,7 @@ Nothing here does anything; https://hl7.org/fhir/R4/http.html names the interact
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -368,7 +368,8 @@ class FhirRequest:
 
     `params` are the search or operation parameters in order, decoded. `body` is JSON as received.
     `if_match` is a version id (no quotes), `must_exist` that any version will do; `if_none_exist` is a search query
-    string. `compartment` limits a search to what belongs to that resource.
+    string. `compartment` limits a search to what belongs to that resource. `in_parts`: whoever asks takes the answer to
+    a Bundle in `FhirResponse.parts`, and reads them to their end.
     """
 
     interaction: Interaction
@@ -388,16 +389,22 @@ class FhirRequest:
     request_id: str = ""
     address: str | None = None
     must_exist: bool = False
+    in_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FhirResponse:
-    """The answer of an interaction: status and body as a bundle entry needs them too; headers are made by `api`."""
+    """The answer of an interaction: status and body as a bundle entry needs them too; headers are made by `api`.
+
+    `parts` instead of `body` for who asked for them: each as soon as it is known, so that a long answer is never whole
+    in memory. A batch is worked through while they are read.
+    """
 
     status: int
     body: bytes = b""
     resource: StoredResource | None = None
     location: Ref | None = None
+    parts: AsyncIterator[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,9 @@ from fhir_facade.adapters.hapi.session import request_id
 from fhir_facade.api.fhir import FhirApi
 from fhir_facade.api.observe import Observer
 from fhir_facade.app import create_app
+from fhir_facade.errors import FacadeError
 from fhir_facade.fhir.document import members_of
-from fhir_facade.ports import FhirStore, Ports, UnitOfWork
+from fhir_facade.ports import Commit, Committed, FhirStore, Ports, UnitOfWork
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
 from tests.facade import embedded_facade
@@ -61,6 +62,15 @@ class SigningStore:
             if each.change != "unchanged":
                 self._writers[replace(each.ref, version=each.version)] = request_id.get() or ""
         return [self._signed(each) for each in stored]
+
+    async def commit_each(self, commits: Sequence[Commit]) -> Sequence[Committed]:
+        return [await self._committed(*commit) for commit in commits]
+
+    async def _committed(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Committed:
+        try:
+            return await self.commit(writes, rows)
+        except FacadeError as error:
+            return error
 
     async def ping(self) -> None:
         await self._store.ping()

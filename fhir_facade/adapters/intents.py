@@ -19,6 +19,7 @@ from functools import partial
 from typing import Protocol
 
 from fhir_facade.adapters.hapi.session import request_id
+from fhir_facade.adapters.intent_groups import Groups
 from fhir_facade.adapters.intent_rows import apply_alone, begin, claim, drop, finish, finish_late, looked, refuse, renew
 from fhir_facade.adapters.state.changes import encode_changes
 from fhir_facade.adapters.state.tables import Tables, facade_tables
@@ -32,7 +33,7 @@ from fhir_facade.errors import (
     TooLarge,
     Unavailable,
 )
-from fhir_facade.ports import Clock, FhirStore, Ids, StateStore
+from fhir_facade.ports import Clock, Commit, Committed, FhirStore, Ids, StateStore
 from fhir_facade.rows import RowChange
 from fhir_facade.rows.intents import Intent
 from fhir_facade.values import Absent, Ref, StoredResource, Write
@@ -81,6 +82,7 @@ class IntentUnit:
         self._renew_s = renew_s
         self._begin_all, self._finish_all = partial(begin, self._tables), partial(finish, self._tables)
         self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._groups = Groups(self.commit, REFUSALS)
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         """Unavailable: the outcome is not known yet; both or neither will be true when the intent was settled."""
@@ -101,6 +103,10 @@ class IntentUnit:
             await self._refuse(intent, error)
             raise
         return stored
+
+    async def commit_each(self, commits: Sequence[Commit]) -> Sequence[Committed]:
+        """Several in one transaction of HAPI, under one intent."""
+        return await self._groups.commit_each(commits)
 
     async def settle(self) -> int:
         """Look after intents whose writer fell silent; returns how many were finished or dropped."""

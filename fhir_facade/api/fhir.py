@@ -107,6 +107,7 @@ class FhirApi:
             answer.status,
             answer.body,
             [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere],
+            answer.parts,
         )
         await respond(send, answer, headers, head=scope["method"] == "HEAD")
         asked = "unknown" if where is None else where.interaction.value
@@ -187,6 +188,7 @@ class FhirApi:
             request_id=rid,
             address=self._address(scope, headers),
             must_exist=is_any_version(text(headers, b"if-match")),
+            in_parts=("_pretty", "true") not in query,
         )
 
     def _limit(self, where: Route) -> int:
@@ -214,7 +216,7 @@ class FhirApi:
             address = f"{self._ports.deployment.fhir_url}/{response.location}/_history/{stored.version}".encode()
             headers += [(b"location", address)] if response.status == 201 else []
             headers.append((b"content-location", address))
-        return Answer(response.status, _body(request, response, stored), headers)
+        return Answer(response.status, _body(request, response, stored), headers, response.parts)
 
 
 def refusal(error: FacadeError, fhir_url: str) -> Answer:

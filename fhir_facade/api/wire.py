@@ -9,11 +9,12 @@ import asyncio
 import gzip
 import re
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import formatdate
 from functools import lru_cache
+from io import BytesIO
 from typing import Any
 
 from fhir_facade.errors import BadRequest, TooLarge, UnsupportedFormat
@@ -74,8 +75,7 @@ async def read_body(receive: Receive, headers: Headers, *, limit: int, pause_s: 
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    chunks: list[bytes] = []
-    size = 0
+    received, size = BytesIO(), 0  # which gives its bytes away without a copy
     while True:
         message = await _next(receive, pause_s)
         if message["type"] == "http.disconnect":
@@ -84,10 +84,10 @@ async def read_body(receive: Receive, headers: Headers, *, limit: int, pause_s: 
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        chunks.append(chunk)
+        received.write(chunk)
         if not message.get("more_body", False):
             break
-    body, encoding = b"".join(chunks), headers.get(b"content-encoding")
+    body, encoding = received.getvalue(), headers.get(b"content-encoding")
     return body if encoding is None else await _plain(body, encoding, limit)
 
 
@@ -133,13 +133,19 @@ def _unpacked(unpacker: zlib._Decompress, packed: bytes, most: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`parts` instead of a body are sent as they come."""
+
     status: int
     body: bytes
     headers: Sequence[tuple[bytes, bytes]]
+    parts: AsyncIterator[bytes] | None = None
 
 
 async def respond(send: Send, answer: Answer, headers: Headers, *, head: bool = False) -> None:
     """Send the answer, compressed where the caller takes gzip and it pays; a HEAD gets headers only."""
+    if answer.parts is not None:
+        await _respond_in_parts(send, answer, answer.parts, headers)
+        return
     body, extra = answer.body, []
     if len(body) >= COMPRESS_FROM and _takes_gzip(headers.get(b"accept-encoding", b"")):
         body = _packed(body) if len(body) <= AT_ONCE else await asyncio.to_thread(_packed, body)
@@ -147,6 +153,32 @@ async def respond(send: Send, answer: Answer, headers: Headers, *, head: bool = 
     start = [*answer.headers, *extra, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": answer.status, "headers": start})
     await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+async def _respond_in_parts(send: Send, answer: Answer, parts: AsyncIterator[bytes], headers: Headers) -> None:
+    """One part alone goes as any answer; of more, each is on its way before the next is made."""
+    first, second = await anext(parts, b""), await anext(parts, None)
+    if second is None:
+        await respond(send, Answer(answer.status, first, answer.headers), headers)
+        return
+    packer = _packer() if _takes_gzip(headers.get(b"accept-encoding", b"")) else None
+    extra = [(b"content-encoding", b"gzip")] if packer else []
+    await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, *extra]})
+    for part in (first, second):
+        await _send_part(send, part, packer)
+    async for part in parts:
+        await _send_part(send, part, packer)
+    await send({"type": "http.response.body", "body": packer.flush() if packer else b""})
+
+
+async def _send_part(send: Send, part: bytes, packer: zlib._Compress | None) -> None:
+    body = packer.compress(part) if packer else part
+    if body:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _packer() -> zlib._Compress:
+    return zlib.compressobj(COMPRESS_LEVEL, wbits=zlib.MAX_WBITS | 16)
 
 
 def _packed(body: bytes) -> bytes:

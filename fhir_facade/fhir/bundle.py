@@ -5,10 +5,11 @@ https://hl7.org/fhir/R4/bundle.html, https://hl7.org/fhir/R4/http.html#transacti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from codecs import getincrementaldecoder
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -61,6 +62,10 @@ class ParsedBundle:
     entries: tuple[BundleEntry, ...]
 
 
+PART_BYTES: Final = 64 * 1024
+"""Of an answer that leaves in parts."""
+CHECKED_AT_ONCE: Final = 64 * 1024
+
 _BUNDLES = msgspec.json.Decoder(_Bundle)
 _ENTRIES = msgspec.json.Decoder(_Entry)
 
@@ -71,10 +76,26 @@ def parse_bundle(body: bytes, *, max_entries: int) -> ParsedBundle:
     return ParsedBundle(bundle.type, tuple(_entry(i, entry) for i, entry in enumerate(bundle.entry)))
 
 
-def parse_batch(body: bytes, *, max_entries: int) -> tuple[BundleEntry | BadRequest, ...]:
+def parse_batch(body: bytes, *, max_entries: int) -> Iterator[BundleEntry | BadRequest]:
     """The entries of a batch as sent, with what is wrong in the place of one that is: the others are done all the same.
-    BadRequest for what is no Bundle; TooLarge names the limit."""
-    return tuple(_entry_or_fault(i, entry) for i, entry in enumerate(_parsed(body, max_entries).entry))
+    Each is cut out when it is asked for, so that they are never all in memory twice. At once BadRequest for what is no
+    Bundle, TooLarge with the limit."""
+    raws = _parsed(body, max_entries).entry
+    _refuse_no_text(body)
+    return (_entry_or_fault(i, raw) for i, raw in enumerate(raws))
+
+
+def _refuse_no_text(body: bytes) -> None:
+    """JSON is UTF-8 from its first byte to its last. https://www.rfc-editor.org/rfc/rfc8259#section-8.1"""
+    if body.isascii():
+        return
+    decoder, view = getincrementaldecoder("utf-8")(), memoryview(body)
+    try:
+        for start in range(0, len(body), CHECKED_AT_ONCE):
+            decoder.decode(view[start : start + CHECKED_AT_ONCE])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"this is no Bundle: {error.reason} in what should be UTF-8") from error
 
 
 def _parsed(body: bytes, max_entries: int) -> _Bundle:
@@ -95,8 +116,6 @@ def _entry_or_fault(position: int, raw: msgspec.Raw) -> BundleEntry | BadRequest
     try:
         return _entry(position, raw)
     except BadRequest as fault:
-        if isinstance(fault.__cause__, UnicodeDecodeError):  # then none of it is JSON
-            raise
         return fault
 
 
@@ -208,10 +227,23 @@ class Answered:
     full_url: str | None = None
 
 
-def response_bundle(
-    kind: Literal["batch-response", "transaction-response"], answers: Iterable[Answered], *, id: str
-) -> bytes:
-    return _bundle(kind, [_answer(answer) for answer in answers], links=(), total=None, id=id, now=None)
+ResponseKind = Literal["batch-response", "transaction-response"]
+
+
+async def response_parts(kind: ResponseKind, answers: AsyncIterable[Answered], *, id: str) -> AsyncIterator[bytes]:
+    """The response Bundle in parts of PART_BYTES or the size of an entry, each as soon as it is answered."""
+    parts, lead = [_head(kind, links=(), total=None, id=id, now=None)], b',"entry":['
+    size = 0
+    async for answer in answers:
+        entry = _answer(answer)
+        parts += (lead, entry)
+        lead, size = b",", size + len(entry)
+        if size >= PART_BYTES:
+            yield b"".join(parts)
+            parts.clear()
+            size = 0
+    parts.append(b"]}" if lead == b"," else b"}")
+    yield b"".join(parts)
 
 
 def _answer(answer: Answered) -> bytes:
@@ -243,6 +275,11 @@ def _bundle(
     now: datetime | None,
 ) -> bytes:
     """Empty arrays are left out, as JSON of FHIR demands."""
+    head = _head(type, links=links, total=total, id=id, now=now)
+    return b"".join((head, b',"entry":[', b",".join(entries), b"]}")) if entries else head + b"}"
+
+
+def _head(type: str, *, links: Sequence[tuple[str, str]], total: int | None, id: str, now: datetime | None) -> bytes:
     head = [b'{"resourceType":"Bundle","id":' + _text(id)]
     if now is not None:
         head.append(b'"meta":{"lastUpdated":"' + instant(now).encode() + b'"}')
@@ -251,9 +288,7 @@ def _bundle(
         head.append(b'"total":' + str(total).encode())
     if links:
         head.append(b'"link":[' + b",".join(_link(relation, url) for relation, url in links) + b"]")
-    if entries:
-        head.append(b'"entry":[' + b",".join(entries) + b"]")
-    return b",".join(head) + b"}"
+    return b",".join(head)
 
 
 def _link(relation: str, url: str) -> bytes:

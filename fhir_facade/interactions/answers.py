@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 from fhir_facade.errors import BadRequest, FacadeError, Issue, TooLarge
-from fhir_facade.fhir.bundle import Answered, BundleEntry
+from fhir_facade.fhir.bundle import Answered, BundleEntry, ResponseKind, response_parts
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.media_types import PRESENTATION, check_format
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
@@ -158,6 +158,14 @@ def stored_outcome(stored: StoredResource | None) -> bytes:
     """What `Prefer: return=OperationOutcome` is answered with."""
     text = "nothing had to be changed" if stored is None else f"{stored.ref} was {stored.change or 'found'}"
     return operation_outcome([Issue("informational", text, severity="information")])
+
+
+async def bundled(call: Call, kind: ResponseKind, answers: AsyncIterator[Answered]) -> FhirResponse:
+    """200 with the response Bundle: in parts, as the answers come, for who takes it so."""
+    parts = response_parts(kind, answers, id=call.ports.ids.new())
+    if call.request.in_parts:
+        return FhirResponse(200, parts=parts)
+    return FhirResponse(200, b"".join([part async for part in parts]))
 
 
 def refused(error: FacadeError) -> Answered:

@@ -1,41 +1,100 @@
-"""Batch: independent entries, each with its own outcome. https://hl7.org/fhir/R4/http.html#transaction"""
+"""Batch: independent entries, each with its own outcome. https://hl7.org/fhir/R4/http.html#brules
+
+Entries go on side by side where none of them can tell, commit together, and answer in their order; what is sent and
+what is answered is never in memory more than once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 
 from fhir_facade.errors import BadRequest, FacadeError
-from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_batch, response_bundle
-from fhir_facade.interactions.answers import Room, answer, entry_request, refuse_large, refused
+from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_batch
+from fhir_facade.interactions.answers import Room, answer, bundled, entry_request, refuse_large, refused
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.places import Place, place_of, waits_for
 from fhir_facade.interactions.record import with_request
-from fhir_facade.values import FhirResponse
+from fhir_facade.interactions.together import Together
+from fhir_facade.values import FhirRequest, FhirResponse
 
-IN_PARALLEL = 8
+SIDE_BY_SIDE, READS = 64, 8
+"""Entries under way, and those among them that read: each may bring a page of megabytes."""
+
+UnderWay = deque[tuple[Place, asyncio.Task[Answered]]]
 
 
 async def batch(call: Call) -> FhirResponse:
     """200 with a batch-response in the order of the entries, whatever became of them."""
-    refuse_large(call.request.body, call.ports.deployment.max_batch_bytes)
-    entries = parse_batch(call.request.body, max_entries=call.ports.deployment.max_batch_entries)
-    answers: list[Answered] = []
+    deployment = call.ports.deployment
+    refuse_large(call.request.body, deployment.max_batch_bytes)
+    entries = parse_batch(call.request.body, max_entries=deployment.max_batch_entries)
+    return await bundled(call, "batch-response", _answers(call, entries))
+
+
+async def _answers(call: Call, entries: Iterable[BundleEntry | BadRequest]) -> AsyncIterator[Answered]:
+    """In order. Between the beginnings of two entries everybody else has a turn."""
+    together = Together(call.ports.unit, SIDE_BY_SIDE)
+    call = dataclasses.replace(call, ports=dataclasses.replace(call.ports, unit=together))
+    under_way: UnderWay = deque()
     room = Room(call.ports.deployment.max_batch_bytes)
-    for start in range(0, len(entries), IN_PARALLEL):
-        chunk = enumerate(entries[start : start + IN_PARALLEL], start)
-        answers += await asyncio.gather(*(_one(call, position, entry, room) for position, entry in chunk))
-    return FhirResponse(200, response_bundle("batch-response", answers, id=call.ports.ids.new()))
+    try:
+        for position, entry in enumerate(entries):
+            request = _request(call, position, entry)
+            place = place_of(request)
+            while _has_to_wait(place, [each for each, _ in under_way]):
+                yield await _first(under_way)
+            under_way.append((place, asyncio.ensure_future(_one(call, request, room))))
+            await asyncio.sleep(0)
+        while under_way:
+            yield await _first(under_way)
+    finally:
+        await _end(under_way)
 
 
-async def _one(call: Call, position: int, entry: BundleEntry | BadRequest, room: Room) -> Answered:
+def _has_to_wait(place: Place, under_way: Sequence[Place]) -> bool:
+    reads = not place.writes and sum(not each.writes for each in under_way) >= READS
+    return reads or len(under_way) >= SIDE_BY_SIDE or waits_for(place, under_way)
+
+
+async def _first(under_way: UnderWay) -> Answered:
+    """The answer of the entry that began first."""
+    _, task = under_way[0]
+    answered = await task
+    under_way.popleft()
+    return answered
+
+
+async def _end(under_way: UnderWay) -> None:
+    """Nobody wants the answers any more: what is not committed yet is not done."""
+    for _, task in under_way:
+        task.cancel()
+    for _, task in under_way:
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def _request(call: Call, position: int, entry: BundleEntry | BadRequest) -> FhirRequest | FacadeError:
+    if isinstance(entry, BadRequest):
+        return entry
+    try:
+        return entry_request(call, entry, position)
+    except FacadeError as error:
+        return error
+
+
+async def _one(call: Call, request: FhirRequest | FacadeError, room: Room) -> Answered:
     from fhir_facade.interactions.dispatch import dispatch
 
-    if isinstance(entry, BadRequest):
-        return refused(entry)
+    if isinstance(request, FacadeError):
+        return refused(request)
+    full = room.refusal(request.interaction)
+    if full is not None:
+        return full
     try:
-        request = entry_request(call, entry, position)
-        full = room.refusal(request.interaction)
-        if full is not None:
-            return full
         response = await dispatch(call.ports, call.principal, request)
     except FacadeError as error:
         return refused(error)

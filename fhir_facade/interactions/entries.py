@@ -28,10 +28,10 @@ from fhir_facade.interactions.patch import matched
 from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource
 from fhir_facade.interactions.refusals import refused
+from fhir_facade.interactions.turns import in_turns
 from fhir_facade.interactions.update import check_id, conditional_draft, demanded
 from fhir_facade.values import Absent, ExpectVersion, Interaction, Ref, StoredResource
 
-BREATHE_EVERY: Final = 25  # entries prepared before other requests get their turn
 IN_ORDER: Final = (
     Interaction.DELETE,
     Interaction.CREATE,
@@ -111,12 +111,10 @@ async def plan(entries: Sequence[Asked]) -> list[Planned]:
     for interaction in IN_ORDER:
         asking = [asked for asked in entries if asked.interaction is interaction and asked.writes]
         await _find(asking, so_far)
-        for number, asked in enumerate(asking, 1):
+        async for asked in in_turns(asking):
             one = await named(asked.position, _plan(asked, so_far))
             so_far.gone.update(draft.ref for draft in one.drafts if draft.kind == "delete")
             planned.append(one)
-            if number % BREATHE_EVERY == 0:
-                await asyncio.sleep(0)
     return planned
 
 

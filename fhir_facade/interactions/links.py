@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/http.html#trules, https://hl7.org/fhir/R4/bundle.html#re
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import re
 from collections import defaultdict
@@ -27,8 +26,9 @@ from fhir_facade.interactions.conditions import (
     params_of,
     several,
 )
-from fhir_facade.interactions.entries import BREATHE_EVERY, Planned, named, several_at_once
+from fhir_facade.interactions.entries import Planned, named, several_at_once
 from fhir_facade.interactions.record import Draft
+from fhir_facade.interactions.turns import in_turns
 from fhir_facade.values import Interaction, Ref, SearchQuery
 
 MOST_JUDGED: Final = 50_000  # some seconds
@@ -56,15 +56,13 @@ async def linked(planned: Sequence[Planned]) -> list[Planned]:
     _refuse_overlaps(planned, bundle)
     await _resolve_all(planned, bundle)
     result: list[Planned] = []
-    for number, one in enumerate(planned, 1):
+    async for one in in_turns(planned):
         try:
             drafts = [_linked(one, draft, bundle) for draft in one.drafts]
         except FacadeError as error:
             name_entry(error, one.asked.position)
             raise
         result.append(dataclasses.replace(one, drafts=tuple(drafts)))
-        if number % BREATHE_EVERY == 0:
-            await asyncio.sleep(0)
     return result
 
 

@@ -32,6 +32,7 @@ from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency_only
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
 from fhir_facade.interactions.naming import mark
+from fhir_facade.interactions.turns import in_turns
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import (
@@ -78,7 +79,7 @@ def draft_resource(call: Call, body: bytes, type: str) -> tuple[bytes, JsonObjec
 
 async def record(call: Call, drafts: Sequence[Draft]) -> Sequence[StoredResource]:
     """Commit the drafts with everything that follows from them, or nothing. Answers in the order of the drafts."""
-    for draft in drafts:
+    async for draft in in_turns(drafts):
         _check(call, draft)
         _refuse_unseen(draft)
     await _refuse_entrenching(call, drafts)
@@ -204,7 +205,9 @@ def _write(draft: Draft) -> Write:
 
 
 async def _commit(call: Call, drafts: Sequence[Draft], writes: Sequence[Write]) -> Sequence[StoredResource]:
-    rows: list[RowChange] = [*call.rows, *(Append(line) for draft in drafts for line in _lines(call, draft))]
+    rows: list[RowChange] = [*call.rows]
+    async for draft in in_turns(drafts):
+        rows += [Append(line) for line in _lines(call, draft)]
     concern = await concerned(call.ports, [_changed(draft) for draft in drafts if draft.ref.type in WATCHED])
     if concern is None:
         return await call.ports.unit.commit(writes, rows)

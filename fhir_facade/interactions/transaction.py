@@ -7,12 +7,12 @@ kept until everything is committed. Reads come after the writes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from fhir_facade.errors import BadRequest, Conflict, FacadeError, InvalidResource, Issue
-from fhir_facade.fhir.bundle import Answered, parse_bundle, response_bundle
+from fhir_facade.fhir.bundle import Answered, parse_bundle
 from fhir_facade.fhir.validation import validate
-from fhir_facade.interactions.answers import Room, answer, name_entry, refuse_large, refused
+from fhir_facade.interactions.answers import Room, answer, bundled, name_entry, refuse_large, refused
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.create import found_instead
 from fhir_facade.interactions.delete import nothing_to_delete
@@ -20,6 +20,7 @@ from fhir_facade.interactions.entries import Asked, Planned, admit, locks_of, pl
 from fhir_facade.interactions.links import linked
 from fhir_facade.interactions.operations import operation_written
 from fhir_facade.interactions.record import Draft, record
+from fhir_facade.interactions.turns import in_turns
 from fhir_facade.values import FhirResponse, Interaction, StoredResource
 
 Written = Mapping[int, Sequence[StoredResource]]
@@ -30,15 +31,24 @@ async def transaction(call: Call) -> FhirResponse:
     deployment = call.ports.deployment
     refuse_large(call.request.body, deployment.max_transaction_bytes)
     bundle = parse_bundle(call.request.body, max_entries=deployment.max_transaction_entries)
-    entries = [await admit(call, position, entry) for position, entry in enumerate(bundle.entries)]
+    entries = [await admit(call, position, entry) async for position, entry in in_turns(enumerate(bundle.entries))]
     async with call.ports.locks.hold(*locks_of(entries)):
         planned = await plan(entries)
         _refuse_repeats(planned)
         written = await _write(call, await linked(planned))
     plans = {one.asked.position: one for one in planned}
     room = Room(deployment.max_batch_bytes)
-    answers = [room.take(await _answer(asked, plans.get(asked.position), written, room)) for asked in entries]
-    return FhirResponse(200, response_bundle("transaction-response", answers, id=call.ports.ids.new()))
+    answers = [
+        room.take(await _answer(asked, plans.get(asked.position), written, room)) async for asked in in_turns(entries)
+    ]
+    return await bundled(call, "transaction-response", _each(answers))
+
+
+async def _each(answers: list[Answered]) -> AsyncIterator[Answered]:
+    """None of them is kept once it was given away."""
+    answers.reverse()
+    while answers:
+        yield answers.pop()
 
 
 def _refuse_repeats(planned: Sequence[Planned]) -> None:

@@ -161,7 +161,7 @@ def _wait(server: Server, path: str) -> None:
 def facade(name: str, folder: Path, *, module: str = "fhir_facade", **settings: str) -> Iterator[Server]:
     """The real serve process with its default settings; every request carries an access token."""
     folder.mkdir()
-    env = facade_env(folder, LOG_LEVEL="info", WORKERS="0", **settings)
+    env = facade_env(folder, **{"LOG_LEVEL": "info", "WORKERS": "0", **settings})
     with served(env, folder / "log", module=module) as running:
         token = run_command(env, "token", "--scope", "system/*.cruds", "--minutes", TOKEN_MINUTES).stdout.strip()
         own = Processes(families=(running.process.pid,))
@@ -169,11 +169,11 @@ def facade(name: str, folder: Path, *, module: str = "fhir_facade", **settings: 
 
 
 @contextmanager
-def facade_over(hapi: Server, folder: Path, *, module: str = "fhir_facade") -> Iterator[Server]:
+def facade_over(hapi: Server, folder: Path, *, module: str = "fhir_facade", **chosen: str) -> Iterator[Server]:
     folder.mkdir()
     keys = folder / "keys.json"
     run_command(facade_env(folder), "keys", "new", str(keys))
-    settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys)}
+    settings = {"STORE": "hapi", "HAPI_URL": hapi.base_url, "KEYS_FILE": str(keys), **chosen}
     with facade(OVER, folder / "data", module=module, **settings) as server:
         yield Server(server.name, server.base_url, server.headers, {**server.processes, **hapi.processes})
 

@@ -24,11 +24,28 @@ from fhir_facade.adapters.embedded.referring import referring
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
 from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
-from fhir_facade.adapters.embedded.write import CHECKED, Integrity, Prepared, apply_writes, stored_resource, without_own
+from fhir_facade.adapters.embedded.write import (
+    CHECKED,
+    Integrity,
+    Prepared,
+    apply_writes,
+    refusals,
+    stored_resource,
+    without_own,
+)
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
 from fhir_facade.adapters.sqlite_file import SqliteFile
-from fhir_facade.errors import Conflict, Gone, NotFound, TooLarge, Unavailable
-from fhir_facade.ports import Clock
+from fhir_facade.errors import (
+    BadRequest,
+    Conflict,
+    FacadeError,
+    Gone,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+    Unavailable,
+)
+from fhir_facade.ports import Clock, Commit, Committed
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
 
@@ -41,6 +58,8 @@ _PAST: Final = (
     "SELECT version, updated, body, deleted FROM fhir_version WHERE version = ? AND pk = "
     "(SELECT pk FROM fhir_resource WHERE type = ? AND id = ?)"
 )
+
+REFUSED_LATE = (BadRequest, Conflict, PreconditionFailed)  # of one, so that nothing of all of them was written
 
 ApplyRows = Callable[[sqlite3.Connection, Sequence[RowChange]], None]
 
@@ -163,8 +182,33 @@ class EmbeddedStore:
         self, writes: Sequence[Write], rows: Sequence[RowChange], apply_rows: ApplyRows
     ) -> Sequence[StoredResource]:
         """The writes and the row changes in one transaction."""
-        commit = _Commit(await self._prepare(writes), rows, apply_rows)
-        return await self._file.write_shared(self._apply, commit, size=len(writes) + len(rows))
+        return await self._submit(_Commit(await self._prepare(writes), rows, apply_rows))
+
+    async def commit_each(self, commits: Sequence[Commit], apply_rows: ApplyRows) -> list[Committed]:
+        """All in the same turn of the writer, and with the statements of one when they are sound."""
+        prepared = iter(await self._prepare([write for writes, _ in commits for write in writes]))
+        asked = [_Commit(list(islice(prepared, len(writes))), rows, apply_rows) for writes, rows in commits]
+        size = sum(len(commit.writes) + len(commit.rows) for commit in asked)
+        try:
+            return await self._file.write_shared(self._apply_sound, asked, size=size)
+        except REFUSED_LATE:
+            found = await asyncio.gather(*map(self._submit, asked), return_exceptions=True)
+        return [_committed(each) for each in found]
+
+    def _apply_sound(
+        self, connection: sqlite3.Connection, groups: Sequence[Sequence[_Commit]]
+    ) -> list[list[Committed]]:
+        """Those of each group that are not refused for what is there. It raises for the others, if there are some."""
+        return [self._applied(connection, group) for group in groups]
+
+    def _applied(self, connection: sqlite3.Connection, group: Sequence[_Commit]) -> list[Committed]:
+        refused = refusals(connection, [commit.writes for commit in group], self._integrity)
+        sound = [commit for commit, refusal in zip(group, refused, strict=True) if refusal is None]
+        stored = iter(self._apply(connection, sound) if sound else ())
+        return [refusal or next(stored) for refusal in refused]
+
+    async def _submit(self, commit: _Commit) -> list[StoredResource]:
+        return await self._file.write_shared(self._apply, commit, size=len(commit.writes) + len(commit.rows))
 
     def _apply(self, connection: sqlite3.Connection, commits: Sequence[_Commit]) -> list[list[StoredResource]]:
         """What all callers want who wait at this moment, with the statements of one."""
@@ -204,6 +248,12 @@ class EmbeddedStore:
             raise Unavailable(f"the data file cannot be read: {error}") from error
 
 
+def _committed(found: Committed | BaseException) -> Committed:
+    if isinstance(found, BaseException) and not isinstance(found, FacadeError):
+        raise found
+    return found
+
+
 def _indexed(write: Write) -> Indexed:
     return Indexed() if write.kind == "delete" else index_values(write.resource)
 
@@ -217,3 +267,6 @@ class EmbeddedUnit:
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         return await self._store.commit(writes, rows, self._apply_rows)
+
+    async def commit_each(self, commits: Sequence[Commit]) -> Sequence[Committed]:
+        return await self._store.commit_each(commits, self._apply_rows)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
 from fhir_facade.adapters.embedded.changes import Changes, Current, IndexRows, padded
-from fhir_facade.errors import Conflict, DanglingReference, PreconditionFailed
+from fhir_facade.errors import Conflict, DanglingReference, FacadeError, PreconditionFailed
 from fhir_facade.fhir.document import equal_values, splice
 from fhir_facade.values import Absent, ExpectVersion, Ref, StoredResource, Write
 
@@ -59,6 +59,28 @@ def apply_writes(
     if integrity.on_delete:
         _refuse_referenced(connection, [resource.ref for resource in stored if resource.change == "deleted"])
     return stored
+
+
+def refusals(
+    connection: sqlite3.Connection, commits: Sequence[Sequence[Prepared]], integrity: Integrity
+) -> list[FacadeError | None]:
+    """Why each of several commits would be refused for what is there now, before anything is written: most refusals.
+    They have nothing to do with each other."""
+    all_ = [item for commit in commits for item in commit]
+    current = _currents(connection, [item.write.ref for item in all_])
+    named = {target for item in all_ for target in item.targets} if integrity.on_write else set()
+    live = _live(connection, named)
+    return [_refusal(commit, current, named - live) for commit in commits]
+
+
+def _refusal(commit: Sequence[Prepared], current: Mapping[Ref, Current], absent: Set[str]) -> FacadeError | None:
+    try:
+        for item in commit:
+            _check_precondition(item.write, current.get(item.write.ref))
+        _refuse_absent(commit, absent - {str(item.write.ref) for item in commit} if absent else absent)
+    except FacadeError as error:
+        return error
+    return None
 
 
 def _currents(connection: sqlite3.Connection, refs: Sequence[Ref]) -> dict[Ref, Current]:
@@ -128,11 +150,16 @@ def _delete(ref: Ref, current: Current | None, now_ms: int, changes: Changes) ->
 
 def _refuse_dangling(connection: sqlite3.Connection, prepared: Sequence[Prepared]) -> None:
     """After the writes, so that resources of one transaction may refer to each other in any order."""
-    live = _live(connection, {target for item in prepared for target in item.targets})
-    for item in prepared:
-        if absent := sorted(item.targets - live):
+    named = {target for item in prepared for target in item.targets}
+    _refuse_absent(prepared, named - _live(connection, named))
+
+
+def _refuse_absent(prepared: Sequence[Prepared], absent: Set[str]) -> None:
+    for item in prepared if absent else ():
+        if dangling := sorted(item.targets & absent):
             raise DanglingReference(
-                f"{item.write.ref} refers to {absent[0]}, which is not there: create it first or correct the reference"
+                f"{item.write.ref} refers to {dangling[0]}, which is not there: "
+                "create it first or correct the reference"
             )
 
 

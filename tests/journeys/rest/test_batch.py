@@ -109,6 +109,89 @@ async def test_entries_are_conditional_as_alone(client: httpx.AsyncClient, mark:
     assert (await client.get(f"/fhir/Patient?{condition}")).json()["total"] == 0
 
 
+def observation(subject: str, value: str) -> dict[str, Any]:
+    about = {"code": {"text": "x"}, "subject": {"reference": subject}}
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "identifier": [{"system": "urn:test", "value": value}],
+        **about,
+    }
+
+
+async def test_entries_on_the_same_resource_happen_in_their_order(client: httpx.AsyncClient, mark: str) -> None:
+    own, number = f"Patient/{mark}", f"{mark}-n"
+    once = {"ifNoneExist": f"identifier=urn:test|{number}"}
+
+    found = await answers(
+        client,
+        entry("GET", own),
+        entry("PUT", own, patient(mark, id=mark)),
+        entry("PUT", own, patient(mark, id=mark, gender="male")),
+        entry("POST", "Observation", observation(own, number), **once),
+        entry("POST", "Observation", observation(own, number), **once),
+        entry("GET", own),
+        entry("GET", f"Observation?subject={own}&_summary=count"),
+        entry("PUT", own, patient(mark, id=mark, gender="female")),
+        entry("DELETE", f"Observation?identifier=urn:test|{number}"),
+        entry("DELETE", own),
+        entry("GET", own),
+    )
+
+    assert statuses(found)[:8] == ["404", "201", "200", "201", "200", "200", "200", "200"]
+    assert statuses(found)[10:] == ["410"]
+    assert found[3]["response"]["location"] == found[4]["response"]["location"]
+    assert found[5]["resource"]["gender"] == "male"
+    assert found[6]["resource"]["total"] == 1
+    versions = (await client.get(f"/fhir/{own}/_history")).json()["entry"]
+    assert [each["resource"]["gender"] if "resource" in each else None for each in versions[:2]] == [None, "female"]
+
+
+async def test_of_many_entries_that_are_written_together_each_has_its_own_outcome_and_line(
+    facade: Facade, client: httpx.AsyncClient, mark: str
+) -> None:
+    await client.put(f"/fhir/Patient/{mark}", json=patient(mark, id=mark))
+    bad = {11: f"Patient/{mark}-none", 12: "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"}
+    entries = [
+        entry("POST", "Observation", observation(bad.get(number, f"Patient/{mark}"), f"{mark}-{number}"))
+        for number in range(40)
+    ]
+    entries[20] = entry("PUT", f"Patient/{mark}", patient(mark, id=mark), ifMatch='W/"9"')
+    entries[30] = entry("POST", "Observation", {"resourceType": "Observation", "status": "nonsense"})
+
+    found = await answers(client, *entries, **{"X-Request-ID": mark})
+
+    expected = dict.fromkeys(range(40), "201") | {11: "400", 20: "412", 30: "422"}
+    expected[12] = statuses(found)[12]  # of another server for all that is known, as when it is sent alone
+    assert statuses(found) == list(expected.values())
+    alone = await client.post("/fhir/Observation", json=entries[12]["resource"])
+    assert expected[12] == str(alone.status_code)
+    lines = await facade.ports.state.read(lambda tx: tx.find(AuditLine, ("request_id", "=", mark), order=("id",)))
+    success = [line for line in lines if line.outcome == "success"]
+    assert len(success) == list(expected.values()).count("201")
+    assert {line.patient for line in success} <= {mark, None}
+    assert sorted(line.detail or "" for line in lines if line.outcome != "success") == sorted(
+        f"{status} {code}" for status, code in (("400", "processing"), ("412", "conflict"), ("422", "invalid"))
+    )
+    stored = {each["response"]["location"] for each in found if "location" in each["response"]}
+    assert len(stored) == list(expected.values()).count("201")
+    total = await client.get(f"/fhir/Observation?subject=Patient/{mark}&_summary=count")
+    assert total.json()["total"] == 36
+
+
+@pytest.mark.parametrize("pretty", ["", "?_pretty=true"], ids=["in parts", "whole"])
+async def test_an_answer_of_many_parts_is_one_bundle(client: httpx.AsyncClient, mark: str, pretty: str) -> None:
+    await client.put(f"/fhir/Patient/{mark}", json=patient(mark, id=mark, name=[{"text": "ä" * 3_000}]))
+    entries = [entry("GET", f"Patient/{mark}") for _ in range(9)] + ["no entry"]
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+    answer = await client.post(f"/fhir{pretty}", json=bundle)
+
+    assert statuses(answer.json()["entry"]) == ["200"] * 9 + ["400"]
+    assert answer.headers["content-encoding"] == "gzip"
+    assert ("content-length" in answer.headers) is not (len(answer.content) > 65_536 and not pretty)
+
+
 async def test_answers_are_as_long_as_preferred(client: httpx.AsyncClient, mark: str) -> None:
     own = entry("PUT", f"Patient/{mark}", patient(mark, id=mark))
 

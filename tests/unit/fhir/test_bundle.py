@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from fhir_facade.fhir.bundle import (
     history_bundle,
     parse_batch,
     parse_bundle,
-    response_bundle,
+    response_parts,
     searchset,
 )
 from fhir_facade.fhir.validation import validate
@@ -164,7 +165,15 @@ def test_a_history_says_what_made_each_version() -> None:
     assert {one["fullUrl"] for one in document["entry"]} == {f"{BASE}/Patient/p"}
 
 
-def test_answers_hold_what_is_known_of_them() -> None:
+async def responded(*answers: Answered) -> list[bytes]:
+    async def each() -> AsyncIterator[Answered]:
+        for answer in answers:
+            yield answer
+
+    return [part async for part in response_parts("batch-response", each(), id="b")]
+
+
+async def test_answers_hold_what_is_known_of_them() -> None:
     outcome = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid"}]}'
     answers = [
         Answered("201 Created", "Patient/p/_history/1", 'W/"1"', NOW, resource=PATIENT, full_url=f"{BASE}/Patient/p"),
@@ -173,7 +182,7 @@ def test_answers_hold_what_is_known_of_them() -> None:
         Answered("400 Bad Request", outcome=outcome),
     ]
 
-    document = read(response_bundle("batch-response", answers, id="b"))
+    document = read(b"".join(await responded(*answers)))
 
     created, fetched, silent, refused = document["entry"]
     assert created["response"] == {
