@@ -9,7 +9,7 @@ import pytest
 
 from fhir_facade.adapters.intent_groups import MOST, MOST_BYTES, Groups
 from fhir_facade.adapters.intents import REFUSALS
-from fhir_facade.errors import FacadeError, PreconditionFailed, Unavailable
+from fhir_facade.errors import DanglingReference, FacadeError, PreconditionFailed, Unavailable
 from fhir_facade.ports import Commit, Committed
 from fhir_facade.rows import RowChange
 from fhir_facade.values import Ref, StoredResource, Write
@@ -38,6 +38,8 @@ class Hapi:
             raise Unavailable("HAPI did not answer")
         if b"bad" in bodies:
             raise PreconditionFailed("not that version")
+        if b"Organization/none" in bodies:
+            raise DanglingReference("Resource Organization/none not found, specified in path: Patient.x.")
         return [StoredResource("Patient", write.ref.id, "1", NOW, write.body) for write in writes]
 
 
@@ -66,6 +68,17 @@ async def test_who_is_refused_is_refused_alone(bad: set[int]) -> None:
     assert found == ["412" if number in bad else f"p{number}" for number in range(MOST)]
     written = [id_ for asked in hapi.asked for id_ in asked if not {int(each[1:]) for each in asked} & bad]
     assert sorted(written) == sorted(f"p{number}" for number in range(MOST) if number not in bad)
+
+
+async def test_of_whom_the_refusal_speaks_goes_alone_and_the_others_together_again() -> None:
+    hapi = Hapi()
+
+    found = await committed(
+        hapi, [put(number, b"Organization/none" if number in (3, 9) else b"good") for number in range(12)]
+    )
+
+    assert found == ["400" if number in (3, 9) else f"p{number}" for number in range(12)]
+    assert sorted(map(len, hapi.asked)) == [1, 1, 10, 12]
 
 
 async def test_what_may_have_been_written_is_not_tried_again() -> None:
