@@ -36,6 +36,7 @@ HAPI_TOOLS = {"java": "-version", "mvn": "--version"}
 """What has to be there, and how it is asked whether it works."""
 
 _run_lock = pytest.StashKey[IO[str]]()
+_emptied = [0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,14 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     psql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def times_emptied() -> int:
+    """How often the tests of this process have emptied HAPI: whoever put something there sees whether it is gone."""
+    return _emptied[0]
+
+
 def empty_hapi(url: str) -> None:
     """Remove everything, also while HAPI still works on what a test before this one had asked for."""
+    _emptied[0] += 1
     asked = {"resourceType": "Parameters", "parameter": [{"name": "expungeEverything", "valueBoolean": True}]}
     headers = {"Content-Type": "application/fhir+json"}
     request = urllib.request.Request(f"{url}/$expunge", json.dumps(asked).encode(), headers)
