@@ -19,12 +19,9 @@ from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.app import create_app, open_ports
 from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.interactions.alerts.marks import compare
-from fhir_facade.interactions.naming import ALL
-from fhir_facade.rows import Put
-from fhir_facade.rows.access import NamingType
 from fhir_facade.settings import Settings
 from tests.accounts import with_account
-from tests.facade import PUBLIC, Facade, embedded_facade
+from tests.facade import PUBLIC, Facade, count_as_looked_through, embedded_facade
 
 PASSWORD = "correct horse battery"
 HEART_RATE, RESTING, PRESSURE = "8867-4", "40443-4", "85354-9"
@@ -50,7 +47,7 @@ async def facade_over_hapi(folder: Path, hapi_url: str, postgres_url: str, **set
         **settings,
     )
     async with open_ports(chosen) as ports:
-        await ports.state.write(lambda tx: tx.apply(Put(NamingType(type=ALL))))  # as after the first start
+        await count_as_looked_through(ports)
         yield Facade(chosen, ports, create_app(chosen, ports))
 
 
