@@ -65,6 +65,14 @@ class FacadeError(Exception):
         self.about: Set[str] = frozenset()
 
 
+class Defect(FacadeError):
+    """Something is wrong here, not with what was asked; the trace is in the log under the request id."""
+
+    def __init__(self, request_id: str) -> None:
+        text = f"something went wrong here; nothing was half-written. Report it with the request id {request_id}"
+        super().__init__(text, issues=(Issue(self.code, text, severity="fatal"),))
+
+
 class BadRequest(FacadeError):
     status = 400
     code = "invalid"

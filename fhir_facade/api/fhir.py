@@ -33,10 +33,10 @@ from fhir_facade.api.wire import (
 )
 from fhir_facade.errors import (
     BadRequest,
+    Defect,
     FacadeError,
     Forbidden,
     InvalidToken,
-    Issue,
     MethodNotAllowed,
     TooManyRequests,
     Unauthenticated,
@@ -44,7 +44,7 @@ from fhir_facade.errors import (
     UnsupportedFormat,
 )
 from fhir_facade.fhir.document import parse_json
-from fhir_facade.fhir.outcome import operation_outcome, outcome_of
+from fhir_facade.fhir.outcome import outcome_of
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
 from fhir_facade.interactions.answers import is_any_version, stored_outcome, version_of, versions_of
@@ -100,7 +100,7 @@ class FhirApi:
             answer = refusal(await self._recorded(error, where, rid, address), self._ports.deployment.fhir_url)
         except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
             self._observer.defect(rid)
-            answer = _defect(rid)
+            answer = Answer(Defect.status, outcome_of(Defect(rid)), _SAFE)
         if b"_pretty=true" in scope["query_string"]:
             answer = pretty(answer)
         answer = Answer(
@@ -232,11 +232,6 @@ def refusal(error: FacadeError, fhir_url: str) -> Answer:
     if isinstance(error, TooManyRequests):
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     return Answer(error.status, outcome_of(error), headers)
-
-
-def _defect(rid: str) -> Answer:
-    text_ = f"something went wrong here; nothing was half-written. Report it with the request id {rid}"
-    return Answer(500, operation_outcome([Issue("exception", text_, severity="fatal")]), _SAFE)
 
 
 def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource | None) -> bytes:

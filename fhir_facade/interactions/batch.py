@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 
-from fhir_facade.errors import BadRequest, FacadeError
+from fhir_facade.errors import BadRequest, Defect, FacadeError
 from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_batch
 from fhir_facade.interactions.answers import Room, answer, bundled, entry_request, refuse_large, refused
 from fhir_facade.interactions.call import Call
@@ -23,6 +24,8 @@ from fhir_facade.values import FhirRequest, FhirResponse
 
 SIDE_BY_SIDE, READS = 64, 8
 """Entries under way, and those among them that read: each may bring a page of megabytes."""
+
+_LOG = logging.getLogger(__name__)
 
 UnderWay = deque[tuple[Place, asyncio.Task[Answered]]]
 
@@ -98,6 +101,9 @@ async def _one(call: Call, request: FhirRequest | FacadeError, room: Room) -> An
         response = await dispatch(call.ports, call.principal, request)
     except FacadeError as error:
         return refused(error)
+    except Exception:  # noqa: BLE001 - others are done, and what they answer may have left: a defect has its own place
+        _LOG.exception("entry.defect", extra={"request_id": request.request_id})
+        return refused(Defect(request.request_id))
     return room.take(answer(with_request(call, request), response))
 
 

@@ -22,6 +22,7 @@ VAGUE = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "b
 LAST_LINES = frozenset(
     {
         "fhir_facade/api/fhir.py",  # the last line of a FHIR call: a defect answers with its id
+        "fhir_facade/interactions/batch.py",  # the last line of an entry: others may have been answered already
         "fhir_facade/api/web.py",  # the last line of every other call
         "fhir_facade/flows/alongside.py",  # the last line of work nobody waits for: it is logged and tried again
         "fhir_facade/cli/workers.py",  # the last line of a worker process: its end is all that follows

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from fhir_facade.app import create_app
+from fhir_facade.ports import FhirStore
 from fhir_facade.rows.audit import AuditLine
-from tests.facade import Facade
+from fhir_facade.values import Ref, StoredResource
+from tests.facade import PUBLIC, Facade
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -252,3 +256,32 @@ async def test_each_entry_is_within_the_callers_rights_and_in_the_audit(
         ("delete", "refused"),
     }
     assert (await client.get(f"/fhir/Patient/{other}")).status_code == 200
+
+
+class _BrokenReads:
+    """The real store but for its reads, which have a defect."""
+
+    def __init__(self, store: FhirStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def read(self, ref: Ref) -> StoredResource:
+        raise ZeroDivisionError
+
+
+async def test_a_defect_is_told_in_the_place_of_its_entry(
+    facade: Facade, client: httpx.AsyncClient, mark: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are done, and the answer may have begun."""
+    app = create_app(facade.settings, replace(facade.ports, store=cast("FhirStore", _BrokenReads(facade.ports.store))))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC, headers=client.headers) as other:
+        answer = await send(other, entry("GET", f"Patient/{mark}"), entry("POST", "Patient", patient(mark)))
+
+    failed, done = answer.json()["entry"]
+    issue = failed["response"]["outcome"]["issue"][0]
+    assert (answer.status_code, statuses([failed, done])) == (200, ["500", "201"])
+    assert (issue["code"], answer.headers["x-request-id"] in issue["diagnostics"]) == ("exception", True)
+    assert [record.message for record in caplog.records if record.exc_info] == ["entry.defect"]
