@@ -41,7 +41,7 @@ STORIES, KILLS, KILLS_OVER_HAPI = 4, 5, 3
 ATTEMPTS = 5  # a sync may be faster than its killer, who then comes earlier
 LONGEST_DELAY_S = 0.2
 REQUESTS = 12  # the least for data that a sync makes: one for each kind
-LOOKBACK_DAYS, LOOKBACK_DAYS_OVER_HAPI = "14", "7"
+LOOKBACK_DAYS = "14"
 TYPES = (
     "Patient",
     "Device",
@@ -189,7 +189,7 @@ async def connected(folder: Path, vendor_url: str, **settings: str) -> Story:
         redirect = await click(browser, begun.authorize_url, ALEX)
         await finish(ports, state=redirect["state"], code=redirect["code"])
         token = await mint_token(ports, scope="system/*.cruds", patient="p1")
-    return Story(facade_env(folder, WORKERS="2", **(vendor | settings)), vendor_url, folder, token, begun.connection.id)
+    return Story(facade_env(folder, WORKERS="2", **vendor, **settings), vendor_url, folder, token, begun.connection.id)
 
 
 def copied(story: Story, folder: Path, workers: int = 1) -> Story:
@@ -247,7 +247,7 @@ async def test_over_hapi_what_a_killed_server_left_open_is_settled(
     tmp_path: Path, empty_hapi_url: str, vendor_url: str
 ) -> None:
     print(f"FHIR_FACADE_TEST_SEED={SEED}")
-    hapi = {"STORE": "hapi", "HAPI_URL": empty_hapi_url, "SYNC_LOOKBACK_DAYS": LOOKBACK_DAYS_OVER_HAPI}
+    hapi = {"STORE": "hapi", "HAPI_URL": empty_hapi_url}
     undisturbed = await (await connected(tmp_path / "calm", vendor_url, **hapi)).end()
     empty_hapi(empty_hapi_url)
     story = await connected(tmp_path / "killed", vendor_url, **hapi)
