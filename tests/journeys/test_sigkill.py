@@ -41,7 +41,7 @@ STORIES, KILLS, KILLS_OVER_HAPI = 4, 5, 3
 ATTEMPTS = 5  # a sync may be faster than its killer, who then comes earlier
 LONGEST_DELAY_S = 0.2
 REQUESTS = 12  # the least for data that a sync makes: one for each kind
-LOOKBACK_DAYS = "14"
+LOOKBACK_DAYS = "14"  # not less than the eight days of a repeat, or what was killed reads a day more than what was not
 TYPES = (
     "Patient",
     "Device",
