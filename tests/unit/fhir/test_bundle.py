@@ -11,6 +11,8 @@ import pytest
 
 from fhir_facade.errors import BadRequest, TooLarge
 from fhir_facade.fhir.bundle import (
+    CHECKED_AT_ONCE,
+    PART_BYTES,
     Answered,
     BundleEntry,
     Found,
@@ -80,6 +82,16 @@ def test_what_is_wrong_with_one_entry_of_a_batch_stands_in_its_place() -> None:
 def test_a_batch_that_is_not_utf_8_is_none() -> None:
     with pytest.raises(BadRequest):
         parse_batch(b'{"resourceType":"Bundle","entry":[{"fullUrl":"\xff"}]}', max_entries=1)
+
+
+@pytest.mark.parametrize("before", [CHECKED_AT_ONCE - n for n in (90, 60, 59, 58, 57, 1)] + [0])
+def test_a_batch_in_any_script_is_read_wherever_its_pieces_end(before: int) -> None:
+    name = "x" * before + "𐍈"
+
+    (entry,) = parse_batch(bundle({"fullUrl": name, "request": {"method": "GET", "url": "Patient/p"}}), max_entries=1)
+
+    assert isinstance(entry, BundleEntry)
+    assert entry.full_url == name
 
 
 def test_too_many_entries_are_refused() -> None:
@@ -171,6 +183,15 @@ async def responded(*answers: Answered) -> list[bytes]:
             yield answer
 
     return [part async for part in response_parts("batch-response", each(), id="b")]
+
+
+async def test_a_long_answer_leaves_in_parts_that_are_one_bundle() -> None:
+    wide = b'{"resourceType":"Basic","id":"b","code":{"text":"%s"}}' % (b"x" * 20_000)
+
+    parts = await responded(*[Answered("200 OK", resource=wide)] * 7)
+
+    assert [len(part) >= PART_BYTES for part in parts] == [True, False]
+    assert len(read(b"".join(parts))["entry"]) == 7
 
 
 async def test_answers_hold_what_is_known_of_them() -> None:
