@@ -87,6 +87,7 @@ def test_the_whole_story_by_the_keyboard_alone(visitor):
     ann.tab_to("Sign in")
     press("Enter")
     page.wait_for_url(re.compile("/login"))
+    page.locator("#username:focus").wait_for()
     page.keyboard.type("ann")
     ann.tab_to("Password")
     page.keyboard.type(PASSWORD)
