@@ -50,14 +50,15 @@ class Groups:
         size = 0
         for writes, rows in commits:
             refs, alone = {write.ref for write in writes}, _is_alone(writes)
-            size += sum(len(write.body) for write in writes)
-            if group and (alone or len(group) >= self._most or size > MOST_BYTES or refs & taken):
+            length = sum(len(write.body) for write in writes)
+            if group and (alone or len(group) >= self._most or size + length > MOST_BYTES or refs & taken):
                 yield group
                 group, taken, size = [], set(), 0
             if alone:
                 yield [(writes, rows)]
                 continue
             taken |= refs
+            size += length
             group.append((writes, rows))
         if group:
             yield group

@@ -124,3 +124,11 @@ async def test_transactions_get_smaller_while_something_is_refused_and_grow_agai
 
     assert smaller == [MOST // 2, MOST // 2]
     assert [len(asked) for asked in hapi.asked] == [MOST]
+
+
+async def test_every_transaction_has_at_most_so_many_bytes_and_not_fewer_for_what_went_alone() -> None:
+    hapi, body = Hapi(), b"x" * (MOST_BYTES * 2 // 5)
+
+    await committed(hapi, [deletion(9), *(put(number, body) for number in range(5))])
+
+    assert [len(asked) for asked in hapi.asked] == [1, 2, 2, 1]
