@@ -38,6 +38,8 @@ READER_THREADS = 2
 MAX_BATCH = 512
 SLOW_S = 0.005
 """A commit that took longer, on whatever disk, made others wait who have nothing to write."""
+SLOW_IN_A_ROW_S = 0.1
+"""A single one may have waited for a processor; those in a row that took so long together wait for the disk."""
 SLOW_FOR_S = 1.0
 ATTEMPTS, PAUSE_S = 3, 0.001
 """How often the event loop's thread asks for the turn before the writer's thread waits for it."""
@@ -60,6 +62,7 @@ class SqliteFile:
         self._turns = Turns(path.with_name(f"{path.name}.turns"))
         self._writing = threading.Lock()
         self._slow_until = 0.0
+        self._slow_s = 0.0
         self._connections: list[sqlite3.Connection] = []
 
     # --- life ------------------------------------------------------------------------------------------------
@@ -180,19 +183,23 @@ class SqliteFile:
         take longer than the work. None, and nothing was done, when somebody else writes."""
         if not self._writing.acquire(blocking=False):
             return None
-        began = time.monotonic()
         try:
             if not self._turns.taken_at_once():
                 return None
+            began = time.monotonic()
             try:
                 return self._carried_out(jobs)
             finally:
                 self._turns.give()
+                self._took(time.monotonic() - began)
         finally:
             self._writing.release()
-            ended = time.monotonic()
-            if ended - began > SLOW_S:
-                self._slow_until = ended + SLOW_FOR_S
+
+    def _took(self, seconds: float) -> None:
+        """What a slow disk makes wait is the writer's thread, for a while."""
+        self._slow_s = self._slow_s + seconds if seconds > SLOW_S else 0.0
+        if self._slow_s > SLOW_IN_A_ROW_S:
+            self._slow_until = time.monotonic() + SLOW_FOR_S
 
     def _run(self) -> None:
         expected = 0
