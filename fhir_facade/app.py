@@ -33,7 +33,8 @@ def create_app(settings: Settings, ports: Ports, metrics_folder: str | None = No
     fhir = FhirApi(ports, tokens.verify, observer, trusted)
     sign_in = SignIn(ports, Issuer(settings.base_url), key_sets, partial(patients_of, ports))
     oauth = OAuthDeps(sign_in, settings.plain_loopback, trusted)
-    return Root(fhir, web_app(WebDeps(oauth, tokens, observer, syncs)), syncs.stop, (syncs.close, key_sets.close))
+    web = web_app(WebDeps(oauth, tokens, observer, syncs, settings.metrics_token.get_secret_value()))
+    return Root(fhir, web, syncs.stop, (syncs.close, key_sets.close))
 
 
 @asynccontextmanager

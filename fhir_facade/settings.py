@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PREFIX = "FHIR_FACADE_"
 MOST_WORKERS = 4
 """By default: SQLite has one writer, and each process takes memory of its own."""
+_METRICS_TOKEN = re.compile(r"[!-~]{32,}")
 
 
 def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
@@ -69,6 +71,11 @@ class Settings(BaseSettings):
         ge=16,
         description="Most of them from one address (an IPv6 network /64 is one), which may be that of a whole clinic; "
         "trusted proxies may have all.",
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""),
+        description="Bearer token with which /metrics is read from elsewhere, e.g. by Prometheus; 32 characters or more. Empty: "
+        "it is for programs on this machine alone, that come without a proxy.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     audit_required: bool = Field(True, description="Refuse to answer when the audit line cannot be written.")
@@ -127,6 +134,14 @@ class Settings(BaseSettings):
     google_client_id: str = Field("", description="Client id at Google; empty switches the connection off.")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Client secret at Google.")
     sync_lookback_days: int = Field(90, ge=1, le=730, description="How far a first sync reads back, in days.")
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _hard_to_guess(cls, token: SecretStr) -> SecretStr:
+        """Guesses at it are not slowed down, so it has to be too long for them."""
+        if token.get_secret_value() and not _METRICS_TOKEN.fullmatch(token.get_secret_value()):
+            raise ValueError("32 characters or more, without blanks; `openssl rand -hex 32` makes one")
+        return token
 
     @property
     def data_file(self) -> Path:

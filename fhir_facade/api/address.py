@@ -5,11 +5,17 @@ https://www.rfc-editor.org/rfc/rfc7239#section-8.1 says why a forwarded address 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+FORWARDED: Final = frozenset(
+    ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip")
+)
+"""Headers that proxies add, whatever they say."""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -32,6 +38,17 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequ
             break
         current = claimed
     return None if current is None else str(current)
+
+
+def is_local(peer: str | None, headers: Collection[str], host: str) -> bool:
+    """Whether a request comes from a program of this machine itself: from a loopback address, with none of the headers
+    that proxies add, and asking for a loopback name. `headers` are their names in lower case, `host` is what one of
+    them says: behind a proxy that adds none, and from a page that was led here by a name of its own, it is another."""
+    address = _parse(peer)
+    if address is None or not address.is_loopback or not FORWARDED.isdisjoint(headers):
+        return False
+    named = _parse(host)
+    return host.partition(":")[0].lower() == "localhost" if named is None else named.is_loopback
 
 
 def is_trusted(address: str, trusted: Sequence[Network]) -> bool:

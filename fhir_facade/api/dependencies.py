@@ -38,6 +38,8 @@ class WebDeps:
     tokens: TokenCache
     observer: Observer
     syncs: RunningSyncs
+    metrics_token: str = ""
+    """What whoever asks for metrics from elsewhere has to say; empty: nobody may."""
     listeners: Listeners = field(default_factory=Listeners)
 
     @property

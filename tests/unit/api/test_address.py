@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_facade.api.address import client_address, parse_networks
+from fhir_facade.api.address import FORWARDED, client_address, is_local, parse_networks
 
 PROXIES = parse_networks("10.0.0.0/8, 2001:db8::/32")
 
@@ -47,3 +47,26 @@ def test_without_trusted_proxies_no_header_counts():
 @given(st.lists(st.text(max_size=40), max_size=4))
 def test_any_header_gives_an_address(headers):
     assert client_address("10.0.0.1", headers, PROXIES) is not None
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "host"),
+    [
+        pytest.param(None, ["host"], "127.0.0.1:8000", id="no peer"),
+        pytest.param("198.51.100.7", ["host"], "127.0.0.1:8000", id="another machine that claims to be here"),
+        pytest.param("127.0.0.1", ["host"], "fhir.example.org", id="another name, as a proxy passes it on"),
+        pytest.param("127.0.0.1", ["host"], "localhost.example.org", id="a name that begins like ours"),
+        pytest.param("127.0.0.1", ["host"], "127.0.0.1.example.org:8000", id="a name that begins like an address"),
+        pytest.param("127.0.0.1", ["host"], "localhost,evil.example", id="two names"),
+        pytest.param("127.0.0.1", [], "", id="no name"),
+        *(pytest.param("127.0.0.1", ["host", name], "127.0.0.1", id=name) for name in sorted(FORWARDED)),
+    ],
+)
+def test_what_came_from_elsewhere_or_through_a_proxy_is_not_local(peer, headers, host):
+    assert not is_local(peer, headers, host)
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "LOCALHOST:8000", "[::1]:8000"])
+def test_a_program_of_this_machine_is_local(peer, host):
+    assert is_local(peer, ["host", "user-agent"], host)

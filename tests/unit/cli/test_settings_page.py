@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from fhir_facade.cli.settings import page
 from fhir_facade.settings import Settings
@@ -41,6 +42,14 @@ def test_every_setting_has_a_row():
 )
 def test_a_row_tells_type_and_default(name, cells):
     assert cells in rows()[f"FHIR_FACADE_{name}"]
+
+
+@pytest.mark.parametrize("token", ["short", "a" * 31, "a" * 31 + " ", "ä" * 32])
+def test_a_token_for_metrics_that_can_be_guessed_or_not_be_sent_is_refused(token):
+    with pytest.raises(ValidationError, match="openssl rand") as refused:
+        Settings(metrics_token=token)
+
+    assert token not in str(refused.value.errors()[0]["msg"])
 
 
 def test_a_command_of_ours_gets_the_settings_it_is_given_and_no_inherited_ones():
