@@ -45,6 +45,14 @@ class SignInView:
     current: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many sessions of a person, and how many permissions of apps."""
+
+    sessions: int
+    permissions: int
+
+
 def remember_device(
     tx: StateTransaction, account: Account, device: Device, address: str | None, now: datetime
 ) -> tuple[str, bool]:
@@ -69,11 +77,13 @@ def remember_device(
     return key, not first
 
 
-def end_sessions(tx: StateTransaction, now: datetime, sessions: Sequence[Session]) -> None:
-    """Remove sessions, and what apps may do only as long as they last."""
+def end_sessions(tx: StateTransaction, now: datetime, sessions: Sequence[Session]) -> int:
+    """Remove sessions, and what apps may do only as long as they last; how many permissions that were."""
+    ended = 0
     for session in sessions:
         tx.apply(Remove(Session, (session.hash,)))
-        revoke_grants(tx, now, SIGNED_OUT, ("session", "=", session.hash))
+        ended += len(revoke_grants(tx, now, SIGNED_OUT, ("session", "=", session.hash)))
+    return ended
 
 
 async def sign_ins(ports: Ports, account: Account, current: str) -> Sequence[SignInView]:
@@ -103,17 +113,21 @@ async def end_other_sign_ins(ports: Ports, account: Account, current: str, calle
     await _end(ports, account, caller, [("hash", "!=", current)])
 
 
-async def end_sign_ins_of(ports: Ports, account: Account, *, actor: str) -> int:
-    """Sign somebody out everywhere; how many sessions there were."""
+async def end_sign_ins_of(ports: Ports, account: Account, *, actor: str, keep_apps: bool = False) -> Ended:
+    """Sign somebody out everywhere. What apps were allowed ends too; with `keep_apps` only what was to last as long as
+    a session."""
     now = ports.clock.now()
 
-    def end(tx: StateTransaction) -> int:
-        sessions = tx.find(Session, ("account_id", "=", account.id))
-        end_sessions(tx, now, sessions)
-        detail = f"signed out: {len(sessions)} sessions"
+    def end(tx: StateTransaction) -> Ended:
+        of_account = ("account_id", "=", account.id)
+        sessions = tx.find(Session, of_account)
+        apps = [] if keep_apps else revoke_grants(tx, now, SIGNED_OUT, of_account)
+        bound = end_sessions(tx, now, sessions)
+        ended = Ended(len(sessions), len(apps) + bound)
+        detail = f"signed out: {ended.sessions} sessions, {ended.permissions} permissions of apps ended"
         line = AuditLine(at=now, action="admin", outcome="success", actor=actor, user=account.id, detail=detail)
         tx.apply(Append(line))
-        return len(sessions)
+        return ended
 
     return await ports.state.write(end)
 

@@ -56,6 +56,8 @@ async def test_only_administrators_keep_accounts(facade, role, scope):
         for method, path in (("GET", ""), ("POST", ""), ("GET", "/x"), ("PATCH", "/x"), ("DELETE", "/x")):
             body = {"json": asked() if method == "POST" else {}} if method in ("POST", "PATCH") else {}
             assert (await client.request(method, ACCOUNTS + path, **body)).status_code == 403
+        for act in ("password-link", "sign-out"):
+            assert (await client.post(f"{ACCOUNTS}/x/{act}")).status_code == 403
 
 
 async def test_nobody_without_a_token(facade):
@@ -244,6 +246,36 @@ async def test_apps_stay_at_a_new_password_where_the_person_says_so(facade, keep
         assert (await here.patch("/api/v1/me", json=new | said, headers=headers)).status_code == 200
 
     assert (await app.get("/fhir/Patient/p1")).status_code == (404 if keep_apps else 401)
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("said", [None, {}, {"keep_apps": False}, {"keep_apps": True}], ids=str)
+async def test_whoever_is_signed_out_everywhere_has_no_app_left_unless_that_is_said(facade, admin, said):
+    ann = await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    app, other = [await facade.client("patient/*.rs", username=name) for name in ("ann", "root")]
+    async with facade.anonymous as browser:
+        await follow(browser, await sign_in(browser, await browser.get("/login?next=/apps"), "ann", PASSWORD))
+
+        ended = await admin.post(f"{ACCOUNTS}/{ann.id}/sign-out", json=said)
+
+        assert (await browser.get("/api/v1/me")).status_code == 401
+    stays = bool(said and said["keep_apps"])
+    assert ended.json() == {"sessions": 1, "permissions": 0 if stays else 1}
+    assert (await app.get("/fhir/Patient/p1")).status_code == (404 if stays else 401)
+    assert (await other.get("/fhir/Patient/p1")).status_code != 401
+    lines = await facade.ports.state.read(
+        lambda tx: tx.find(AuditLine, ("user", "=", ann.id), ("action", "=", "admin"), order=("id",))
+    )
+    assert lines[-1].detail == f"signed out: 1 sessions, {0 if stays else 1} permissions of apps ended"
+
+
+async def test_signing_out_somebody_who_is_not_there_or_by_words_that_are_not_known_does_nothing(facade, admin):
+    ann = await add_account(facade.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    app = await facade.client("patient/*.rs", username="ann")
+
+    assert (await admin.post(f"{ACCOUNTS}/nobody/sign-out")).status_code == 404
+    assert (await admin.post(f"{ACCOUNTS}/{ann.id}/sign-out", json={"keepApps": True})).status_code == 400
+    assert (await app.get("/fhir/Patient/p1")).status_code == 404
 
 
 async def test_the_password_is_changed_on_a_page_too_and_guesses_are_slowed(facade):

@@ -164,8 +164,14 @@ async def test_an_account_is_signed_out_disabled_and_enabled_again(facade, root)
         page = await root.get(path)
         assert "Refused" in page.text
         assert "Signed in" in page.text
-        page = await follow(root, await submit(root, page, f"{path}/sign-out"))
+        first, second = [await facade.client("patient/*.rs", username="ann") for _ in range(2)]
+        page = await follow(root, await submit(root, page, f"{path}/sign-out", keep_apps="yes"))
+        assert "Apps go on" in page.text
         assert "Not signed in anywhere" in page.text
+        assert (await first.get("/fhir/Patient/p1")).status_code == 404
+        page = await follow(root, await submit(root, page, f"{path}/sign-out"))
+        assert "apps have to ask again" in page.text
+        assert (await second.get("/fhir/Patient/p1")).status_code == 401
         assert not await facade.ports.state.read(lambda tx: tx.count(Session, ("account_id", "=", ann.id)))
 
         page = await follow(root, await submit(root, page, f"{path}/disable"))

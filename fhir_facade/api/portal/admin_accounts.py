@@ -71,10 +71,10 @@ async def enable(visit: Visit, form: Form) -> Response:
 
 
 async def sign_out(visit: Visit, form: Form) -> Response:
-    """POST /admin/accounts/{account}/sign-out: everywhere."""
-    account = await _account(visit)
-    await end_sign_ins_of(visit.ports, account, actor=actor(visit))
-    return visit.go(f"{PATH}/{account.id}", "account-signed-out")
+    """POST /admin/accounts/{account}/sign-out: everywhere. Apps have to ask again, unless `keep_apps` is ticked."""
+    account, keep_apps = await _account(visit), "keep_apps" in form.fields
+    await end_sign_ins_of(visit.ports, account, actor=actor(visit), keep_apps=keep_apps)
+    return visit.go(f"{PATH}/{account.id}", "account-signed-out" if keep_apps else "account-signed-out-apps")
 
 
 async def change(visit: Visit, form: Form) -> Response:

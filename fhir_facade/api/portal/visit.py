@@ -36,7 +36,7 @@ NOTICES = frozenset(
         *("withdrawn", "signed-out", "device-known", "password", "password-apps"),
         *("device-forgotten", "address", "no-address", "password-chosen"),
         *("app-verified", "app-disabled", "app-enabled", "app-changed", "invitation-withdrawn"),
-        *("account-disabled", "account-enabled", "account-changed", "account-signed-out"),
+        *("account-disabled", "account-enabled", "account-changed", "account-signed-out", "account-signed-out-apps"),
     )
 )
 """What `?done=` may say: each is a sentence `done.*` of the catalogue."""

@@ -5,26 +5,36 @@ https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x15-V6-Authentication.md
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, deps_of, origin_of
+from fhir_facade.api.v1.account_shapes import (
+    Changes,
+    Link,
+    NewPerson,
+    OwnChanges,
+    People,
+    Person,
+    Role,
+    SignedOut,
+    SignOut,
+    SignUp,
+)
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import BadRequest, Forbidden, NotFound, Unauthenticated
-from fhir_facade.flows.accounts import LONGEST_PASSWORD, NewAccount, change_account
+from fhir_facade.flows.accounts import NewAccount, change_account
 from fhir_facade.flows.admission import record_look
 from fhir_facade.flows.enrol import enrol
 from fhir_facade.flows.launch.identity import fhir_user
 from fhir_facade.flows.launch.sign_in import Caller as SignInCaller
 from fhir_facade.flows.launch.userinfo import granted_words
-from fhir_facade.flows.mail import LONGEST_ADDRESS
 from fhir_facade.flows.password_links import LIVES, link_to_choose, make_password_link
 from fhir_facade.flows.passwords import replace_password, show_password
 from fhir_facade.flows.registry import accounts_page, find_account
+from fhir_facade.flows.sign_ins import end_sign_ins_of
 from fhir_facade.flows.signing_up import sign_up
 from fhir_facade.rows.accounts import Account
 
@@ -35,93 +45,7 @@ WHO_IS_SIGNED_IN: Final = frozenset(("openid", "fhirUser", "profile"))
 """The scopes that together open an account to an app: the statement, the record it belongs to, the name."""
 
 router = APIRouter(prefix=PREFIX, tags=["accounts"])
-FhirId = Annotated[str, Field(pattern=ID)]
 AccountId = Annotated[str, Path(pattern=ID)]
-Email = Annotated[str, Field(max_length=LONGEST_ADDRESS)]
-Language = Literal["en", "de"]
-Role = Literal["patient", "proxy", "practitioner", "staff", "admin"]
-Password = Annotated[SecretStr, Field(max_length=LONGEST_PASSWORD * 4)]
-
-
-class Person(BaseModel):
-    """An account as it is shown. `fhirUser` is the person in the records; notices go to `email`, in `language`."""
-
-    id: str
-    username: str
-    role: str
-    fhirUser: str | None  # noqa: N815 - the word of SMART
-    organization: str | None
-    zone: str
-    email: str | None
-    language: str
-    disabled: bool
-    created_at: datetime
-
-
-class Link(BaseModel):
-    """Whoever opens `url` first, before `expires_at`, chooses the password."""
-
-    url: str
-    expires_at: datetime
-
-
-class People(BaseModel):
-    """By name. `next` is the `after` of the following request; null on the last page."""
-
-    accounts: list[Person]
-    next: str | None
-
-
-class NewPerson(BaseModel):
-    """`person` is the Patient, Practitioner or RelatedPerson to make with the account; else name the one there is."""
-
-    model_config = ConfigDict(extra="forbid")
-    username: str
-    password: Password
-    role: Role
-    zone: str = "UTC"
-    patient: FhirId | None = None
-    practitioner: FhirId | None = None
-    related_person: FhirId | None = None
-    organization: FhirId | None = None
-    person: dict[str, Any] | None = None
-    email: Email | None = None
-    language: Language = "en"
-
-
-class SignUp(BaseModel):
-    """A patient who makes an account for herself; `patient` is a FHIR Patient without id."""
-
-    model_config = ConfigDict(extra="forbid")
-    username: str
-    password: Password
-    zone: str = "UTC"
-    patient: dict[str, Any]
-
-
-class Changes(BaseModel):
-    """What an administrator changes; a new password or disabling ends the account's sessions, and what apps were
-    allowed. An empty `email` takes the address away."""
-
-    model_config = ConfigDict(extra="forbid")
-    zone: str | None = None
-    email: Email | None = None
-    language: Language | None = None
-    password: Password | None = None
-    disabled: bool | None = None
-
-
-class OwnChanges(BaseModel):
-    """What a person changes; a new password and another address for notices need the present password. A new password
-    ends all other sessions, and what apps were allowed unless `keep_apps` says that they may stay."""
-
-    model_config = ConfigDict(extra="forbid")
-    zone: str | None = None
-    email: Email | None = None
-    language: Language | None = None
-    password: Password | None = None
-    current_password: Password | None = None
-    keep_apps: bool = False
 
 
 @router.post("/accounts/register", status_code=201, response_model=Person)
@@ -235,6 +159,15 @@ async def link(account_id: AccountId, request: Request, ports: PortsDep, caller:
     secret, made = await make_password_link(ports, account_id, actor=_actor(caller)), ports.clock.now()
     content = {"url": link_to_choose(deps_of(request).oauth.issuer.base, secret), "expires_at": made + LIVES}
     return JSONResponse(Link.model_validate(content).model_dump(mode="json"), 201, NO_STORE)
+
+
+@router.post("/accounts/{account_id}/sign-out", response_model=SignedOut)
+async def sign_out(account_id: AccountId, ports: PortsDep, caller: CallerDep, asked: SignOut | None = None) -> Any:
+    """Sign the person out everywhere, and end what apps were allowed; `{"keep_apps": true}` lets the apps go on."""
+    _administrate(caller)
+    keep = asked is not None and asked.keep_apps
+    ended = await end_sign_ins_of(ports, await find_account(ports, account_id), actor=_actor(caller), keep_apps=keep)
+    return SignedOut(sessions=ended.sessions, permissions=ended.permissions)
 
 
 @router.delete("/accounts/{account_id}", response_model=Person)
