@@ -28,10 +28,10 @@ Begun = tuple[Intent, Sequence[RowChange]]
 
 def begin(tables: Tables, tx: StateTransaction, begun: Sequence[Begun]) -> list[None]:
     """Conflict when rows could not be applied now, or another open intent is about to take the same key."""
-    free = [intent for intent, rows in begun if _all_numbered(tables, rows)]
+    free = [intent for intent, rows in begun if all_numbered(tables, rows)]
     tx.apply(*map(Append, free))
     for intent, rows in begun:
-        if not _all_numbered(tables, rows):
+        if not all_numbered(tables, rows):
             _begin_keyed(tx, tables, intent, rows)
     return [None] * len(begun)
 
@@ -61,7 +61,7 @@ def finish(tables: Tables, tx: StateTransaction, begun: Sequence[Begun]) -> list
     due = [(intent, rows) for intent, rows in begun if intent.id in open_]
     tx.apply(*(change for _, rows in due for change in rows))
     for intent, rows in due:
-        if not _all_numbered(tables, rows):
+        if not all_numbered(tables, rows):
             _drop_keys(tx, intent)
     return [None] * len(begun)
 
@@ -83,7 +83,7 @@ def _drop_keys(tx: StateTransaction, intent: Intent) -> None:
     tx.apply(*(Remove(IntentKey, (key.digest,)) for key in keys))
 
 
-def _all_numbered(tables: Tables, rows: Sequence[RowChange]) -> bool:
+def all_numbered(tables: Tables, rows: Sequence[RowChange]) -> bool:
     """Whether all are new rows that get their key from the database and are unique in nothing else."""
     return all(isinstance(each, Append) and _takes_nothing(tables.of(type(each.row)), each.row) for each in rows)
 

@@ -19,8 +19,20 @@ from functools import partial
 from typing import Protocol
 
 from fhir_facade.adapters.hapi.session import request_id
+from fhir_facade.adapters.intent_gathering import Gathering
 from fhir_facade.adapters.intent_groups import Groups
-from fhir_facade.adapters.intent_rows import apply_alone, begin, claim, drop, finish, finish_late, looked, refuse, renew
+from fhir_facade.adapters.intent_rows import (
+    all_numbered,
+    apply_alone,
+    begin,
+    claim,
+    drop,
+    finish,
+    finish_late,
+    looked,
+    refuse,
+    renew,
+)
 from fhir_facade.adapters.state.changes import encode_changes
 from fhir_facade.adapters.state.tables import Tables, facade_tables
 from fhir_facade.errors import (
@@ -82,7 +94,8 @@ class IntentUnit:
         self._renew_s = renew_s
         self._begin_all, self._finish_all = partial(begin, self._tables), partial(finish, self._tables)
         self._keeping: dict[str, asyncio.Task[None]] = {}
-        self._groups = Groups(self.commit, REFUSALS)
+        self._groups = Groups(self._commit, REFUSALS)
+        self._gathering = Gathering(self._commit, self.commit_each)
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         """Unavailable: the outcome is not known yet; both or neither will be true when the intent was settled."""
@@ -91,6 +104,11 @@ class IntentUnit:
         if not writes:
             await self._state.write(lambda tx: apply_alone(tx, self._tables, rows))
             return []
+        if _is_new(writes) and all_numbered(self._tables, rows):
+            return await self._gathering.commit(writes, rows)
+        return await self._commit(writes, rows)
+
+    async def _commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         intent = await self._begin(writes, rows)
         try:
             stored = await self._write(intent, writes)
@@ -208,6 +226,11 @@ class IntentUnit:
         """The resources are written and the rows cannot be: kept for a person, never tried again."""
         log.error("the rows of intent %s cannot be applied: %s", intent.id, error)
         await self._state.write(lambda tx: refuse(tx, intent, str(error)))
+
+
+def _is_new(writes: Sequence[Write]) -> bool:
+    """One new resource: nobody else's write has anything to do with it."""
+    return len(writes) == 1 and isinstance(writes[0].precondition, Absent)
 
 
 def _ref(text: str) -> Ref:
