@@ -47,7 +47,7 @@ async def history(call: Call) -> FhirResponse:
     page, versions = await (page_of(call, query) if _is_plain(call, asked) else _page_of_parts(call, query, asked))
     about = patients_of_stored(version for version in versions if not version.deleted) or await _about(call)
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
-    return FhirResponse(200, _bundle(call, asked, page, _shaped(call, asked, versions)))
+    return FhirResponse(200, _bundle(call, asked.counted(query.count), page, _shaped(call, asked, versions)))
 
 
 def _shaped(call: Call, asked: Asked, versions: Sequence[StoredResource]) -> Sequence[StoredResource]:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -38,6 +38,10 @@ class Asked:
     params: tuple[tuple[str, str], ...]
     cursor: str | None = None
 
+    def counted(self, count: int) -> Asked:
+        """With the `_count` that is used, where one is asked for: it may be less."""
+        return replace(self, params=tuple((n, str(count) if n == "_count" else v) for n, v in self.params))
+
 
 def open_page(call: Call) -> Asked:
     """What a request asks: its own parameters, or those sealed in its page link. Gone for a foreign or old link."""
@@ -64,14 +68,15 @@ def _open(call: Call, sealed: str) -> _Link:
 
 
 def page_links(
-    call: Call, asked: Asked, page: Page, understood: Sequence[tuple[str, str]] = ()
+    call: Call, asked: Asked, page: Page, understood: Sequence[tuple[str, str]] | None = None
 ) -> list[tuple[str, str]]:
-    """`self` with what was understood, and `next` when there is more."""
+    """`self` with what was understood, where that may be less than was asked, and `next` when there is more of it."""
     address = f"{call.ports.deployment.fhir_url}/{_target(call)}".removesuffix("/")
-    query = query_text(understood or asked.params, safe="|:,/$")
+    params = asked.params if understood is None else tuple(understood)
+    query = query_text(params, safe="|:,/$")
     links = [("self", f"{address}?{query}" if query else address)]
     if page.cursor is not None:
-        link = _Link(_caller(call.principal), _target(call), asked.params, page.cursor, call.ports.clock.now())
+        link = _Link(_caller(call.principal), _target(call), params, page.cursor, call.ports.clock.now())
         sealed = call.ports.vault.seal(msgspec.json.encode(link), context=_CONTEXT)
         links.append(("next", f"{address}?{PAGE}={base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"))
     return links

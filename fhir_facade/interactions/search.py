@@ -13,6 +13,7 @@ from fhir_facade.errors import Forbidden
 from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.compartments import within_compartment
 from fhir_facade.fhir.document import parse_stored
+from fhir_facade.fhir.outcome import operation_outcome
 from fhir_facade.fhir.query import ParsedSearch, parse_query
 from fhir_facade.interactions.audit import (
     audit_lines,
@@ -153,8 +154,15 @@ def _bundled(
     call: Call, asked: Asked, parsed: ParsedSearch, cursor: str | None, found: Sequence[Found], total: int | None
 ) -> FhirResponse:
     links = page_links(call, asked, Page((), cursor), parsed.understood)
+    found = [*found, *_ignored(parsed)]
     body = searchset(found, links=links, total=total, id=call.ports.ids.new(), now=call.ports.clock.now())
     return FhirResponse(200, body)
+
+
+def _ignored(parsed: ParsedSearch) -> list[Found]:
+    """What a lenient search left out, behind what it found; an answer that only counts has no entries."""
+    told = parsed.ignored and parsed.query.count
+    return [Found(operation_outcome(parsed.ignored), "outcome")] if told else []
 
 
 def in_compartment(call: Call, query: SearchQuery) -> SearchQuery:

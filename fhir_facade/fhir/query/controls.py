@@ -51,12 +51,15 @@ def sort(controls: Controls, raw: str, *, descending: bool = False) -> None:
     parts = raw.split(",")
     if len(controls.sort) + len(parts) > MAX_SORT:
         raise BadRequest(f"_sort: more than {MAX_SORT} keys; the first ones decide, so leave the last ones out")
-    for part in parts:
-        name = part.removeprefix("-")
-        parameter = known_parameter(controls.fhir_type, name)
-        if parameter.kind in _UNSORTABLE or not parameter.expression:
-            raise UnknownParameter(f"_sort: {name} has no order; sort by a plain search parameter or _lastUpdated")
-        controls.sort.append(Sort(name, parameter.kind, descending=descending or part != name))
+    controls.sort += [_key(controls.fhir_type, part, descending=descending) for part in parts]  # all of them or none
+
+
+def _key(fhir_type: str, part: str, *, descending: bool) -> Sort:
+    name = part.removeprefix("-")
+    parameter = known_parameter(fhir_type, name)
+    if parameter.kind in _UNSORTABLE or not parameter.expression:
+        raise UnknownParameter(f"_sort: {name} has no order; sort by a plain search parameter or _lastUpdated")
+    return Sort(name, parameter.kind, descending=descending or part != name)
 
 
 def count(controls: Controls, raw: str) -> None:
@@ -94,14 +97,13 @@ def _one_of(name: str, raw: str, allowed: tuple[str, ...]) -> str:
 def elements(controls: Controls, raw: str) -> None:
     """Names of elements of the type; some clients write the type before them, or that of a choice behind them."""
     known = children(controls.fhir_type)
-    for said in raw.split(","):
-        name = _element_name(said.removeprefix(f"{controls.fhir_type}."), known)
+    names = [_element_name(said.removeprefix(f"{controls.fhir_type}."), known) for said in raw.split(",")]
+    for name in names:
         if name not in known and name != "resourceType":
             raise UnknownParameter(
                 f"_elements: {controls.fhir_type} has no element {name!r}; known are {', '.join(known)}"
             )
-        if name not in controls.elements:
-            controls.elements.append(name)
+    controls.elements += [name for name in dict.fromkeys(names) if name not in controls.elements]
 
 
 def _element_name(said: str, known: Mapping[str, Element]) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
 
-from fhir_facade.errors import BadRequest, UnknownParameter
+from fhir_facade.errors import BadRequest, Issue, UnknownParameter
 from fhir_facade.fhir.media_types import PRESENTATION
 from fhir_facade.fhir.query import controls as control
 from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes
 from fhir_facade.fhir.query.controls import Contained, ContainedType, Controls, Summary, TotalMode
 from fhir_facade.fhir.query.criterion import CriterionParser
+from fhir_facade.fhir.query.escape import split
 from fhir_facade.fhir.query.filters import parse_filter
 from fhir_facade.fhir.query.values import Asked
 from fhir_facade.values import Criterion, Include, SearchQuery
@@ -47,7 +48,8 @@ class ParsedSearch:
     """A query for a store, and how its answer is to look.
 
     `count` is None when not asked for (`query.count` has the default). `understood` are the parameters that counted,
-    in order, for the self link. `types` are those of `_type` in a search of the whole system.
+    in order and as they counted, for the self link; `ignored` tells of the others. `types` are those of `_type` in a
+    search of the whole system.
     """
 
     query: SearchQuery
@@ -60,6 +62,7 @@ class ParsedSearch:
     types: tuple[str, ...] = ()
     contained: Contained = "false"
     contained_type: ContainedType = "container"
+    ignored: tuple[Issue, ...] = ()
 
 
 def parse_query(
@@ -75,8 +78,9 @@ def parse_query(
     """Decoded (name, value) pairs in order; `type` `Resource` is a search of the whole system.
 
     BadRequest, UnknownParameter: always with what would be right. Not `strict`: what the type does not know is left
-    out, bad values of what it knows are refused still. `ignore_empty`: what has no value counts as not sent, as in
-    every search; not in a condition, which would be about more than is meant. `now` decides what `ap` means for a date.
+    out, bad values of what it knows are refused still. `ignore_empty`: what has no value counts as not sent, between
+    commas too, as in every search; not in a condition, which would be about more than is meant. `now` decides what
+    `ap` means for a date.
     `stored` holds those among `named_value_sets` and `named_code_systems` that there are.
     """
     asked = [(name, value) for name, value in params if name not in PRESENTATION]
@@ -86,18 +90,28 @@ def parse_query(
     controls = Controls(type)
     criteria: list[Criterion] = []
     understood: list[tuple[str, str]] = []
-    for name, value in asked:
+    ignored: list[Issue] = []
+    for name, sent in asked:
+        value = _without_empty(name, sent) if ignore_empty else sent
         try:
             _take(parser, controls, criteria, name, value)
-        except UnknownParameter:
+        except UnknownParameter as error:
             if strict:
                 raise
+            ignored += (_said(name, issue) for issue in error.issues)
         except BadRequest:
             if not ignore_empty or value.strip():
                 raise
         else:
-            understood.append((name, value))
-    return _parsed(controls, tuple(criteria), tuple(understood))
+            understood.append((name, str(controls.count) if name == "_count" else value))
+    return _parsed(controls, tuple(criteria), tuple(understood), tuple(ignored))
+
+
+def _without_empty(name: str, value: str) -> str:
+    """`a,,b` is `a,b`, as HAPI reads it: R4 ignores what has no value."""
+    if "," not in value or name == "_filter":  # whose commas are its own
+        return value
+    return ",".join(part for part in split(value, ",") if part.strip())
 
 
 def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion], name: str, value: str) -> None:
@@ -114,8 +128,16 @@ def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion]
         shape(controls, value)
 
 
+def _said(name: str, issue: Issue) -> Issue:
+    """R4 has no errors among the outcomes of a search that was done."""
+    return replace(issue, diagnostics=f"{name} was ignored: {issue.diagnostics}", severity="warning")
+
+
 def _parsed(
-    controls: Controls, criteria: tuple[Criterion, ...], understood: tuple[tuple[str, str], ...]
+    controls: Controls,
+    criteria: tuple[Criterion, ...],
+    understood: tuple[tuple[str, str], ...],
+    ignored: tuple[Issue, ...],
 ) -> ParsedSearch:
     counting = controls.summary == "count" or controls.count == 0
     query = SearchQuery(
@@ -136,4 +158,5 @@ def _parsed(
         tuple(controls.types),
         controls.contained,
         controls.contained_type,
+        ignored,
     )

@@ -59,9 +59,10 @@ async def everything(call: Call, inputs: Inputs) -> FhirResponse:
     """A searchset: what is in the compartment as matches, what that refers to outside of it as includes, on the page
     that refers to it. What the token does not reach is left out. The total is told where one page holds all."""
     wanted = _wanted(call, inputs)
-    asked = Asked(inputs.said, open_page(call).cursor)
+    count = min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT)
+    asked = Asked(inputs.said, open_page(call).cursor).counted(count)
     place = await _begin(call, wanted) if asked.cursor is None else _continue(asked.cursor)
-    found, end = await _page(call, wanted, place, min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT))
+    found, end = await _page(call, wanted, place, count)
     extra = await supporting(call, wanted, found)
     shown = [stored for stored in found if wanted.has(stored.type)]
     about = patients_of_stored([*shown, *extra]) | (

@@ -38,6 +38,70 @@ async def test_empty_parameters_of_a_search_are_no_error_but_ignored(client: htt
     assert unknown.status_code == 400
 
 
+async def test_an_empty_alternative_is_ignored_as_an_empty_parameter_is(client: httpx.AsyncClient, mark: str) -> None:
+    await put(client, "Patient", mark, gender="male")
+    await put(client, "Patient", f"{mark}b", gender="female")
+
+    two = await client.get(f"/fhir/Patient?_id={mark},,{mark}b,&gender=,&_sort=,-_id")
+    everywhere = await client.get(f"/fhir?_type=Patient,&_id=,{mark}")
+    conditional = await client.delete(f"/fhir/Patient?_id={mark},")
+
+    assert [entry["resource"]["id"] for entry in two.json()["entry"]] == [f"{mark}b", mark]
+    assert self_link(two).endswith(f"/Patient?_id={mark},{mark}b&_sort=-_id")
+    assert everywhere.json()["total"] == 1
+    assert (conditional.status_code, (await client.get(f"/fhir/Patient/{mark}")).status_code) == (400, 200)
+
+
+async def test_a_lenient_search_names_what_it_ignored(client: httpx.AsyncClient, mark: str) -> None:
+    for number in range(2):
+        await put(client, "Patient", f"{mark}{number}", gender="male")
+    asked = f"Patient?pulse=1&_id={mark}0,{mark}1&_sort=-_id,pulse&_count=1&_total=accurate"
+
+    strict = await client.get(f"/fhir/{asked}")
+    lenient = await client.get(f"/fhir/{asked}", headers={"Prefer": "handling=lenient"})
+    counted = await client.get(f"/fhir/{asked}&_summary=count", headers={"Prefer": "handling=lenient"})
+    everywhere = await client.get(f"/fhir?_type=Patient&{asked[8:]}", headers={"Prefer": "handling=lenient"})
+
+    assert strict.status_code == 400
+    assert self_link(lenient).endswith(f"/Patient?_id={mark}0,{mark}1&_count=1&_total=accurate")
+    for answer in (lenient, everywhere):
+        match, outcome = answer.json()["entry"]
+        assert (match["search"], answer.json()["total"]) == ({"mode": "match"}, 2)
+        assert outcome.keys() == {"resource", "search"}
+        assert outcome["search"] == {"mode": "outcome"}
+        issues = outcome["resource"]["issue"]
+        assert {(issue["severity"], issue["code"]) for issue in issues} == {("warning", "not-supported")}
+        assert [issue["diagnostics"].partition(":")[0] for issue in issues] == [
+            "pulse was ignored",
+            "_sort was ignored",
+        ]
+    assert ("entry" in counted.json(), counted.json()["total"]) == (
+        False,
+        2,
+    )  # R4: an answer that counts has no entries
+
+
+async def test_the_next_page_of_a_lenient_search_needs_no_preference(client: httpx.AsyncClient, mark: str) -> None:
+    for number in range(2):
+        await put(client, "Patient", f"{mark}{number}", gender="male")
+    lenient = {"Prefer": "handling=lenient"}
+    first = await client.get(f"/fhir/Patient?pulse=1&_id={mark}0,{mark}1&_count=1", headers=lenient)
+    following = next(link["url"] for link in first.json()["link"] if link["relation"] == "next")
+
+    second = await client.get(following)
+
+    assert [entry["search"]["mode"] for entry in second.json()["entry"]] == ["match"]
+    assert first.json()["entry"][0]["resource"]["id"] != second.json()["entry"][0]["resource"]["id"]
+
+
+async def test_a_self_link_has_the_count_that_was_used(client: httpx.AsyncClient, mark: str) -> None:
+    await put(client, "Patient", mark, gender="male")
+
+    for asked in (f"Patient?_id={mark}", f"Patient/{mark}/_history?", f"Patient/{mark}/$everything?"):
+        answer = await client.get(f"/fhir/{asked}&_count=5000".replace("?&", "?"))
+        assert self_link(answer).endswith("_count=1000"), asked
+
+
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 async def test_an_empty_parameter_of_a_condition_is_refused(client: httpx.AsyncClient, mark: str, method: str) -> None:
     """Ignored, it would make the condition one about more than is meant."""

@@ -116,6 +116,9 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
     assert lenient.understood == (("status", "final"),)
     assert lenient.query.criteria == (Match("status", "token", (TokenValue(None, "final"),)),)
     assert (lenient.includes, lenient.elements, lenient.query.sort) == ((), (), ())
+    (told,) = lenient.ignored
+    assert (told.severity, told.code) == ("warning", "not-supported")
+    assert told.diagnostics == f"{name} was ignored: {refused.value}"
 
 
 @pytest.mark.parametrize(
@@ -611,3 +614,39 @@ def test_what_is_empty_is_left_out_where_that_is_wanted():
         parsed("Observation", ("code:missing", "maybe"), ignore_empty=True)
     with pytest.raises(UnknownParameter):
         parsed("Observation", ("pulse", ""), ignore_empty=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "means"),
+    [
+        ("code", "a,,b", "a,b"),
+        ("code", ",a\\,,, ,b,", "a\\,,b"),
+        ("subject:Patient.name", ",x", "x"),
+        ("_sort", "-date,,status,", "-date,status"),
+        ("_elements", ",status", "status"),
+        ("_filter", 'code eq "a,,b"', 'code eq "a,,b"'),
+    ],
+)
+def test_what_is_empty_between_commas_is_left_out_where_that_is_wanted(name, value, means):
+    found = parsed("Observation", (name, value), ignore_empty=True)
+
+    assert found == parsed("Observation", (name, means))
+    assert found.understood == ((name, means),)
+
+
+def test_commas_alone_are_as_good_as_nothing():
+    assert parsed("Observation", ("code", ", ,"), ("_sort", ","), ignore_empty=True).understood == ()
+
+
+@pytest.mark.parametrize(("name", "value"), [("_sort", "status,pulse"), ("_elements", "status,pulse")])
+def test_what_is_ignored_has_no_effect_in_parts(name, value):
+    lenient = parsed("Observation", (name, value), strict=False)
+
+    assert (lenient.query.sort, lenient.elements, lenient.understood) == ((), (), ())
+
+
+def test_the_count_that_is_understood_is_the_one_that_is_used():
+    assert parsed("Observation", ("_count", "5000"), ("_sort", "date")).understood == (
+        ("_count", "1000"),
+        ("_sort", "date"),
+    )
