@@ -17,14 +17,13 @@ from fhir_facade.errors import BadRequest, FacadeError
 from fhir_facade.fhir.bundle import BundleEntry
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.operations import find_operation
-from fhir_facade.fhir.patch import apply_patch
 from fhir_facade.interactions.answers import entry_request, name_entry
 from fhir_facade.interactions.call import Call, ask_of
 from fhir_facade.interactions.conditions import Params, lock_names, matching
 from fhir_facade.interactions.create import condition_of
 from fhir_facade.interactions.delete import condemned, deletion
 from fhir_facade.interactions.operations import operation_draft
-from fhir_facade.interactions.patch import matched
+from fhir_facade.interactions.patch import matched, patched
 from fhir_facade.interactions.read import changeable, visible
 from fhir_facade.interactions.record import Draft, draft_resource
 from fhir_facade.interactions.refusals import refused
@@ -216,9 +215,8 @@ async def _patch(asked: Asked, so_far: _SoFar) -> list[Draft]:
     call = asked.call
     current = await changeable(call, call.ref if call.request.id else await matched(call, besides=so_far.gone))
     _body(asked)  # a patch is needed
-    patch, content_type = call.request.body, call.request.content_type or ""
-    patched = apply_patch(current.body, patch, content_type, call.ports.clock.now())
-    body, resource = draft_resource(call, patched, call.type)
+    after = await patched(current.body, call.request, call.ports.clock.now())
+    body, resource = draft_resource(call, after, call.type)
     expected = ExpectVersion(call.request.if_match or current.version)
     return [Draft("put", current.ref, call.request, call.allow, body, resource, parse(current.body), expected)]
 
