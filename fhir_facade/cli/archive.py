@@ -11,13 +11,16 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from fhir_facade.adapters.backup import DATA, Manifest, Tell, backup, restore
+from fhir_facade.adapters.backup import DATA, NO_RESOURCES, Manifest, Tell, backup, restore
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.cli.session import CONSOLE, with_ports
-from fhir_facade.errors import NotFound
+from fhir_facade.errors import NotFound, Unavailable
 from fhir_facade.interactions.audit import record_operator
+from fhir_facade.interactions.naming import look_again
+from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 
+AFTER_ROWS = "restore the rows of the database, see that it answers, and repeat this command"
 _COUNTED = {
     "fhir_resource": "resources",
     "fhir_version": "earlier versions of resources",
@@ -53,11 +56,26 @@ def restore_command(archive: Annotated[Path, typer.Argument(help="A file that `f
     settings = Settings()
     with _progress() as tell:
         manifest = restore(archive, data=settings.data_file, keys=settings.keys_path, tell=tell)
+    if settings.rows_elsewhere or DATA in manifest.sha256:
+        _take_up(manifest)
     if DATA in manifest.sha256:
-        with_ports(lambda ports: record_operator(ports, "restore", f"the copy of {manifest.created.isoformat()}"))
         typer.echo(f"restored into {settings.data_dir}: the deployment of {manifest.created:%Y-%m-%d %H:%M:%S} UTC")
     _contents(manifest)
     typer.echo(f"keys: {settings.keys_path}; start it with `fhir-facade serve`")
+
+
+def _take_up(manifest: Manifest) -> None:
+    """What the rows have to be told: that they were restored, and that records in HAPI may be newer than they are."""
+
+    async def told(ports: Ports) -> None:
+        if NO_RESOURCES in manifest.missing:
+            await look_again(ports)
+        await record_operator(ports, "restore", f"the copy of {manifest.created.isoformat()}")
+
+    try:
+        with_ports(told)
+    except Unavailable as error:
+        raise Unavailable(f"{error}; the files are in place: {AFTER_ROWS}") from error
 
 
 def _need_data(settings: Settings) -> None:

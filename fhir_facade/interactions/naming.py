@@ -1,7 +1,8 @@
 """Types of which a record is about nobody and names a patient all the same: known from the facade's own rows.
 
 The mark of a type is on the disk before such a record is written, and stays. What was written before there were marks,
-or beside the facade, is looked through once; until then every type counts as one. docs/security.md
+or beside the facade, is looked through once, and again after a restore of rows without their records; until then every
+type counts as one. docs/security.md
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.owners import names_strangers
-from fhir_facade.ports import Ports
+from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Put, Remove
 from fhir_facade.rows.access import NamingLook, NamingType
 from fhir_facade.values import JsonObject, SearchQuery
@@ -66,6 +67,17 @@ async def look_through(ports: Ports, *, tell: Tell | None = None) -> int:
     rows = [Remove(NamingLook, (name,)) for name in names]
     await ports.state.write(lambda tx: tx.apply(Put(NamingType(type=ALL)), *rows))
     return seen
+
+
+async def look_again(ports: Ports) -> None:
+    """Have everything looked through once more, and count every type as marked until then: the rows may be older than
+    the store, as after a restore, and lack what was marked since. Durable on return."""
+
+    def forget(tx: StateTransaction) -> None:
+        looks = [Remove(NamingLook, (row.type,)) for row in tx.find(NamingLook)]
+        tx.apply(Remove(NamingType, (ALL,)), *looks)
+
+    await ports.state.write(forget)
 
 
 async def _look_at(ports: Ports, name: str) -> int:

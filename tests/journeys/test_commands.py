@@ -1,5 +1,7 @@
 """The commands as real processes: before the first start, beside a running server, and when something is wrong."""
 
+import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +14,10 @@ import time
 import httpx
 import pytest
 
+from fhir_facade.adapters.state.postgres import PostgresState
 from fhir_facade.flows.launch.verify import TRUST
+from fhir_facade.interactions.naming import ALL
+from fhir_facade.rows.access import NamingType
 from tests.facade import facade_env, run_command, served
 from tests.patience import PATIENCE_S
 
@@ -131,6 +136,53 @@ def test_a_backup_over_hapi_says_what_is_not_in_it(env, tmp_path):
     assert "1  accounts" in said
     assert "not in it: FHIR resources: they are in HAPI's database" in said
     assert "  resources" not in said
+
+
+LOOKED = "INSERT INTO naming_type (type) VALUES ('*')"
+IS_LOOKED = "SELECT count(*) FROM naming_type WHERE type = '*'"
+
+
+def asked_of_rows(folder, statement):
+    with contextlib.closing(sqlite3.connect(folder / "facade.sqlite", isolation_level=None)) as rows:
+        return rows.execute(statement).fetchone()
+
+
+async def is_looked_through(database_url):
+    state = PostgresState(database_url)
+    try:
+        return bool(await state.present(NamingType, (ALL,)))
+    finally:
+        await state.close()
+
+
+@pytest.mark.parametrize(("store", "looked"), [("hapi", 0), ("embedded", 1)])
+def test_rows_without_their_records_have_these_looked_through_again(tmp_path, store, looked):
+    """The file of an embedded store holds the records of the same moment; HAPI's may be newer."""
+    behind = {"STORE": store, "HAPI_URL": "http://127.0.0.1:9/fhir"}
+    env, elsewhere = (facade_env(tmp_path / name, **behind) for name in ("data", "elsewhere"))
+    run_command(env, "user", "add", "--username", "ada", "--role", "admin", "--password-stdin", stdin=PASSWORD)
+    asked_of_rows(tmp_path / "data", LOOKED)
+    run_command(env, "backup", str(tmp_path / "backup.tar"))
+
+    run_command(elsewhere, "restore", str(tmp_path / "backup.tar"))
+
+    assert asked_of_rows(tmp_path / "elsewhere", IS_LOOKED) == (looked,)
+
+
+@pytest.mark.postgres
+def test_rows_in_postgres_are_told_of_a_restore_once_they_answer(tmp_path, database_url):
+    behind = {"STORE": "hapi", "HAPI_URL": "http://127.0.0.1:9/fhir", "DATABASE_URL": database_url}
+    env, elsewhere = (facade_env(tmp_path / name, **behind) for name in ("data", "elsewhere"))
+    run_command(env, "token", "--scope", "system/*.rs")
+    run_command(env, "backup", str(tmp_path / "backup.tar"))
+    restore = ("restore", str(tmp_path / "backup.tar"))
+    away = elsewhere | {"FHIR_FACADE_DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none"}
+
+    assert "the files are in place: restore the rows of the database" in sentence(tried(away, *restore))
+    assert asyncio.run(is_looked_through(database_url))
+    run_command(elsewhere, *restore)
+
+    assert not asyncio.run(is_looked_through(database_url))
 
 
 @pytest.mark.hapi
