@@ -17,7 +17,7 @@ _ORIGIN: Final = (b"access-control-allow-origin", b"*")
 _METHODS: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _ACCEPTED: Final = (
     b"Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, "
-    b"Last-Event-ID, Prefer, X-Request-ID"
+    b"Last-Event-ID, Prefer, X-Request-ID, X-Security-Context"
 )
 _PREFLIGHT: Final = (
     (b"allow", _METHODS),

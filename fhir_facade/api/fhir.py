@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from fhir_facade.api.address import Network, client_address
+from fhir_facade.api.binary import as_content, brings_content, wants_content, with_content
 from fhir_facade.api.cross_origin import cors, preflight
 from fhir_facade.api.formats import FHIR_JSON, check_accept, check_content_type, pretty
 from fhir_facade.api.observe import Observer
@@ -130,7 +131,9 @@ class FhirApi:
         asked = scope["query_string"]
         query = query_pairs(asked.decode("latin-1")) if asked else []
         form = dict(query)
-        check_accept(text(headers, b"accept"), form.get("_format"))
+        content = wants_content(where, text(headers, b"accept"), asked)
+        if not content:
+            check_accept(text(headers, b"accept"), form.get("_format"))
         principal = await self._principal(headers, where, query)
         request = await self._request(scope, receive, headers, where, query, rid)
         if scope["method"] == "POST":
@@ -138,6 +141,8 @@ class FhirApi:
             check_accept(None, form.get("_format", "json"))
         response = await dispatch(self._ports, principal, request)
         answer = self._render(request, response)
+        if content and response.status == 200:
+            return as_content(answer)
         return pretty(answer) if form.get("_pretty") == "true" else answer
 
     async def _principal(self, headers: Headers, where: Route, query: list[tuple[str, str]]) -> Principal:
@@ -166,6 +171,8 @@ class FhirApi:
         if interaction in (Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM) and body:
             params += _form(content_type, body)
             body = b""
+        elif body and brings_content(where, text(headers, b"content-type")):
+            body = with_content(where, body, headers)
         elif body:
             check_content_type(text(headers, b"content-type"), patch=interaction is Interaction.PATCH)
         if interaction is Interaction.TRANSACTION:

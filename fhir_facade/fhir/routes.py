@@ -1,6 +1,7 @@
 """Which interaction a method and a path mean: one table for HTTP calls and for bundle entries.
 
-https://hl7.org/fhir/R4/http.html#summary
+https://hl7.org/fhir/R4/http.html#summary. A GET of `_search`, which no id can be, is
+a search too: HAPI's client can ask so.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     ("metadata",): {"GET": Interaction.CAPABILITIES},
     (VERSIONS,): {"GET": Interaction.CAPABILITIES, "POST": Interaction.CAPABILITIES},
     ("_history",): {"GET": Interaction.HISTORY_SYSTEM},
-    ("_search",): {"POST": Interaction.SEARCH_SYSTEM},
+    ("_search",): {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.SEARCH_SYSTEM},
     ("$",): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
     ("Type",): {
         "GET": Interaction.SEARCH_TYPE,
@@ -51,7 +52,7 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
         "PATCH": Interaction.PATCH,
         "DELETE": Interaction.DELETE,
     },
-    ("Type", "_search"): {"POST": Interaction.SEARCH_TYPE},
+    ("Type", "_search"): {"GET": Interaction.SEARCH_TYPE, "POST": Interaction.SEARCH_TYPE},
     ("Type", "_history"): {"GET": Interaction.HISTORY_TYPE},
     ("Type", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
     ("Type", "id"): {
@@ -65,9 +66,9 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     ("Type", "id", "_history", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
     ("Type", "id", "$"): {"GET": Interaction.OPERATION, "POST": Interaction.OPERATION},
     ("Type", "id", "Type"): {"GET": Interaction.SEARCH_TYPE},
-    ("Type", "id", "Type", "_search"): {"POST": Interaction.SEARCH_TYPE},
+    ("Type", "id", "Type", "_search"): {"GET": Interaction.SEARCH_TYPE, "POST": Interaction.SEARCH_TYPE},
     ("Type", "id", "*"): {"GET": Interaction.SEARCH_SYSTEM},
-    ("Type", "id", "*", "_search"): {"POST": Interaction.SEARCH_SYSTEM},
+    ("Type", "id", "*", "_search"): {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.SEARCH_SYSTEM},
 }
 
 _PARTS = {"Type": "{type}", "id": "{id}", "$": "${operation}"}

@@ -67,7 +67,9 @@ def count(controls: Controls, raw: str) -> None:
 
 
 def total(controls: Controls, raw: str) -> None:
-    controls.total_mode = cast("TotalMode", _one_of("_total", raw, get_args(TotalMode)))
+    """`estimated` is how HAPI's client writes `estimate`."""
+    said = "estimate" if raw == "estimated" else raw
+    controls.total_mode = cast("TotalMode", _one_of("_total", said, get_args(TotalMode)))
 
 
 def total_method(controls: Controls, raw: str) -> None:

@@ -15,7 +15,7 @@ ALLOWED = "allowed are YYYY, YYYY-MM, YYYY-MM-DD and YYYY-MM-DDThh:mm[:ss[.sss]]
 
 def parse_date(name: str, raw: str, now: datetime) -> DateValue:
     """`ap` is widened on both sides by a tenth of the gap between the date and `now`. BadRequest: no such date."""
-    prefix, text = split_prefix(raw)
+    prefix, text = split_prefix(_with_zone(raw))
     low, high = _interval(name, text)
     if prefix == "ap":
         present = to_us(now)
@@ -26,7 +26,13 @@ def parse_date(name: str, raw: str, now: datetime) -> DateValue:
 
 def parse_instant(text: str) -> datetime:
     """The beginning of what a date or dateTime means, aware, UTC. BadRequest when it is none."""
-    return from_us(_interval("the instant", text)[0])
+    return from_us(_interval("the instant", _with_zone(text))[0])
+
+
+def _with_zone(text: str) -> str:
+    """A plus before the zone that was not escaped came as a space, which means nothing else there: HAPI's client writes
+    `_since` and `_at` so."""
+    return f"{text[:-6]}+{text[-5:]}" if text[-6:-5] == " " else text
 
 
 def _interval(name: str, text: str) -> tuple[int, int]:

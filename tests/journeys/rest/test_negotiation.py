@@ -172,7 +172,7 @@ async def test_bodies_travel_as_gzip_in_both_directions(client: httpx.AsyncClien
         ("POST", "Patient/p", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
         ("DELETE", "metadata", {"GET", "HEAD"}),
         ("GET", "Patient/p/$meta-add", {"POST"}),
-        ("GET", "Patient/_search", {"POST"}),
+        ("PUT", "Patient/_search", {"GET", "HEAD", "POST"}),
     ],
 )
 async def test_a_method_that_is_not_taken_is_told_those_that_are(

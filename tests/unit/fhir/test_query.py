@@ -139,7 +139,7 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
         ("date", "x", "allowed are YYYY, YYYY-MM"),
         ("date", "2020-02-30", "'2020-02-30' is not a date"),
         ("date", "ge", "'' is not a date"),
-        ("date", "2020-01-01T10:00:00 02:00", "in a URL + is %2B"),
+        ("date", "2020-01-01 10:00:00", "in a URL + is %2B"),
         ("value-quantity", "x", "'x' is not a number; allowed are at most 40 digits"),
         ("value-quantity", "5|mg", "allowed are number, number|system|code, number||code"),
         ("value-quantity", "1" * 41, "is not a number"),
@@ -437,9 +437,20 @@ def test_a_modifier_changes_what_the_value_is(fhir_type, name, value, kind, expe
     assert criterion(fhir_type, name, value) == Match(code, kind, (expected,), modifier)
 
 
-@pytest.mark.parametrize("text", ["2020", "2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00.000+00:00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2020", "2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00.000+00:00"),
+        pytest.param("2020-01-01T02:00:00.000 02:00", id="its plus not escaped"),
+    ],
+)
 def test_an_instant_is_where_the_date_begins(text):
     assert parse_instant(text) == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def test_the_plus_before_a_zone_need_not_be_escaped():
+    bare, escaped = (criterion("Observation", "date", f"ge2020-01-01T10:00:00{sign}02:00") for sign in " +")
+    assert bare == escaped
 
 
 def test_an_instant_that_is_none_is_refused():
@@ -536,7 +547,10 @@ def test_counting_only_asks_for_the_total_and_no_entries(name, value):
     assert (found.count, found.total) == (0, True)
 
 
-@pytest.mark.parametrize(("mode", "total"), [("none", False), ("estimate", True), ("accurate", True)])
+@pytest.mark.parametrize(
+    ("mode", "total"),
+    [("none", False), ("estimate", True), ("accurate", True), pytest.param("estimated", True, id="as HAPI's client")],
+)
 def test_the_total_is_counted_when_asked_for(mode, total):
     assert parsed("Observation", ("_total", mode)).query.total is total
 

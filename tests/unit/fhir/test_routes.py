@@ -50,7 +50,7 @@ def test_an_address_that_means_nothing_is_not_found(path: str) -> None:
     [
         ("DELETE", "/", "GET, POST"),
         ("POST", "/metadata", "GET"),
-        ("GET", "/Patient/_search", "POST"),
+        ("PUT", "/Patient/_search", "GET, POST"),
         ("POST", "/Patient/p", "GET, PUT, PATCH, DELETE"),
         ("PUT", "/Patient/p/_history/1", "GET"),
         ("BREW", "/Patient", "GET, POST, PUT, PATCH, DELETE"),
@@ -85,6 +85,13 @@ def test_an_entry_for_another_server_is_refused(url: str) -> None:
         ("HEAD", "/Patient/", Route(Do.SEARCH_TYPE, "Patient")),
         ("POST", "/Patient", Route(Do.CREATE, "Patient")),
         ("POST", "/Patient/_search", Route(Do.SEARCH_TYPE, "Patient")),
+        ("GET", "/Patient/_search", Route(Do.SEARCH_TYPE, "Patient")),
+        ("GET", "/_search", Route(Do.SEARCH_SYSTEM)),
+        (
+            "GET",
+            "/Patient/p/Observation/_search",
+            Route(Do.SEARCH_TYPE, "Observation", compartment=Ref("Patient", "p")),
+        ),
         ("GET", "/Patient/_history", Route(Do.HISTORY_TYPE, "Patient")),
         ("GET", "/Patient/$everything", Route(Do.OPERATION, "Patient", operation="$everything")),
         ("GET", "/Patient/p", Route(Do.READ, "Patient", "p")),
