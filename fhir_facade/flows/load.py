@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,8 +35,22 @@ class Loaded:
     refused: list[str] = field(default_factory=list)
 
 
-class _Entry(msgspec.Struct, rename="camel"):
-    full_url: str | None = None
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One resource of a file, and where it stands there, as somebody counts who looks for it: from one."""
+
+    place: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    part: _Part
+    type: str
+    id: str | None
+
+
+class _Entry(msgspec.Struct):
     resource: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -101,24 +116,22 @@ def _content(file: Path) -> bytes:
         content = file.read_bytes()
         unpack = _UNPACK.get(file.suffix)
         return content if unpack is None else unpack(content)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadRequest(f"the file cannot be read: {error}") from error
 
 
 async def _load(ports: Ports, content: bytes, result: Loaded, course: _Course) -> None:
     course.content = len(content)
     bundle = _bundle(content)
-    if bundle is None:
-        lines = [line for line in content.splitlines() if line.strip()]
-        await _put_all(ports, lines, result, course)
-    elif bundle.type in ("transaction", "batch"):
-        await _post(ports, Interaction(bundle.type), content, result)
+    if bundle is not None and bundle.type in ("transaction", "batch"):
+        places = [_entry(position) for position in range(len(bundle.entry))]
+        await _post(ports, Interaction(bundle.type), content, places, result)
     else:
-        await _put_all(ports, [bytes(entry.resource) for entry in bundle.entry if entry.resource], result, course)
+        await _put_all(ports, _lines(content) if bundle is None else _entries(bundle), result, course)
 
 
 def _bundle(content: bytes) -> _Bundle | None:
-    """The file as one Bundle; None when it is NDJSON."""
+    """The file as one Bundle; None when it is something else."""
     try:
         bundle = msgspec.json.decode(content, type=_Bundle)
     except msgspec.DecodeError:
@@ -126,19 +139,44 @@ def _bundle(content: bytes) -> _Bundle | None:
     return bundle if bundle.resource_type == "Bundle" else None
 
 
-async def _post(ports: Ports, interaction: Interaction, body: bytes, result: Loaded) -> None:
+def _entry(position: int) -> str:
+    return f"entry {position + 1}"
+
+
+def _entries(bundle: _Bundle) -> list[_Part]:
+    return [_Part(_entry(at), bytes(entry.resource)) for at, entry in enumerate(bundle.entry) if entry.resource]
+
+
+def _lines(content: bytes) -> list[_Part]:
+    """NDJSON, or one resource over as many lines as it likes."""
+    if _is_one_value(content):
+        return [_Part("line 1", content)]
+    return [_Part(f"line {number}", line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
+
+
+def _is_one_value(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+async def _post(ports: Ports, interaction: Interaction, body: bytes, places: list[str], result: Loaded) -> None:
+    """`places` are those of the entries in the file."""
     response = await dispatch(ports, IMPORTER, FhirRequest(interaction, body=body))
-    for position, entry in enumerate(msgspec.json.decode(response.body, type=_AnswerBundle).entry):
-        _count(result, position, entry.response)
+    answers = msgspec.json.decode(response.body, type=_AnswerBundle).entry
+    for place, entry in zip(places, answers, strict=True):
+        _count(result, place, entry.response)
 
 
-def _count(result: Loaded, position: int, answer: _Answer) -> None:
+def _count(result: Loaded, place: str, answer: _Answer) -> None:
     status = answer.status.partition(" ")[0]
     if status.startswith("2"):
         outcome = "created" if status == "201" else "updated or unchanged"
         result.counts[f"{answer.location.partition('/')[0] or 'resources'} {outcome}"] += 1
     else:
-        result.refused.append(f"entry {position}: {answer.status} {_diagnostics(bytes(answer.outcome))}")
+        result.refused.append(f"{place}: {answer.status} {_diagnostics(bytes(answer.outcome))}")
 
 
 def _diagnostics(outcome: bytes) -> str:
@@ -146,28 +184,29 @@ def _diagnostics(outcome: bytes) -> str:
     return "; ".join(str(issue.get("diagnostics", "")) for issue in issues)
 
 
-async def _put_all(ports: Ports, resources: list[bytes], result: Loaded, course: _Course) -> None:
-    for start in range(0, len(resources), CHUNK):
-        chunk = resources[start : start + CHUNK]
-        await _post(ports, Interaction.BATCH, _batch(list(_identified(chunk, start, result))), result)
-        course.advance(sum(map(len, chunk)))
+async def _put_all(ports: Ports, parts: list[_Part], result: Loaded, course: _Course) -> None:
+    for start in range(0, len(parts), CHUNK):
+        chunk = parts[start : start + CHUNK]
+        writes = list(_identified(chunk, result))
+        await _post(ports, Interaction.BATCH, _batch(writes), [write.part.place for write in writes], result)
+        course.advance(sum(len(part.body) for part in chunk))
 
 
-def _identified(resources: list[bytes], start: int, result: Loaded) -> Iterator[tuple[str, str | None, bytes]]:
-    for position, body in enumerate(resources, start + 1):
+def _identified(parts: list[_Part], result: Loaded) -> Iterator[_Write]:
+    for part in parts:
         try:
-            resource = parse(body)
+            resource = parse(part.body)
         except FacadeError as error:
-            result.refused.append(f"line {position}: {error}")
+            result.refused.append(f"{part.place}: {error}")
             continue
-        yield resource["resourceType"], resource.get("id"), body
+        yield _Write(part, resource["resourceType"], resource.get("id"))
 
 
-def _batch(entries: list[tuple[str, str | None, bytes]]) -> bytes:
+def _batch(writes: list[_Write]) -> bytes:
     """A batch of updates, or creates for resources without id; the bodies stay as they are."""
-    parts = []
-    for type_, id_, body in entries:
-        method, url = ("PUT", f"{type_}/{id_}") if id_ else ("POST", type_)
+    entries = []
+    for write in writes:
+        method, url = ("PUT", f"{write.type}/{write.id}") if write.id else ("POST", write.type)
         request = msgspec.json.encode({"method": method, "url": url})
-        parts.append(b'{"resource":' + body + b',"request":' + request + b"}")
-    return b'{"resourceType":"Bundle","type":"batch","entry":[' + b",".join(parts) + b"]}"
+        entries.append(b'{"resource":' + write.part.body + b',"request":' + request + b"}")
+    return b'{"resourceType":"Bundle","type":"batch","entry":[' + b",".join(entries) + b"]}"

@@ -217,6 +217,13 @@ def test_what_cannot_be_done_is_said_in_a_sentence(env, tmp_path, words, stdin, 
     assert said in sentence(tried(env | {"PWD": str(tmp_path)}, *words, stdin=stdin))
 
 
+def test_an_import_of_nothing_says_so(env, tmp_path):
+    file = tmp_path / "empty.ndjson"
+    file.touch()
+
+    assert "no resource" in run_command(env, "import", str(file)).stdout
+
+
 def test_a_refused_resource_is_named_and_the_import_fails(env, tmp_path):
     file = tmp_path / "mixed.ndjson"
     file.write_text(json.dumps(PATIENT) + "\n" + '{"resourceType":"Patient","birthDate":"yesterday"}\n')

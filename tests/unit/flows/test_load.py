@@ -37,12 +37,58 @@ async def told(tmp_path):
     return load
 
 
-@pytest.mark.parametrize("content", [b"no json", gzip.compress(LINES)[:50]], ids=["garbage", "cut archive"])
-async def test_a_file_that_is_refused_is_done_too(told, content):
-    result, size, steps = await told("broken.gz", content)
+def _bent(archive: bytes) -> bytes:
+    return archive[:20] + bytes(20) + archive[40:]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("broken.gz", b"no json"),
+        ("broken.gz", gzip.compress(LINES)[:50]),
+        ("broken.gz", _bent(gzip.compress(LINES))),
+        ("broken.bz2", _bent(bz2.compress(LINES))),
+    ],
+    ids=["garbage", "cut archive", "bent gzip", "bent bzip2"],
+)
+async def test_a_file_that_is_refused_is_done_too(told, name, content):
+    result, size, steps = await told(name, content)
 
     assert result.refused
     assert sum(steps) == size
+
+
+async def test_a_refusal_names_the_line_of_the_file_wherever_it_was_refused(told):
+    """Empty lines count, as they do for whoever opens the file there; so do those before the last few hundred."""
+    lines = LINES.splitlines()
+    lines[CHUNK + 10 : CHUNK + 10] = [b"", b"{no json", b'{"resourceType": "Patient", "id": "x", "gender": "odd"}']
+
+    result, _, _ = await told("lines.ndjson", b"\n".join(lines))
+
+    assert [reason.partition(": ")[0] for reason in result.refused] == [f"line {CHUNK + 12}", f"line {CHUNK + 13}"]
+    assert "gender" in result.refused[1]
+    assert sum(result.counts.values()) == len(PATIENTS)
+
+
+@pytest.mark.parametrize("kind", ["collection", "batch"])
+async def test_a_refusal_names_the_entry_of_the_bundle_counted_from_one(told, kind):
+    entries = [
+        {
+            "resource": {"resourceType": "Patient", "id": f"p{number}"} | wrong,
+            "request": {"method": "PUT", "url": f"Patient/p{number}"},
+        }
+        for number, wrong in enumerate([{}, {"gender": "odd"}, {}, {"gender": 1}])
+    ]
+
+    result, _, _ = await told("b.json", json.dumps({"resourceType": "Bundle", "type": kind, "entry": entries}).encode())
+
+    assert [reason.partition(": ")[0] for reason in result.refused] == ["entry 2", "entry 4"]
+
+
+async def test_a_resource_over_several_lines_is_one_resource(told):
+    result, _, _ = await told("patient.json", json.dumps(PATIENTS[0], indent=2).encode())
+
+    assert (result.refused, result.counts) == ([], {"Patient created": 1})
 
 
 @pytest.mark.parametrize(
