@@ -210,6 +210,7 @@ class SqliteFile:
                 stop = self._gather(batch)
             expected = len(batch)
             self._commit(batch)
+            del batch  # else a large transaction stays in memory until the next one comes
             if stop:
                 return
 

@@ -26,6 +26,7 @@ from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.search import search
 from fhir_facade.adapters.embedded.write import (
     CHECKED,
+    WRITES_AT_ONCE,
     Integrity,
     Prepared,
     apply_writes,
@@ -224,6 +225,13 @@ class EmbeddedStore:
         return [list(islice(stored, len(commit.writes))) for commit in commits]
 
     async def _prepare(self, writes: Sequence[Write]) -> list[Prepared]:
+        """In parts, so that the values of all need no room at once, and others have their turns."""
+        prepared: list[Prepared] = []
+        for at in range(0, len(writes), WRITES_AT_ONCE):
+            prepared += await self._prepare_some(writes[at : at + WRITES_AT_ONCE])
+        return prepared
+
+    async def _prepare_some(self, writes: Sequence[Write]) -> list[Prepared]:
         if len(writes) > PREPARE_IN_THREAD:
             indexed = await asyncio.to_thread(lambda: [_indexed(write) for write in writes])
         else:

@@ -36,6 +36,8 @@ class Integrity:
 
 
 CHECKED: Final = Integrity()
+WRITES_AT_ONCE: Final = 256
+"""Of a large transaction."""
 
 
 def apply_writes(
@@ -51,9 +53,12 @@ def apply_writes(
     current = _currents(connection, refs)
     for item in prepared:
         _check_precondition(item.write, current.get(item.write.ref))
-    changes = Changes(connection)
-    stored = [_apply(item, current.get(item.write.ref), now_ms, changes) for item in prepared]
-    changes.write()
+    stored: list[StoredResource] = []
+    for at in range(0, len(prepared), WRITES_AT_ONCE):  # whose rows need room once more
+        changes = Changes(connection)
+        some = prepared[at : at + WRITES_AT_ONCE]
+        stored += [_apply(item, current.get(item.write.ref), now_ms, changes) for item in some]
+        changes.write()
     if integrity.on_write:
         _refuse_dangling(connection, prepared)
     if integrity.on_delete:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
 from fhir_facade.adapters.sqlite_file import SLOW_IN_A_ROW_S, SqliteFile
 from fhir_facade.adapters.sqlite_jobs import FEW_ITEMS, insert_rows
 from fhir_facade.errors import Conflict, Unavailable
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -201,6 +203,23 @@ async def test_small_work_is_done_on_the_thread_of_the_event_loop(file):
 
 async def test_large_work_is_not(file):
     assert await file.write_shared(where, "a", size=FEW_ITEMS + 1) != threading.get_ident()
+
+
+class Large:
+    """Something that takes much room."""
+
+
+async def test_what_was_written_is_not_kept_until_the_next_one_writes(file):
+    item = Large()
+    kept = weakref.ref(item)
+    await file.write_shared(lambda _, items: items, item, size=FEW_ITEMS + 1)
+    del item
+
+    until = time.monotonic() + PATIENCE_S
+    while kept() is not None and time.monotonic() < until:
+        await asyncio.sleep(0.01)
+
+    assert kept() is None
 
 
 def slow(connection, items):
