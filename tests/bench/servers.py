@@ -179,14 +179,14 @@ def facade_over(hapi: Server, folder: Path, *, module: str = "fhir_facade", **ch
 
 
 @contextmanager
-def hapi(folder: Path) -> Iterator[Server]:
-    """HAPI with its compiler at full power on a PostgreSQL that writes durably, as the embedded store does."""
+def hapi(folder: Path, java_opts: str = JAVA_OPTS) -> Iterator[Server]:
+    """HAPI, by itself with its compiler at full power, on a PostgreSQL that writes durably, as the embedded store does."""
     folder.mkdir()
     folder.chmod(0o755)
     state, stop_postgres = start_postgres(folder, POSTGRES)
     try:
         publish(folder / "postgres.json", state)
-        said, stop_hapi = start_hapi(folder, JAVA_OPTS)
+        said, stop_hapi = start_hapi(folder, java_opts)
         publish(folder / "hapi.json", said)
         try:
             postmaster = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
