@@ -108,6 +108,29 @@ async def test_reading_all_versions_is_in_the_audit_of_the_patient(ward: Ward) -
     assert [(line.patient, line.outcome) for line in lines] == [("anna", "success")]
 
 
+@pytest.mark.parametrize("prefer", ["representation", "OperationOutcome", "minimal"])
+async def test_an_update_shows_nothing_of_what_it_replaces_to_an_app_that_may_only_change(
+    ward: Ward, prefer: str
+) -> None:
+    """Whether it was the same it does tell, once: docs/security.md says why. A wrong guess has replaced the record."""
+    hidden = {"security": [{"code": "hidden"}], "tag": [{"code": "hidden"}], "profile": ["http://x.example/hidden"]}
+    own = observation("anna", id="own", note=[{"text": "hidden"}], meta=hidden)
+    guess = observation("anna", id="own", valueString="guessed")
+    await ward.put(own)
+    app = await ward.app("patient/Observation.u")
+    put = {"headers": {"Prefer": f"return={prefer}"}, "json": guess}
+
+    wrong, right = [await app.put("/fhir/Observation/own", **put) for _ in range(2)]
+    together = await app.post(
+        "/fhir", json=transaction(entry("PUT", "Observation/own", own)), headers={"Prefer": f"return={prefer}"}
+    )
+
+    assert [answer.status_code for answer in (wrong, right, together)] == [200] * 3
+    assert "hidden" not in wrong.text + right.text
+    assert (wrong.headers["etag"], right.headers["etag"]) == ('W/"3"', 'W/"3"')
+    assert len((await ward.anna.get("/fhir/Observation/own/_history")).json()["entry"]) == 4
+
+
 class Overtaken:
     """The store, in which somebody else writes a version right after the first read."""
 

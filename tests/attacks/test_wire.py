@@ -69,6 +69,17 @@ def test_request_smuggling(server: Served, request_: bytes) -> None:
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.parametrize("path", [b"/ws", b"/fhir/websocket", b"/fhir", b"/api/v1/alerts/stream", b"/health"])
+def test_a_websocket_past_the_checks_of_requests(server: Served, path: bytes) -> None:
+    """Nothing speaks it: who asks for one is answered as if the question were not there."""
+    asked = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+    answer = said(server, asked + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+
+    plain = said(server, b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert answer.partition(b"\r\n")[0] == plain.partition(b"\r\n")[0]
+    assert b" 101 " not in answer
+
+
 @pytest.mark.parametrize(
     "path",
     [b"/language?to=de&next=/%0d%0aSet-Cookie:%20a=b", b"/login?next=//evil.example", b"http://evil.example/login"],

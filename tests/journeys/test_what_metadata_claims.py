@@ -101,6 +101,78 @@ def named(offering: Statement) -> set[str]:
     return {one["name"] for one in offering["operation"]}
 
 
+NOT_THERE = [
+    *("$export", "Patient/$export", "Patient/p/$export", "Group/g/$export", "$export-poll-status", "$import"),
+    *("Subscription/$status", "Subscription/s/$events", "Subscription/s/$get-ws-binding-token", "SubscriptionTopic"),
+    *("ws", "websocket", "bulkstatus", "$graphql"),
+]
+
+
+@pytest.mark.parametrize("path", NOT_THERE)
+async def test_what_other_servers_have_and_this_one_has_not_is_refused_for_everybody(
+    facade: Facade, client: httpx.AsyncClient, path: str
+) -> None:
+    """Neither a service nor nobody at all is told of work that was begun, or of a place to ask again."""
+    asynchronous = {"Prefer": "respond-async", "Accept": "application/fhir+json"}
+    async with facade.anonymous as nobody:
+        answers = [
+            await who.request(method, f"/fhir/{path}", headers=asynchronous, json=body)
+            for who in (client, nobody)
+            for method, body in (("GET", None), ("POST", {"resourceType": "Parameters"}), ("DELETE", None))
+        ]
+
+    for answer in answers:
+        assert 400 <= answer.status_code < 500, answer.text
+        assert answer.json()["issue"][0]["diagnostics"]
+        assert "content-location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/fhir/metadata", "/fhir/.well-known/smart-configuration", "/openapi.json", "/fhir/metadata?mode=terminology"],
+)
+async def test_what_is_not_there_is_announced_nowhere(facade: Facade, path: str) -> None:
+    async with facade.anonymous as nobody:
+        told = (await nobody.get(path)).text.lower()
+
+    assert "{" in told
+    for word in ("$export", "bulk", "websocket", "ws-binding", "subscription-topic", "backport", "asyncapi"):
+        assert word not in told
+
+
+SUBSCRIPTION = {
+    "resourceType": "Subscription",
+    "id": "s",
+    "status": "off",
+    "reason": "kept",
+    "criteria": "Observation?code=x",
+    "channel": {"type": "websocket"},
+}
+
+
+@pytest.mark.parametrize("status", ["requested", "active"])
+async def test_a_subscription_that_asks_to_be_sent_is_refused_and_one_that_is_off_is_kept(
+    client: httpx.AsyncClient, status: str
+) -> None:
+    asking = SUBSCRIPTION | {"status": status}
+    entry = {"resource": asking, "request": {"method": "PUT", "url": "Subscription/s"}}
+    assert (await client.put("/fhir/Subscription/s", json=SUBSCRIPTION)).status_code == 201
+
+    refused = [
+        await client.post("/fhir/Subscription", json=asking),
+        await client.put("/fhir/Subscription/s", json=asking),
+        await client.patch(
+            "/fhir/Subscription/s", json={"status": status}, headers={"Content-Type": "application/merge-patch+json"}
+        ),
+        await client.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]}),
+    ]
+
+    assert [answer.status_code for answer in refused] == [422] * 4
+    assert all("/api/v1/alerts/stream" in answer.text for answer in refused)
+    assert (await client.get("/fhir/Subscription?_summary=count")).json()["total"] == 1
+    assert (await client.get("/fhir/Subscription/s")).json()["status"] == "off"
+
+
 ELSEWHERE = {"_content", "_filter", "_has", "_list", "_text", "_type"}
 OF_EVERY_TYPE = {"_id", "_lastUpdated", "_profile", "_security", "_source", "_tag"}
 WITHOUT_MISSING = {"near": ("near", "48.4|9.99")}
