@@ -31,7 +31,9 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     tools = {**HAPI_TOOLS, "javac": "-version"}
     if missing := [tool for tool, asked in tools.items() if not answers(shutil.which(tool), asked)]:
         leave_out(f"HAPI's Java client needs Java 17 with its compiler and Maven ({', '.join(missing)} not found)")
-    built = subprocess.run([sys.executable, str(ROOT / "hapi" / "build")], stdout=subprocess.PIPE, text=True, check=True)
+    built = subprocess.run(
+        [sys.executable, str(ROOT / "hapi" / "build")], stdout=subprocess.PIPE, text=True, check=True
+    )
     client, classes = f"{built.stdout.strip()}/lib/*", tmp_path_factory.mktemp("java")
     subprocess.run(["javac", "-proc:none", "-cp", client, "-d", str(classes), str(SOURCE)], check=True)
     return f"{classes}{os.pathsep}{client}"
