@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -52,12 +53,12 @@ from fhir_facade.interactions.answers import is_any_version, stored_outcome, ver
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.batch import bundle_kind
+from fhir_facade.interactions.call import ANONYMOUS
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Preference, Principal, StoredResource
 
 Verify = Callable[[str], Awaitable[Principal | None]]
-ANONYMOUS = Principal("anonymous")
 MOST_FIELDS = 200
 LARGEST_FORM = 256 * 1024
 """Bytes of a search: all of it stands in the audit."""
@@ -71,6 +72,7 @@ _SAFE = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
+_WITH_BODY = frozenset(("POST", "PUT", "PATCH"))
 _FORMS = frozenset((Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM))
 _WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH))
 
@@ -136,10 +138,12 @@ class FhirApi:
             check_accept(text(headers, b"accept"), form.get("_format"))
         principal = await self._principal(headers, where, query)
         request = await self._request(scope, receive, headers, where, query, rid)
+        if scope["method"] in _WITH_BODY:  # which may have come as slowly as its sender liked
+            principal = await self._principal(headers, where, query)
         if scope["method"] == "POST":
             form |= request.params
             check_accept(None, form.get("_format", "json"))
-        response = await dispatch(self._ports, principal, request)
+        response = await dispatch(self._ports, principal, request, who=partial(self._holder, headers))
         answer = self._render(request, response)
         if content and response.status == 200:
             return as_content(answer)
@@ -149,22 +153,23 @@ class FhirApi:
         """The holder of the bearer token; nobody only for the CapabilityStatement. Before any body is read."""
         if any(name == "access_token" for name, _ in query):
             raise BadRequest("send the access token in the Authorization header, never in the address")
-        authorization = text(headers, b"authorization")
-        if authorization is None and where.interaction is not Interaction.CAPABILITIES:
+        if b"authorization" not in headers and where.interaction is not Interaction.CAPABILITIES:
             raise Unauthenticated("Sign in: this needs an access token.")
-        if authorization is None:
-            return ANONYMOUS
-        scheme, _, token = authorization.partition(" ")
-        principal = await self._verify(token.strip()) if scheme.lower() == "bearer" else None
+        principal = await self._holder(headers)
         if principal is None and where.interaction is not Interaction.CAPABILITIES:
             raise InvalidToken("the access token is unknown, expired or withdrawn: sign in again")
         return principal or ANONYMOUS
+
+    async def _holder(self, headers: Headers) -> Principal | None:
+        """Whose the bearer token is by now; nobody's without one that works."""
+        scheme, _, token = (text(headers, b"authorization") or "").partition(" ")
+        return await self._verify(token.strip()) if scheme.lower() == "bearer" else None
 
     async def _request(
         self, scope: Scope, receive: Receive, headers: Headers, where: Route, query: list[tuple[str, str]], rid: str
     ) -> FhirRequest:
         body = b""
-        if scope["method"] in ("POST", "PUT", "PATCH"):
+        if scope["method"] in _WITH_BODY:
             body = await read_body(receive, headers, limit=self._limit(where))
         interaction, params = where.interaction, [p for p in query if p[0] not in ("_format", "_pretty")]
         content_type = (text(headers, b"content-type") or "").partition(";")[0].strip().lower()

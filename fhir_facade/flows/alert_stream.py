@@ -7,7 +7,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,6 +20,7 @@ from fhir_facade.errors import BadRequest, Forbidden, Unauthenticated
 from fhir_facade.flows.admission import UNKNOWN, Origin, absent
 from fhir_facade.interactions.alerts.following import TOPIC
 from fhir_facade.interactions.audit import audit_line, record_lines
+from fhir_facade.interactions.call import Who
 from fhir_facade.interactions.circle import circle
 from fhir_facade.ports import Ports
 from fhir_facade.rows.events import Event
@@ -36,8 +37,6 @@ BEGINNING: Final = "0"
 """The place before the first event, in words that anybody may say."""
 
 CONTEXT: Final = "alert-stream"
-
-Who = Callable[[], Awaitable[Principal | None]]
 
 
 @dataclass(frozen=True, slots=True)

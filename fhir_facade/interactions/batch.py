@@ -98,7 +98,7 @@ async def _one(call: Call, request: FhirRequest | FacadeError, room: Room) -> An
     if full is not None:
         return full
     try:
-        response = await dispatch(call.ports, call.principal, request)
+        response = await dispatch(call.ports, await call.asker(), request)
     except FacadeError as error:
         return refused(error)
     except Exception:  # noqa: BLE001 - others are done, and what they answer may have left: a defect has its own place

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.guards import GUARD_TYPE
@@ -24,10 +25,15 @@ from fhir_facade.values import (
     StoredResource,
 )
 
+Who = Callable[[], Awaitable[Principal | None]]
+"""Who asks, judged anew: None for whoever may not any more."""
+ANONYMOUS: Final = Principal("anonymous")
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`rows` are committed together with what the interaction writes. `circle` are the patients of a practitioner."""
+    """`rows` are committed together with what the interaction writes. `circle` are the patients of a practitioner.
+    `who` is for what takes long."""
 
     ports: Ports
     principal: Principal
@@ -35,6 +41,7 @@ class Call:
     allow: Allow
     circle: frozenset[PatientId] = frozenset()
     rows: tuple[RowChange, ...] = ()
+    who: Who | None = None
 
     @property
     def ref(self) -> Ref:
@@ -52,6 +59,10 @@ class Call:
     def sees_all(self) -> bool:
         """True when nothing of the asked type is hidden from the caller, so that no resource has to be looked into."""
         return sees_all(self.allow.check)
+
+    async def asker(self) -> Principal:
+        """Who asks by now: an answer that is read slowly is made long after its request came."""
+        return self.principal if self.who is None else await self.who() or ANONYMOUS
 
     def search_rights(self, type: str) -> Allow | Deny:
         """What the caller may find among resources of another type."""

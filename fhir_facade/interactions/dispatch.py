@@ -15,7 +15,7 @@ from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.batch import batch
-from fhir_facade.interactions.call import Call, Handler, ask_of
+from fhir_facade.interactions.call import Call, Handler, Who, ask_of
 from fhir_facade.interactions.circle import circle
 from fhir_facade.interactions.create import create
 from fhir_facade.interactions.delete import delete
@@ -59,14 +59,20 @@ def handled() -> frozenset[Interaction]:
 
 
 async def dispatch(
-    ports: Ports, principal: Principal, request: FhirRequest, *, rows: Sequence[RowChange] = ()
+    ports: Ports,
+    principal: Principal,
+    request: FhirRequest,
+    *,
+    rows: Sequence[RowChange] = (),
+    who: Who | None = None,
 ) -> FhirResponse:
-    """Do one interaction for `principal`. `rows` are committed with its writes (in a batch: not at all).
+    """Do one interaction for `principal`. `rows` are committed with its writes (in a batch: not at all). `who` says
+    whether that is still who asks, to what goes on while it is answered.
 
     Raises errors of `errors` only. Every outcome is in the audit before this returns or raises.
     """
     try:
-        call = await _admit(ports, principal, request, rows)
+        call = await _admit(ports, principal, request, rows, who)
         return await _handler(request)(call)
     except FacadeError as error:
         lines = _refusal(ports, principal, request, error)
@@ -78,13 +84,15 @@ async def dispatch(
         raise
 
 
-async def _admit(ports: Ports, principal: Principal, request: FhirRequest, rows: Sequence[RowChange]) -> Call:
+async def _admit(
+    ports: Ports, principal: Principal, request: FhirRequest, rows: Sequence[RowChange], who: Who | None
+) -> Call:
     patients = await circle(ports, principal)
     decision = decide(principal, ask_of(request, patients))
     if isinstance(decision, Deny):
         raise await refused(ports, request, decision)
     reach = with_audit_events(ports, principal) if request.type == AUDIT_EVENT else ports
-    return Call(reach, principal, request, decision, patients, tuple(rows))
+    return Call(reach, principal, request, decision, patients, tuple(rows), who)
 
 
 def _handler(request: FhirRequest) -> Handler:

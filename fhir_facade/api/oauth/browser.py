@@ -60,16 +60,17 @@ class Form:
     many: Mapping[str, tuple[str, ...]]
 
 
-async def posted(request: Request, browser: Browser) -> Form | None:
-    """The form, or None when it cannot be read or did not come from a page we gave this browser."""
+async def posted(deps: OAuthDeps, request: Request) -> tuple[Browser, Form | None]:
+    """The browser and its form; None when that cannot be read or did not come from a page we gave this browser. Who is
+    signed in is looked at when all of it is there: it may come as slowly as its sender likes."""
     try:
         pairs = await form_pairs(request)
     except UnreadableForm:
-        return None
-    fields = dict(pairs)
+        pairs = []
+    browser, fields = await browser_of(deps, request), dict(pairs)
     if not browser.known or not csrf_holds(browser.secret, fields.get("csrf")):
-        return None
-    return Form(fields, {name: tuple(value for key, value in pairs if key == name) for name in fields})
+        return browser, None
+    return browser, Form(fields, {name: tuple(value for key, value in pairs if key == name) for name in fields})
 
 
 def problem(request: Request, key: str, *, status: int = 400, detail: str = "", **values: Any) -> Response:

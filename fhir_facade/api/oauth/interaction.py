@@ -87,8 +87,7 @@ async def _consent(deps: OAuthDeps, request: Request, browser: Browser, signed_i
 
 
 async def _with_form(deps: OAuthDeps, request: Request, act: Posted) -> Response:
-    browser = await browser_of(deps, request)
-    form = await posted(request, browser)
+    browser, form = await posted(deps, request)
     if form is None:
         return problem(request, "problem.form", status=403)
     if browser.signed_in is None:

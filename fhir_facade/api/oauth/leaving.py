@@ -39,8 +39,7 @@ async def logout(deps: OAuthDeps, request: Request) -> Response:
 
 async def confirm(deps: OAuthDeps, request: Request) -> Response:
     """POST /oauth/logout/confirm: the person said yes."""
-    browser = await browser_of(deps, request)
-    form = await posted(request, browser)
+    browser, form = await posted(deps, request)
     if form is None:
         return problem(request, "problem.form", status=403)
     target = _unsealed(deps, form.fields.get("target", ""))

@@ -27,8 +27,7 @@ async def show_login(deps: OAuthDeps, request: Request) -> Response:
 
 async def log_in(deps: OAuthDeps, request: Request) -> Response:
     """POST /login: a new session and on to `next`, or the form again with the reason."""
-    browser, t = await browser_of(deps, request), _texts(request)
-    form = await posted(request, browser)
+    (browser, form), t = await posted(deps, request), _texts(request)
     if form is None:
         return login_page(deps, request, browser, "/", status=403, reason=t("login.expired"))
     device = device_of(deps, request)
@@ -57,8 +56,7 @@ async def log_in(deps: OAuthDeps, request: Request) -> Response:
 
 async def log_out(deps: OAuthDeps, request: Request) -> Response:
     """POST /logout: the session ends on the server; what is left of the cookie only names the browser."""
-    browser = await browser_of(deps, request)
-    form = await posted(request, browser)
+    browser, form = await posted(deps, request)
     if form is None:
         return problem(request, "problem.form", status=403)
     await end_session(deps.ports, browser.secret, deps.caller(request))

@@ -33,7 +33,7 @@ async def look(portal: Portal, request: Request) -> Response:
 
 async def choose(portal: Portal, request: Request) -> Response:
     """POST /new-password, then the sign-in with it."""
-    form = await posted(request, await browser_of(portal.oauth, request))
+    _, form = await posted(portal.oauth, request)
     if form is None:
         return problem_page(request, 403, key="form")
     secret, new = form.fields.get("link", ""), form.fields.get("new", "")

@@ -137,10 +137,9 @@ async def _look(handler: Look, portal: Portal, request: Request) -> Response:
 
 async def _act(handler: Act, portal: Portal, request: Request) -> Response:
     """A form of somebody who is signed in, from a page we gave this very browser."""
-    browser = await browser_of(portal.oauth, request)
+    browser, form = await posted(portal.oauth, request)
     if browser.signed_in is None:
         return problem_page(request, 401)
-    form = await posted(request, browser)
     if form is None:
         return problem_page(request, 403, key="form")
     return await handler(enter(portal, request, browser, browser.signed_in), form)

@@ -22,6 +22,7 @@ from fhir_facade.flows.launch.redirects import parse_redirect_uri
 from fhir_facade.flows.launch.request import LaunchRequest, MalformedRequest, Pairs, single_parameters
 from fhir_facade.flows.launch.server import Answer, Consent, LaunchServer, Moment
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
+from fhir_facade.flows.launch.tokens import still_online
 from fhir_facade.flows.mail import notices
 from fhir_facade.flows.sessions import SignedIn
 from fhir_facade.interactions.audit_refusals import record_refusal
@@ -137,6 +138,8 @@ async def decide(
     moment = Moment(sign_in.issuer, ports.ids, ports.clock.now())
 
     def work(tx: StateTransaction) -> Answer:
+        if not still_online(tx, signed_in.session.hash, moment.now):  # and it stays so until this is written
+            raise Lost("You were signed out meanwhile. Start again from the app.")
         live = [("hash", "=", asked.key), ("browser", "=", digest(browser)), ("expires_at", ">", moment.now)]
         if not tx.change(OpenAuthorization, live, browser=DECIDED):
             raise Lost("This authorization is over. Start again from the app.")

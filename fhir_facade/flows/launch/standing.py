@@ -125,9 +125,11 @@ def find_token(tx: StateTransaction, text: str, now: datetime) -> HeldToken | No
 
 
 def _active(tx: StateTransaction, grant: Grant) -> bool:
+    """Of an account that was erased, or a client that is gone, nothing is left to stand for."""
     account = tx.get(Account, grant.account_id) if grant.account_id else None
     client = tx.get(Client, grant.client_id) if grant.client_id else None
-    return not (account is not None and account.disabled) and not (client is not None and client.disabled)
+    lost = (grant.account_id and account is None) or (grant.client_id and client is None)
+    return not lost and not (account is not None and account.disabled) and not (client is not None and client.disabled)
 
 
 def _scope(token: HeldToken) -> str:
