@@ -13,7 +13,7 @@ import msgspec
 
 from fhir_facade.access.compartment import TypeRule, type_rules
 from fhir_facade.access.granular import satisfies
-from fhir_facade.access.guards import is_guard
+from fhir_facade.access.guards import is_computed, is_guard
 from fhir_facade.access.owners import owners, patient_references
 from fhir_facade.access.rights import Everyone, Grant, Reach, Rights, grants
 from fhir_facade.values import JsonObject
@@ -108,6 +108,8 @@ def _reasons(rule: TypeRule, way: Grant, before: JsonObject | None, after: JsonO
             yield "The patient a record is about cannot be changed: write a new record and delete this one."
     if not patient_references(after) <= way.reach:
         yield "The resource names a patient you may not write for, or one that cannot be told."
+    if is_computed(after) or (before is not None and is_computed(before)):
+        yield "The score is computed: change what it is computed of, and ask for it anew."
     if before is not None and (changed := _changed(way.frozen, before, after)):
         yield f"These elements are not yours to change: {', '.join(changed)}."
 

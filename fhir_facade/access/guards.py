@@ -1,4 +1,5 @@
-"""Guard resources of the engines: Basic resources that only make racing writers collide; nobody else sees them.
+"""What only engines write: guards, which are Basic resources that make racing writers collide and that nobody else
+sees, and the health score, which everybody else only reads.
 
 https://hl7.org/fhir/R4/basic.html
 """
@@ -8,9 +9,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fhir_facade.values import JsonObject, Match, TokenValue
+from terminology.canonical import HEALTH_SCORE
 
 GUARD_TYPE: Final = "Basic"
 GUARD_CODE: Final = "alert-guard"
+
+_SCORE: Final = "le8-composite"
 
 NO_GUARDS: Final = Match("code", "token", (TokenValue(None, GUARD_CODE),), modifier="not")
 """What a search adds so that guards are neither found nor counted."""
@@ -18,12 +22,17 @@ NO_GUARDS: Final = Match("code", "token", (TokenValue(None, GUARD_CODE),), modif
 
 def is_guard(resource: JsonObject) -> bool:
     """Whether any coding of a Basic, of whatever system, says that it is a guard."""
-    if resource.get("resourceType") != GUARD_TYPE:
-        return False
+    return resource.get("resourceType") == GUARD_TYPE and GUARD_CODE in [code for _, code in _codes(resource)]
+
+
+def is_computed(resource: JsonObject) -> bool:
+    """Whether it says to be the health score, which is computed and never told."""
+    return resource.get("resourceType") == "Observation" and (HEALTH_SCORE, _SCORE) in _codes(resource)
+
+
+def _codes(resource: JsonObject) -> list[tuple[Any, Any]]:
+    """System and code of each coding; nothing of what is no list of them."""
     code = resource.get("code")
     codings = code.get("coding") if isinstance(code, dict) else None
-    return any(_says_guard(coding) for coding in codings) if isinstance(codings, list) else False
-
-
-def _says_guard(coding: Any) -> bool:
-    return isinstance(coding, dict) and coding.get("code") == GUARD_CODE
+    listed = codings if isinstance(codings, list) else []
+    return [(one.get("system"), one.get("code")) for one in listed if isinstance(one, dict)]

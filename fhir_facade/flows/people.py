@@ -77,12 +77,13 @@ def _resources(bundle: bytes) -> Iterable[JsonObject]:
 
 
 def display_name(person: JsonObject) -> str:
-    """The first name of a person as text, of an institution its only one; the id when there is none."""
+    """The first name of a person as text, of an institution its only one; the id when there is none. A part of a name
+    may be null, with the reason beside it."""
     names = person.get("name", ())
     if isinstance(names, str):
         return names
     for name in names:
-        text = name.get("text") or " ".join([*name.get("given", ()), name.get("family", "")]).strip()
+        text = name.get("text") or " ".join(filter(None, [*name.get("given", ()), name.get("family")])).strip()
         if text:
             return str(text)
     return str(person["id"])

@@ -15,6 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 Code = tuple[str, str]
 FINAL = frozenset({"final", "amended", "corrected"})
 
+_LARGEST = Decimal(10) ** 15
+"""More than anything measures: what has more digits than the arithmetic of rules and pages is a slip, or an attack."""
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Nothing was measured beyond these; within them a year more or less is still a time that can be reckoned with."""
+
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
 
@@ -42,7 +47,7 @@ def has_code(part: Mapping[str, Any], *wanted: Code) -> bool:
 
 
 def quantity(part: Mapping[str, Any]) -> tuple[Decimal, str] | None:
-    """Value and UCUM code of `valueQuantity`; None when it has none, a comparator, or no number."""
+    """Value and UCUM code of `valueQuantity`; None when it has none, a comparator, or no number that was measured."""
     found = part.get("valueQuantity")
     if not isinstance(found, Mapping) or "comparator" in found or "code" not in found:
         return None
@@ -50,7 +55,7 @@ def quantity(part: Mapping[str, Any]) -> tuple[Decimal, str] | None:
         value = Decimal(str(found.get("value")))
     except InvalidOperation:
         return None
-    return (value, found["code"]) if value.is_finite() else None
+    return (value, found["code"]) if value.is_finite() and abs(value) < _LARGEST else None
 
 
 def coded_answer(part: Mapping[str, Any], system: str) -> str | None:
@@ -80,11 +85,13 @@ def _span(text: str, zone: tzinfo) -> tuple[datetime, datetime] | None:
 
 
 def interval(text: object, zone: tzinfo = UTC) -> tuple[datetime, datetime] | None:
-    """What a FHIR dateTime covers, in UTC: a time is a point, a date a whole day of the zone. None when unreadable."""
+    """What a FHIR dateTime covers, in UTC: a time is a point, a date a whole day of the zone. None when unreadable, or
+    at the very ends of time."""
     try:
-        return _span(text, zone) if isinstance(text, str) else None
+        found = _span(text, zone) if isinstance(text, str) else None
     except (ValueError, OverflowError):
         return None
+    return found if found is not None and _FIRST <= found[0] <= found[1] <= _LAST else None
 
 
 def effective(observation: Mapping[str, Any], zone: tzinfo = UTC) -> tuple[datetime, datetime] | None:

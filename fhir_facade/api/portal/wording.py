@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from fhir_facade.api.pages.texts import Text
@@ -27,7 +27,9 @@ class Wording:
 
     def number(self, value: Decimal | float, digits: int = 0) -> str:
         """Rounded half up, with the reader's marks: 8,200.5 or 8.200,5."""
-        exact = Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+        exact = Decimal(value)
+        room = Context(prec=max(28, exact.adjusted() + digits + 2))  # for whatever number a document may hold
+        exact = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP, context=room)
         marks = str.maketrans({",": self.t("number.group"), ".": self.t("number.point"), "-": "−"})
         return f"{exact:,}".translate(marks)
 

@@ -8,6 +8,7 @@ import pytest
 
 from fhir_facade.access.check import Check
 from fhir_facade.values import Interaction as Do
+from terminology.canonical import HEALTH_SCORE
 from tests.unit.access.people import (
     A,
     B,
@@ -251,3 +252,23 @@ def test_a_change_within_reach_is_allowed(
     how: str, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> None:
     assert WRITES[how].may_write(before, after) is None
+
+
+SCORE = {"code": {"coding": [{"system": HEALTH_SCORE, "code": "le8-composite"}]}}
+
+
+@pytest.mark.parametrize("who", [patient(), practitioner()], ids=["patient", "doctor"])
+def test_the_score_is_written_by_whoever_reaches_everybody(who: Any) -> None:
+    """Those who have records of some people read it, and may delete it where they may delete."""
+    plain, score = observation(A), observation(A) | SCORE
+    update = check(who, Do.UPDATE, "Observation", CIRCLE)
+
+    for before, after in ((None, score), (plain, score), (score, plain), (score, score)):
+        asked = check(who, Do.CREATE, "Observation", CIRCLE) if before is None else update
+        refusal = asked.may_write(before, after)
+        assert refusal is not None
+        assert refusal.kind == "forbidden"
+        assert check(backend(), Do.UPDATE, "Observation").may_write(before, after) is None
+        assert check(engine("score"), Do.UPDATE, "Observation").may_write(before, after) is None
+    assert check(who, Do.DELETE, "Observation", CIRCLE).may_write(score, None) is None
+    assert update.may_write(plain, plain | {"code": {"coding": [{"code": "le8-composite"}]}}) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
 )
 def test_a_time_that_cannot_be_read_covers_nothing(value: Any) -> None:
     assert interval(value) is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "0001-12-31T23:59:59+14:00", "9999-01-01T00:00:01Z", "9999"])
+def test_a_time_at_the_ends_of_all_times_covers_nothing(text: str) -> None:
+    """A zone, or the window of a rule, would lead beyond them."""
+    assert interval(text, BERLIN) is None
+    assert own_day({"effectiveDateTime": text}, BERLIN) is None
+    assert effective({"effectivePeriod": {"start": "2026-08-09", "end": text}}) is not None
 
 
 @pytest.mark.parametrize(
@@ -97,3 +106,10 @@ def test_codes_and_numbers_are_read_or_are_none() -> None:
     assert coded_answer({"valueCodeableConcept": concept}, "s") == "c"
     assert coded_answer({}, "s") is None
     assert quantity({"valueQuantity": {"value": float("inf"), "code": "kg"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [("1e308", False), ("-1e15", False), ("999999999999999", True), ("5e-324", True)]
+)
+def test_a_number_that_nothing_measures_takes_no_part(value: str, read: bool) -> None:
+    assert (quantity({"valueQuantity": {"value": Decimal(value), "code": "kg"}}) is not None) is read

@@ -206,3 +206,10 @@ def test_a_panel_needs_both_parts():
     (found,) = series_of(KINDS["blood-pressure"], [{**panel, "component": parts}], UTC)
     assert (found.value, found.second) == (120, 80)
     assert series_of(KINDS["blood-pressure"], [{**panel, "component": parts[:1]}], UTC) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"), [("1e308", 1), ("-1e308", 0), ("5e-324", 2), ("99999999999999999999999999999.5", 1)]
+)
+def test_every_number_that_a_document_may_hold_can_be_written(value: str, digits: int) -> None:
+    assert ENGLISH.number(Decimal(value), digits).replace(",", "").replace("−", "-") == f"{Decimal(value):.{digits}f}"
