@@ -4,10 +4,12 @@
 
 The first five bytes and the context are authenticated with the content: a value moved to another place does not open.
 Nonces are random, good for 2^32 seals under one key. https://csrc.nist.gov/pubs/sp/800/38/d/final
+Those of steady seals are made of what is sealed, with a key of their own: only the same twice has the same nonce.
 """
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import struct
 from typing import TYPE_CHECKING, NoReturn
@@ -31,12 +33,13 @@ class KeyFileVault:
         self._file = file
         self._ciphers: dict[int, AESGCM] = {}
 
-    def seal(self, plain: bytes, *, context: str) -> bytes:
+    def seal(self, plain: bytes, *, context: str, steady: bool = False) -> bytes:
         self._file.refresh()
         number = self._file.ring.newest
         header = HEADER.pack(FORMAT, number)
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return header + nonce + self._cipher(number).encrypt(nonce, plain, header + context.encode())
+        about = header + context.encode()
+        nonce = self._nonce_of(number, about, plain) if steady else secrets.token_bytes(NONCE_BYTES)
+        return header + nonce + self._cipher(number).encrypt(nonce, plain, about)
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
         from cryptography.exceptions import InvalidTag
@@ -65,6 +68,10 @@ class KeyFileVault:
         if version != FORMAT or number not in self._file.ring.keys:
             _refuse()
         return header, number
+
+    def _nonce_of(self, number: int, about: bytes, plain: bytes) -> bytes:
+        key = hmac.digest(self._file.ring.keys[number], b"nonces of steady seals", "sha256")
+        return hmac.digest(key, about + b"\0" + plain, "sha256")[:NONCE_BYTES]
 
     def _cipher(self, number: int) -> AESGCM:
         if number not in self._ciphers:

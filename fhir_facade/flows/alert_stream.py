@@ -66,9 +66,20 @@ async def newest_event(ports: Ports) -> int:
     return rows[0].id if rows else 0
 
 
+def id_text(ports: Ports, event: int) -> str:
+    """The place of an event as those who hear of it are told it: the same for all of them and whenever it is told, so
+    that nobody takes one for two. Sealed: the number would tell how much happens to everybody."""
+    return _sealed(ports, event, steady=True)
+
+
 def place_text(ports: Ports, event: int) -> str:
-    """The place of an event as a listener is told it. Sealed: the number would tell how much happens to everybody."""
-    sealed = ports.vault.seal(event.to_bytes(8), context=CONTEXT)
+    """A place for somebody who hears of no event there: another text each time, or it would tell that something happened
+    to others meanwhile."""
+    return _sealed(ports, event, steady=False)
+
+
+def _sealed(ports: Ports, event: int, *, steady: bool) -> str:
+    sealed = ports.vault.seal(event.to_bytes(8), context=CONTEXT, steady=steady)
     return urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 

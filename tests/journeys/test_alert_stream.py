@@ -298,11 +298,12 @@ async def test_what_was_missed_is_replayed_after_the_process_was_killed_and_from
             Listener(second.url, home.doctor, after=missed, last=seen) as again,
         ):
             ((_, _, begun),) = await heard(first_look.queue, 1)
-            ((_, _, gone_on),) = await heard(again.queue, 1)
+            ((same, _, gone_on),) = await heard(again.queue, 1)
 
     assert (begun["kind"], begun["task"], gone_on["kind"]) == ("raised", live.data["task"], "cleared")
     assert (name, data["kind"], data["rule"], data["state"]) == ("alert", "raised", "heart-rate-very-high", "new")
     assert (cleared["kind"], at > before) == ("cleared", True)
+    assert same == missed  # whoever is told of it again knows it again
     assert (replayed.id, replayed.kind, live.kind, live.id > at) == (at, "cleared", "raised", True)
 
 

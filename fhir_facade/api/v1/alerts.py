@@ -21,7 +21,7 @@ from fhir_facade.api.listeners import Place
 from fhir_facade.api.v1.connections import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
-from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream, newest_event, place_of, place_text
+from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream, id_text, newest_event, place_of
 from fhir_facade.flows.alerts import DEFAULT_LIMIT, MOST, Alert, act_on, list_alerts, look_at
 from fhir_facade.interactions.answers import version_of
 from fhir_facade.ports import Ports
@@ -175,7 +175,7 @@ async def _events(
 
 def _event(ports: Ports, told: Told) -> ServerSentEvent:
     data = {"kind": told.kind, "at": told.at, **told.data}
-    return ServerSentEvent(msgspec.json.encode(data).decode(), event="alert", id=place_text(ports, told.id))
+    return ServerSentEvent(msgspec.json.encode(data).decode(), event="alert", id=id_text(ports, told.id))
 
 
 @router.get("/{alert_id}", response_model=AlertAnswer, responses={404: ACTED[404]})

@@ -65,6 +65,21 @@ def test_the_same_secret_is_never_sealed_alike(vault):
     assert len({vault.seal(b"token", context="c") for _ in range(100)}) == 100
 
 
+def test_a_steady_seal_is_the_same_for_the_same_in_one_context_under_one_key(vault, keys):
+    def seal(plain, context):
+        return vault.seal(plain, context=context, steady=True)
+
+    first = seal(b"17", "c")
+
+    assert vault.open(first, context="c") == b"17"
+    assert first == seal(b"17", "c")
+    assert (
+        len({each[5:17] for each in (first, seal(b"18", "c"), seal(b"17", "d"), vault.seal(b"17", context="c"))}) == 4
+    )
+    keys.add()
+    assert seal(b"17", "c") != first
+
+
 def test_what_is_under_the_newest_key_is_not_sealed_again(vault):
     assert vault.reseal(vault.seal(b"token", context="c"), context="c") is None
 
