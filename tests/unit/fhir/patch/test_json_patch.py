@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fhir_facade.errors import BadRequest, FacadeError, InvalidResource, TooLarge
 from fhir_facade.fhir.document import decimal_loads
 from fhir_facade.fhir.patch import json_patch
-from fhir_facade.fhir.patch.json_patch import MAX_OPERATIONS
+from fhir_facade.fhir.patch.json_patch import MAX_COPIED_BYTES, MAX_OPERATIONS
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -51,6 +51,7 @@ def patched(*operations: Any) -> dict[str, Any]:
         pytest.param([{"op": "add", "path": "/active/x", "value": 1}], "does not fit", id="below a primitive"),
         pytest.param([{"op": "add", "path": "/contact/0", "value": {}}], "does not fit", id="array that is not there"),
         pytest.param([{"op": "add", "path": "/a~2b", "value": 1}], "does not fit", id="wrong escape"),
+        pytest.param([{"op": "copy", "from": "/gender", "path": "/x"}], "'copy' at /x, does not fit", id="no source"),
         pytest.param([{"op": "move", "from": "/name", "path": "/name/0/x"}], "does not fit", id="into its own child"),
         pytest.param(
             [{"op": "remove", "path": "/active"}, {"op": "remove", "path": "/active"}], "Operation 1", id="second"
@@ -124,6 +125,14 @@ def test_a_test_compares_numbers_by_value() -> None:
 def test_too_many_operations_are_refused() -> None:
     with pytest.raises(TooLarge, match=str(MAX_OPERATIONS)):
         patched(*[{"op": "test", "path": "/active", "value": True}] * (MAX_OPERATIONS + 1))
+
+
+def test_small_copies_beside_something_large_are_small() -> None:
+    large = {**copy.deepcopy(PATIENT), "photo": [{"data": "x" * MAX_COPIED_BYTES}]}
+
+    after = json_patch.apply(large, [{"op": "copy", "from": "/name/0", "path": "/name/-"}] * MAX_OPERATIONS)
+
+    assert len(after["name"]) == MAX_OPERATIONS + 2
 
 
 def test_copies_of_copies_cannot_fill_the_memory() -> None:
