@@ -14,7 +14,7 @@ from fhir_facade.fhir.bundle import Found, searchset
 from fhir_facade.fhir.compartments import within_compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.outcome import operation_outcome
-from fhir_facade.fhir.query import ParsedSearch, parse_query
+from fhir_facade.fhir.query import ParsedSearch, parse_query, without_empty
 from fhir_facade.interactions.audit import (
     audit_lines,
     patient_of_all,
@@ -113,10 +113,9 @@ async def understood(call: Call, type: str, asked: Asked) -> ParsedSearch:
     """The parameters of a search of a type; lenient for systems only."""
     lenient = call.request.prefer.handling == "lenient" and call.principal.kind in ("backend", "engine")
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
-    stored = await stored_codes(call, type, asked.params)
-    return parse_query(
-        type, asked.params, now=now, base_url=base_url, strict=not lenient, ignore_empty=True, stored=stored
-    )
+    params = without_empty(asked.params)
+    stored = await stored_codes(call, type, params)
+    return parse_query(type, params, now=now, base_url=base_url, strict=not lenient, ignore_empty=True, stored=stored)
 
 
 async def told(call: Call, shown: Sequence[StoredResource], asked_about: Set[str]) -> None:

@@ -1,6 +1,7 @@
 """Search parameters of a request as a `SearchQuery` (https://hl7.org/fhir/R4/search.html).
 
     parse_query(type, params, *, now, base_url=None, strict=True, stored=NO_CODES) -> ParsedSearch
+    without_empty(params) -> without what has no value between commas, as a search is asked
     named_value_sets(params), named_code_systems(params) -> URLs whose codes `stored` is to hold
     named_places(type, params, base_url) -> resources whose hierarchies `stored` is to hold
     whole_number(name, text) -> int                           `_count` and its like
@@ -24,7 +25,7 @@ from fhir_facade.fhir.query.concepts import NO_CODES, StoredCodes, named_code_sy
 from fhir_facade.fhir.query.controls import MAX_COUNT, Summary, TotalMode, whole_number
 from fhir_facade.fhir.query.criterion import MAX_HOPS, MAX_VALUES
 from fhir_facade.fhir.query.hierarchies import named_places, parents
-from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query
+from fhir_facade.fhir.query.parse import DEFAULT_COUNT, MAX_PARAMETERS, ParsedSearch, parse_query, without_empty
 
 __all__ = [
     "DEFAULT_COUNT",
@@ -43,4 +44,5 @@ __all__ = [
     "parents",
     "parse_query",
     "whole_number",
+    "without_empty",
 ]

@@ -59,7 +59,7 @@ def named_value_sets(params: Iterable[tuple[str, str]]) -> frozenset[str]:
     """The canonical URLs after `:in`, `:not-in` and the `in` of `_filter`, but those that ship with the server."""
     asked = {url for name, value in params if name.endswith(_SUFFIXES) for url in split(value, ",")}
     asked |= {url for name, value in params if name == "_filter" for url in _IN_FILTER.findall(value)}
-    return frozenset(url for url in map(unescape, asked) if url and url.partition("|")[0] not in known("ValueSet"))
+    return frozenset(url for url in map(unescape, asked) if url.partition("|")[0] not in known("ValueSet"))
 
 
 def named_code_systems(params: Iterable[tuple[str, str]]) -> frozenset[str]:

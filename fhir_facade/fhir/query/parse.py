@@ -65,6 +65,15 @@ class ParsedSearch:
     ignored: tuple[Issue, ...] = ()
 
 
+def without_empty(params: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """`a,,b` is `a,b` in a search, as HAPI reads it: R4 ignores what has no value. Not in a condition."""
+    return tuple([(name, _without_empty(value) if name != "_filter" else value) for name, value in params])
+
+
+def _without_empty(value: str) -> str:
+    return ",".join([part for part in split(value, ",") if part.strip()]) if "," in value else value
+
+
 def parse_query(
     type: str,
     params: Sequence[tuple[str, str]],
@@ -78,9 +87,8 @@ def parse_query(
     """Decoded (name, value) pairs in order; `type` `Resource` is a search of the whole system.
 
     BadRequest, UnknownParameter: always with what would be right. Not `strict`: what the type does not know is left
-    out, bad values of what it knows are refused still. `ignore_empty`: what has no value counts as not sent, between
-    commas too, as in every search; not in a condition, which would be about more than is meant. `now` decides what
-    `ap` means for a date.
+    out, bad values of what it knows are refused still. `ignore_empty`: what has no value counts as not sent, as in
+    every search; not in a condition, which would be about more than is meant. `now` decides what `ap` means for a date.
     `stored` holds those among `named_value_sets` and `named_code_systems` that there are.
     """
     asked = [(name, value) for name, value in params if name not in PRESENTATION]
@@ -91,8 +99,7 @@ def parse_query(
     criteria: list[Criterion] = []
     understood: list[tuple[str, str]] = []
     ignored: list[Issue] = []
-    for name, sent in asked:
-        value = _without_empty(name, sent) if ignore_empty else sent
+    for name, value in asked:
         try:
             _take(parser, controls, criteria, name, value)
         except UnknownParameter as error:
@@ -105,13 +112,6 @@ def parse_query(
         else:
             understood.append((name, str(controls.count) if name == "_count" else value))
     return _parsed(controls, tuple(criteria), tuple(understood), tuple(ignored))
-
-
-def _without_empty(name: str, value: str) -> str:
-    """`a,,b` is `a,b`, as HAPI reads it: R4 ignores what has no value."""
-    if "," not in value or name == "_filter":  # whose commas are its own
-        return value
-    return ",".join(part for part in split(value, ",") if part.strip())
 
 
 def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion], name: str, value: str) -> None:

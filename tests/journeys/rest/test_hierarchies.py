@@ -76,6 +76,14 @@ async def test_a_place_stands_for_its_parts_or_for_what_it_is_a_part_of(client: 
         assert await found(client, mark, asked) == expected, asked
 
 
+async def test_an_empty_alternative_hides_no_place(client: httpx.AsyncClient, mark: str) -> None:
+    await house(client, mark)
+
+    encounters = await found(client, mark, "Encounter?location:below=,Location/{0}-room,,Location/{0}-garden")
+
+    assert encounters == ["in-bed", "in-garden", "in-room"]
+
+
 async def test_places_that_are_parts_of_each_other_are_an_end(client: httpx.AsyncClient, mark: str) -> None:
     await house(client, mark)
     identifier = [{"system": "urn:test", "value": mark}]
