@@ -125,7 +125,7 @@ async def test_an_update_shows_nothing_of_what_it_replaces_to_an_app_that_may_on
         "/fhir", json=transaction(entry("PUT", "Observation/own", own)), headers={"Prefer": f"return={prefer}"}
     )
 
-    assert [answer.status_code for answer in (wrong, right, together)] == [200] * 3
+    assert [answer.status_code for answer in (wrong, right, together)] == [200] * 3, together.text
     assert "hidden" not in wrong.text + right.text
     assert (wrong.headers["etag"], right.headers["etag"]) == ('W/"3"', 'W/"3"')
     assert len((await ward.anna.get("/fhir/Observation/own/_history")).json()["entry"]) == 4

@@ -139,7 +139,7 @@ def openid_configuration(issuer: Issuer) -> Mapping[str, Json]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "claims_supported": [
-            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "fhirUser"),
+            *("iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "at_hash", "fhirUser"),
             *("preferred_username", "zoneinfo"),
         ],
         "userinfo_endpoint": issuer.userinfo,

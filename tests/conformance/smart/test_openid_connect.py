@@ -57,6 +57,7 @@ async def test_o1_o5_o6_the_id_token_holds(kit, configuration, signed_in):
     )
     assert claims["exp"] > claims["iat"]
     assert 0 < len(claims["sub"]) < 256
+    assert claims.keys() <= set(configuration["claims_supported"])
 
 
 async def test_o7_o8_the_person_can_be_read_with_the_token(kit, configuration, signed_in):
