@@ -39,3 +39,58 @@ async def test_readings_of_one_moment_keep_their_order(case: Case) -> None:
     await case.store.write([case.put_of(case.resource("Observation", label, **moment)) for label in labels])
 
     assert [await case.labels("Observation", "_sort=-date") for _ in range(3)] == [labels] * 3
+
+
+CODES = {
+    "a": [("http://b", "a")],
+    "b": [("http://a", "z")],
+    "c": [(None, "m")],
+    "d": [],
+    "e": [("http://b", "b"), ("http://a", "y")],
+    "f": [("http://c", "0"), (None, "n")],
+    "g": [("http://a", None)],
+    "h": [("http://b", "a"), ("http://b", "c")],
+    "i": [(None, "A"), ("http://z", "k")],
+    "j": [("http://a", "x"), ("http://b", "0")],
+    "k": [("http://b/a", "0")],
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("_sort=code", "jebgahkficd", id="ascending"),
+        pytest.param("_sort=-code", "ifkheajbgcd", id="descending"),
+        pytest.param("_sort=combo-code", "jebgahkficd", id="of several elements"),
+    ],
+)
+async def test_codes_are_ordered_by_system_then_by_code_what_lacks_one_last(case: Case, asked: str, found: str) -> None:
+    for label, codings in CODES.items():
+        coding = [
+            {"display": "x"} | {k: v for k, v in zip(("system", "code"), each, strict=True) if v} for each in codings
+        ]
+        await case.put("Observation", label, code={"text": "x"} | ({"coding": coding} if coding else {}))
+
+    assert "".join(await case.labels("Observation", asked)) == found
+
+
+async def test_of_several_dates_the_first_counts_ascending_and_the_last_descending(case: Case) -> None:
+    for label, years in {"a": ["2020", "2023"], "b": ["2021"], "c": ["2022", "2019"], "d": []}.items():
+        stays = [{"location": {"display": "x"}, "period": {"start": f"{year}-01-01"}} for year in years]
+        await case.put("Encounter", label, **({"location": stays} if stays else {}))
+
+    assert "".join(await case.labels("Encounter", "_sort=location-period")) == "cabd"
+    assert "".join(await case.labels("Encounter", "_sort=-location-period")) == "acbd"
+
+
+async def test_references_are_ordered_by_when_their_targets_were_first_written(case: Case) -> None:
+    for label in "zxy":
+        await case.put("Patient", label)
+    await case.put("Patient", "z", gender="male")
+    about = {label: f"Patient/{case.name}-{label}" for label in "xyz"} | {"w": "http://example.org/Patient/w"}
+    for label, reference in about.items():
+        await case.put("Observation", label, subject={"reference": reference})
+    await case.put("Observation", "v")
+
+    assert "".join(await case.labels("Observation", "_sort=subject")) == "zxyvw"
+    assert "".join(await case.labels("Observation", "_sort=-subject")) == "yxzvw"

@@ -19,11 +19,12 @@ import msgspec
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.hot import NO_DATE
 from fhir_facade.adapters.embedded.index import bind, index_values
+from fhir_facade.adapters.embedded.order import Version, keys_of
 from fhir_facade.adapters.embedded.source import Source, Sql
 from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.errors import Gone
 from fhir_facade.fhir.match import matches_query
-from fhir_facade.values import JsonObject, Ref, SearchQuery, Sort
+from fhir_facade.values import JsonObject, Ref, SearchQuery
 
 MOST_MOVED = 2000
 """Rows that were shown and moved behind; of more than these the first ones may be shown again."""
@@ -159,23 +160,13 @@ def _keys(reader: Reader, pk: int, id: str, updated: int, resource: JsonObject) 
     """The sort keys that the version had."""
     if not reader.query.sort:
         return [pk]
-    rows = bind(reader.catalogue, reader.query.type, index_values(resource))
+    indexed = index_values(resource)
+    rows = bind(reader.catalogue, reader.query.type, indexed)
     if reader.source.in_order:
         return [min((row[3] for row in rows.get("subject_code", ())), default=NO_DATE), id]
-    keys: list[Any] = []
-    for sort in reader.query.sort:
-        own = {"_id": id, "_lastUpdated": updated}.get(sort.name)
-        value = own if own is not None else _value(reader, sort, rows)
-        keys += [value] if own is not None else [int(value is None), value]
-    return [*keys, id]
-
-
-def _value(reader: Reader, sort: Sort, rows: dict[str, list[tuple[Any, ...]]]) -> Any:
-    numbers = reader.catalogue.searched(reader.query.type, sort.name)
-    param, column = (1, 0) if sort.kind == "reference" else (0, 1)
-    values = [row[column] for row in rows.get(sort.kind, ()) if row[param] in numbers]
-    pick = max if sort.descending and sort.kind != "date" else min
-    return pick(values, default=None)
+    assert indexed.values is not None, "the version is no deletion"
+    version = Version(id, updated, indexed.values, rows)
+    return [*keys_of(reader.connection, reader.catalogue, reader.query, version), id]
 
 
 def _current(connection: sqlite3.Connection, ref: Ref) -> JsonObject | None:

@@ -15,13 +15,14 @@ from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.criteria import any_of, condition
 from fhir_facade.adapters.embedded.functions import enable
 from fhir_facade.adapters.embedded.hot import hot_source
+from fhir_facade.adapters.embedded.order import sort_keys
 from fhir_facade.adapters.embedded.paging import Place, Reader, behind, caught_up, opened, place_after, sealed
 from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.fhir.definitions.occurrence import occurs_once
-from fhir_facade.values import DateValue, Match, Page, SearchQuery, Sort
+from fhir_facade.values import DateValue, Match, Page, SearchQuery
 
 PROBE_LIMIT = 500
 
@@ -60,7 +61,7 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
         conditions.append(any_of(catalogue, query.type, query.any_of))
     driver = _rarest(connection, conditions)
     filters = [own.holds_for("r.pk") for own in conditions if own is not driver]
-    keys = _sort_keys(catalogue, query)
+    keys = sort_keys(catalogue, query)
     if driver is None:
         return Source("fhir_resource r", (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
     members, args = driver.members()
@@ -107,41 +108,6 @@ def _rarest(connection: sqlite3.Connection, conditions: Sequence[Test]) -> Test 
         if found < fewest:
             best, fewest = own, found
     return best
-
-
-_SORT_COLUMNS = {
-    "date": ("idx_date", "min(low)", "min(low)"),
-    "string": ("idx_string", "min(folded)", "max(folded)"),
-    "token": ("idx_token", "min(code)", "max(code)"),
-    "number": ("idx_number", "min(low)", "max(low)"),
-    "quantity": ("idx_quantity", "min(low)", "max(low)"),
-    "reference": ("idx_reference", "min(target)", "max(target)"),
-    "uri": ("idx_uri", "min(uri)", "max(uri)"),
-}
-
-
-def _sort_keys(catalogue: Catalogue, query: SearchQuery) -> tuple[tuple[str, bool], ...]:
-    """Missing values come last in both directions; without a sort the order is that of creation."""
-    if not query.sort:
-        return (("r.pk", False),)
-    keys: list[tuple[str, bool]] = []
-    for sort in query.sort:
-        expression = _sort_expression(catalogue, query.type, sort)
-        if sort.name not in ("_id", "_lastUpdated"):
-            keys.append((f"({expression} IS NULL)", False))
-        keys.append((expression, sort.descending))
-    return (*keys, ("r.id", False))
-
-
-def _sort_expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
-    if sort.name == "_id":
-        return "r.id"
-    if sort.name == "_lastUpdated":
-        return "r.updated"
-    table, first, last = _SORT_COLUMNS[sort.kind]
-    value = last if sort.descending else first
-    numbers = ", ".join(map(str, catalogue.searched(type, sort.name)))
-    return f"(SELECT {value} FROM {table} WHERE pk = r.pk AND param IN ({numbers}))"
 
 
 def _page(

@@ -29,6 +29,8 @@ SEARCHES = [
     "_sort=-_lastUpdated",
     "_sort=status,-value-string",
     "_sort=subject,-value-quantity",
+    "_sort=code",
+    "_sort=-code,-subject",
     "",
     "status=final&_sort=-date",
     "patient=p&code=c&_sort=-date",
@@ -76,7 +78,7 @@ def reading(label: str, day: int | None, status: str = "final") -> dict[str, Any
         "resourceType": "Observation",
         "id": label,
         "status": status,
-        "code": {"coding": [{"code": "c"}]},
+        "code": {"coding": [{"code": "c"}, *([{"system": f"urn:{day % 2}", "code": f"d{day}"}] if day else [])]},
         "subject": {"reference": "Patient/p"},
         "valueString": f"v{day}",
         **when,
@@ -124,6 +126,44 @@ def test_what_matches_all_the_time_is_shown_once(
 
     assert len(shown) == len(set(shown))
     assert set(LABELS) - restless <= set(shown)
+
+
+def coded(system: str, code: str) -> dict[str, Any]:
+    return {"code": {"coding": [{"system": system, "code": code}, {"code": code}]}}
+
+
+def about(label: str) -> dict[str, Any]:
+    return {"subject": {"reference": f"Patient/{label}"}}
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "other", "moved"),
+    [
+        ("code", coded("urn:1", "x"), coded("urn:2", "a"), coded("urn:3", "a")),
+        ("-code", coded("urn:3", "0"), coded("urn:2", "x"), coded("urn:1", "x")),
+        ("subject", about("z"), about("x"), about("y")),
+        ("-subject", about("y"), about("x"), about("z")),
+        ("date", {"effectiveDateTime": "2020"}, {"effectiveDateTime": "2021"}, {"effectiveDateTime": "2022"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_was_shown_and_moved_behind_is_not_shown_again(
+    emptied: Corner, asked: str, first: dict[str, Any], other: dict[str, Any], moved: dict[str, Any]
+) -> None:
+    emptied.clear()
+    emptied.connection.execute("DELETE FROM fhir_version")
+    ward = Ward(emptied)
+    for label in "zxy":
+        ward.put({"resourceType": "Patient", "id": label})
+    least = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
+    ward.put({**least, "id": "first", **first})
+    ward.put({**least, "id": "other", **other})
+    page = search(emptied.connection, emptied.catalogue, query(f"_sort={asked}", 1))
+    ward.put({**least, "id": "first", **moved})
+
+    later = search(emptied.connection, emptied.catalogue, replace(query(f"_sort={asked}", 2), cursor=page.cursor))
+
+    assert [[entry.id for entry in each.entries] for each in (page, later)] == [["first"], ["other"]]
 
 
 def response(label: str, canonical: str) -> dict[str, Any]:

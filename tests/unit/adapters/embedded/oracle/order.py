@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ SORTS: dict[str, dict[str, Callable[[Resource], list[Any]]]] = {
     "Observation": {
         "status": lambda r: [r["status"]],
         "date": moments_of,
-        "code": lambda r: [one["code"] for one in codings(r, "code")],
+        "code": lambda r: [(one.get("system"), one["code"]) for one in codings(r, "code")],
         "value-quantity": lambda r: [r["valueQuantity"]["value"]] if "valueQuantity" in r else [],
         "subject": lambda r: [r["subject"]["reference"]] if "subject" in r else [],
     },
@@ -41,17 +42,29 @@ SORTS: dict[str, dict[str, Callable[[Resource], list[Any]]]] = {
 
 
 def ordered(resources: list[Resource], kind: str, sort: list[str]) -> list[str]:
-    """Ascending by the least value, descending by the greatest (of dates the beginning counts), missing ones last,
-    equal ones by id."""
+    """Ascending by the least value, descending by the greatest (of dates the beginning counts, of codes the system
+    first), missing ones last, equal ones by id."""
     found = sorted(resources, key=lambda r: r["id"])
     for key in reversed(sort):
-        name, descending = key.removeprefix("-"), key.startswith("-")
-        pick = max if descending and name not in ("date", "birthdate") else min
-        values_of = SORTS[kind][name]
+        values_of, rank = SORTS[kind][key.removeprefix("-")], _Rank(descending=key.startswith("-"))
         there = [r for r in found if values_of(r)]
-        there.sort(key=lambda r: pick(values_of(r)), reverse=descending)
+        there.sort(key=lambda r: rank.first(values_of(r)), reverse=rank.descending)
         found = there + [r for r in found if not values_of(r)]
     return [r["id"] for r in found]
+
+
+@dataclass(frozen=True)
+class _Rank:
+    descending: bool
+
+    def first(self, values: list[Any]) -> Any:
+        return (max if self.descending else min)(self._of(value) for value in values)
+
+    def _of(self, value: Any) -> Any:
+        """Of what has parts, a part that is missing comes last."""
+        if not isinstance(value, tuple):
+            return value
+        return [((part is not None) is self.descending, part or "") for part in value]
 
 
 @st.composite
