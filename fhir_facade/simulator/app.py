@@ -248,9 +248,7 @@ async def _log(request: Request) -> Response:
 
 async def _withdraw(request: Request) -> Response:
     """The person removes the application in the account settings of the vendor."""
-    account = (await request.json()).get("account")
-    for (_, whose), grant in _simulator(request).grants.consented.items():
-        grant.revoked = grant.revoked or whose == account
+    _simulator(request).grants.withdraw((await request.json()).get("account"))
     return JSONResponse({})
 
 

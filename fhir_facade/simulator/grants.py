@@ -135,6 +135,11 @@ class Grants:
             raise OAuthRefusal("invalid_token", "Token expired or revoked")
         grant.revoked = True
 
+    def withdraw(self, account: str) -> None:
+        """Everything the account ever allowed ends, with the tokens of earlier consents."""
+        for grant in (*self.refresh.values(), *(grant for grant, _ in self.access.values())):
+            grant.revoked = grant.revoked or grant.account == account
+
     def bearer(self, authorization: str) -> Grant:
         """The grant behind an Authorization header; Refusal 401."""
         scheme, _, token = authorization.partition(" ")
