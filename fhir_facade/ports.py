@@ -144,7 +144,7 @@ class Vault(Protocol):
     """Seals secrets with the numbered keys of the key file (AES-256-GCM); a sealed value names its key."""
 
     def seal(self, plain: bytes, *, context: str, steady: bool = False) -> bytes:
-        """`steady`: the same under the same key whenever it is sealed, so that it can be told from others like a name."""
+        """`steady`: the same under the same key whenever it is sealed, so that it serves as a name."""
 
     def open(self, sealed: bytes, *, context: str) -> bytes:
         """BadRequest when it was not sealed here for this context."""

@@ -25,6 +25,10 @@ from fhir_facade.rows.audit import AuditLine
 from fhir_facade.values import Principal
 
 CSRF_HEADER = "x-csrf-token"
+NO_PAGE = (
+    "this request did not come from a page of the portal: reload the page and try again; "
+    "a program sends the value of the field csrf of a page's form as X-CSRF-Token"
+)
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 ACTIONS = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 LONGEST_ENTITY = 200
@@ -103,7 +107,7 @@ async def _identified(request: Request, *, touch: bool) -> Caller:
         raise Unauthenticated("sign in first: send a bearer token, or use the portal")
     caller = _known(request, Caller(principal, origin.request_id, origin.address, digest(secret)))
     if request.method not in SAFE_METHODS and not csrf_holds(secret, request.headers.get(CSRF_HEADER)):
-        raise Forbidden("this request did not come from a page of the portal: reload the page and try again")
+        raise Forbidden(NO_PAGE)
     return caller
 
 

@@ -60,6 +60,7 @@ _OAUTH: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 """What each address is for, and what its query or form carries, in the words of the specifications."""
 
+CSRF: Final = "By session, for requests that change something: the value of the field `csrf` of a page's form"
 _OPEN: Final = frozenset({CALLBACK, "/api/v1/accounts/register"})
 """What is called without a token and without a session."""
 
@@ -193,7 +194,7 @@ def _security(issuer: Issuer, cookie: str) -> dict[str, Any]:
         },
         "bearer": {"type": "http", "scheme": "bearer", "description": "An access token"},
         "session": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "The portal's session"},
-        "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": "For requests that change"},
+        "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token", "description": CSRF},
     }
 
 

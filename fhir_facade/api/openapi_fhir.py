@@ -17,7 +17,7 @@ from fhir_facade.fhir.definitions import resource_types
 from fhir_facade.fhir.history import HISTORIES, HISTORY_PARAMETERS
 from fhir_facade.fhir.operations import Operation
 from fhir_facade.fhir.patch import PATCH_FORMATS
-from fhir_facade.fhir.routes import addresses
+from fhir_facade.fhir.routes import VERSIONS, addresses
 from fhir_facade.values import Interaction
 
 MEDIA_TYPE: Final = "application/fhir+json"
@@ -62,6 +62,7 @@ _TOLD: Final[Mapping[Interaction, Told]] = {
         headers=("Prefer",),
     ),
 }
+_SPOKEN: Final = Told("The versions of FHIR spoken here")
 _ERRORS: Final = {
     400: "Malformed, or an unknown parameter",
     401: "No access token, or one that is no longer good",
@@ -91,7 +92,7 @@ def fhir_paths() -> dict[str, Any]:
 
 
 def _interaction(method: str, path: str, interaction: Interaction) -> dict[str, Any]:
-    told = _TOLD[interaction]
+    told = _SPOKEN if path == f"/{VERSIONS}" else _TOLD[interaction]
     described = _described(method, path, told)
     described["parameters"] = _parameters(method, path, told, interaction)
     if interaction is Interaction.CAPABILITIES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +17,12 @@ from fhir_facade.api.wire import Scope
 from fhir_facade.errors import FacadeError, NotScorable, TooManyRequests, Unauthenticated, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
+
+_TOLD: Final = {
+    404: ("not-found", "there is nothing at this address: /docs lists what there is"),
+    405: ("not-supported", "this method is not possible at this address, those in Allow are: see /docs"),
+}
+"""What the framework says with the status alone."""
 
 
 def install(app: FastAPI) -> None:
@@ -75,7 +82,7 @@ def _extensions(error: FacadeError) -> dict[str, str]:
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    details = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors())
+    details = "; ".join(f"{'.'.join(map(str, e['loc'][1:])) or e['loc'][0]}: {e['msg']}" for e in error.errors())
     return problem(400, "invalid", details or "the request could not be read", _request_id(request))
 
 
@@ -92,7 +99,8 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if wants_page(request):
         return problem_page(request, error.status_code)
-    return problem(error.status_code, "http", str(error.detail), _request_id(request), dict(error.headers or {}))
+    title, detail = _TOLD.get(error.status_code, ("http", str(error.detail)))
+    return problem(error.status_code, title, detail, _request_id(request), dict(error.headers or {}))
 
 
 async def _given_up(request: Request, error: Exception) -> JSONResponse:

@@ -73,8 +73,8 @@ def id_text(ports: Ports, event: int) -> str:
 
 
 def place_text(ports: Ports, event: int) -> str:
-    """A place for somebody who hears of no event there: another text each time, or it would tell that something happened
-    to others meanwhile."""
+    """A place for somebody who hears of no event there: another text each time, or it would tell that something
+    happened to others meanwhile."""
     return _sealed(ports, event, steady=False)
 
 

@@ -69,7 +69,7 @@ def draft_resource(call: Call, body: bytes, type: str) -> tuple[bytes, JsonObjec
     """The body parsed, of the right type, with references to our own base made relative. BadRequest."""
     resource = parse(body)
     if resource["resourceType"] != type:
-        raise BadRequest(f"the body is a {resource['resourceType']}, the address says {type}: make them agree")
+        raise BadRequest(f"the body is of type {resource['resourceType']}, the address says {type}: make them agree")
     base = call.ports.deployment.fhir_url
     if base.encode() in body:
         own = {text: relative_to(base, text) for text in reference_texts(resource, body) if text.startswith(base)}

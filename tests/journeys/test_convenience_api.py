@@ -179,6 +179,7 @@ async def test_a_session_needs_the_token_of_its_page_to_change_something(api):
     right = await browser.post(CONNECTIONS, json=body, headers={"X-CSRF-Token": csrf})
 
     assert (without.status_code, wrong.status_code, right.status_code) == (403, 403, 201)
+    assert "X-CSRF-Token" in without.json()["detail"]
     assert (await browser.get(CONNECTIONS)).json()["connections"][0]["id"] == right.json()["id"]
 
 

@@ -194,3 +194,13 @@ async def test_the_page_names_every_operation_and_loads_nothing_from_elsewhere(f
     assert all(f'id="{operation["operationId"]}"' in answer.text for *_, operation in _operations(document))
     assert re.findall(r'(?:src|href)="(?:https?:)?//', answer.text) == []
     assert "<script" not in answer.text
+
+
+async def test_asking_for_the_versions_of_fhir_is_not_told_as_the_capabilities(document):
+    told = {
+        method["summary"]
+        for path in ("/fhir/$versions", "/fhir/metadata")
+        for method in document["paths"][path].values()
+    }
+
+    assert told == {"The versions of FHIR spoken here", "What this server can do: its CapabilityStatement"}

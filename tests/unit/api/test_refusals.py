@@ -37,6 +37,25 @@ async def test_a_token_that_is_not_ours(facade, method, path, action, entity):
     assert line.detail == "401 login"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "title"),
+    [("GET", "/api/v1/nothing", 404, "not-found"), ("PUT", "/api/v1/alerts", 405, "not-supported")],
+)
+async def test_an_address_that_is_not_there_says_where_to_look(facade, method, path, status, title):
+    answer = await facade.anonymous.request(method, path)
+
+    told = answer.json()
+    assert (answer.status_code, told["title"]) == (status, title)
+    assert "/docs" in told["detail"]
+    assert status == 404 or answer.headers["allow"] == "GET"
+
+
+async def test_a_body_that_is_missing_is_named(facade):
+    answer = await (await facade.client()).post("/api/v1/connections")
+
+    assert (answer.status_code, answer.json()["detail"]) == (400, "body: Field required")
+
+
 async def test_nobody_is_recorded_once(facade):
     answer = await facade.anonymous.get("/fhir/Patient/p1")
 
