@@ -161,3 +161,16 @@ async def test_a_head_answers_as_a_get_would_without_a_body(client: httpx.AsyncC
         assert (head.status_code, head.content) == (whole.status_code, b"")
         for name in ("ETag", "Last-Modified", "Content-Type", "Content-Length"):
             assert head.headers.get(name) == whole.headers.get(name), name
+
+
+async def test_a_page_link_takes_no_more_but_a_count_that_changes_nothing(client: httpx.AsyncClient, mark: str) -> None:
+    for number in range(2):
+        await put(client, "Patient", f"{mark}{number}", gender="male")
+    first = (await client.get(f"/fhir/Patient?_id={mark}0,{mark}1&_sort=_id&_count=1")).json()
+    link = next(str(link["url"]) for link in first["link"] if link["relation"] == "next")
+
+    refused = [await client.get(f"{link}&{more}") for more in ("_count=2", "_count=999", "_count=x", "gender=female")]
+    followed = await client.get(f"{link}&_count=1000")
+
+    assert [answer.status_code for answer in refused] == [400] * 4
+    assert [entry["resource"]["id"] for entry in followed.json()["entry"]] == [f"{mark}1"]
