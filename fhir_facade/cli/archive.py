@@ -57,14 +57,14 @@ def restore_command(archive: Annotated[Path, typer.Argument(help="A file that `f
     with _progress() as tell:
         manifest = restore(archive, data=settings.data_file, keys=settings.keys_path, tell=tell)
     if settings.rows_elsewhere or DATA in manifest.sha256:
-        _take_up(manifest)
+        _take_up(settings, manifest)
     if DATA in manifest.sha256:
         typer.echo(f"restored into {settings.data_dir}: the deployment of {manifest.created:%Y-%m-%d %H:%M:%S} UTC")
     _contents(manifest)
     typer.echo(f"keys: {settings.keys_path}; start it with `fhir-facade serve`")
 
 
-def _take_up(manifest: Manifest) -> None:
+def _take_up(settings: Settings, manifest: Manifest) -> None:
     """What the rows have to be told: that they were restored, and that records in HAPI may be newer than they are."""
 
     async def told(ports: Ports) -> None:
@@ -75,7 +75,8 @@ def _take_up(manifest: Manifest) -> None:
     try:
         with_ports(told)
     except Unavailable as error:
-        raise Unavailable(f"{error}; the files are in place: {AFTER_ROWS}") from error
+        way = AFTER_ROWS if settings.rows_elsewhere else f"empty {settings.data_dir} and repeat this command"
+        raise Unavailable(f"{error}; the files are in place, but not taken up: {way}") from error
 
 
 def _need_data(settings: Settings) -> None:

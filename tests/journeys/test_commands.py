@@ -178,7 +178,7 @@ def test_rows_in_postgres_are_told_of_a_restore_once_they_answer(tmp_path, datab
     restore = ("restore", str(tmp_path / "backup.tar"))
     away = elsewhere | {"FHIR_FACADE_DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none"}
 
-    assert "the files are in place: restore the rows of the database" in sentence(tried(away, *restore))
+    assert "not taken up: restore the rows of the database" in sentence(tried(away, *restore))
     assert asyncio.run(is_looked_through(database_url))
     run_command(elsewhere, *restore)
 
