@@ -14,6 +14,7 @@ install: $(STAMP) ## make .venv with the fhir-facade command, from the lock
 
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fhir-facade needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@echo 'fhir-facade and what it needs goes into $(VENV): a minute or two, once'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if command -v uv >/dev/null 2>&1; then \
 	  VIRTUAL_ENV=$(VENV) uv pip sync -q --require-hashes requirements.lock && VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation -e . ; \

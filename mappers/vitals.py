@@ -34,6 +34,8 @@ from mappers.observation import absent, category, component, quantity
 from mappers.vendor_values import Unreadable, number
 from terminology.codes import UnknownCode, concept
 
+EFFECTIVE = "a date (2026-08-09) or a time with its offset (2026-08-09T07:30:00+02:00)"
+
 
 class VitalsError(ValueError):
     """What was typed in cannot be recorded; `member` says where, the text says what to write instead."""
@@ -94,6 +96,22 @@ def members() -> tuple[str, ...]:
     """Every reading that may be entered."""
     table = _table()
     return (*table.numbers, *table.panels, *table.answers)
+
+
+def forms() -> dict[str, str]:
+    """What each member takes, in words, for whoever writes one."""
+    table = _table()
+    return {
+        **{name: _form(row) for name, row in table.numbers.items()},
+        **{name: f"an object with {' and '.join(row.parts)} in {row.default}" for name, row in table.panels.items()},
+        **{name: f"a code of {row.answers}" if row.answers else "true or false" for name, row in table.answers.items()},
+        "effective": f"{EFFECTIVE}; the time of the request when absent",
+    }
+
+
+def _form(row: _Numbers) -> str:
+    units = f"an object with value and unit, out of {', '.join(row.units)}"
+    return f"a number in {row.default}, or {units}" if row.default else units
 
 
 def _unit(member: str, given: object, aliases: Mapping[str, str], allowed: list[str], default: str | None) -> str:
@@ -196,7 +214,7 @@ def _effective(given: object, now: datetime) -> str:
             return given
     except ValueError:
         pass
-    raise VitalsError("effective", "write a date (2026-08-09) or a time with its offset (2026-08-09T07:30:00+02:00)")
+    raise VitalsError("effective", f"write {EFFECTIVE}")
 
 
 def _observation(reading: dict[str, Any], effective: str, context: VitalsContext) -> dict[str, Any]:

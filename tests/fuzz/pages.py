@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from fhir_facade.api.portal.routes import ACTS, LOOKS
-from fhir_facade.api.v1.vitals import members
+from mappers.vitals import members
 from tests.fuzz.resources import RESOURCES, made
 from tests.fuzz.searches import FORM
 from tests.fuzz.seeds import ANNA

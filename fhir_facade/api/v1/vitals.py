@@ -17,7 +17,7 @@ from fhir_facade.api.wire import headers_of, read_body
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.document import decimal_loads, parse_json
 from fhir_facade.flows.vitals import record_vitals
-from mappers.vitals import members
+from mappers.vitals import forms
 
 PATH: Final = "/api/v1/patients/{patient_id}/vitals"
 BODY: Final = {
@@ -27,7 +27,7 @@ BODY: Final = {
             "application/json": {
                 "schema": {
                     "type": "object",
-                    "properties": {name: {} for name in (*members(), "effective")},
+                    "properties": {name: {"description": form} for name, form in forms().items()},
                     "additionalProperties": False,
                 },
                 "example": {"blood_pressure": {"systolic": 120, "diastolic": 80}, "heart_rate": 61},

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from fhir.resources.R4B.observation import Observation
 
-from mappers.vitals import VitalsContext, VitalsError, members, to_observations
+from mappers.vitals import VitalsContext, VitalsError, forms, members, to_observations
 from profiles import vital_signs
 
 CONTEXT = VitalsContext("p1", datetime(2026, 8, 9, 7, 30, tzinfo=UTC))
@@ -138,3 +138,14 @@ def test_every_member_is_named_in_the_documentation() -> None:
     from mappers import vitals
 
     assert all(member in str(vitals.__doc__) for member in members())
+
+
+def test_the_form_of_each_member_says_its_unit_or_its_answers():
+    told = forms()
+
+    assert set(told) == {*members(), "effective"}
+    assert told["height"].startswith("a number in cm, or an object with value and unit")
+    assert told["glucose"] == "an object with value and unit, out of mg/dL, mmol/L"
+    assert told["blood_pressure"] == "an object with systolic and diastolic in mm[Hg]"
+    assert told["diabetes"] == "true or false"
+    assert "code of" in told["nicotine_exposure"]
