@@ -82,10 +82,19 @@ def _parameters(operation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _bodies(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[str]:
-    """What can be sent, by media type: an example where there is one, else the schema."""
+    """What can be sent, by media type: an example where there is one, with what is said of the members, else the
+    schema."""
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        told = content.get("example", _resolved(document, content.get("schema", {})))
+        schema = _resolved(document, content.get("schema", {}))
+        told = content.get("example", schema)
         yield f"{media_type}\n{json.format(json.encode(told), indent=2).decode()}" if told else media_type
+        if "example" in content and (members := _members(schema)):
+            yield members
+
+
+def _members(schema: Mapping[str, Any]) -> str:
+    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
+    return "\n".join(f"{name}: {each['description']}" for name, each in properties.items() if "description" in each)
 
 
 def _resolved(document: Mapping[str, Any], schema: Any) -> Any:

@@ -204,3 +204,9 @@ async def test_asking_for_the_versions_of_fhir_is_not_told_as_the_capabilities(d
     }
 
     assert told == {"The versions of FHIR spoken here", "What this server can do: its CapabilityStatement"}
+
+
+async def test_the_page_says_what_a_member_takes_beside_an_example(facade):
+    page = (await facade.anonymous.get("/docs")).text
+
+    assert "height: a number in cm" in page
