@@ -62,6 +62,11 @@ NORMATIVE: Final = frozenset(
 )
 """The resource types that are normative in R4. https://hl7.org/fhir/R4/resourcelist.html"""
 
+_REMARKS = {
+    "Subscription": "Kept as a record like any other, and nothing is sent for it, whatever its status: "
+    "GET /api/v1/alerts/stream tells of alerts as they happen."
+}
+
 
 def oauth_endpoints(fhir_url: str) -> dict[str, str]:
     """The endpoints of the sign-in beside a FHIR base, by the names of the `oauth-uris` extension."""
@@ -155,6 +160,7 @@ def _resource(
         {
             "type": kind,
             "profile": f"http://hl7.org/fhir/StructureDefinition/{kind}",
+            "documentation": _REMARKS.get(kind, []),
             "interaction": _codes(_OF_A_TYPE, interactions),
             "versioning": "versioned-update",
             "readHistory": True,

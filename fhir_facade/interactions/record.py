@@ -32,7 +32,6 @@ from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.circle import MADE_OF, TOPIC, reached_in_emergency_only
 from fhir_facade.interactions.consequences import WATCHED, Changed, Concerned, concerned, consequences, moved
 from fhir_facade.interactions.naming import mark
-from fhir_facade.interactions.subscriptions import unsent
 from fhir_facade.interactions.turns import in_turns
 from fhir_facade.rows import Append, RowChange
 from fhir_facade.rows.audit import AuditLine
@@ -105,7 +104,7 @@ def _check(call: Call, draft: Draft) -> None:
     if not free:
         _refuse(draft, draft.allow.check.may_write(draft.before, None))
     if draft.resource is not None:
-        issues = [*validate(dict(draft.resource), type=draft.ref.type), *unsent(draft.resource)]
+        issues = validate(dict(draft.resource), type=draft.ref.type)
         errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
         if errors:
             error = InvalidResource(errors[0].diagnostics, issues=issues)

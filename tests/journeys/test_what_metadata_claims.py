@@ -140,37 +140,18 @@ async def test_what_is_not_there_is_announced_nowhere(facade: Facade, path: str)
         assert word not in told
 
 
-SUBSCRIPTION = {
-    "resourceType": "Subscription",
-    "id": "s",
-    "status": "off",
-    "reason": "kept",
-    "criteria": "Observation?code=x",
-    "channel": {"type": "websocket"},
-}
-
-
-@pytest.mark.parametrize("status", ["requested", "active"])
-async def test_a_subscription_that_asks_to_be_sent_is_refused_and_one_that_is_off_is_kept(
-    client: httpx.AsyncClient, status: str
+async def test_a_subscription_is_a_record_and_the_statement_says_that_nothing_is_sent_for_it(
+    client: httpx.AsyncClient,
 ) -> None:
-    asking = SUBSCRIPTION | {"status": status}
-    entry = {"resource": asking, "request": {"method": "PUT", "url": "Subscription/s"}}
-    assert (await client.put("/fhir/Subscription/s", json=SUBSCRIPTION)).status_code == 201
+    """An import from another server loses none."""
+    live = {"resourceType": "Subscription", "status": "active", "reason": "kept", "criteria": "Observation?code=x"}
+    made = await client.post("/fhir/Subscription", json=live | {"channel": {"type": "websocket"}})
+    statement = (await client.get("/fhir/metadata")).json()
 
-    refused = [
-        await client.post("/fhir/Subscription", json=asking),
-        await client.put("/fhir/Subscription/s", json=asking),
-        await client.patch(
-            "/fhir/Subscription/s", json={"status": status}, headers={"Content-Type": "application/merge-patch+json"}
-        ),
-        await client.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": [entry]}),
-    ]
-
-    assert [answer.status_code for answer in refused] == [422] * 4
-    assert all("/api/v1/alerts/stream" in answer.text for answer in refused)
-    assert (await client.get("/fhir/Subscription?_summary=count")).json()["total"] == 1
-    assert (await client.get("/fhir/Subscription/s")).json()["status"] == "off"
+    assert made.status_code == 201
+    assert made.json()["status"] == "active"
+    (told,) = [one for one in statement["rest"][0]["resource"] if one["type"] == "Subscription"]
+    assert "nothing is sent" in told["documentation"]
 
 
 ELSEWHERE = {"_content", "_filter", "_has", "_list", "_text", "_type"}
