@@ -30,6 +30,7 @@ def web_app(deps: WebDeps) -> FastAPI:
         version=deps.ports.deployment.software_version,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # the framework would send people to whatever host the request names
     )
     app.openapi = describe(app, deps.oauth.issuer, deps.oauth.cookies.name)  # type: ignore[method-assign]  # the way FastAPI documents
     app.state.deps = deps

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_facade.interactions.alerts.concerns import alert_key
-from fhir_facade.rules.alerts import business_status, is_open, possible
-from fhir_facade.rules.observations import codings
+from fhir_facade.rules.alerts import Ids, business_status, is_open, possible
+from fhir_facade.rules.observations import codings, interval
 from fhir_facade.values import JsonObject
 from terminology.canonical import ALERT_VERDICT, extension
 
@@ -70,14 +70,22 @@ def views(resources: Iterable[JsonObject], *, may_act: bool) -> list[Alert]:
     `may_act`: whether the caller may change Tasks.
     """
     known = list(resources)
-    issues = {f"DetectedIssue/{each['id']}": each for each in known if each["resourceType"] == "DetectedIssue"}
-    tasks = [each for each in known if each["resourceType"] == "Task" and alert_key(each) is not None]
-    return [_view(each, issues.get(each["focus"]["reference"], {}), may_act=may_act) for each in tasks]
+    issues = {each["id"]: each for each in known if each["resourceType"] == "DetectedIssue"}
+    tasks = [(each, ids) for each in known if each["resourceType"] == "Task" and (ids := ids_of(each)) is not None]
+    return [_view(work, ids, issues.get(ids.issue, {}), may_act=may_act) for work, ids in tasks]
 
 
-def _view(work: JsonObject, issue: JsonObject, *, may_act: bool) -> Alert:
+def ids_of(work: JsonObject) -> Ids | None:
+    """The ids of the alert whose Task this is; None for one that only says so."""
     key = alert_key(work)
-    assert key is not None
+    ids = None if key is None else Ids.of(*key)
+    return ids if ids is not None and ids.task == work["id"] else None
+
+
+def _view(work: JsonObject, ids: Ids, issue: JsonObject, *, may_act: bool) -> Alert:
+    """What somebody left out of the Task is said by what is known of the alert anyway: a colleague still sees it."""
+    rule, patient, _ = ids.key.split("|")
+    changed_at = datetime.fromisoformat(work["meta"]["lastUpdated"])
     period = issue.get("identifiedPeriod", {})
     limit, observed = _quantity(issue, "alert-limit"), _quantity(issue, "alert-observed")
     return Alert(
@@ -85,13 +93,13 @@ def _view(work: JsonObject, issue: JsonObject, *, may_act: bool) -> Alert:
         version=work["meta"]["versionId"],
         state=business_status(work) or "",
         open=is_open(work),
-        rule=key[0],
-        title=work["code"]["text"],
-        priority=work["priority"],
-        patient=key[1],
-        issue=work["focus"]["reference"],
-        raised_at=datetime.fromisoformat(work["authoredOn"]),
-        changed_at=datetime.fromisoformat(work["lastModified"]),
+        rule=rule,
+        title=work.get("code", {}).get("text", rule),
+        priority=work.get("priority", "routine"),
+        patient=patient,
+        issue=f"DetectedIssue/{ids.issue}",
+        raised_at=_moment(work.get("authoredOn")) or changed_at,
+        changed_at=_moment(work.get("lastModified")) or changed_at,
         severity=issue.get("severity"),
         detail=issue.get("detail"),
         observed=observed.get("value"),
@@ -120,7 +128,8 @@ def _quantity(issue: JsonObject, name: str) -> Mapping[str, Any]:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+    span = interval(text)
+    return None if span is None else span[0]
 
 
 def _who(reference: Mapping[str, Any]) -> str | None:

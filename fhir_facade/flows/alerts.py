@@ -15,13 +15,12 @@ from fhir_facade.errors import BadRequest, Conflict, Forbidden, NotFound, Precon
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads
 from fhir_facade.fhir.searchset import read_searchset
 from fhir_facade.flows.admission import UNKNOWN, Origin
-from fhir_facade.flows.alert_view import Alert, Note, views
-from fhir_facade.interactions.alerts.concerns import alert_key
+from fhir_facade.flows.alert_view import Alert, Note, ids_of, views
 from fhir_facade.interactions.circle import circle
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.interactions.pages import PAGE
 from fhir_facade.ports import Ports
-from fhir_facade.rules.alerts import Ids, Refusal, act, open_states
+from fhir_facade.rules.alerts import Refusal, act, open_states
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Principal
 from terminology.canonical import ALERT_STATUS, ALERT_TASK
 
@@ -126,8 +125,7 @@ async def _alert_task(
         absent.recorded = error.recorded
         raise absent from None
     work = decimal_loads(found.body)
-    key = alert_key(work)
-    if key is None or Ids.of(*key).task != alert_id:
+    if ids_of(work) is None:
         raise absent
     return work, found
 
@@ -174,9 +172,10 @@ async def _seen(ports: Ports, principal: Principal, found: FhirResponse, origin:
     work = decimal_loads(found.body)
     resources = [work]
     if await _sees_issues(ports, principal):
-        _, _, issue = work["focus"]["reference"].partition("/")
+        ids = ids_of(work)
+        assert ids is not None
         try:
-            answer = await dispatch(ports, principal, _request(Interaction.READ, "DetectedIssue", issue, origin))
+            answer = await dispatch(ports, principal, _request(Interaction.READ, "DetectedIssue", ids.issue, origin))
             resources.append(decimal_loads(answer.body))
         except NotFound:
             pass

@@ -134,7 +134,7 @@ def _bundle(content: bytes) -> _Bundle | None:
     """The file as one Bundle; None when it is something else."""
     try:
         bundle = msgspec.json.decode(content, type=_Bundle)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return bundle if bundle.resource_type == "Bundle" else None
 
@@ -157,7 +157,7 @@ def _lines(content: bytes) -> list[_Part]:
 def _is_one_value(content: bytes) -> bool:
     try:
         msgspec.json.decode(content, type=msgspec.Raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 

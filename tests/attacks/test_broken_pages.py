@@ -143,3 +143,47 @@ async def test_a_score_that_was_computed_is_changed_by_nobody(hospital: Hospital
 
     assert [each.status_code for each in changed] == [403] * 4, changed[0].text
     assert deleted.status_code == 200, deleted.text
+
+
+async def test_an_alert_that_a_colleague_emptied(hospital: Hospital, doctor: httpx.AsyncClient) -> None:
+    """Whoever may change the work and the finding took so much out of them that the list of all alerts was a defect,
+    and so was every further reading that belongs to the alert."""
+    anna, about = hospital.id("anna"), {"subject": {"reference": f"Patient/{hospital.id('anna')}"}}
+    now = hospital.facade.ports.clock.now().isoformat()
+    high = pressure("250", effectiveDateTime=now, **about)
+    raised = await hospital.anna.post("/fhir/Observation", content=high, headers=FHIR)
+    (alert,) = (await hospital.doctor.get(f"/api/v1/alerts?patient={anna}")).json()["alerts"]
+    work = (await hospital.doctor.get(f"/fhir/Task/{alert['id']}")).json()
+    finding = (await hospital.doctor.get(f"/fhir/{alert['issue']}")).json()
+    kept = {"resourceType", "id", "identifier", "status", "intent", "code", "for", "businessStatus"}
+    emptied = [
+        {name: value for name, value in work.items() if name in kept} | {"authoredOn": "2026"},
+        {name: finding[name] for name in ("resourceType", "id", "identifier", "status", "patient")},
+    ]
+
+    changed = [await hospital.doctor.put(f"/fhir/{each['resourceType']}/{each['id']}", json=each) for each in emptied]
+    forged = await hospital.doctor.post("/fhir/Task", json={k: v for k, v in emptied[0].items() if k != "id"})
+    listed = await hospital.doctor.get(f"/api/v1/alerts?patient={anna}")
+    pages = [await doctor.get("/"), await doctor.get(f"/patients/{anna}")]
+    more = [
+        await hospital.anna.post(
+            "/fhir/Observation", content=pressure(value, effectiveDateTime=at, **about), headers=FHIR
+        )
+        for value in ("251", "118")
+        for at in [hospital.facade.ports.clock.now().isoformat()]
+    ]
+
+    assert raised.status_code == 201, raised.text
+    assert [each.status_code for each in (*changed, forged)] == [200, 200, 201], changed[0].text + changed[1].text
+    assert [each["id"] for each in listed.json()["alerts"]] == [alert["id"]], listed.text
+    assert [page.status_code for page in pages] == [200, 200]
+    assert [each.status_code for each in more] == [201, 201], more[0].text + more[1].text
+
+
+async def test_days_at_the_ends_of_time_on_the_page_of_who_looked(hospital: Hospital) -> None:
+    async with hospital.facade.anonymous as browser:
+        browser.headers["Accept"] = "text/html"
+        await sign_in(browser, await browser.get("/login?next=/"), hospital.id("anna"), PASSWORD)
+        page = await browser.get("/access-log?from=0001-01-01&to=9999-12-31")
+
+    assert page.status_code == 200

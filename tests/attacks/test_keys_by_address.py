@@ -18,6 +18,7 @@ from joserfc.jwk import KeySet, RSAKey
 
 from fhir_facade.adapters.client_key_sets import PAUSE_S, HttpKeySets
 from fhir_facade.errors import UpstreamError
+from fhir_facade.flows.launch.client_keys import fetch_key_set
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.rows.oauth import Client
 from tests.sign_in_world import BASE
@@ -170,4 +171,15 @@ async def test_a_key_set_that_may_be_small_only_until_it_is_unpacked() -> None:
 
     with pytest.raises(UpstreamError):
         await sets.fetch(URL, public=True)
+    await sets.close()
+
+
+@pytest.mark.parametrize("document", [b"[" * 60_000, b'{"keys": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"])
+async def test_a_key_set_that_is_deeper_than_a_reader_goes(document: bytes) -> None:
+    """An app that registered itself made the token endpoint a defect for everybody who named it."""
+    internet = Internet([[ADDRESS]])
+    answer = httpx.Response(200, content=document)
+    sets = HttpKeySets(lambda: 0.0, httpx.MockTransport(lambda request: answer), internet.resolve)
+
+    assert await fetch_key_set(sets, URL, public=True) == ()
     await sets.close()

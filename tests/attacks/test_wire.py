@@ -82,8 +82,14 @@ def test_a_websocket_past_the_checks_of_requests(server: Served, path: bytes) ->
 
 @pytest.mark.parametrize(
     "path",
-    [b"/language?to=de&next=/%0d%0aSet-Cookie:%20a=b", b"/login?next=//evil.example", b"http://evil.example/login"],
-    ids=["line break in next", "another host in next", "another host in the line"],
+    [
+        b"/language?to=de&next=/%0d%0aSet-Cookie:%20a=b",
+        b"/login?next=//evil.example",
+        b"http://evil.example/login",
+        b"/login/",
+        b"/api/v1/me/",
+    ],
+    ids=["line break in next", "another host in next", "another host in the line", "one slash more", "in the API"],
 )
 def test_header_injection_and_foreign_hosts(server: Served, path: bytes) -> None:
     answer = said(server, b"GET " + path + b" HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")

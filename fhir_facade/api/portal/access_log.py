@@ -71,7 +71,8 @@ async def look(visit: Visit) -> Response:
 
 
 def _wanted(chosen: Mapping[str, str], words: Wording) -> Wanted:
-    """What the form asks for. Its days are those of the reader's clock; what is no day is left out."""
+    """What the form asks for. Its days are those of the reader's clock; what is no day is left out, and so are those
+    at the ends of time, which no other clock has."""
     since, until = _day(chosen.get("from")), _day(chosen.get("to"))
     return replace(
         SHOWS.get(chosen.get("show", ""), EVERYTHING),
@@ -82,9 +83,10 @@ def _wanted(chosen: Mapping[str, str], words: Wording) -> Wanted:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
     except ValueError:
         return None
+    return day if day is not None and date.min.year < day.year < date.max.year else None
 
 
 def _midnight(day: date, words: Wording, *, before: timedelta = timedelta(0)) -> str:

@@ -88,7 +88,7 @@ async def fetch_key_set(
 def _keys(text: str | bytes) -> list[Json]:
     try:
         document: Json = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return []
     keys = document.get("keys") if isinstance(document, dict) else None
     return keys if isinstance(keys, list) else []

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from fhir_facade.access.periods import covers
 from fhir_facade.fhir.document import decimal_dumps, instant
 from fhir_facade.ports import VendorSettings
 from fhir_facade.rows.connections import Connection, SyncRun
@@ -63,24 +64,12 @@ def withdrawn(resource: Resource, now: datetime) -> Resource:
 
 
 def consented_scopes(resource: Resource, now: datetime) -> frozenset[str]:
-    """The scopes an active Consent permits at this moment; none for every other one."""
+    """The scopes an active Consent permits at this moment; none for every other one, or for a time nobody can read."""
     provision = resource.get("provision", {})
-    period = provision.get("period", {})
-    if resource.get("status") != "active" or provision.get("type") != "permit":
-        return frozenset()
-    if not _begun(period.get("start"), now) or (period.get("end") and _begun(period["end"], now)):
+    if resource.get("status") != "active" or provision.get("type") != "permit" or not covers(provision, now):
         return frozenset()
     codings = [coding for concept in provision.get("code", []) for coding in concept.get("coding", [])]
     return frozenset(coding["code"] for coding in codings if coding.get("system") == _URI and "code" in coding)
-
-
-def _begun(text: str | None, now: datetime) -> bool:
-    """Whether a FHIR dateTime lies in the past; a date without a time begins at midnight UTC."""
-    if text is None:
-        return True
-    padded = text + "-01-01"[len(text) - 4 :] if len(text) < 10 else text
-    moment = datetime.fromisoformat(padded)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)) <= now
 
 
 def device(connection: Connection, settings: VendorSettings | None, title: str) -> Resource:

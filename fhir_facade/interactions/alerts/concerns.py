@@ -17,6 +17,8 @@ from terminology.canonical import identifier_system
 WATCHED: Final = frozenset({"Observation", "Task"})
 """The types of which a write may concern an alert."""
 
+LONGEST: Final = 9
+"""Digits of the number of an episode."""
 _ALERT: Final = identifier_system("alert")
 _WITHDRAWN: Final = {"status": "entered-in-error"}
 
@@ -126,5 +128,5 @@ def alert_key(resource: JsonObject) -> tuple[str, str, int] | None:
         if identifier.get("system") == _ALERT:
             rule, _, rest = str(identifier.get("value")).partition("|")
             patient, _, episode = rest.rpartition("|")
-            return (rule, patient, int(episode)) if episode.isdecimal() else None
+            return (rule, patient, int(episode)) if episode.isdecimal() and len(episode) <= LONGEST else None
     return None

@@ -188,7 +188,7 @@ def _changed(plan: Plan, ref: Ref, patient: str, how: Any) -> None:
 
 
 def _ended(issue: JsonObject, clear: Clear) -> JsonObject:
-    return issue if "end" in issue["identifiedPeriod"] else issue_cleared(issue, clear)
+    return issue if "end" in issue.get("identifiedPeriod", {}) else issue_cleared(issue, clear)
 
 
 def _lowered(banner: JsonObject, at: datetime) -> JsonObject:

@@ -187,13 +187,15 @@ def flag(rule: Rule, patient_id: str, raised: Raise, language: str = "en") -> di
 
 
 def issue_updated(issue: Mapping[str, Any], update: Update, rule: Rule, language: str = "en") -> dict[str, Any]:
-    """The finding with more evidence and the newest value; the limit that fired stays."""
-    known = {row["reference"] for row in issue["implicated"]}
+    """The finding with more evidence and the newest value; the limit that fired stays. What people took out of it is
+    no reason to lose a reading."""
+    before = issue.get("implicated", ())
+    known = {row.get("reference") for row in before}
     more = [row for row in _references(update.evidence) if row["reference"] not in known]
-    after = {**issue, "implicated": _bounded([*issue["implicated"], *more])}
+    after = {**issue, "implicated": _bounded([*before, *more])}
     if update.observed is None:
         return after
-    kept = [row for row in issue["extension"] if row["url"] != _OBSERVED]
+    kept = [row for row in issue.get("extension", ()) if row["url"] != _OBSERVED]
     newest = {"extension": [*kept, _observed(rule, update.observed)]}
     return {**after, **newest, "detail": describe(rule, update.observed, language)}
 
@@ -207,12 +209,12 @@ def _bounded(implicated: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def issue_cleared(issue: Mapping[str, Any], clear: Clear) -> dict[str, Any]:
     """The finding after its condition ended."""
-    return {**issue, "identifiedPeriod": {**issue["identifiedPeriod"], "end": fhir_time(clear.at)}}
+    return {**issue, "identifiedPeriod": {**issue.get("identifiedPeriod", {}), "end": fhir_time(clear.at)}}
 
 
 def flag_cleared(banner: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """The banner after the condition ended or someone closed the alert."""
-    return {**banner, "status": "inactive", "period": {**banner["period"], "end": fhir_time(at)}}
+    return {**banner, "status": "inactive", "period": {**banner.get("period", {}), "end": fhir_time(at)}}
 
 
 _TIMES = ("pending_since", "last_effective", "opened_at", "ended_at")

@@ -48,8 +48,9 @@ def _bent(archive: bytes) -> bytes:
         ("broken.gz", gzip.compress(LINES)[:50]),
         ("broken.gz", _bent(gzip.compress(LINES))),
         ("broken.bz2", _bent(bz2.compress(LINES))),
+        ("deep.json", b'{"entry":[{"resource":' + b"[" * 100_000),
     ],
-    ids=["garbage", "cut archive", "bent gzip", "bent bzip2"],
+    ids=["garbage", "cut archive", "bent gzip", "bent bzip2", "deep"],
 )
 async def test_a_file_that_is_refused_is_done_too(told, name, content):
     result, size, steps = await told(name, content)
