@@ -152,7 +152,8 @@ async def test_an_alert_that_a_colleague_emptied(hospital: Hospital, doctor: htt
     now = hospital.facade.ports.clock.now().isoformat()
     high = pressure("250", effectiveDateTime=now, **about)
     raised = await hospital.anna.post("/fhir/Observation", content=high, headers=FHIR)
-    (alert,) = (await hospital.doctor.get(f"/api/v1/alerts?patient={anna}")).json()["alerts"]
+    alerts = (await hospital.doctor.get(f"/api/v1/alerts?patient={anna}")).json()["alerts"]
+    alert = alerts[0]
     work = (await hospital.doctor.get(f"/fhir/Task/{alert['id']}")).json()
     finding = (await hospital.doctor.get(f"/fhir/{alert['issue']}")).json()
     kept = {"resourceType", "id", "identifier", "status", "intent", "code", "for", "businessStatus"}
@@ -175,7 +176,7 @@ async def test_an_alert_that_a_colleague_emptied(hospital: Hospital, doctor: htt
 
     assert raised.status_code == 201, raised.text
     assert [each.status_code for each in (*changed, forged)] == [200, 200, 201], changed[0].text + changed[1].text
-    assert [each["id"] for each in listed.json()["alerts"]] == [alert["id"]], listed.text
+    assert {each["id"] for each in listed.json()["alerts"]} == {each["id"] for each in alerts}, listed.text
     assert [page.status_code for page in pages] == [200, 200]
     assert [each.status_code for each in more] == [201, 201], more[0].text + more[1].text
 
