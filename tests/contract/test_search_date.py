@@ -163,8 +163,19 @@ async def test_a_day_is_the_one_in_utc_behind_references_too(case: Case) -> None
         await case.put("Patient", label, deceasedDateTime=moment)
         about = {"reference": f"Patient/{case.name}-{label}"}
         await case.put("Observation", label, subject=about, effectiveDateTime=moment)
+        parts = [{"reference": f"Observation/{case.name}-{label}"}, {"reference": about["reference"]}]
+        await case.put("List", label, status="current", mode="working", entry=[{"item": part} for part in parts])
     expected = {
+        "List": {
+            "item:Observation.date=2026-01-01": ["behind"],
+            "item:Patient.death-date=2025": ["ahead"],
+        },
         "Patient": {
+            "_has:Observation:patient:date=2025-12-31": ["ahead"],
+            "_has:Observation:patient:date=2026-01": ["behind"],
+            "_has:Observation:patient:date=2026": ["behind"],
+            "_has:Observation:patient:date=2024,2026-01-01": ["behind"],
+            "_has:List:item:item:Observation.date=2026-01-01": ["behind"],
             "_has:Observation:patient:date=ne2025-12-31": ["behind"],
             "_has:Observation:patient:date=ge2026,lt2024": ["behind"],
         },
@@ -182,6 +193,18 @@ async def test_a_day_is_the_one_in_utc_behind_references_too(case: Case) -> None
     }
 
     assert found == expected
+
+
+async def test_a_day_is_the_one_in_utc_beside_a_code_too(case: Case) -> None:
+    for label, moment in {"ahead": "2026-01-01T00:30:00+01:00", "behind": "2025-12-31T23:30:00-02:00"}.items():
+        await case.put("Observation", label, valueDateTime=moment)
+    expected = {
+        "code-value-date=718-7$2025-12-31": ["ahead"],
+        "code-value-date=718-7$2026-01": ["behind"],
+        "code-value-date=http://loinc.org|718-7$2026": ["behind"],
+    }
+
+    assert {asked: await case.labels("Observation", f"{asked}&_sort=_id") for asked in expected} == expected
 
 
 async def test_a_day_is_the_one_in_utc_for_each_of_several_values(case: Case) -> None:

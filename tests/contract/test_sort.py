@@ -94,3 +94,12 @@ async def test_references_are_ordered_by_when_their_targets_were_first_written(c
 
     assert "".join(await case.labels("Observation", "_sort=subject")) == "zxyvw"
     assert "".join(await case.labels("Observation", "_sort=-subject")) == "yxzvw"
+
+
+async def test_numbers_are_ordered_by_all_their_digits(case: Case) -> None:
+    chances = {"a": 0.1235, "b": 0.12345678901, "c": 0.123456789, "d": 0.12, "e": 0.1230}
+    for label, chance in chances.items():
+        await case.put("RiskAssessment", label, prediction=[{"probabilityDecimal": chance}])
+
+    assert "".join(await case.labels("RiskAssessment", "_sort=probability")) == "decba"
+    assert "".join(await case.labels("RiskAssessment", "_sort=-probability")) == "abced"

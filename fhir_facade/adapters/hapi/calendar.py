@@ -1,6 +1,7 @@
 """A day, month or year that is asked for, as the moments in UTC between which it lies.
 
-HAPI takes a moment for a part of the day that its author wrote, in whatever zone, where no prefix compares it.
+HAPI takes a moment for a part of the day that its author wrote, in whatever zone, where no prefix compares it. That of
+`hapi/` does not, and answers right too where no two bounds can be asked for.
 https://hl7.org/fhir/R4/search.html#date
 """
 

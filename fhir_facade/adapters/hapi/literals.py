@@ -33,7 +33,8 @@ TICK = timedelta(milliseconds=1)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 
 STORED_STEP = Decimal("0.01")
-"""HAPI keeps numbers (not quantities) with two decimals: bounds are widened by as much, and the finds are checked."""
+"""HAPI keeps numbers (not quantities) with two decimals, unless it is that of `hapi/`: bounds are widened by as much,
+and the finds are checked."""
 
 NEAR_SLACK = 1.01
 

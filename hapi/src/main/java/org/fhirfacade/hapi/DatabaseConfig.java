@@ -3,8 +3,6 @@ package org.fhirfacade.hapi;
 import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
-import ca.uhn.fhir.jpa.model.dialect.HapiFhirH2Dialect;
-import ca.uhn.fhir.jpa.model.dialect.HapiFhirPostgresDialect;
 import jakarta.persistence.EntityManagerFactory;
 import java.util.HashMap;
 import java.util.Map;
@@ -32,19 +30,13 @@ public class DatabaseConfig {
       FhirContext fhir,
       JpaStorageSettings storage) {
     Map<String, String> properties = new HashMap<>(jpa.getProperties());
-    properties.putIfAbsent("hibernate.dialect", dialect(source.determineUrl()));
+    properties.put("hibernate.dialect", NumberIndex.dialect(source.determineUrl()).getName());
     LocalContainerEntityManagerFactoryBean factory =
         HapiEntityManagerFactoryUtil.newEntityManagerFactory(beans, fhir, storage);
     factory.setPersistenceUnitName("HAPI_PU");
     factory.setJpaPropertyMap(properties);
     factory.setDataSource(dataSource);
     return factory;
-  }
-
-  private static String dialect(String url) {
-    Class<?> dialect =
-        url.startsWith("jdbc:postgresql:") ? HapiFhirPostgresDialect.class : HapiFhirH2Dialect.class;
-    return dialect.getName();
   }
 
   @Bean

@@ -13,6 +13,8 @@ import ca.uhn.fhir.jpa.provider.DaoRegistryResourceSupportedSvc;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.search.IStaleSearchDeletingSvc;
 import ca.uhn.fhir.jpa.search.StaleSearchDeletingSvcImpl;
+import ca.uhn.fhir.jpa.search.builder.predicate.DatePredicateBuilder;
+import ca.uhn.fhir.jpa.search.builder.sql.SearchQueryBuilder;
 import ca.uhn.fhir.jpa.subscription.match.deliver.email.IEmailSender;
 import ca.uhn.fhir.jpa.util.ResourceCountCache;
 import ca.uhn.fhir.rest.api.IResourceSupportedSvc;
@@ -22,9 +24,12 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.config.BeanDefinition;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Lazy;
+import org.springframework.context.annotation.Primary;
+import org.springframework.context.annotation.Scope;
 
 /** The small services that HAPI wants from its host. */
 @Configuration
@@ -55,6 +60,14 @@ public class ServicesConfig {
   @Bean
   public IHSearchSortHelper searchSortHelper(ISearchParamRegistry registry) {
     return new HSearchSortHelperImpl(registry);
+  }
+
+  /** In the place of HAPI's own, one for each search. */
+  @Bean
+  @Primary
+  @Scope(BeanDefinition.SCOPE_PROTOTYPE)
+  public DatePredicateBuilder daysInUtc(SearchQueryBuilder search) {
+    return new DaysInUtc(search);
   }
 
   @Bean
