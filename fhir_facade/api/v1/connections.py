@@ -134,7 +134,10 @@ async def look(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) 
 @router.post(
     "/{connection_id}/sync",
     response_model=SyncAnswer,
-    responses={202: {"model": ConnectionAnswer, "description": "It takes longer and goes on; look at Location"}},
+    responses={
+        202: {"model": ConnectionAnswer, "description": "It takes longer and goes on; look at Location"},
+        409: {"description": "The access was not granted at the vendor yet"},
+    },
 )
 async def sync(
     connection_id: ConnectionId,

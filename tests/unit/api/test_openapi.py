@@ -210,3 +210,9 @@ async def test_the_page_says_what_a_member_takes_beside_an_example(facade):
     page = (await facade.anonymous.get("/docs")).text
 
     assert "height: a number in cm" in page
+
+
+async def test_a_synchronisation_without_the_vendors_consent_is_told(document):
+    answers = document["paths"]["/api/v1/connections/{connection_id}/sync"]["post"]["responses"]
+
+    assert "application/problem+json" in answers["409"]["content"]
