@@ -100,7 +100,7 @@ async def _one(call: Call, request: FhirRequest | FacadeError, room: Room) -> An
     try:
         response = await dispatch(call.ports, await call.asker(), request)
     except FacadeError as error:
-        return refused(error)
+        return refused(error.with_traceback(None))  # whose frames would keep the Bundle until they are collected
     except Exception:  # noqa: BLE001 - others are done, and what they answer may have left: a defect has its own place
         _LOG.exception("entry.defect", extra={"request_id": request.request_id})
         return refused(Defect(request.request_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import pytest
 from fhir_facade.app import create_app
 from fhir_facade.ports import FhirStore
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import Ref, StoredResource
+from fhir_facade.values import FhirRequest, Ref, StoredResource
 from tests.facade import PUBLIC, Facade
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -285,3 +286,17 @@ async def test_a_defect_is_told_in_the_place_of_its_entry(
     assert (answer.status_code, statuses([failed, done])) == (200, ["500", "201"])
     assert (issue["code"], answer.headers["x-request-id"] in issue["diagnostics"]) == ("exception", True)
     assert [record.message for record in caplog.records if record.exc_info] == ["entry.defect"]
+
+
+async def test_a_refused_entry_does_not_keep_the_bundle_in_memory(client: httpx.AsyncClient, mark: str) -> None:
+    """Without a garbage collection, which may be long in coming."""
+    wrong = entry("POST", "Patient", patient(mark, gender=mark))
+    gc.disable()
+    try:
+        answer = await send(client, wrong)
+        kept = [each for each in gc.get_objects() if isinstance(each, FhirRequest) and mark.encode() in each.body]
+    finally:
+        gc.enable()
+
+    assert answer.json()["entry"][0]["response"]["status"].startswith("422")
+    assert kept == []
