@@ -6,10 +6,11 @@ https://hl7.org/fhir/R4/http.html#patch
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Final
+from functools import cache
 
 from fhir_facade.errors import NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse
@@ -22,10 +23,6 @@ from fhir_facade.interactions.update import check_id
 from fhir_facade.values import ExpectVersion, FhirRequest, FhirResponse, Ref
 
 ATTEMPTS = 3
-
-_BESIDE: Final = ThreadPoolExecutor(1, thread_name_prefix="patch")
-"""One patch at a time: a thousand operations may take half a second of the interpreter, which several would share
-among themselves instead of with everybody else."""
 
 
 async def patch(call: Call) -> FhirResponse:
@@ -56,7 +53,14 @@ async def _patch(call: Call) -> FhirResponse:
 async def patched(current: bytes, request: FhirRequest, now: datetime) -> bytes:
     """What the patch of a request makes of a resource at a time; others go on meanwhile. Errors as `apply_patch`."""
     loop, content_type = asyncio.get_running_loop(), request.content_type or ""
-    return await loop.run_in_executor(_BESIDE, apply_patch, current, request.body, content_type, now)
+    return await loop.run_in_executor(_beside(os.getpid()), apply_patch, current, request.body, content_type, now)
+
+
+@cache
+def _beside(process: int) -> ThreadPoolExecutor:
+    """One patch at a time: a thousand operations may take half a second of the interpreter, which several would share
+    among themselves instead of with everybody else. Each process has its own, for a thread does not survive a fork."""
+    return ThreadPoolExecutor(1, thread_name_prefix="patch")
 
 
 async def matched(call: Call, *, besides: Collection[Ref] = frozenset()) -> Ref:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from datetime import UTC, datetime
 
 import pytest
@@ -46,3 +48,15 @@ async def test_what_is_patched_beside_comes_back() -> None:
     after = json.loads(await patched(PATIENT.encode(), asked("Patient.name.where(family != '7')[0]"), NOW))
 
     assert [name["family"] for name in after["name"][:2]] == ["1", "2"]
+
+
+def test_a_process_that_parted_from_one_that_patched_patches_too() -> None:
+    asyncio.run(patched(PATIENT.encode(), asked("Patient.name[0]"), NOW))
+
+    child = os.fork()
+    if not child:
+        signal.alarm(10)  # rather than waiting for a thread that it has not
+        asyncio.run(patched(PATIENT.encode(), asked("Patient.name[0]"), NOW))
+        os._exit(0)
+
+    assert os.waitpid(child, 0)[1] == 0
