@@ -175,10 +175,16 @@ def _family(tx: StateTransaction, ports: Ports, account: str, scope: str) -> Fam
     return Family(minted.text, new_refresh_token(tx, ports.ids, grant, APP, now))
 
 
+async def _somebody(ports: Ports) -> str:
+    """The account of a person who uses the app."""
+    (grant,) = await ports.state.read(lambda tx: tx.find(Grant, limit=1))
+    return grant.account_id or ""
+
+
 async def check(ports: Ports, times: int = 20_000) -> float:
     """Microseconds for a token that was checked within the last second."""
-    cache = TokenCache(ports)
-    (family,) = [await ports.state.write(lambda tx: _family(tx, ports, "nobody", "patient/*.rs"))]
+    cache, account = TokenCache(ports), await _somebody(ports)
+    family = await ports.state.write(lambda tx: _family(tx, ports, account, "patient/*.rs"))
     best = float("inf")
     for _ in range(5):
         began = time.process_time()
@@ -210,7 +216,7 @@ async def refreshing(workers: int, scope: str, seconds: float) -> tuple[float, f
 async def deployment_again(folder: Path, scope: str) -> AsyncIterator[list[Family]]:
     """New families for the callers, given out beside the running server."""
     async with open_ports(Settings(data_dir=folder), guest=True) as ports:
-        account = (await ports.state.read(lambda tx: tx.find(Grant, limit=1)))[0].account_id or ""
+        account = await _somebody(ports)
         yield await ports.state.write(lambda tx: [_family(tx, ports, account, scope) for _ in range(CALLERS)])
 
 

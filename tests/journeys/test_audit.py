@@ -72,6 +72,9 @@ async def records(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         )
         anna = await facade.client("patient/*.cruds", username="anna")
         doctor = await facade.client("user/*.cruds", username="doctor")
+        await add_client(
+            facade.ports, NewClient(APP, "public", "user/*.cruds", redirect_uris=("https://app.example/x",))
+        )
         of_the_doctor = [("account_id", "=", account.id)]
         await facade.ports.state.write(lambda tx: tx.change(Grant, of_the_doctor, client_id=APP))
         yield Records(facade, anna, doctor, service, account.id)
