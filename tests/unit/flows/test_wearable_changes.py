@@ -147,6 +147,11 @@ _CODE = [{"coding": [{"system": "urn:ietf:rfc:3986", "code": "scope:a"}, {"syste
             {"scope:a"},
             id="partial dates",
         ),
+        pytest.param(
+            {"provision": {"type": "permit", "code": _CODE, "period": {"end": "soon"}}},
+            set(),
+            id="a time that nobody can read",
+        ),
     ],
 )
 def test_only_an_active_permit_of_this_moment_permits(changed, scopes):

@@ -139,6 +139,8 @@ def test_a_task_that_keeps_its_state_and_a_deleted_one_handle_nothing() -> None:
     assert handled_of([Changed(Ref("Task", "t"), alert_task(), None)]) == []
 
 
-@pytest.mark.parametrize("value", ["", "glucose-low", "glucose-low|p1", "glucose-low|p1|two"])
+@pytest.mark.parametrize(
+    "value", ["", "glucose-low", "glucose-low|p1", "glucose-low|p1|two", f"glucose-low|p1|{'9' * 5000}"]
+)
 def test_an_identifier_that_names_no_episode_is_no_key(value: str) -> None:
     assert alert_key({"identifier": [{"system": identifier_system("alert"), "value": value}]}) is None
