@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final
 
 from fhir_facade.ports import Commit, Committed
 from fhir_facade.rows import RowChange
@@ -20,9 +21,10 @@ from fhir_facade.values import StoredResource, Write
 AT_ONCE: Final = 8
 """Requests that a HAPI on a few processors is busy with; beyond them they wait there as well as here."""
 
-_Answer = asyncio.Future[Sequence[StoredResource]]
 CommitOne = Callable[[Sequence[Write], Sequence[RowChange]], Awaitable[Sequence[StoredResource]]]
-CommitEach = Callable[[Sequence[Commit]], Awaitable[Sequence[Committed]]]
+CommitEach = Callable[[Sequence[Commit]], Coroutine[Any, Any, Sequence[Committed]]]
+_Waiting = tuple[Commit, asyncio.Future[Sequence[StoredResource]]]
+_Together = asyncio.Task[Sequence[Committed]]
 
 
 class Gathering:
@@ -32,13 +34,13 @@ class Gathering:
         self._one = one
         self._each = each
         self._under_way = 0
-        self._waiting: deque[tuple[Commit, _Answer]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[_Waiting] = deque()
+        self._together: set[_Together] = set()
 
     async def commit(self, writes: Sequence[Write], rows: Sequence[RowChange]) -> Sequence[StoredResource]:
         """What `one` would answer or raise."""
         if self._under_way >= AT_ONCE:
-            future: _Answer = asyncio.get_running_loop().create_future()
+            future: asyncio.Future[Sequence[StoredResource]] = asyncio.get_running_loop().create_future()
             self._waiting.append(((writes, rows), future))
             return await future
         self._under_way += 1
@@ -56,23 +58,26 @@ class Gathering:
         if not count:
             return
         self._under_way += 1
+        gathered = there[:count]
         # in a context of its own: it is no part of the request that ended
-        task = asyncio.get_running_loop().create_task(self._together(there[:count]), context=contextvars.Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        together = asyncio.get_running_loop().create_task(
+            self._each([commit for commit, _ in gathered]), context=contextvars.Context()
+        )
+        self._together.add(together)
+        together.add_done_callback(partial(self._answer, gathered))
 
-    async def _together(self, gathered: list[tuple[Commit, _Answer]]) -> None:
-        answers: Sequence[Committed | Exception]
-        try:
-            answers = await self._each([commit for commit, _ in gathered])
-        except Exception as error:  # noqa: BLE001 - a defect, which is theirs who wait
-            answers = [error] * len(gathered)
-        finally:
-            self._ended()
+    def _answer(self, gathered: Sequence[_Waiting], together: _Together) -> None:
+        """Each gets what is its own; a defect is theirs who went together."""
+        self._together.discard(together)
+        if together.cancelled():  # with everybody else: the process ends
+            return
+        self._ended()
+        defect = together.exception()
+        answers = together.result() if defect is None else [defect] * len(gathered)
         for (_, future), answer in zip(gathered, answers, strict=True):
-            if future.done():
+            if future.done():  # who went away
                 continue
-            if isinstance(answer, Exception):
+            if isinstance(answer, BaseException):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)
