@@ -1,4 +1,5 @@
-"""Tokens that outlive whom or what they were given to: their row is gone, by an erasure or by RFC 7592."""
+"""Tokens that outlive whom or what they were given to: their row is gone, by an erasure or by RFC 7592. No store takes
+part: they are refused before any record is looked at."""
 
 from __future__ import annotations
 
