@@ -48,10 +48,16 @@ GATHER_S = 0.0005
 
 
 class SqliteFile:
-    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here."""
+    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here.
 
-    def __init__(self, path: Path) -> None:
+    Commits are begun `apart_s` after the one before while callers come in numbers; who comes alone waits for nobody.
+    """
+
+    def __init__(self, path: Path, *, apart_s: float = 0.0) -> None:
         self.path = path
+        self._apart_s = apart_s
+        self._apart_until = 0.0
+        self._expected = 0.0
         self._waiting: deque[Job[Any]] = deque()
         self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -158,7 +164,11 @@ class SqliteFile:
         if self._thread is None:
             raise Unavailable("the data file is not open")
         if not self._waiting:
-            job.loop.call_soon(self._hand_over)
+            wait_s = self._apart_until - time.monotonic() if self._apart_s and self._expected > 1 else 0.0
+            if wait_s > 0:
+                job.loop.call_later(wait_s, self._hand_over)
+            else:
+                job.loop.call_soon(self._hand_over)
         self._waiting.append(job)
         return await job.future
 
@@ -173,6 +183,8 @@ class SqliteFile:
             jobs[0].loop.call_later(PAUSE_S, self._hand_over, attempt + 1)
             return
         self._waiting.clear()
+        self._expected = max(len(jobs), self._expected / 2)  # one who came alone may have been an exception
+        self._apart_until = time.monotonic() + self._apart_s
         if done is None:
             self._queue.put(jobs)
         else:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from fhir_facade.simulator.app import DEFAULT_CLIENT
 from tests.facade import Served, facade_env, served
@@ -41,6 +41,7 @@ NOTHING_ELSE = {"resultTypes": ["violations"]}
 """What axe-core describes node by node: to describe each that is good takes most of its time on a page of tables.
 https://github.com/dequelabs/axe-core/blob/develop/doc/API.md#options-parameter"""
 PATIENCE_MS = 1000 * PATIENCE_S
+expect.set_options(timeout=PATIENCE_MS)
 MOST_TABS = 200
 FOCUSED = """() => {
   const element = document.activeElement;

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import OXYGEN, PASSWORD
 from tests.browser.test_reading_by_all import CHALLENGE, SCOPE, VERIFIER, check
@@ -95,11 +96,11 @@ def test_a_patient_unticks_what_an_app_may_do_agrees_sees_it_and_takes_it_back(v
     someone.open("/")
     press(someone, "My apps")
     heading(someone, "My apps")
-    assert someone.page.get_by_text("See: name, address and other personal details in your record").is_visible()
+    expect(someone.page.get_by_text("See: name, address and other personal details in your record")).to_be_visible()
     look(someone)
     press(someone, "Withdraw")
     someone.page.get_by_role("status").get_by_text("The permission is withdrawn.").wait_for()
-    assert someone.page.get_by_text("No app has access through you.").is_visible()
+    expect(someone.page.get_by_text("No app has access through you.")).to_be_visible()
 
 
 def test_refusing_is_the_first_button_and_what_enter_on_a_tick_box_means(visitor, app):
@@ -128,7 +129,7 @@ def test_somebody_who_acts_for_another_chooses_for_whom(visitor, world, app):
     press(someone, "Carl Example", "Space")
     press(someone, "Continue")
     heading(someone, "Allow walked?")
-    assert someone.page.get_by_text("The app will work with the record of Carl Example.").is_visible()
+    expect(someone.page.get_by_text("The app will work with the record of Carl Example.")).to_be_visible()
 
 
 def test_a_practitioner_chooses_a_patient(visitor, app):
@@ -139,7 +140,7 @@ def test_a_practitioner_chooses_a_patient(visitor, app):
     press(someone, "Ann Example", "ArrowDown")  # a radio button: the arrow takes the next one
     press(someone, "Continue")
     heading(someone, "Allow walked?")
-    assert someone.page.get_by_text("The app will work with the record of Carl Example.").is_visible()
+    expect(someone.page.get_by_text("The app will work with the record of Carl Example.")).to_be_visible()
 
 
 def test_a_new_device_is_known_from_now_on_another_is_signed_out_and_an_address_given(visitor, world):
@@ -156,7 +157,7 @@ def test_a_new_device_is_known_from_now_on_another_is_signed_out_and_an_address_
     press(first, "Sign out everywhere else")
     first.page.get_by_text("Signed out there.").wait_for()
     second.open("/sign-ins")
-    assert "/login" in second.page.url
+    expect(second.page).to_have_url(re.compile("/login"))
     first.tab_to("E-mail address")
     first.page.keyboard.type("dan@home.example")
     first.tab_to("Present password")
@@ -210,7 +211,7 @@ def test_an_administrator_makes_an_account_whose_owner_chooses_the_password(visi
     press(root, "Disable the account")
     root.page.get_by_text("The account is disabled.").wait_for()
     owner.page.reload()
-    assert owner.page.get_by_text("Worklist").count() == 0
+    expect(owner.page.get_by_text("Worklist")).to_have_count(0)
     press(root, "Accounts")
     heading(root, "Accounts")
     root.tab_to("User name or id of a record")
@@ -246,7 +247,8 @@ def test_an_administrator_registers_an_app_and_renews_its_secret(visitor):
     first = shown.inner_text()
     press(root, "Make a new secret")
     root.page.wait_for_url(re.compile("/secret$"))
-    assert shown.inner_text() not in ("", first)
+    expect(shown).not_to_have_text(first)
+    expect(shown).not_to_be_empty()
     press(root, "Disable the app")
     root.page.get_by_text("The app is disabled").wait_for()
     press(root, "Apps of this service")

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import ALEX, OXYGEN, PASSWORD, SYNC_MS, connect, disconnect
 
@@ -21,13 +22,13 @@ def see_what_it_means(page):
         if page.get_by_text("Preliminary: 2 of 8 parts are known").is_visible():
             break
         page.reload()
-    assert page.get_by_role("img", name=re.compile("Steps: .* from 2[0-9] readings")).is_visible()
-    assert page.get_by_role("img", name=re.compile("Score: [0-9]+ of 100")).is_visible()
-    assert page.get_by_text("Preliminary: 2 of 8 parts are known").is_visible()
+    expect(page.get_by_role("img", name=re.compile("Steps: .* from 2[0-9] readings"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("Score: [0-9]+ of 100"))).to_be_visible()
+    expect(page.get_by_text("Preliminary: 2 of 8 parts are known")).to_be_visible()
     alert = page.get_by_role("listitem").filter(has_text="Oxygen saturation low").first
-    assert alert.get_by_text("89.6 %").is_visible()
-    assert alert.get_by_text("New").is_visible()
-    assert page.get_by_role("button", name="Acknowledge").count() == 0
+    expect(alert.get_by_text("89.6 %")).to_be_visible()
+    expect(alert.get_by_text("New")).to_be_visible()
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
 
 def test_a_patient_connects_a_wearable_sees_what_it_means_and_disconnects(visitor):
@@ -46,20 +47,20 @@ def test_a_patient_connects_a_wearable_sees_what_it_means_and_disconnects(visito
 
     table = page.locator("#steps details")
     table.get_by_text("Show as a table").click()
-    assert table.get_by_role("row").count() > 20
+    expect(table.get_by_role("row").nth(20)).to_be_visible()
 
     page.get_by_role("link", name="90 days").click()
-    assert page.get_by_role("img", name=re.compile("Steps: .* from 8[0-9] readings")).is_visible()
+    expect(page.get_by_role("img", name=re.compile("Steps: .* from 8[0-9] readings"))).to_be_visible()
 
     disconnect(ann)
-    assert page.get_by_text("Everything that was read stays in your record").is_visible()
-    assert page.get_by_role("button", name="Connect Google Health").is_visible()
-    assert page.get_by_role("img", name=re.compile("^Steps")).is_visible()
+    expect(page.get_by_text("Everything that was read stays in your record")).to_be_visible()
+    expect(page.get_by_role("button", name="Connect Google Health")).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile("^Steps"))).to_be_visible()
 
     page.get_by_role("button", name="Sign out").click()
-    assert page.get_by_role("heading", name="Your wearable").is_visible()
+    expect(page.get_by_role("heading", name="Your wearable")).to_be_visible()
     ann.open("/connections/any")
-    assert page.url.startswith(f"{ann.url}/login?next=")
+    expect(page).to_have_url(re.compile(f"^{re.escape(ann.url)}/login[?]next="))
     assert ann.complaints == []
 
 
@@ -70,7 +71,8 @@ def test_the_whole_story_needs_no_script(visitor):
     connect(carl, ALEX)
     while not page.get_by_role("link", name="See my readings").is_visible():
         button = page.get_by_role("button", name="Read my data now").or_(page.get_by_role("link", name="Look again"))
-        button.click(timeout=SYNC_MS)
+        with page.expect_navigation(timeout=SYNC_MS):
+            button.click(timeout=SYNC_MS)
         if re.search(r"\?done=read$", page.url):
             break
     carl.open("/")
@@ -83,7 +85,7 @@ def test_the_whole_story_by_the_keyboard_alone(visitor):
     page, press = ann.page, ann.page.keyboard.press
     ann.open("/")
     press("Tab")
-    assert page.get_by_role("link", name="Skip to the content").is_visible()
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_visible()
     ann.tab_to("Sign in")
     press("Enter")
     page.wait_for_url(re.compile("/login"))
@@ -106,13 +108,13 @@ def test_the_whole_story_by_the_keyboard_alone(visitor):
 
     ann.tab_to("How this was calculated")
     press("Enter")
-    assert page.get_by_text("Calculated from 2 of 8 parts").is_visible()
+    expect(page.get_by_text("Calculated from 2 of 8 parts")).to_be_visible()
     ann.tab_to("Steps")
     press("Enter")
-    assert page.url.endswith("#steps")
+    expect(page).to_have_url(re.compile("#steps$"))
     ann.tab_to("Show as a table")
     press("Enter")
-    assert page.locator("#steps").get_by_role("table").is_visible()
+    expect(page.locator("#steps").get_by_role("table")).to_be_visible()
 
     ann.open("/")
     ann.tab_to("Disconnect")
@@ -137,26 +139,26 @@ def test_a_practitioner_is_told_of_an_alert_and_takes_it_over(visitor, world, do
     news.click()
 
     alert = bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").filter(has_text="Dora Example")
-    assert alert.get_by_text("140 per min").is_visible()
+    expect(alert.get_by_text("140 per min")).to_be_visible()
     alert.get_by_role("button", name="Acknowledge").click()
-    assert bo.page.get_by_text("The alert is acknowledged.").is_visible()
-    assert alert.get_by_text("seen by Dr. Bo Berg").is_visible()
-    assert alert.get_by_role("button", name="Acknowledge").count() == 0
+    expect(bo.page.get_by_text("The alert is acknowledged.")).to_be_visible()
+    expect(alert.get_by_text("seen by Dr. Bo Berg")).to_be_visible()
+    expect(alert.get_by_role("button", name="Acknowledge")).to_have_count(0)
 
     patient.sign_in(dora)
     seen = patient.page.get_by_role("listitem").filter(has_text="Heart rate very high")
-    assert seen.get_by_text("Acknowledged").is_visible()
-    assert seen.get_by_text("seen by Dr. Bo Berg").is_visible()
-    assert seen.get_by_role("button").count() == 0
+    expect(seen.get_by_text("Acknowledged")).to_be_visible()
+    expect(seen.get_by_text("seen by Dr. Bo Berg")).to_be_visible()
+    expect(seen.get_by_role("button")).to_have_count(0)
 
     alert.get_by_role("link", name="Dora Example").click()
     bo.page.get_by_role("heading", name="Dora Example", level=1).wait_for()
-    assert bo.page.get_by_role("button", name="Sync now").count() == 0
+    expect(bo.page.get_by_role("button", name="Sync now")).to_have_count(0)
     bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").get_by_role(
         "button", name="Resolve"
     ).click()
     bo.page.get_by_text("The alert is resolved.").wait_for()
-    assert bo.page.get_by_role("listitem").filter(has_text="Heart rate very high").count() == 0
+    expect(bo.page.get_by_role("listitem").filter(has_text="Heart rate very high")).to_have_count(0)
     assert bo.complaints == []
 
 
@@ -177,7 +179,7 @@ def test_a_patient_and_who_has_the_record_open_are_told_of_an_alert(visitor, wor
     for each in (carl, bo):
         each.page.get_by_role("status").get_by_role("link", name="Show it").click()
         each.page.get_by_role("listitem").filter(has_text="Respiratory rate high").first.wait_for()
-    assert other.page.get_by_role("status").get_by_role("link").count() == 0
+    expect(other.page.get_by_role("status").get_by_role("link")).to_have_count(0)
     assert [*carl.complaints, *bo.complaints, *other.complaints] == []
 
 
@@ -188,7 +190,7 @@ def test_a_page_in_the_background_holds_no_connection_and_tells_later_what_came(
     with bo.page.expect_event("requestfailed", lambda request: STREAM.search(request.url)):
         bo.page.evaluate(TURN_AWAY, True)
     world.reading(dora, "8310-5", 41, "Cel")
-    assert bo.page.get_by_role("status").get_by_role("link").count() == 0
+    expect(bo.page.get_by_role("status").get_by_role("link")).to_have_count(0)
     bo.page.evaluate(TURN_AWAY, False)
     bo.page.get_by_role("status").get_by_role("link", name="Show it").wait_for()
     assert bo.complaints == []
@@ -203,11 +205,11 @@ def test_nobody_overrules_a_faster_colleague(visitor, world, dora):
         alert = each.page.get_by_role("listitem").filter(has_text="Respiratory rate high").filter(has_text="Dora")
         alert.get_by_role("button", name="False alarm" if each is colleague else "Acknowledge").click()
 
-    assert bo.page.get_by_role("heading", name="Somebody was faster").is_visible()
+    expect(bo.page.get_by_role("heading", name="Somebody was faster")).to_be_visible()
     bo.page.get_by_role("link", name="To the start page").click()
     bo.page.get_by_role("heading", name="Worklist", level=1).wait_for()
     of_dora = bo.page.get_by_role("listitem").filter(has_text="Respiratory rate high").filter(has_text="Dora")
-    assert of_dora.count() == 0
+    expect(of_dora).to_have_count(0)
 
 
 @pytest.mark.parametrize(("name", "path"), [("bo", "/patients/stranger"), ("ann", "/patients/dora")])
@@ -216,8 +218,8 @@ def test_a_record_that_is_not_yours_is_a_page_that_is_not_here(visitor, world, n
     someone = visitor()
     someone.sign_in(name)
     someone.open(path)
-    assert someone.page.get_by_role("heading", name="This page is not here").is_visible()
-    assert someone.page.get_by_text("Nadia Nobody").count() == 0
+    expect(someone.page.get_by_role("heading", name="This page is not here")).to_be_visible()
+    expect(someone.page.get_by_text("Nadia Nobody")).to_have_count(0)
 
 
 def test_a_form_of_a_page_from_before_the_sign_in_tells_the_way_out(visitor):
@@ -225,7 +227,7 @@ def test_a_form_of_a_page_from_before_the_sign_in_tells_the_way_out(visitor):
     ann.sign_in("ann")
     ann.page.evaluate("document.querySelectorAll('[name=csrf]').forEach((field) => (field.value = 'other'))")
     ann.page.get_by_role("button", name="Connect Google Health").click()
-    assert ann.page.get_by_role("heading", name="Please try that again").is_visible()
+    expect(ann.page.get_by_role("heading", name="Please try that again")).to_be_visible()
 
 
 def test_after_the_session_has_ended_a_form_leads_to_the_sign_in(visitor):
@@ -233,13 +235,13 @@ def test_after_the_session_has_ended_a_form_leads_to_the_sign_in(visitor):
     ann.sign_in("ann")
     ann.page.context.clear_cookies()
     ann.page.get_by_role("button", name="Connect Google Health").click()
-    assert ann.page.get_by_role("heading", name="Your session has ended").is_visible()
+    expect(ann.page.get_by_role("heading", name="Your session has ended")).to_be_visible()
     ann.page.get_by_role("main").get_by_role("link", name="Sign in").click()
-    assert ann.page.get_by_label("User name").is_visible()
+    expect(ann.page.get_by_label("User name")).to_be_visible()
 
 
 def test_a_reading_that_came_by_itself_raises_an_alert_on_the_page(visitor, world):
     world.reading("carl", OXYGEN, 85, "%")
     carl = visitor()
     carl.sign_in("carl")
-    assert carl.page.get_by_role("listitem").filter(has_text="85 %").first.is_visible()
+    expect(carl.page.get_by_role("listitem").filter(has_text="85 %").first).to_be_visible()

@@ -17,6 +17,7 @@ from fhir_facade.settings import Settings
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("fhir_facade", "mappers", "terminology", "profiles")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SOURCES_OF_TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 VAGUE = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "base", "misc", "tools", "stuff"})
 LAST_LINES = frozenset(
@@ -166,3 +167,17 @@ def test_no_tracked_file_contains(what: str) -> None:
     found = [relative(path) for path in tracked() if (text := words(path)) is not None and pattern.search(text)]
 
     assert not found
+
+
+def test_a_test_with_a_browser_waits_for_what_it_expects() -> None:
+    """Playwright's `is_visible` and its kin answer at once, `expect` waits: a page may be on its way after a click.
+    https://playwright.dev/python/docs/test-assertions"""
+    at_once = re.compile(r"^ *assert .*(\.(is_[a-z]+|count|inner_text|text_content)\(\)|page\.url\b)", re.MULTILINE)
+    browsing = [path for path in SOURCES_OF_TESTS if "playwright" in path.read_text(encoding="utf-8")]
+
+    assert len(browsing) > 1, "this file alone"
+    assert not [
+        f"{relative(path)}: {found[0]}"
+        for path in browsing
+        for found in at_once.finditer(path.read_text(encoding="utf-8"))
+    ]

@@ -257,3 +257,50 @@ async def test_while_another_process_writes_the_event_loop_goes_on(file):
 
     assert done != threading.get_ident()
     assert [key for key, _ in rows(file)] == ["a"]
+
+
+@pytest.fixture
+def patient_file(tmp_path):
+    """Its commits would be an hour apart."""
+    file = SqliteFile(tmp_path / "facade.sqlite", apart_s=3600)
+    file.open()
+    file.writer.execute("CREATE TABLE t (k TEXT PRIMARY KEY, v INTEGER)")
+    yield file
+    file.close()
+
+
+async def test_who_comes_alone_never_waits_for_others(patient_file):
+    for key in "abcd":
+        await patient_file.write_shared(where, key)
+
+    assert [key for key, _ in rows(patient_file)] == list("abcd")
+
+
+async def test_while_callers_come_in_numbers_they_wait_for_each_other(patient_file):
+    await asyncio.gather(*(patient_file.write_shared(where, key) for key in "ab"))
+    waiting = asyncio.create_task(patient_file.write_shared(where, "c"))
+    await asyncio.wait([waiting], timeout=0.05)
+    assert not waiting.done()
+
+    patient_file.close()  # which writes what waits
+
+    await waiting
+    patient_file.open()
+    assert [key for key, _ in rows(patient_file)] == list("abc")
+
+
+async def test_commits_are_apart_for_as_long_as_was_asked(tmp_path):
+    file = SqliteFile(tmp_path / "facade.sqlite", apart_s=0.2)
+    file.open()
+    file.writer.execute("CREATE TABLE t (k TEXT PRIMARY KEY, v INTEGER)")
+    commits = []
+    file.writer.set_trace_callback(lambda said: commits.append(said) if said.startswith("COMMIT") else None)
+    await asyncio.gather(*(file.write_shared(where, key) for key in "ab"))
+    following = []
+    for key in "cdef":
+        following.append(asyncio.create_task(file.write_shared(where, key)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*following)
+    file.close()
+
+    assert len(commits) == 2
