@@ -162,6 +162,21 @@ def test_a_practitioner_is_told_of_an_alert_and_takes_it_over(visitor, world, do
     assert bo.complaints == []
 
 
+def test_a_practitioner_reads_one_time_of_an_alert_everywhere_and_whose_clock_readings_have(visitor, dora):
+    """The wearable of Dora has been to New York; the account of her doctor has not."""
+    bo, patient = visitor(), visitor()
+    bo.sign_in("bo")
+    alert = bo.page.get_by_role("listitem").filter(has_text="Oxygen saturation low").filter(has_text="Dora Example")
+    raised = re.search("raised .*, [0-9]{2}:[0-9]{2}", alert.first.inner_text())
+    bo.open("/patients/dora")
+    patient.sign_in(dora)
+
+    assert raised is not None
+    expect(bo.page.get_by_text(raised[0]).first).to_be_visible()
+    expect(bo.page.get_by_text("Readings are shown by the patient’s clock: America/")).to_be_visible()
+    expect(patient.page.get_by_text("Times on this page are those of your wearable’s clock: America/")).to_be_visible()
+
+
 def test_a_patient_and_who_has_the_record_open_are_told_of_an_alert(visitor, world, dora):
     carl, bo, other = visitor(), visitor(), visitor()
 

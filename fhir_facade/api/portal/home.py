@@ -76,7 +76,7 @@ async def _record(visit: Visit, wanted: str, *, own: bool) -> Response:
         stream=_stream(visit, seen, patient=wanted),
         days=days,
         periods=PERIODS,
-        **record_view(visit, found),
+        **record_view(visit, found, own=own),
     )
 
 
@@ -96,15 +96,17 @@ def _days(visit: Visit) -> int:
     return int(asked) if asked in {str(period) for period in PERIODS} else PERIODS[0]
 
 
-def record_view(visit: Visit, found: Overview) -> dict[str, Any]:
-    """What the page of a patient shows."""
-    words = visit.words(found.zone)
+def record_view(visit: Visit, found: Overview, *, own: bool) -> dict[str, Any]:
+    """What the page of a patient shows: readings by the patient's clock, what has to be acted upon by the reader's."""
+    words, reader = visit.words(found.zone), visit.words()
+    events = words if own else reader
     return {
         "patient": found.patient["id"],
         "name": display_name(found.patient),
         "facts": _facts(found.patient, words),
-        "alerts": lines(found.alerts, words, visit.language, found.staff),
-        "connections": [wearable(visit.ports, each, words) for each in found.connections],
+        "zone": found.zone if words.now_there.utcoffset() != reader.now_there.utcoffset() else "",
+        "alerts": lines(found.alerts, events, visit.language, found.staff),
+        "connections": [wearable(visit.ports, each, events) for each in found.connections],
         "connectable": connectable(visit.ports, found.connections),
         "score": None if found.score is None else score_view(found.score, words, visit.language),
         "charts": [chart_of(series, words, found.first, found.last) for series in found.readings],

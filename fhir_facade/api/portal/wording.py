@@ -22,8 +22,12 @@ class Wording:
     now: datetime
 
     @property
+    def now_there(self) -> datetime:
+        return self.now.astimezone(self.zone)
+
+    @property
     def today(self) -> date:
-        return self.now.astimezone(self.zone).date()
+        return self.now_there.date()
 
     def number(self, value: Decimal | float, digits: int = 0) -> str:
         """Rounded half up, with the reader's marks: 8,200.5 or 8.200,5."""
