@@ -33,8 +33,7 @@ DECIDED   := $(addprefix tests/unit/,$(DECIDING) profiles terminology)
 # These ask for everything there is, and walk no branch that others leave out: unmeasured they take half the time.
 OF_ALL    := $(addprefix tests/unit/access/,test_grid.py test_oracle.py)
 MEASURED  := --cov=fhir_facade/access --cov=fhir_facade/rules --cov=fhir_facade/fhir --cov=mappers
-# In the order of the files, so that what takes long does not come last.
-PYTEST    := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST    := $(BIN)/python -m pytest -n 2
 
 # The checks use one processor: the first tests run beside them, each with its output in one piece where make can.
 TOGETHER  := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
