@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/datatypes.html#decima
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -43,6 +44,11 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _LONG_EXPONENT = re.compile(r"[eE][+-]?0*[1-9][0-9]{3}")
 _LONG_EXPONENTS = tuple((start, re.compile(start + rb"\+?[0-9]{4}")) for start in (b"e-", b"E-", b"0e", b"0E"))
 """Small numbers, and zeros; a large one is no float. How each begins is looked for quickly."""
+_STRIDE = 100
+_LARGEST_DIGITS = 308
+_MAYBE_LARGE = re.compile(rb"[0-9]{3}")
+_LARGE = re.compile(rb"[0-9]{%d}" % (_LARGEST_DIGITS + 1))
+"""Longer integers may be more than a double holds. Every hundredth byte says quickly that there is none."""
 _MINUS_ZERO = re.compile(rb"-0(?![0-9.eE])")
 _BYTE_OFFSET = re.compile(r" \(byte (\d+)\)$")
 
@@ -74,6 +80,12 @@ def _refuse_long_exponent(text: str) -> None:
         raise BadRequest(f"The number {text[:40]} is out of range; its exponent has at most three digits.")
 
 
+def _refuse_large(text: str) -> None:
+    """As a decimal of that size is refused: the indexes of a store hold doubles."""
+    if math.isinf(float(text)):
+        raise BadRequest(f"The number {text[:40]}… is out of range; write at most {_LARGEST_DIGITS} digits.")
+
+
 _DECODER = msgspec.json.Decoder()
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _DECIMAL_DECODER = msgspec.json.Decoder(float_hook=Lexeme)
@@ -91,7 +103,8 @@ def parse(body: bytes) -> dict[str, Any]:
     """The document as a dictionary for checks and indexes; its decimals are floats, so it is never stored.
 
     BadRequest: not JSON (with line and column), not UTF-8, a member named twice at any depth, a NUL character, more
-    than 64 levels, an exponent of four digits, not an object, `resourceType` missing or not of R4.
+    than 64 levels, a number that no double holds or with an exponent of four digits, not an object, `resourceType`
+    missing or not of R4.
     """
     document = parse_json(body)
     if not isinstance(document, dict):
@@ -123,6 +136,8 @@ def parse_json(body: bytes) -> Any:
     _refuse_depth(body, document)
     if any(start in body and long.search(body) for start, long in _LONG_EXPONENTS):
         _BOUNDED_DECODER.decode(body)
+    if _MAYBE_LARGE.search(body[::_STRIDE]) and _LARGE.search(body):
+        json.loads(body, parse_int=_refuse_large)
     if b"\\u0000" in body and _NUL.search(body):
         raise BadRequest("A string contains the character NUL (\\u0000), which FHIR does not allow.")
     _refuse_duplicates(body, document)

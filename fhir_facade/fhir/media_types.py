@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from email.message import Message
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +15,7 @@ VERSIONS: Final = frozenset(("4.0", "4.0.1"))
 PRESENTATION: Final = frozenset(("_format", "_pretty"))
 """Parameters of every request that say how its answer looks: https://hl7.org/fhir/R4/http.html#parameters"""
 ONLY_JSON: Final = "is not available: this server speaks JSON (application/fhir+json) of FHIR 4.0"
+_PARAMETER: Final = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 _ANY: Final = frozenset(("*/*", "application/*", "text/*", ""))
 
 
@@ -34,11 +35,8 @@ def is_taken(wanted: str) -> bool:
 
 
 def media(text: str) -> tuple[str, dict[str, str]]:
-    """The essence and the parameters of a media type, names in lower case."""
-    essence, _, rest = text.partition(";")
-    if not rest:
-        return essence.strip().lower(), {}
-    message = Message()
-    message["content-type"] = text
-    found = message.get_params() or []
-    return essence.strip().lower(), {name.lower(): value for name, value in found[1:]}
+    """The essence and the parameters of a media type, names in lower case. Those that are written in another way than
+    `name=value` are none: `q*=` of mail has no meaning here (https://www.rfc-editor.org/rfc/rfc9110#section-5.6.6)."""
+    essence, semicolon, rest = text.partition(";")
+    found = _PARAMETER.findall(semicolon + rest)
+    return essence.strip().lower(), {name.lower(): value.strip().strip('"') for name, value in found}

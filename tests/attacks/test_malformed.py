@@ -105,6 +105,20 @@ async def ward(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
             "POST", "/fhir/Observation/own", b"", {"X-HTTP-Method-Override": "DELETE"}, 405, id="method override"
         ),
         pytest.param("TRACE", "/fhir/Observation/own", b"", {}, 405, id="TRACE"),
+        pytest.param(
+            "GET", "/fhir/Patient/nobody", b"", {"Accept": "text/json;q*=utf-8''1"}, 404, id="a weight as in mail"
+        ),
+        pytest.param(
+            "POST", "/fhir/Observation", b"{}", {"Content-Type": "text/json;charset*"}, 400, id="a charset as in mail"
+        ),
+        pytest.param(
+            "POST",
+            "/fhir/Observation",
+            json.dumps(observation("anna")).encode()[:-1] + b',"valueInteger":1' + b"0" * 400 + b"}",
+            {},
+            400,
+            id="an integer that no double holds",
+        ),
         pytest.param("GET", "/fhir/Patient/anna?access_token=ffa_x", b"", {}, 400, id="token in the address"),
     ],
 )

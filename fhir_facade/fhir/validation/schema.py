@@ -19,6 +19,7 @@ from fhir_facade.fhir.validation.primitives import FORMATS
 from fhir_facade.fhir.validation.tables import asset
 
 MAX_ISSUES = 50
+"""Of each severity in one resource: what is wrong everywhere takes as long to tell as to read otherwise."""
 _REF = "#/definitions/"
 _COMPANIONS = ("Element", "Element?")
 _SHOWN_CODES = 40
@@ -59,7 +60,7 @@ def schema_issues(resource: Any, kind: str, path: str) -> list[Issue]:
     """What the schema finds, in words; `path` is how the resource itself is called in the issues. None when it only
     finds ids beside values."""
     errors = (error for error in validator(kind).iter_errors(resource) if not _is_beside_value(error, resource))
-    return [issue for error in islice(errors, MAX_ISSUES) for issue in _issues(error, path)]
+    return list(islice((issue for error in errors for issue in _issues(error, path)), MAX_ISSUES))
 
 
 def _is_beside_value(error: Any, resource: Any) -> bool:
@@ -94,9 +95,10 @@ def _unknown(error: Any, path: str) -> Iterator[Issue]:
         if (_definition(error), name.removeprefix("_")) == ("SimpleQuantity", "comparator"):
             yield Issue("invariant", f"{path}.{name} breaks sqty-1: this quantity has no comparator.", f"{path}.{name}")
             continue
-        close = difflib.get_close_matches(name, members, n=1)
+        shown = name if len(name) <= _SHOWN_LENGTH else name[: _SHOWN_LENGTH - 1] + "…"
+        close = difflib.get_close_matches(shown, members, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"allowed are: {', '.join(allowed)}."
-        yield Issue("structure", f"{path} has no element '{name}' in FHIR R4; {hint}", f"{path}.{name}")
+        yield Issue("structure", f"{path} has no element '{shown}' in FHIR R4; {hint}", f"{path}.{shown}")
 
 
 def _required(error: Any, path: str) -> Iterator[Issue]:

@@ -29,7 +29,8 @@ def validate(
 
     First the schema (structure, formats, codes, what is required); only a resource that satisfies it is held against
     the other rules (choices, references, bindings, invariants, vital-signs profiles). Resources inside it are validated
-    too. An issue of severity `warning` forbids nothing. `path` names the resource in the issues, its type by default.
+    too. An issue of severity `warning` forbids nothing; of each severity there are
+    at most `MAX_ISSUES`. `path` names the resource in the issues, its type by default.
     `every`: also by the invariants that a write may break.
     """
     root = path or type
@@ -40,6 +41,8 @@ def validate(
     found = Findings(root, shapes(every=every))
     walk(resource, found.shapes[type], None, found)
     for inner, place in found.nested:  # grows while it is walked through
+        if found.full:
+            break
         _look_at_nested(inner, place, found, every=every)
     if found.local or "contained" in resource:
         look_at_contained(resource, found)
@@ -57,11 +60,11 @@ def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings, *, 
     if kind not in known_types():
         found.add("structure", place, "has a resourceType that is not of FHIR R4.", ".resourceType")
     elif place[1] != "contained":
-        found.issues.extend(validate(inner, type=kind, path=path, every=every))
+        found.keep(*validate(inner, type=kind, path=path, every=every))
     elif place[0] is not None:
         found.add("invariant", place, "breaks dom-2: a contained resource contains no other.")
     elif issues := () if validator(kind).is_valid(inner) else schema_issues(inner, kind, path):
-        found.issues.extend(issues)
+        found.keep(*issues)
     else:
         walk(inner, found.shapes[kind], place, found)
 
@@ -81,4 +84,4 @@ def _look_at_own_profiles(resource: Mapping[str, Any], root: str, found: Finding
 def _add(faults: Iterable[Fault], root: str, found: Findings) -> None:
     for path, text, severity in faults:
         place = f"{root}.{path}" if path else root
-        found.issues.append(Issue("invariant", f"{place} {text}", place, severity))
+        found.keep(Issue("invariant", f"{place} {text}", place, severity))

@@ -6,12 +6,14 @@ https://hl7.org/fhir/R4/formats.html#choice, https://hl7.org/fhir/R4/references.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_facade.errors import Issue
 from fhir_facade.fhir.document import known_types
+from fhir_facade.fhir.validation.schema import MAX_ISSUES
 from fhir_facade.fhir.validation.tables import Member, Shape
 
 _NO_TYPE = ""
@@ -43,6 +45,12 @@ class Findings:
     issues: list[Issue] = field(default_factory=list)
     local: list[Local] = field(default_factory=list)
     nested: list[tuple[Any, Place]] = field(default_factory=list)
+    told: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def full(self) -> bool:
+        """Whether enough is wrong: no more errors are kept."""
+        return self.told["error"] >= MAX_ISSUES
 
     def path(self, place: Place) -> str:
         """The place as FHIRPath-like text."""
@@ -53,8 +61,16 @@ class Findings:
         return self.root + "".join(reversed(steps))
 
     def add(self, code: str, place: Place, text: str, suffix: str = "") -> None:
-        path = self.path(place) + suffix
-        self.issues.append(Issue(code, f"{path} {text}", path))
+        if not self.full:
+            path = self.path(place) + suffix
+            self.keep(Issue(code, f"{path} {text}", path))
+
+    def keep(self, *issues: Issue) -> None:
+        """Of each severity the first ones: warnings never hide an error."""
+        for issue in issues:
+            if self.told[issue.severity] < MAX_ISSUES:
+                self.told[issue.severity] += 1
+                self.issues.append(issue)
 
 
 def walk(node: Mapping[str, Any], shape: Shape, place: Place, found: Findings) -> None:

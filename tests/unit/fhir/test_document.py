@@ -44,6 +44,17 @@ def refusal(body: bytes) -> str:
 
 
 @pytest.mark.parametrize(
+    "member",
+    [
+        pytest.param(b'"a":1' + b"0" * 308, id="the largest integer of a double"),
+        pytest.param(b'"a":"' + b"1" * 400 + b'"', id="digits in a text"),
+    ],
+)
+def test_many_digits_that_are_in_range_are_taken(member: bytes) -> None:
+    assert "a" in parse(b'{"resourceType":"Patient",' + member + b"}")
+
+
+@pytest.mark.parametrize(
     ("body", "hint"),
     [
         pytest.param(b"", "truncated", id="nothing"),
@@ -52,6 +63,9 @@ def refusal(body: bytes) -> str:
         pytest.param(b'{"resourceType":"Patient","a":01}', "line 1, column", id="leading zero"),
         pytest.param(b'{"resourceType":"Patient","a":NaN}', "line 1, column 31", id="NaN"),
         pytest.param(b'{"resourceType":"Patient","a":1e400}', "out of range", id="number out of range"),
+        pytest.param(
+            b'{"resourceType":"Patient","a":-1' + b"0" * 309 + b"}", "out of range", id="integer out of range"
+        ),
         pytest.param(b'{"resourceType":"Patient"} {}', "trailing characters", id="two documents"),
         pytest.param(b"[]", "not a JSON object", id="an array"),
         pytest.param(b'"Patient"', "not a JSON object", id="a string"),
