@@ -74,6 +74,15 @@ async def test_a_reference_to_elsewhere_is_kept_and_found(case: Case, reference:
         assert await case.labels("Observation", f"subject={text}") == ["o"]
 
 
+@pytest.mark.parametrize("version", ["x", "1.0", "01", "9223372036854775808"])
+async def test_a_reference_to_a_version_that_no_store_gives_is_a_reference_to_nothing(case: Case, version: str) -> None:
+    """HAPI breaks on it: who wrote it was told to try again later."""
+    patient = await case.put("Patient", "p")
+
+    with pytest.raises(BadRequest, match="which is not there"):
+        await case.put("Observation", "o", subject={"reference": f"{patient.ref}/_history/{version}"})
+
+
 async def test_a_reference_to_a_version_keeps_it(case: Case) -> None:
     patient = await case.put("Patient", "p")
     named = {"reference": f"{patient.ref}/_history/1"}

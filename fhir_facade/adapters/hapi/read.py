@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fhir_facade.adapters.hapi.content import bundle, deleted_at, stored, tombstone, version_in
 from fhir_facade.adapters.hapi.session import Answer, HapiSession
 from fhir_facade.errors import Gone, NotFound, UpstreamError
+from fhir_facade.fhir.references import VERSION
 from fhir_facade.values import Ref, StoredResource
 
 NEWEST_VERSIONS = 100
@@ -69,8 +70,9 @@ async def _deletion(session: HapiSession, ref: Ref, gone: Answer) -> StoredResou
 
 
 def path_of(ref: Ref) -> str:
-    """NotFound for what would climb: dots alone are no escaped id, and servers resolve them before they look."""
-    if ref.id in _CLIMBING or ref.version in _CLIMBING:
+    """NotFound for what would climb: dots alone are no escaped id, and servers resolve them before they look; and for
+    what no version is."""
+    if ref.id in _CLIMBING or (ref.version is not None and not VERSION.fullmatch(ref.version)):
         raise NotFound(f"{ref} does not exist")
     base = f"/{ref.type}/{quote(ref.id, safe='')}"
     return base if ref.version is None else f"{base}/_history/{quote(ref.version, safe='')}"

@@ -66,6 +66,7 @@ async def write(session: HapiSession, writes: Sequence[Write], *, whole: bool = 
     if not writes:
         return []
     _refuse_own_address(session.base, writes)
+    _refuse_versions(writes)
     if whole:
         _refuse_going(writes)
     for attempt in range(MAX_ATTEMPTS):
@@ -87,6 +88,15 @@ def _refuse_own_address(base: str, writes: Sequence[Write]) -> None:
             continue
         if any(text.startswith(address) for text in reference_texts(write.resource)):
             raise BadRequest(f"{write.ref} refers to another server: such references cannot be stored here")
+
+
+def _refuse_versions(writes: Sequence[Write]) -> None:
+    """HAPI breaks on a version that is no number."""
+    for write in writes:
+        if b"_history" in write.body or b"\\" in write.body:
+            for text in sorted(local_targets(extract(dict(write.resource), texts=False), write.ref.type)):
+                if "/_history/" in text:
+                    raise DanglingReference(f"{write.ref} refers to {text}, which is not there: correct the reference")
 
 
 def _refuse_going(writes: Sequence[Write]) -> None:

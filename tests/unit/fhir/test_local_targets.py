@@ -20,6 +20,11 @@ COMPOSITION = {"resourceType": "Composition", "id": "c", "subject": {"reference"
             {"resourceType": "Observation", "subject": {"reference": "Patient/1/_history/2"}}, {"Patient/1"}, id="here"
         ),
         pytest.param(
+            {"resourceType": "Observation", "subject": {"reference": "Patient/1/_history/x"}},
+            {"Patient/1/_history/x"},
+            id="in a version that no store gives",
+        ),
+        pytest.param(
             {"resourceType": "Observation", "subject": {"reference": "http://example.org/Patient/1"}},
             set(),
             id="elsewhere",
