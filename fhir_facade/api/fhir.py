@@ -226,7 +226,8 @@ class FhirApi:
             headers.append((b"last-modified", http_date(stored.last_updated)))
         if response.location is not None and stored is not None:
             address = f"{self._ports.deployment.fhir_url}/{response.location}/_history/{stored.version}".encode()
-            headers += [(b"location", address)] if response.status == 201 else []
+            if response.status == 201 or request.interaction is Interaction.CREATE:  # found instead of created, too
+                headers.append((b"location", address))
             headers.append((b"content-location", address))
         return Answer(response.status, _body(request, response, stored), headers, response.parts)
 

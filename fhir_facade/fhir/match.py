@@ -213,6 +213,7 @@ _STRING_TESTS: Final[dict[str, Callable[[Any, str], bool]]] = {
     "contains": lambda row, text: normalise(text) in row.text,
     "exact": lambda row, text: row.exact == text,
     "ends": lambda row, text: row.text.endswith(normalise(text)),
+    "equal": lambda row, text: row.text == normalise(text),
 }
 _URI_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
     "": lambda stored, asked: stored == asked,

@@ -98,6 +98,9 @@ async def test_modifiers_and_prefixes_mean_the_same_behind_has(ward: Case) -> No
         "_has:HealthcareService:organization:active:not=true": ["o"],
         "_has:HealthcareService:organization:_id:not={0}-h": [],
         "_has:Patient:organization:_has:DiagnosticReport:patient:code:not=718-7": ["o"],
+        "_has:Patient:organization:_has:DiagnosticReport:patient:performer.name=doe&_id={0}-o": ["o"],
+        "_has:Patient:organization:_has:DiagnosticReport:patient:performer.name=roe": [],
+        "_has:Patient:organization:_has:Observation:patient:subject.family=long&_id={0}-o": ["o"],
     }
 
     assert await found(ward, "Patient", of_patients) == of_patients

@@ -70,6 +70,8 @@ def _string(match: Match, value: StringValue) -> Sql:
     if match.modifier == "contains":
         return "instr(folded, ?) > 0", (normalise(value.text),)
     folded = normalise(value.text)
+    if match.modifier == "equal":
+        return "folded = ?", (folded,)
     if match.modifier == "ends":
         return ("substr(folded, -length(?)) = ?", (folded, folded)) if folded else ("1", ())
     return "folded >= ? AND folded < ?", (folded, folded + LAST_CHARACTER)

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 import msgspec
 
 from fhir_facade.adapters.hapi.moments import is_unsure
-from fhir_facade.adapters.hapi.query import is_ignored, is_unindexed, opposite
+from fhir_facade.adapters.hapi.query import is_ignored, is_narrower, is_unindexed, opposite
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED, matches
-from fhir_facade.fhir.query.filters import ENDS
 from fhir_facade.values import (
     CompositeValue,
     Criterion,
@@ -40,7 +39,7 @@ def is_broad(criterion: Criterion) -> bool:
         return opposite(criterion.inner) is None
     if not isinstance(criterion, Match):
         return False
-    unindexed = is_unindexed(criterion) or is_ignored(criterion) or criterion.modifier == ENDS
+    unindexed = is_unindexed(criterion) or is_ignored(criterion) or is_narrower(criterion)
     return unindexed or any(_is_broad(criterion.name, value) for value in criterion.values)
 
 

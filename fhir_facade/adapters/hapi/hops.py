@@ -1,8 +1,8 @@
 """Chains and `_has` that HAPI does not go, or not as R4 means them: taken hop by hop.
 
-It goes over a canonical URL only where the reference says type and id, understands no modifier behind `_has`, and
-neither `:missing` nor a value that has to be looked at behind a reference. What lies behind such a hop is found first,
-and asked for by its id, or by its URL with its version or without one.
+It goes over a canonical URL only where the reference says type and id, understands no modifier behind `_has`, finds
+nothing by a chain behind two of them, and neither `:missing` nor a value that has to be looked at behind a reference.
+What lies behind such a hop is found first, and asked for by its id, or by its URL with its version or without one.
 https://hl7.org/fhir/R4/search.html#chaining, https://hl7.org/fhir/R4/search.html#has
 """
 
@@ -160,10 +160,15 @@ def is_said(inner: Criterion) -> bool:
 
 
 def _is_said_behind_has(source: str, inner: Criterion) -> bool:
-    """Neither a modifier, nor one of several types that a chain from there leads to."""
-    if isinstance(inner, Match) and inner.modifier is not None:
-        return False
-    return is_said(inner) and not (isinstance(inner, Chain) and not means_all(source, inner))
+    """Neither a modifier, nor one of several types that a chain leads to from there, nor a chain behind another."""
+    match inner:
+        case Match():
+            return inner.modifier is None and is_said(inner)
+        case Has():
+            return not isinstance(inner.inner, Chain)
+        case Chain():
+            return means_all(source, inner)
+    return False
 
 
 def _is_range(value: SearchValue) -> bool:

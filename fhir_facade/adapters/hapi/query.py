@@ -5,7 +5,7 @@ What HAPI has no index or no word for is left out: `broad` says which finds have
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeGuard
@@ -16,7 +16,7 @@ from fhir_facade.fhir.definitions import reference_targets, search_parameters
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import box_around
-from fhir_facade.fhir.query.filters import ENDS
+from fhir_facade.fhir.query.filters import ENDS, EQUAL
 from fhir_facade.values import (
     AnyOf,
     Chain,
@@ -160,8 +160,8 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
         return [] if is_ignored(match) else [(f"{match.name}:missing", str(missing.missing).lower())]
     if is_unindexed(match) or _is_around_a_pole(match):
         return []
-    if match.modifier == ENDS:
-        match = replace(match, modifier="contains")
+    if match.modifier in _NARROWER:
+        match = replace(match, modifier=_NARROWER[match.modifier])
     if match.kind != "special" and match.modifier in _PATTERNS:
         match = replace(match, values=tuple([_without_wildcards(value) for value in match.values]))
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
@@ -170,6 +170,8 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
     return [(name, ",".join(single(value) for value in match.values))]
 
 
+_NARROWER: Mapping[str | None, str | None] = {ENDS: "contains", EQUAL: None}
+"""Modifiers that HAPI has not, each with one that finds more."""
 _PATTERNS = frozenset((None, "text", "contains"))
 
 
@@ -202,7 +204,12 @@ def is_only_near_it(criterion: Criterion) -> bool:
     versionless = any(
         isinstance(value, ReferenceValue) and (value.url or "").endswith(VERSIONLESS) for value in criterion.values
     )
-    return versionless or criterion.modifier == ENDS or criterion.name == "near"
+    return versionless or is_narrower(criterion) or criterion.name == "near"
+
+
+def is_narrower(match: Match) -> bool:
+    """Whether HAPI is asked with another modifier, which finds more."""
+    return match.modifier in _NARROWER
 
 
 def _is_around_a_pole(match: Match) -> bool:

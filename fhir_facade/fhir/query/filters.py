@@ -19,6 +19,8 @@ MAX_COMPARISONS: Final = 50
 MAX_DEPTH: Final = 20
 ENDS: Final = "ends"
 """A modifier of strings that only `ew` has: the value ends with the text."""
+EQUAL: Final = "equal"
+"""A modifier of strings that only `eq` and `ne` have: the whole value, whatever its case and accents."""
 
 Filter = tuple[Criterion, ...]
 """Criteria that must all hold."""
@@ -161,8 +163,7 @@ def _compared(parser: CriterionParser, fhir_type: str, path: str, name: str, val
         raise UnknownParameter(
             f"_filter: {name} does not compare a {kind}; it takes {', '.join(sorted(operator.kinds))}"
         )
-    modifier = operator.modifier or ("exact" if kind == "string" and name in ("eq", "ne") else "")
-    asked = f"{path}:{modifier}" if modifier else path
+    asked = f"{path}:{operator.modifier}" if operator.modifier else path
     found = parser.parse(fhir_type, asked, _raw(name, operator, kind, value))
     return _adjusted(found, name)
 
@@ -201,12 +202,14 @@ def _unquoted(value: str) -> str:
 def _adjusted(criterion: Criterion, name: str) -> Criterion:
     """What parameters cannot say."""
     if name == "ne":
-        (denied,) = _denied(criterion)
+        (denied,) = _denied(_adjusted(criterion, "eq"))
         return denied
     if isinstance(criterion, Chain | Has):
         return replace(criterion, inner=_adjusted(criterion.inner, name))
     if isinstance(criterion, Match) and name == "ew":
         return replace(criterion, modifier=ENDS)
+    if isinstance(criterion, Match) and name == "eq" and criterion.kind == "string":
+        return replace(criterion, modifier=EQUAL)
     if isinstance(criterion, Match) and name == "po":
         return replace(
             criterion, values=tuple(replace(v, prefix="ap") for v in criterion.values if isinstance(v, DateValue))

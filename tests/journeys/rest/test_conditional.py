@@ -223,6 +223,19 @@ async def test_the_condition_of_a_create_may_be_a_whole_search(client: httpx.Asy
     assert len(await found(client, mark)) == 1
 
 
+async def test_what_is_found_instead_of_created_has_its_place_in_the_answer(
+    client: httpx.AsyncClient, mark: str
+) -> None:
+    """Where clients look for it after a create, as HAPI tells it."""
+    condition = {"If-None-Exist": f"identifier=urn:test|{mark}"}
+    created = await client.post("/fhir/Patient", json=patient(mark), headers=condition)
+
+    again = await client.post("/fhir/Patient", json=patient(mark), headers=condition | {"Prefer": "return=minimal"})
+
+    assert (again.status_code, again.content) == (200, b"")
+    assert again.headers["Location"] == created.headers["Location"]
+
+
 @pytest.mark.parametrize("way", ["create", "update"])
 async def test_racers_that_name_the_same_identifier_create_one(client: httpx.AsyncClient, mark: str, way: str) -> None:
     """Also when their conditions are not the same text: with the system or without, with more, in another order."""

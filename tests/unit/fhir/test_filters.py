@@ -100,7 +100,7 @@ def test_comparisons_are_joined(text: str, expected: tuple[Criterion, ...]) -> N
     [
         ("code eq http://loinc.org|8867-4", "code", "http://loinc.org|8867-4"),
         ('code eq "a,b"', "code", r"a\,b"),
-        ('value-string eq "a|b, c"', "value-string:exact", r"a\|b\, c"),
+        ('value-string sw "a|b, c"', "value-string", r"a\|b\, c"),
         ("value-string co a", "value-string:contains", "a"),
         ("value-string sw a", "value-string", "a"),
         ("date ge 2020", "date", "ge2020"),
@@ -124,10 +124,13 @@ def test_a_comparison_is_a_parameter(text: str, name: str, value: str) -> None:
 
 
 def test_some_comparisons_no_parameter_has() -> None:
+    equal = Match("value-string", "string", (StringValue("a|b, c"),), "equal")
     ends = Match("value-string", "string", (StringValue("ing"),), "ends")
     chained = Match("name", "string", (StringValue("da"),), "ends")
     (overlap,) = criteria("date po 2020-05")
 
+    assert criteria('value-string eq "a|b, c"') == (equal,)
+    assert criteria('value-string ne "a|b, c"') == (Not(equal),)
     assert criteria("value-string ew ing") == (ends,)
     assert criteria("subject:Patient.name ew da") == (Chain("subject", ("Patient",), chained),)
     assert isinstance(overlap, Match)

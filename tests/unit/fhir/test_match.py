@@ -357,6 +357,13 @@ def test_one_group_of_alternatives_has_to_hold_and_a_denied_one_must_not():
     assert not matches(reading, Not(FINAL))
 
 
+@pytest.mark.parametrize(("text", "holds_"), [("swimming", True), ("SWIMMÍNG ", True), ("swim", False)])
+def test_a_string_equals_a_text_whatever_its_case_and_accents(text, holds_):
+    reading = {"resourceType": "Observation", "valueString": "Swimming"}
+
+    assert matches(reading, Match("value-string", "string", (StringValue(text),), "equal")) is holds_
+
+
 @pytest.mark.parametrize(("text", "holds_"), [("ming", True), ("MING", True), ("swim", False)])
 def test_a_string_ends_with_a_text(text, holds_):
     reading = {"resourceType": "Observation", "valueString": "Swimming"}
