@@ -9,7 +9,8 @@ import asyncio
 import sys
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from fhir_facade.cli.connections import Connections
 from fhir_facade.cli.unread import WITHIN_S, Unread
@@ -29,6 +30,7 @@ class BoundedHeads(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _peer: str | None = None
     _unread: Unread | None = None
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -45,6 +47,7 @@ class BoundedHeads(HttpToolsProtocol):
         self._read()
         if self._peer is not None:
             self.places.leave(self._peer)
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -58,6 +61,15 @@ class BoundedHeads(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._arrived()
         super().on_headers_complete()
+        self.headers = []  # what comes behind the body is none of them: https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle  # the server knows the last one that came, which may wait behind it
+        super()._start_asgi_task(cycle, app)
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        self._leave()
 
     def on_body(self, body: bytes) -> None:
         self._arrived()
@@ -78,8 +90,15 @@ class BoundedHeads(HttpToolsProtocol):
     def _close(self) -> None:
         """In order, which waits for what is not read."""
         self.transport.close()
+        self._leave()
         if self.transport.get_write_buffer_size():
             self._watch()
+
+    def _leave(self) -> None:
+        """Nobody waits for an answer any more: who is about to give one is told before the connection is lost."""
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
 
     def _watch(self) -> None:
         if self._unread is None:

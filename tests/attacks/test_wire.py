@@ -125,3 +125,12 @@ def test_idle_connections_that_take_all_places(server: Served) -> None:
 
         assert last.recv(65_536).startswith(b"HTTP/1.1 503 ")
         assert last.recv(65_536) == b""
+
+
+def test_trailers_that_would_be_headers(server: Served) -> None:
+    """They come behind the body, where nobody in between has looked at them: with an address, a token, a type."""
+    head = b"POST /fhir/Patient/_search HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + CHUNKED
+    trailer = b"Authorization: Bearer " + server.token().encode() + b"\r\n"
+
+    assert said(server, head + trailer + b"\r\n0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert said(server, head + b"\r\n0\r\n" + trailer + b"\r\n").startswith(b"HTTP/1.1 401 ")

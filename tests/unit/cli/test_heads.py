@@ -33,8 +33,8 @@ async def echo(scope, receive, send):
 
 
 @asynccontextmanager
-async def connected(protocol):
-    config = uvicorn.Config(echo, lifespan="off", log_config=None)
+async def connected(protocol, app=echo):
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
     config.load()
     state = ServerState()
 
@@ -133,3 +133,23 @@ async def as_soon_as_there_is_room(address, ask):
             writer.close()
             if not told.startswith(b"HTTP/1.1 503"):
                 return told
+
+
+@pytest.mark.parametrize("behind", [b"GET /second HTTP/1.1\r\nHost: x\r\n\r\n", b"nonsense"])
+async def test_who_goes_away_is_gone_for_the_request_that_is_answered(behind):
+    """The server tells only the last one that came: the answer to the first was written to a closed connection."""
+    gone = asyncio.Event()
+
+    async def wait(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone.set()
+
+    async with connected(BoundedHeads, wait) as (_, writer):
+        writer.write(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\n" + behind)
+        await writer.drain()
+        writer.close()
+
+        async with asyncio.timeout(PATIENCE_S):
+            await gone.wait()
