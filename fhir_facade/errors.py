@@ -9,10 +9,12 @@ FacadeError
 │   └── UnsupportedFormat   415 / NotAcceptable 406
 ├── Unauthenticated         401
 ├── Forbidden               403  the token's scope does not allow it
+│   └── Withdrawn                what allowed it was taken back meanwhile
 ├── NotFound                404  absent, or not yours: the same answer
 ├── Gone                    410  deleted, or an expired page
 ├── MethodNotAllowed        405
 ├── Conflict                409  racing writers, integrity
+│   └── AlreadyLinked            a vendor account or a record that is connected otherwise (carries `reason`)
 ├── PreconditionFailed      412  If-Match or a condition with several matches
 ├── PreconditionRequired    428  a change that has to say which version it means
 ├── TooLarge                413
@@ -132,6 +134,10 @@ class Forbidden(FacadeError):
     code = "forbidden"
 
 
+class Withdrawn(Forbidden):
+    """What allowed it when it was begun was taken back before it ended."""
+
+
 class NotFound(FacadeError):
     status = 404
     code = "not-found"
@@ -160,6 +166,15 @@ class Conflict(FacadeError):
 
     status = 409
     code = "conflict"
+
+
+class AlreadyLinked(Conflict):
+    """A vendor account is linked to another person (`linked-elsewhere`), or a record to another account of the vendor
+    (`other-account`); `reason` is that word."""
+
+    def __init__(self, diagnostics: str, *, reason: str) -> None:
+        super().__init__(diagnostics)
+        self.reason = reason
 
 
 class PreconditionFailed(FacadeError):

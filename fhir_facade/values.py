@@ -335,7 +335,8 @@ PrincipalKind = Literal["patient", "proxy", "practitioner", "staff", "admin", "b
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `patient` is the patient in context (own, or picked at launch); `token` the row id of the token.
+    """Who asks. `patient` is the patient in context (own, or picked at launch); `token` the row id of the token,
+    `grant` that of what was allowed.
 
     `scopes` are FHIR scopes only. An `engine` principal (alert-engine, sync, score) has its own narrow grants.
     `related_person` is the RelatedPerson of a proxy, `organization` the institution of its staff.
@@ -352,6 +353,7 @@ class Principal:
     expires_at: datetime | None = None
     related_person: str | None = None
     organization: str | None = None
+    grant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

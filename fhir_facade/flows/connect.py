@@ -11,26 +11,36 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 
-from fhir_facade.errors import BadRequest, Conflict, MissingScope, NotLinked, VendorError
+from fhir_facade.errors import AlreadyLinked, BadRequest, Conflict, MissingScope, NotLinked, VendorError, Withdrawn
 from fhir_facade.flows.connections import ConnectionView, connection_line, view
-from fhir_facade.flows.wearables.acting import SYNC, acting_patient, may_see
+from fhir_facade.flows.wearables.acting import SYNC, acting_patient
+from fhir_facade.flows.wearables.pending import (
+    STATE_LIFETIME,
+    consume,
+    digest,
+    refuse_mix_up,
+    refuse_withdrawn,
+    remember,
+    verifier_context,
+)
 from fhir_facade.flows.wearables.records import consent, consent_id, device, device_id, transaction
 from fhir_facade.flows.wearables.tokens import keep_tokens
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import DeviceVendor, Ports, StateTransaction, VendorSettings, VendorTokens
-from fhir_facade.rows import Append, Remove
+from fhir_facade.rows import Append
 from fhir_facade.rows.connections import Connection, PendingConnection
 from fhir_facade.values import Principal
 
-STATE_LIFETIME: Final = timedelta(minutes=10)
-MOST_PENDING: Final = 10
-"""Beginnings of one connection that can still be finished; the oldest gives way."""
-_STATE_REFUSED = "This link was used already or is too old; begin the connection again."
+LINKED_ELSEWHERE: Final = "linked-elsewhere"
+OTHER_ACCOUNT: Final = "other-account"
+_TAKEN: Final = (
+    "This account is already linked to another person here: disconnect it there first, or sign in at the vendor with "
+    "an account of your own, and begin again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,40 +82,19 @@ async def begin(
     state, verifier = ports.ids.secret(), ports.ids.secret()
     fresh = Connection(id=ports.ids.new(), patient=wanted, vendor=vendor, state="pending", created_at=ports.clock.now())
     pending = PendingConnection(
-        hash=_digest(state),
+        hash=digest(state),
         connection=fresh.id,
-        sealed_verifier=ports.vault.seal(verifier.encode(), context=_verifier_context(_digest(state))),
+        sealed_verifier=ports.vault.seal(verifier.encode(), context=verifier_context(digest(state))),
         redirect_uri=redirect_uri,
         expires_at=ports.clock.now() + STATE_LIFETIME,
         session=session,
         user=principal.user,
+        app_grant=principal.grant,
     )
-    connection = await ports.state.write(lambda tx: _remember(tx, fresh, pending))
+    connection = await ports.state.write(lambda tx: remember(tx, fresh, pending))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     url = adapter.authorize_url(state=state, challenge=challenge, redirect_uri=redirect_uri)
     return Begun(view(ports, connection), url)
-
-
-def _remember(tx: StateTransaction, fresh: Connection, pending: PendingConnection) -> Connection:
-    known = tx.find(Connection, ("patient", "=", fresh.patient), ("vendor", "=", fresh.vendor))
-    connection = known[0] if known else fresh
-    if not known:
-        tx.apply(Append(fresh))
-    old = tx.find(PendingConnection, ("expires_at", "<=", pending.expires_at - STATE_LIFETIME), limit=100)
-    old += tx.find(PendingConnection, ("connection", "=", connection.id), order=("-expires_at",))[MOST_PENDING - 1 :]
-    tx.apply(
-        *(Remove(PendingConnection, (hash_,)) for hash_ in dict.fromkeys(each.hash for each in old)),
-        Append(msgspec.structs.replace(pending, connection=connection.id)),
-    )
-    return connection
-
-
-def _digest(state: str) -> str:
-    return hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _verifier_context(state_hash: str) -> str:
-    return f"vendor-verifier|{state_hash}"
 
 
 # --- callback -------------------------------------------------------------------------------------------------
@@ -124,53 +113,34 @@ async def finish(
     those who are signed in there.
 
     BadRequest: the state is unknown, used, older than ten minutes, or belongs to another session or to a record that is
-    none of the person's; nothing happened. What goes wrong at the vendor is no exception here: it is the state and the
-    `last_error` of the connection.
+    none of the person's; nothing happened. Withdrawn: what the app that began it was allowed was withdrawn meanwhile.
+    AlreadyLinked: the vendor's account, or this record, is connected otherwise; nothing changed. What goes wrong at the
+    vendor is no exception here: it is the state and the `last_error` of the connection.
     """
     if person is not None:
-        await _refuse_mix_up(ports, state, person)
-    pending = await _consume(ports, state, session)
+        await refuse_mix_up(ports, state, person)
+    pending = await consume(ports, state, session)
     connection = await ports.state.read(lambda tx: tx.get(Connection, pending.connection))
     if connection is None:
         raise BadRequest("This connection was removed meanwhile; begin the connection again.")
     if code is None or error is not None:
         return await _failed(ports, connection, pending, connection.state, "The access was not granted at the vendor.")
     async with ports.locks.hold(f"connection|{connection.id}"):
-        return await _complete(ports, connection, pending, code)
-
-
-async def _refuse_mix_up(ports: Ports, state: str, person: Principal) -> None:
-    """A link that somebody was given would bind their wearable to the record of whoever gave it."""
-    connection = await ports.state.read(lambda tx: _connection_of(tx, _digest(state)))
-    if connection is not None and not await may_see(ports, person, connection.patient):
-        raise BadRequest(_STATE_REFUSED)
-
-
-def _connection_of(tx: StateTransaction, state_hash: str) -> Connection | None:
-    pending = tx.get(PendingConnection, state_hash)
-    return None if pending is None else tx.get(Connection, pending.connection)
-
-
-async def _consume(ports: Ports, state: str, session: str | None) -> PendingConnection:
-    """The pending row, which nobody gets a second time."""
-    key, now = _digest(state), ports.clock.now()
-
-    def work(tx: StateTransaction) -> PendingConnection | None:
-        row = tx.get(PendingConnection, key)
-        if row is None or (row.session is not None and row.session != session):
-            return None
-        where = [("hash", "=", key), ("used_at", "=", None), ("expires_at", ">", now)]
-        return next(iter(tx.change(PendingConnection, where, used_at=now)), None)
-
-    row = await ports.state.write(work)
-    if row is None:
-        raise BadRequest(_STATE_REFUSED)
-    return row
+        try:
+            await ports.state.read(lambda tx: refuse_withdrawn(tx, pending))
+            return await _complete(ports, connection, pending, code)
+        except Withdrawn as refused:
+            await _failed(ports, connection, pending, connection.state, str(refused))
+            raise
+        except AlreadyLinked as refused:
+            state = "error" if refused.reason == LINKED_ELSEWHERE else connection.state
+            await _failed(ports, connection, pending, state, str(refused))
+            raise
 
 
 async def _complete(ports: Ports, connection: Connection, pending: PendingConnection, code: str) -> ConnectionView:
     vendor = vendor_of(ports, connection.vendor)
-    verifier = ports.vault.open(pending.sealed_verifier, context=_verifier_context(pending.hash)).decode()
+    verifier = ports.vault.open(pending.sealed_verifier, context=verifier_context(pending.hash)).decode()
     try:
         tokens = await vendor.exchange(code=code, verifier=verifier, redirect_uri=pending.redirect_uri)
         account = await vendor.identity(tokens.access_token)
@@ -181,12 +151,11 @@ async def _complete(ports: Ports, connection: Connection, pending: PendingConnec
         return await _failed(ports, connection, pending, "error", str(error))
     if connection.account not in (None, account):
         text = "This is another account than the one that is connected; disconnect that one first."
-        return await _failed(ports, connection, pending, connection.state, text)
+        raise AlreadyLinked(text, reason=OTHER_ACCOUNT)
     try:
-        connection = await _claim(ports, connection, account, tokens, settings)
-    except Conflict:  # its new tokens are not revoked: that would end the other person's access too
-        text = "This account is already linked to another person here; it has to be disconnected there first."
-        return await _failed(ports, connection, pending, "error", text)
+        connection = await _claim(ports, connection, account, tokens, settings, pending)
+    except Conflict as taken:  # its new tokens are not revoked: that would end the other person's access too
+        raise AlreadyLinked(_TAKEN, reason=LINKED_ELSEWHERE) from taken
     await keep_tokens(ports, connection.id, tokens)
     return await _activate(ports, connection, pending, settings)
 
@@ -199,9 +168,15 @@ async def _settings(vendor: DeviceVendor, tokens: VendorTokens) -> VendorSetting
 
 
 async def _claim(
-    ports: Ports, connection: Connection, account: str, tokens: VendorTokens, settings: VendorSettings | None
+    ports: Ports,
+    connection: Connection,
+    account: str,
+    tokens: VendorTokens,
+    settings: VendorSettings | None,
+    pending: PendingConnection,
 ) -> Connection:
-    """Bind the vendor account to this patient. Conflict when it is bound to another one, also in a race."""
+    """Bind the vendor account to this patient. Conflict when it is bound to another one, also in a race; Withdrawn when
+    the permission went while the vendor was asked."""
     bound = msgspec.structs.replace(connection, account=account)
     values: dict[str, Any] = {
         "account": account,
@@ -213,6 +188,7 @@ async def _claim(
         values["zone"] = settings.zone
 
     def work(tx: StateTransaction) -> Connection:
+        refuse_withdrawn(tx, pending)
         taken = tx.find(Connection, ("vendor", "=", connection.vendor), ("account", "=", account))
         if any(each.id != connection.id for each in taken):
             raise Conflict("the account is linked already")

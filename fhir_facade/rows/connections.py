@@ -49,7 +49,8 @@ class ConnectionTokens(Row, frozen=True, kw_only=True):
 class PendingConnection(Row, frozen=True, kw_only=True):
     """A browser on its way to the vendor and back. `hash` is the SHA-256 of the OAuth state, `sealed_verifier` the PKCE
     verifier (context `vendor-verifier|<hash>`). `session` is the portal session that has to come back; None: begun with
-    a bearer token, the state alone is enough. `user` began it. `used_at` is set by the one callback that may go on."""
+    a bearer token, the state alone is enough while the `app_grant` of that token is not withdrawn. `user` began it.
+    `used_at` is set by the one callback that may go on."""
 
     hash: str
     connection: str
@@ -59,6 +60,7 @@ class PendingConnection(Row, frozen=True, kw_only=True):
     session: str | None = None
     user: str | None = None
     used_at: datetime | None = None
+    app_grant: str | None = None
 
 
 @table("sync_cursor", ("connection", "data_type"))

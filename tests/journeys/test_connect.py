@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fhir_facade.errors import BadRequest, Forbidden, NotFound
+from fhir_facade.errors import AlreadyLinked, BadRequest, Forbidden, NotFound
 from fhir_facade.flows.connect import begin, finish
 from fhir_facade.flows.connections import connections_of, disconnect, look
 from fhir_facade.flows.wearables.tokens import access_token
@@ -184,8 +184,10 @@ async def test_an_account_without_a_health_profile_is_not_linked(world):
 async def test_an_account_of_another_patient_is_refused_and_stays_with_the_first(world):
     first = await world.connect("p1", ALEX)
 
-    second = await world.connect("p2", ALEX)
+    with pytest.raises(AlreadyLinked, match="linked to another person"):
+        await world.connect("p2", ALEX)
 
+    (second,) = await _rows(world, Connection, ("patient", "=", "p2"))
     assert (second.state, await world.state(first)) == ("error", "active")
     assert "linked to another person" in second.last_error
     assert (await world.sync(first)).error is None
@@ -194,19 +196,21 @@ async def test_an_account_of_another_patient_is_refused_and_stays_with_the_first
 
 @pytest.mark.both_stores
 async def test_two_patients_racing_for_one_account_do_not_both_get_it(world):
-    both = await asyncio.gather(world.connect("p1", ALEX), world.connect("p2", ALEX))
+    both = await asyncio.gather(world.connect("p1", ALEX), world.connect("p2", ALEX), return_exceptions=True)
 
-    assert sorted(each.state for each in both) == ["active", "error"]
+    assert sorted(type(each).__name__ for each in both) == ["AlreadyLinked", "ConnectionView"]
+    assert sorted(each.state for each in await _rows(world, Connection)) == ["active", "error"]
 
 
 async def test_another_account_does_not_slip_into_a_connection_that_works(world):
     connection = await world.connect("p1", ALEX)
 
-    again = await world.connect("p1", SAM)
+    with pytest.raises(AlreadyLinked, match="another account"):
+        await world.connect("p1", SAM)
 
-    assert (again.id, again.state) == (connection.id, "active")
-    assert "another account" in again.last_error
-    assert (await _rows(world, Connection))[0].account.endswith("0001")
+    (kept,) = await _rows(world, Connection)
+    assert (kept.id, kept.state) == (connection.id, "active")
+    assert kept.account.endswith("0001")
 
 
 @pytest.mark.parametrize("kind", ["server-error", "garbage", "empty", "invalid-grant", "throttled", "gone", "slow"])

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from fhir_facade.app import create_app
-from fhir_facade.flows.accounts import NewAccount
-from fhir_facade.flows.connect import MOST_PENDING
+from fhir_facade.flows.accounts import NewAccount, disable_account
+from fhir_facade.flows.launch.clients import disable_client
 from fhir_facade.flows.launch.opaque import csrf_token
 from fhir_facade.flows.launch.sign_in import Caller
-from fhir_facade.flows.launch.tokens import mint_token
+from fhir_facade.flows.launch.tokens import mint_token, new_access_token, revoke_grants
 from fhir_facade.flows.sessions import sign_in_with_password
+from fhir_facade.flows.wearables.pending import MOST_PENDING
+from fhir_facade.rows import Put, Remove
+from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, PendingConnection
 from fhir_facade.rows.events import Event
+from fhir_facade.rows.oauth import Client, Grant
 from fhir_facade.rules.score.tables import sentences
 from fhir_facade.settings import Settings
 from fhir_facade.simulator.data_types import SCOPES, SLEEP
@@ -45,6 +50,28 @@ class Api:
         """A client with a token."""
         token = await mint_token(self.world.ports, scope=scope, patient=patient)
         return self.browser(Authorization=f"Bearer {token}")
+
+    async def app_in_the_name_of_ann(self) -> httpx.AsyncClient:
+        """A client with a token that ann, the person of p1, allowed the app `tracker`."""
+        ports = self.world.ports
+        now = ports.clock.now()
+        account = await with_account(ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+        client = Client(id="tracker", kind="public", scope="patient/*.cruds", created_at=now)
+        grant = Grant(
+            id="g1",
+            scope=client.scope,
+            created_at=now,
+            expires_at=now + timedelta(days=1),
+            client_id=client.id,
+            account_id=account.id,
+            patient="p1",
+        )
+
+        def allow(tx):
+            tx.apply(Put(client), Put(grant))
+            return new_access_token(tx, ports.ids, grant, grant.scope, now, timedelta(minutes=10)).text
+
+        return self.browser(Authorization=f"Bearer {await ports.state.write(allow)}")
 
     async def signed_in(self, username: str = "ann", patient: str = "p1") -> tuple[httpx.AsyncClient, str]:
         """A browser with a portal session, and the CSRF token of its pages."""
@@ -258,6 +285,85 @@ async def test_a_connection_begun_in_the_portal_comes_back_to_the_portal(api):
 
     assert stranger.status_code == 400
     assert (owner.status_code, owner.headers["location"]) == (303, f"/connections/{begun['id']}")
+
+
+async def _grant_withdrawn(ports):
+    await ports.state.write(lambda tx: revoke_grants(tx, ports.clock.now(), "a test"))
+
+
+async def _account_disabled(ports):
+    await disable_account(ports, "ann")
+
+
+async def _client_disabled(ports):
+    await disable_client(ports, "tracker")
+
+
+async def _account_erased(ports):
+    """As erasing a patient does it: the rows are gone."""
+    await ports.state.write(lambda tx: tx.apply(*(Remove(Account, (each.id,)) for each in tx.find(Account))))
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("withdraw", [_grant_withdrawn, _account_disabled, _client_disabled, _account_erased])
+async def test_what_an_app_began_ends_when_its_permission_is_withdrawn(api, withdraw):
+    app = await api.app_in_the_name_of_ann()
+    begun = (await app.post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+    await withdraw(api.world.ports)
+    await api.world.forget_log()
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+    again = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert (page.status_code, again.status_code) == (403, 400)
+    assert "The permission under which this was begun was withdrawn" in page.text
+    assert await api.world.asked("/token") == []
+    (connection,) = await api.rows(Connection)
+    assert (connection.state, connection.account) == ("pending", None)
+
+
+async def test_what_an_app_began_is_completed_after_its_token_ran_out(api):
+    token = await mint_token(api.world.ports, scope="patient/*.cruds", patient="p1", minutes=1)
+    app = api.browser(Authorization=f"Bearer {token}")
+    begun = (await app.post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], ALEX)
+    api.world.clock.forward(minutes=9)
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert page.status_code == 200
+    assert (await app.get(CONNECTIONS)).status_code == 401
+
+
+@pytest.mark.both_stores
+async def test_a_vendor_account_of_another_person_is_a_conflict_that_says_what_to_do(api):
+    await api.connected(await api.app_of("p1"))
+    pages = []
+    for headers in ({}, {"Accept-Language": "de"}, {"Accept": "application/json"}):
+        begun = (await (await api.app_of("p2")).post(CONNECTIONS, json={"vendor": "google-health"})).json()
+        redirect = await api.world.click(begun["authorize_url"], ALEX)
+        pages.append(await api.browser().get(f"{CONNECTIONS}/callback", params=redirect, headers=headers))
+
+    page, german, problem = pages
+    assert [each.status_code for each in pages] == [409] * 3
+    assert "already connected to another record here" in page.text
+    assert "schon mit einer anderen Akte verbunden" in german.text
+    assert problem.headers["content-type"] == "application/problem+json"
+    assert "disconnect it there first" in problem.json()["detail"]
+    assert not any("p1" in each.text for each in pages)
+
+
+async def test_another_account_of_the_same_vendor_is_a_conflict_too(api):
+    app = await api.app_of("p1")
+    await api.connected(app)
+    begun = (await app.post(CONNECTIONS, json={"vendor": "google-health"})).json()
+    redirect = await api.world.click(begun["authorize_url"], SAM)
+
+    page = await api.browser().get(f"{CONNECTIONS}/callback", params=redirect)
+
+    assert page.status_code == 409
+    assert "This record is connected to another account" in page.text
 
 
 @pytest.mark.both_stores

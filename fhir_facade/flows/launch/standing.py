@@ -124,6 +124,13 @@ def find_token(tx: StateTransaction, text: str, now: datetime) -> HeldToken | No
     return HeldToken(row, grant, spent is None and row.expires_at > now and live(grant, now) and _active(tx, grant))
 
 
+def withdrawn(tx: StateTransaction, grant_id: str) -> bool:
+    """Whether what was allowed was taken back, or is no more: its account or its app is disabled or gone. That it ran
+    out by itself is no withdrawal."""
+    grant = tx.get(Grant, grant_id)
+    return grant is None or grant.revoked_at is not None or not _active(tx, grant)
+
+
 def _active(tx: StateTransaction, grant: Grant) -> bool:
     """Of an account that was erased, or a client that is gone, nothing is left to stand for."""
     account = tx.get(Account, grant.account_id) if grant.account_id else None

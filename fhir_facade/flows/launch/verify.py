@@ -108,6 +108,7 @@ def _principal(tx: StateTransaction, token: str, now: datetime) -> Principal | N
         expires_at=row.expires_at,
         related_person=account.related_person_id if account else None,
         organization=account.organization_id if account else None,
+        grant=grant.id,
     )
 
 

@@ -15,9 +15,9 @@ from fhir_facade.adapters.state.tables import facade_tables
 from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.adapters.vault import KeyFileVault
 from fhir_facade.errors import Unavailable
-from fhir_facade.flows.connect import _verifier_context
 from fhir_facade.flows.keys import SEALED, rotate_keys
 from fhir_facade.flows.launch.keys import current_signer
+from fhir_facade.flows.wearables.pending import verifier_context
 from fhir_facade.flows.wearables.tokens import access_token, keep_tokens
 from fhir_facade.interactions.audit_names import line_names
 from fhir_facade.ports import VendorTokens
@@ -47,7 +47,7 @@ async def fill(ports):
     await keep_tokens(ports, "c1", VendorTokens("access", "refresh", datetime.now(UTC) + timedelta(hours=1), ()))
     await current_signer(ports)
     await line_names(ports)
-    sealed = ports.vault.seal(b"verifier", context=_verifier_context("h1"))
+    sealed = ports.vault.seal(b"verifier", context=verifier_context("h1"))
     pending = PendingConnection(
         hash="h1", connection="c1", sealed_verifier=sealed, redirect_uri="http://x/", expires_at=NOON
     )
@@ -105,7 +105,7 @@ async def test_the_flows_go_on_with_what_was_sealed_again(ports, key_file):
     assert await access_token(ports, CONNECTION) == "access"
     assert (await current_signer(ports)).kid == signer.kid
     pending = await ports.state.read(lambda tx: tx.get(PendingConnection, "h1"))
-    assert ports.vault.open(pending.sealed_verifier, context=_verifier_context("h1")) == b"verifier"
+    assert ports.vault.open(pending.sealed_verifier, context=verifier_context("h1")) == b"verifier"
 
 
 async def test_what_the_old_key_sealed_in_a_link_still_opens(ports, key_file):
