@@ -34,7 +34,10 @@ def _command() -> Callable[[], None]:
 
         return serve
     from fhir_facade.cli.root import command_line
+    from fhir_facade.settings import misnamed
 
+    if wrong := misnamed():
+        print(f"fhir-facade: {wrong}", file=sys.stderr)
     return command_line(next(iter(sys.argv[1:]), ""))
 
 

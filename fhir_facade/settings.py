@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PREFIX = "FHIR_FACADE_"
+OF_OTHERS = frozenset({"FHIR_FACADE_HAPI_DATABASE_URL", "FHIR_FACADE_HAPI_CACHE", "FHIR_FACADE_LISTEN"})
+"""Variables that `hapi/start` and docker-compose.yml read."""
+CLOSE = 0.75
+"""How alike two names are at least, the common prefix included: https://docs.python.org/3/library/difflib.html"""
 MOST_WORKERS = 4
 """By default: SQLite has one writer, and each process takes memory of its own."""
 _METRICS_TOKEN = re.compile(r"[!-~]{32,}")
@@ -24,6 +29,23 @@ def environment_with(settings: Mapping[str, str]) -> dict[str, str]:
     """The environment of a command that is to have these settings and no others of ours; names without the prefix."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     return others | {PREFIX + name: value for name, value in settings.items()}
+
+
+def misnamed(environment: Mapping[str, str] = os.environ) -> str:
+    """One sentence about variables that look like settings and are none, with the nearest name and never a value; empty
+    when there are none."""
+    named = sorted(name for name in environment if name.upper().startswith(PREFIX))
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    wrong = [name for name in named if name.upper() not in known and name not in OF_OTHERS]
+    if not wrong:
+        return ""
+    told = ", ".join(f"{name}{_nearest(name.upper(), known)}" for name in wrong)
+    return f"no setting has this name, so it does nothing: {told}; `fhir-facade settings` lists all"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1, cutoff=CLOSE)
+    return f" (is it {near[0]}?)" if near else ""
 
 
 class Settings(BaseSettings):

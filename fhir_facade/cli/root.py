@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Final
+from importlib.metadata import version
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -49,7 +50,18 @@ def command_line(word: str = "") -> typer.Typer:
     return app
 
 
-def _group() -> None:
+def _version(asked: bool) -> None:
+    """The number that /fhir/metadata, /health and /openapi.json tell too."""
+    if asked:
+        typer.echo(f"fhir-facade {version('fhir-facade')}")
+        raise typer.Exit
+
+
+def _group(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
     """Makes typer keep the name of a command that is alone."""
 
 

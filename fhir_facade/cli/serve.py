@@ -6,6 +6,7 @@ What must be true once is looked at here, before anything heavy is loaded: setti
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import sys
 from contextlib import ExitStack
@@ -15,10 +16,11 @@ from typing import Final
 from fhir_facade.adapters import logs
 from fhir_facade.adapters.data_lock import sole_server
 from fhir_facade.cli.unread import give_up_unread
-from fhir_facade.settings import Settings
+from fhir_facade.settings import Settings, misnamed
 
 PATIENCE_S: Final = 3.0
 """Workers of a server that was killed end within this."""
+_LOG: Final = logging.getLogger("fhir_facade.serve")
 
 
 def serve() -> None:
@@ -26,6 +28,8 @@ def serve() -> None:
     gc.disable()  # until all is loaded: there is nothing to collect in it
     settings = Settings()
     logs.configure(settings.log_level)
+    if wrong := misnamed():
+        _LOG.warning(wrong)
     with ExitStack() as stack:
         if not settings.rows_elsewhere:
             stack.enter_context(sole_server(settings.data_file, patience_s=PATIENCE_S))

@@ -13,8 +13,10 @@ from fhir_facade.settings import Settings
 
 _HEAD = """# Settings
 
-Every setting is an environment variable. This page is written by `fhir-facade settings --markdown` from
-`fhir_facade/settings.py`; a test holds the two together.
+Every setting is an environment variable. One that begins alike and is none of these does nothing: each start and each
+command names it, never its value, with the nearest name there is.
+
+This page is written by `fhir-facade settings --markdown` from `fhir_facade/settings.py`; a test holds the two together.
 
 | Variable | Type | Default | Meaning |
 |---|---|---|---|"""

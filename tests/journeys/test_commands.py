@@ -259,6 +259,31 @@ def test_a_setting_that_is_wrong_is_named_at_the_start(env, name, value, said):
     assert told.stderr.count("\n") == 1
 
 
+def test_a_variable_that_is_no_setting_is_named_once_with_the_nearest_one_and_without_its_value(env, tmp_path):
+    wrong = {"FHIR_FACADE_DATABSE_URL": "postgresql://a:hidden@h/n", "FHIR_FACADE_COLOUR": "hidden"}
+    others = {"FHIR_FACADE_HAPI_DATABASE_URL": "hidden"}
+
+    told = run_command(env | wrong | others, "settings")
+    with served(env | wrong | others, tmp_path / "log") as server:
+        log = server.log.read_text()
+
+    for text in (told.stderr, log):
+        (line,) = (line for line in text.splitlines() if "COLOUR" in line)
+        assert "FHIR_FACADE_DATABSE_URL (is it FHIR_FACADE_DATABASE_URL?)" in line
+        assert "HAPI_DATABASE_URL" not in text
+        assert "hidden" not in text
+    assert told.stderr.count("\n") == 1
+
+
+def test_the_version_is_the_one_that_metadata_tells(env, tmp_path):
+    told = run_command(env, "--version").stdout
+
+    with served(env, tmp_path / "log") as server:
+        software = httpx.get(f"{server.url}/fhir/metadata", timeout=PATIENCE_S).json()["software"]
+
+    assert told == f"{software['name']} {software['version']}\n"
+
+
 def test_a_port_that_is_taken_is_named_at_the_start(env):
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(env["FHIR_FACADE_PORT"])))
