@@ -14,7 +14,8 @@
 | secondhand_smoke, diabetes, lipid_treatment, blood_pressure_treatment | true or false |
 | effective | when it was measured: a date, or a time with its offset; the time of the request when absent |
 
-The rows are in vitals.json. The unit a person gives is kept; nothing is converted. Observations carry no id.
+The rows are in vitals.json, with what is plausible in each unit and the source of it. The unit a person gives is kept;
+nothing is converted. Observations carry no id.
 """  # noqa: E501  one table row per line
 
 from __future__ import annotations
@@ -55,17 +56,24 @@ class VitalsContext:
     device_reference: str | None = None
 
 
+Bounds = tuple[Decimal, Decimal]
+"""The least and the most that can be a reading."""
+
+
 class _Numbers(msgspec.Struct, frozen=True):
     category: str
+    plausible: dict[str, Bounds]
+    plausible_source: str
     units: dict[str, list[tuple[str, str]]]
     default: str | None = None
     aliases: dict[str, str] = {}
-    most: Decimal | None = None
     zero: bool = False
 
 
 class _Panel(msgspec.Struct, frozen=True):
     category: str
+    plausible: dict[str, Bounds]
+    plausible_source: str
     codes: list[tuple[str, str]]
     parts: dict[str, list[tuple[str, str]]]
     units: list[str]
@@ -124,7 +132,7 @@ def _unit(member: str, given: object, aliases: Mapping[str, str], allowed: list[
     return unit
 
 
-def _number(member: str, value: object, *, most: Decimal | None = None, zero: bool = False) -> Decimal:
+def _number(member: str, value: object, unit: str, plausible: Bounds, *, zero: bool = False) -> Decimal:
     if isinstance(value, str):
         raise VitalsError(member, "write a number, not a text")
     try:
@@ -133,16 +141,17 @@ def _number(member: str, value: object, *, most: Decimal | None = None, zero: bo
         raise VitalsError(member, "write a number above zero") from None
     if found == 0 and not zero:
         raise VitalsError(member, "write a number above zero")
-    if most is not None and found > most:
-        raise VitalsError(member, f"cannot be more than {most}")
+    least, most = plausible
+    if not least <= found <= most:
+        raise VitalsError(member, f"no such reading is plausible: write a number from {least} to {most} in {unit}")
     return found
 
 
 def _from_number(member: str, row: _Numbers, given: object) -> dict[str, Any]:
     form = given if isinstance(given, Mapping) else {"value": given}
     _only(member, form, ("value", "unit"))
-    value = _number(member, form.get("value"), most=row.most, zero=row.zero)
     unit = _unit(member, form.get("unit"), row.aliases, list(row.units), row.default)
+    value = _number(member, form.get("value"), unit, row.plausible[unit], zero=row.zero)
     return {
         "category": row.category,
         "code": concept(*row.units[unit]),
@@ -162,15 +171,16 @@ def _from_panel(member: str, row: _Panel, given: object) -> dict[str, Any]:
         "code": concept(*row.codes),
         "value": {},
         "component": [
-            component(codes, _part(f"{member}.{part}", given.get(part), unit)) for part, codes in row.parts.items()
+            component(codes, _part(f"{member}.{part}", given.get(part), unit, row.plausible[unit]))
+            for part, codes in row.parts.items()
         ],
     }
 
 
-def _part(member: str, given: object, unit: str) -> dict[str, Any]:
+def _part(member: str, given: object, unit: str, plausible: Bounds) -> dict[str, Any]:
     if given is None:
         return {"dataAbsentReason": absent("not-performed")}
-    return {"valueQuantity": quantity(_number(member, given), unit)}
+    return {"valueQuantity": quantity(_number(member, given, unit, plausible), unit)}
 
 
 def _from_answer(member: str, row: _Answer, given: object) -> dict[str, Any]:

@@ -644,6 +644,7 @@ async def test_an_answer_about_oneself_moves_the_score(api):
         pytest.param(b"{}", 422, "entry", id="no reading"),
         pytest.param(b'{"heart_rate": "fast"}', 422, "heart_rate", id="a text"),
         pytest.param(b'{"heart_rate": -3}', 422, "heart_rate", id="below zero"),
+        pytest.param(b'{"weight": 80, "heart_rate": 9999}', 422, "heart_rate", id="more than any heart does"),
         pytest.param(b'{"blood_pressure": {"systolic": 0}}', 422, "blood_pressure.systolic", id="inside a panel"),
         pytest.param(b'{"heart_rate": 60, "mood": 3}', 422, "mood", id="unknown member"),
         pytest.param(b'{"weight": 80, "effective": "yesterday"}', 422, "effective", id="no time"),

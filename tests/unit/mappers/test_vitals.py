@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -67,6 +68,63 @@ def test_what_cannot_be_recorded_is_refused_by_the_name_of_its_member(entry: dic
         to_observations(entry, CONTEXT)
     assert refusal.value.member == member
     assert str(refusal.value).startswith(f"{member}: ")
+
+
+@pytest.mark.parametrize(
+    ("entry", "member", "wanted"),
+    [
+        ({"heart_rate": 9999}, "heart_rate", "from 0 to 390 in /min"),
+        ({"respiratory_rate": 330.1}, "respiratory_rate", "from 0 to 330 in /min"),
+        ({"oxygen_saturation": 101}, "oxygen_saturation", "from 0 to 100 in %"),
+        ({"temperature": 98.6}, "temperature", "from 14.2 to 47 in Cel"),
+        ({"temperature": {"value": 37, "unit": "[degF]"}}, "temperature", "from 57.6 to 116.6 in [degF]"),
+        ({"weight": 80000}, "weight", "from 0 to 650 in kg"),
+        ({"weight": {"value": 2000, "unit": "lb"}}, "weight", "from 0 to 1433 in [lb_av]"),
+        ({"height": 1720}, "height", "from 0 to 275 in cm"),
+        ({"glucose": {"value": 180, "unit": "mmol/L"}}, "glucose", "from 0 to 122.1 in mmol/L"),
+        ({"hba1c": {"value": 101, "unit": "%"}}, "hba1c", "from 0 to 100 in %"),
+        ({"blood_pressure": {"systolic": 1200, "diastolic": 80}}, "blood_pressure.systolic", "from 0 to 375 in mm[Hg]"),
+        (
+            {"blood_pressure": {"systolic": 120, "diastolic": 800}},
+            "blood_pressure.diastolic",
+            "from 0 to 375 in mm[Hg]",
+        ),
+    ],
+    ids=repr,
+)
+def test_what_nobody_can_have_is_refused_with_what_is_plausible(
+    entry: dict[str, Any], member: str, wanted: str
+) -> None:
+    with pytest.raises(VitalsError) as refusal:
+        to_observations(entry, CONTEXT)
+    assert refusal.value.member == member
+    assert wanted in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"heart_rate": 390},
+        {"oxygen_saturation": 100},
+        {"temperature": Decimal("14.2")},
+        {"weight": {"value": 3400, "unit": "g"}},
+        {"weight": 635},
+        {"height": {"value": 20, "unit": "in"}},
+        {"hba1c": {"value": 130, "unit": "mmol/mol"}},
+        {"blood_pressure": {"systolic": 375, "diastolic": 375}},
+    ],
+    ids=repr,
+)
+def test_what_somebody_had_is_recorded_however_ill_they_were(entry: dict[str, Any]) -> None:
+    assert one(entry)
+
+
+def test_each_unit_of_each_reading_has_its_bounds_and_their_source() -> None:
+    table = json.loads((files("mappers") / "vitals.json").read_bytes())
+    for row in table["numbers"].values():
+        assert set(row["plausible"]) == set(row["units"])
+        assert row["plausible_source"]
+    assert all(set(row["plausible"]) == set(row["units"]) for row in table["panels"].values())
 
 
 @pytest.mark.parametrize(
