@@ -32,7 +32,7 @@ from fhir_facade.interactions.pages import open_page
 from fhir_facade.interactions.search import answered, counted_about, in_compartment, told, understood, visible
 from fhir_facade.interactions.seen import seen_page
 from fhir_facade.interactions.within import within
-from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
+from fhir_facade.values import Criterion, FhirResponse, Page, SearchQuery, StoredResource
 
 AT_ONCE: Final = 8
 _ORDERS: Final[Mapping[str, Callable[[StoredResource], Any]]] = MappingProxyType(
@@ -97,7 +97,7 @@ async def _parts(call: Call, parsed: ParsedSearch) -> dict[str, _Part]:
 
 async def _asked_about(call: Call, parsed: ParsedSearch, parts: Mapping[str, _Part]) -> Set[str]:
     """The patients that the search names, or whose records it counts."""
-    named = {id_ for kind in parts for id_ in patients_asked_about(kind, parsed.query.criteria)}
+    named = {id_ for kind in parts for id_ in patients_asked_about(kind, _criteria(parsed, kind))}
     if named or call.request.compartment is not None or parsed.query.count:
         return named
     return {id_ for part in parts.values() for id_ in await counted_about(call, part.query, part.check)}
@@ -120,8 +120,14 @@ async def _part(call: Call, parsed: ParsedSearch, type: str) -> _Part | Deny:
     rights = call.search_rights(type)
     if isinstance(rights, Deny):
         return rights
-    limited = await within(call, in_compartment(call, replace(parsed.query, type=type, total=False)), parsed.includes)
+    query = replace(parsed.query, type=type, criteria=_criteria(parsed, type), total=False)
+    limited = await within(call, in_compartment(call, query), parsed.includes)
     return limited if isinstance(limited, Deny) else _Part(limited, rights.check, rights.exact)
+
+
+def _criteria(parsed: ParsedSearch, type: str) -> tuple[Criterion, ...]:
+    """What is asked of a type: the same words may mean different references for each."""
+    return parsed.by_type.get(type, parsed.query.criteria)
 
 
 async def _refuse_leaks(call: Call, parts: dict[str, _Part], foreign: Sequence[StoredResource]) -> None:

@@ -5,11 +5,18 @@ https://hl7.org/fhir/R4/search.html#token
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from fhir_facade.errors import BadRequest, Issue, NotSupported
-from fhir_facade.fhir.query import NO_CODES, StoredCodes, named_code_systems, named_places, named_value_sets
+from fhir_facade.fhir.query import (
+    NO_CODES,
+    StoredCodes,
+    named_code_systems,
+    named_places,
+    named_value_sets,
+    searched_types,
+)
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.hierarchies import tree
 from fhir_facade.values import TokenValue
@@ -18,7 +25,7 @@ from terminology.concept import Concept
 _MODIFIERS: Final = (":in", ":not-in", ":above", ":below")
 
 
-async def stored_codes(call: Call, type: str, params: Iterable[tuple[str, str]]) -> StoredCodes:
+async def stored_codes(call: Call, type: str, params: Sequence[tuple[str, str]]) -> StoredCodes:
     """Those that the caller may search for, by the URL that names them; the others are as if nobody had stored them.
     BadRequest: a value set that cannot be expanded."""
     names = [(name, value) for name, value in params if name == "_filter" or name.endswith(_MODIFIERS)]
@@ -26,7 +33,8 @@ async def stored_codes(call: Call, type: str, params: Iterable[tuple[str, str]])
         return NO_CODES
     sets = {url: codes for url in named_value_sets(names) if (codes := await _codes(call, url)) is not None}
     systems = {url: found for url in named_code_systems(names) if (found := await _concepts(call, url))}
-    places = named_places(type, names, call.ports.deployment.fhir_url)
+    base_url, types = call.ports.deployment.fhir_url, searched_types(type, params)
+    places = frozenset(place for kind in types for place in named_places(kind, names, base_url))
     return StoredCodes(sets, systems, {place: await tree(call, *place) for place in places})
 
 

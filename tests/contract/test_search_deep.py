@@ -93,6 +93,8 @@ async def test_references_are_followed_as_far_as_asked(house: Case, kind: str, a
     [
         pytest.param("_tag=urn:t|new", ["a"], id="a tag"),
         pytest.param("_tag:not=urn:t|new", ["b", "c"], id="without a tag"),
+        pytest.param("_tag=urn:t|", ["a", "b"], id="a tag of a system"),
+        pytest.param("_tag:not=urn:t|", ["c"], id="without a tag of a system"),
         pytest.param("_tag:missing=true", ["c"], id="without any tag"),
         pytest.param("_tag:missing=false", ["a", "b"], id="with any tag"),
         pytest.param("_security=urn:s|R", ["b"], id="a label"),

@@ -96,6 +96,14 @@ ASKED = [
         f"/fhir?_type=Observation&{TAGGED}&_include=Observation:performer",
         "Observation/a Observation/b Observation/c +Patient/p",
     ),
+    (f"/fhir?_type=Patient&{TAGGED}&gender=female", "Patient/p"),
+    (
+        f"/fhir?_type=Encounter,Observation&{TAGGED}&patient={{0}}-p&_count=1",
+        "Encounter/e Observation/a Observation/b",
+    ),
+    (f"/fhir?status=final&subject:Patient.gender=male&_type=Encounter,Observation&{TAGGED}", "Observation/c"),
+    (f"/fhir?_type=Encounter,Patient&{TAGGED}&_filter=_id eq {{0}}-p or _id eq {{0}}-e", "Encounter/e Patient/p"),
+    ("/fhir/Patient/{0}-q/*?_type=Encounter,Observation&status=final", "Observation/c"),
     ("/fhir/Patient/{0}-p/Observation?_sort=_id", "Observation/a Observation/b Observation/c"),
     ("/fhir/Patient/{0}-p/Observation?_sort=-_id&_count=1&subject=Patient/{0}-p", "Observation/b Observation/a"),
     ("/fhir/Patient/{0}-q/Observation", "Observation/c"),
@@ -168,13 +176,17 @@ async def test_each_type_is_searched_within_the_rights_of_the_caller(world: Worl
         assert (await world.bundle(f"/fhir?_type=Observation,Patient&{TAGGED}&_summary=count", own))["total"] == 3
         included = await world.labels("/fhir/Patient?_id={0}-p&_revinclude=*", own)
         assert sorted(included) == ["+Encounter/e", "+Observation/a", "+Observation/b", "Patient/p"]
+        assert await world.labels(f"/fhir?_type=Observation,Encounter&{TAGGED}&subject={{0}}-q", own) == []
+        assert await world.labels(f"/fhir?_type=Encounter&{TAGGED}&status=finished", own) == ["Encounter/e"]
         refused = await own.get("/fhir?_type=Patient,Group")
         assert refused.status_code == 403
 
 
 REFUSED = {
     "/fhir?_type=Heart": 400,
-    "/fhir?_type=Patient&name=x": 400,
+    "/fhir?name=x": 400,
+    "/fhir?_type=Patient,Encounter&name=x": 400,
+    "/fhir?_type=Encounter,Patient&name=x": 400,
     "/fhir?_type=Patient&_sort=_tag": 400,
     "/fhir/Patient/p/*?_type=Organization": 400,
     "/fhir/Patient/p/Organization": 404,

@@ -102,7 +102,7 @@ def opposite(match: Match) -> Match | None:
     missing = next((value.missing for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
         return replace(match, values=(MissingValue(not missing),))
-    if match.kind != "token" or match.modifier not in _DENIED:
+    if match.kind != "token" or match.modifier not in _DENIED or is_unindexed(match):
         return None
     return replace(match, modifier=_DENIED[match.modifier])
 
@@ -181,9 +181,11 @@ def _without_wildcards(value: SearchValue) -> SearchValue:
 
 def is_unindexed(match: Match) -> bool:
     """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
-    address (`urn:`, `mailto:`)."""
+    address (`urn:`, `mailto:`), and tags by their system alone."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
+    if match.name in _IGNORED_MISSING:
+        return any(isinstance(value, TokenValue) and value.code is None for value in match.values)
     return match.name == CONTAINED or match.kind == "reference"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -49,7 +49,7 @@ class ParsedSearch:
 
     `count` is None when not asked for (`query.count` has the default). `understood` are the parameters that counted,
     in order and as they counted, for the self link; `ignored` tells of the others. `types` are those of `_type` in a
-    search of the whole system.
+    search of the whole system, and `by_type` says what the criteria are for each of them.
     """
 
     query: SearchQuery
@@ -60,6 +60,7 @@ class ParsedSearch:
     count: int | None = None
     understood: tuple[tuple[str, str], ...] = ()
     types: tuple[str, ...] = ()
+    by_type: Mapping[str, tuple[Criterion, ...]] = field(default_factory=dict)
     contained: Contained = "false"
     contained_type: ContainedType = "container"
     ignored: tuple[Issue, ...] = ()
@@ -72,6 +73,15 @@ def without_empty(params: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], .
 
 def _without_empty(value: str) -> str:
     return ",".join([part for part in split(value, ",") if part.strip()]) if "," in value else value
+
+
+def searched_types(type: str, params: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The types whose parameters a search may have: those of `_type`, all of which have to know each of them; without
+    it what all resources know. BadRequest. https://hl7.org/fhir/R4/http.html#search"""
+    named = Controls(type)
+    for value in [value for name, value in params if name == "_type" and value] if type == SYSTEM else ():
+        control.types(named, value)
+    return tuple(named.types) or (type,)
 
 
 def parse_query(
@@ -96,7 +106,7 @@ def parse_query(
         raise BadRequest(f"{len(asked)} parameters, at most {MAX_PARAMETERS} are allowed: ask in several searches")
     parser = CriterionParser(Asked(now, base_url, stored))
     controls = Controls(type)
-    criteria: list[Criterion] = []
+    criteria: dict[str, list[Criterion]] = {kind: [] for kind in searched_types(type, asked)}
     understood: list[tuple[str, str]] = []
     ignored: list[Issue] = []
     for name, value in asked:
@@ -111,21 +121,28 @@ def parse_query(
                 raise
         else:
             understood.append((name, str(controls.count) if name == "_count" else value))
-    return _parsed(controls, tuple(criteria), tuple(understood), tuple(ignored))
+    by_type = {kind: tuple(own) for kind, own in criteria.items()}
+    return _parsed(controls, by_type, tuple(understood), tuple(ignored))
 
 
-def _take(parser: CriterionParser, controls: Controls, criteria: list[Criterion], name: str, value: str) -> None:
+def _take(
+    parser: CriterionParser, controls: Controls, criteria: Mapping[str, list[Criterion]], name: str, value: str
+) -> None:
     shape = control.types if name == "_type" and controls.fhir_type == SYSTEM else _CONTROLS.get(name)
     if shape is None and name.partition(":")[0] in _CONTROLS:
         raise UnknownParameter(f"{name!r} is not known here; known are {', '.join(_CONTROLS)}")
-    if name == "_filter":
-        criteria.extend(parse_filter(parser, controls.fhir_type, value))
-    elif shape is None:
-        criteria.append(parser.parse(controls.fhir_type, name, value))
+    if shape is None:
+        found = {kind: _criteria(parser, kind, name, value) for kind in criteria}
+        for kind, own in criteria.items():
+            own.extend(found[kind])
     elif not value:
         raise BadRequest(f"{name}: an empty value; leave the parameter out")
     else:
         shape(controls, value)
+
+
+def _criteria(parser: CriterionParser, type: str, name: str, value: str) -> tuple[Criterion, ...]:
+    return parse_filter(parser, type, value) if name == "_filter" else (parser.parse(type, name, value),)
 
 
 def _said(name: str, issue: Issue) -> Issue:
@@ -135,14 +152,14 @@ def _said(name: str, issue: Issue) -> Issue:
 
 def _parsed(
     controls: Controls,
-    criteria: tuple[Criterion, ...],
+    by_type: Mapping[str, tuple[Criterion, ...]],
     understood: tuple[tuple[str, str], ...],
     ignored: tuple[Issue, ...],
 ) -> ParsedSearch:
     counting = controls.summary == "count" or controls.count == 0
     query = SearchQuery(
         controls.fhir_type,
-        criteria,
+        next(iter(by_type.values())),
         sort=tuple(controls.sort),
         count=0 if counting else DEFAULT_COUNT if controls.count is None else controls.count,
         total=counting or controls.total_mode in ("accurate", "estimate"),
@@ -156,6 +173,7 @@ def _parsed(
         controls.count,
         understood,
         tuple(controls.types),
+        by_type,
         controls.contained,
         controls.contained_type,
         ignored,
