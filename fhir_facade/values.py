@@ -17,7 +17,6 @@ JsonObject = Mapping[str, Any]
 
 PatientId = NewType("PatientId", str)
 ClientId = NewType("ClientId", str)
-AccountId = NewType("AccountId", str)
 
 
 # --- what is stored -------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@ https://hl7.org/fhir/R4/observation.html
 
     MapContext(patient_id, account, device_reference=None, vendor="google-health", zone=None)
     identity_key(patient, vendor, account, data_type, record_key) -> str     also Observation.identifier.value
-    observation_id(patient, vendor, account, data_type, record_key) -> str   uuidv5 of that key
     MapResult(observations, skipped, keys)    Skipped(data_type, reason, key, expected)
 
 Numbers in the dicts are `Decimal`: encode with `msgspec.json.Encoder(decimal_format="number")`.
@@ -68,11 +67,6 @@ class MapResult:
 def identity_key(patient: str, vendor: str, account: str, data_type: str, record_key: str) -> str:
     """The canonical key of a device Observation. It never holds the value, so a correction keeps its identity."""
     return f"{patient}|{vendor}|{account}|{data_type}|{record_key}"
-
-
-def observation_id(patient: str, vendor: str, account: str, data_type: str, record_key: str) -> str:
-    """The id of the Observation that a vendor record becomes, the same on every sync."""
-    return deterministic_id(identity_key(patient, vendor, account, data_type, record_key))
 
 
 def quantity(value: Decimal, code: str) -> dict[str, Any]:

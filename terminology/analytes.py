@@ -1,8 +1,7 @@
 """Blood tests measured by mass or by amount of substance: the unit selects the LOINC code, a value is never converted
 to fit a code. https://loinc.org/kb/users-guide/
 
-    sibling_for_unit(loinc, ucum) -> str | None    the code of the same analyte that fits the unit
-    mass_per_molar(loinc) -> Decimal | None        mass value = molar value x this number
+    pairs() -> {loinc: Pair}                                both codes of an analyte, with their units and the factor
     to_mass(value, loinc, ucum) -> (Decimal, str) | None    for reading only: the mass value and its unit
 """
 
@@ -49,22 +48,6 @@ def pairs() -> Mapping[str, Pair]:
         )
         found[pair.mass] = found[pair.molar] = pair
     return found
-
-
-def sibling_for_unit(loinc: str, unit: str) -> str | None:
-    """Of the two codes of the analyte the one that fits the unit; None when the code or the unit is unknown here."""
-    pair = pairs().get(loinc)
-    if pair is None:
-        return None
-    if ucum.comparable(unit, pair.mass_unit):
-        return pair.mass
-    return pair.molar if ucum.comparable(unit, pair.molar_unit) else None
-
-
-def mass_per_molar(loinc: str) -> Decimal | None:
-    """By what a molar value (in the molar unit of the pair) is multiplied to get the mass value (in its mass unit)."""
-    pair = pairs().get(loinc)
-    return None if pair is None else pair.mass_per_molar
 
 
 def to_mass(value: Decimal, loinc: str, unit: str) -> tuple[Decimal, str] | None:

@@ -24,11 +24,6 @@ def code_system(name: str) -> str:
     return f"{BASE}/CodeSystem/{name}"
 
 
-def value_set(name: str) -> str:
-    """The address of one of our own value sets."""
-    return f"{BASE}/ValueSet/{name}"
-
-
 def extension(name: str) -> str:
     """The address of one of our own extensions."""
     return f"{BASE}/StructureDefinition/{name}"

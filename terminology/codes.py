@@ -4,7 +4,6 @@
     coding(system, code) -> {system, code, display}
     concept((system, code), ...) -> CodeableConcept
     in_value_set(url, system, code) -> bool
-    translate(map_url, system, code) -> tuple[Coding, ...]
     resources(kind) -> every CodeSystem, ValueSet or ConceptMap by url, to be served
 
 Files are read on first use and kept.
@@ -96,20 +95,3 @@ def _included(include: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def in_value_set(url: str, system: str, code: str) -> bool:
     """Whether the value set contains the code; `UnknownCode` when the value set is not shipped."""
     return (system, code) in _members(url)
-
-
-@cache
-def _targets(url: str) -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
-    found = resources("ConceptMap").get(url)
-    if found is None:
-        raise UnknownCode(f"Concept map {url} is not shipped with this server")
-    return {
-        (group["source"], element["code"]): tuple((group["target"], target["code"]) for target in element["target"])
-        for group in found["group"]
-        for element in group["element"]
-    }
-
-
-def translate(url: str, system: str, code: str) -> tuple[Coding, ...]:
-    """What a concept map says the code becomes; empty when it says nothing."""
-    return tuple(coding(*target) for target in _targets(url).get((system, code), ()))

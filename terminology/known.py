@@ -12,7 +12,7 @@ import gzip
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -21,8 +21,6 @@ from terminology.canonical import UCUM
 from terminology.codes import resources
 
 Resource = Mapping[str, Any]
-
-KINDS: Final = ("CodeSystem", "ValueSet")
 
 
 @cache

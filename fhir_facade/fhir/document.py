@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -33,7 +33,6 @@ __all__ = [
     "parse_json",
     "parse_stored",
     "splice",
-    "strip_members",
     "with_references",
 ]
 
@@ -243,12 +242,6 @@ def _meta_members(raw: msgspec.Raw | None) -> dict[str, Any]:
 def instant(moment: datetime) -> str:
     """An aware time as FHIR instant in UTC with milliseconds: `2026-11-21T12:00:00.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def strip_members(body: bytes, names: Iterable[str]) -> bytes:
-    """`body` without these top-level members; the others keep their bytes, white space between them goes."""
-    unwanted = frozenset(names)
-    return _ENCODER.encode({name: raw for name, raw in members_of(body).items() if name not in unwanted})
 
 
 def equal_values(a: bytes, b: bytes) -> bool:

@@ -19,8 +19,6 @@ from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, Sear
 
 Condition = tuple[str, str, Any]
 
-NOTHING: Final[Condition] = ("id", "=", -1)
-"""What no line satisfies."""
 _PEOPLE: Final = MappingProxyType(
     {"Patient": "patient_id", "Practitioner": "practitioner_id", "RelatedPerson": "related_person_id"}
 )

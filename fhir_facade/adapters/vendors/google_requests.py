@@ -16,7 +16,6 @@ from mappers.google_health import DataType
 ROLLUP_DAYS = 13
 PAGE_SIZE = 1440
 SLEEP_PAGE_SIZE = 25
-WEARABLES = "users/me/dataSourceFamilies/google-wearables"
 
 
 @dataclass(frozen=True, slots=True)

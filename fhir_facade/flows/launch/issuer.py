@@ -149,18 +149,6 @@ def openid_configuration(issuer: Issuer) -> Mapping[str, Json]:
     }
 
 
-def oauth_uris(issuer: Issuer) -> Mapping[str, str]:
-    """The values of the `oauth-uris` extension of the CapabilityStatement, by extension URL."""
-    return {
-        "authorize": issuer.authorize,
-        "token": issuer.token,
-        "introspect": issuer.introspect,
-        "manage": issuer.manage,
-        "register": issuer.register,
-        "revoke": issuer.revoke,
-    }
-
-
 def _metadata(issuer: Issuer) -> dict[str, Json]:
     return {
         "issuer": issuer.name,

@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 
 from fhir_facade.api.oauth import OAuthDeps, oauth_routes
 from fhir_facade.errors import Unavailable
+from fhir_facade.fhir.capability import oauth_endpoints
 from fhir_facade.flows.launch.clients import disable_client
-from fhir_facade.flows.launch.issuer import oauth_uris
 from fhir_facade.rows.audit import AuditLine
 from tests.sign_in_world import BASE, redemption
 
@@ -53,7 +53,7 @@ async def test_all_documents_name_the_same_addresses(web, world):
     assert {name: value for name, value in smart.items() if name in openid} == {
         name: value for name, value in openid.items() if name in smart
     }
-    uris = oauth_uris(world.sign_in.issuer)
+    uris = oauth_endpoints(world.sign_in.issuer.fhir)
     assert uris == {
         "authorize": smart["authorization_endpoint"],
         "token": smart["token_endpoint"],

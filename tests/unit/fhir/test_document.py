@@ -22,7 +22,6 @@ from fhir_facade.fhir.document import (
     parse_json,
     parse_stored,
     splice,
-    strip_members,
 )
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123987, tzinfo=UTC)
@@ -202,10 +201,6 @@ def test_splice_changes_nothing_besides_id_and_meta(resource: dict, indent: int)
     assert {name: bytes(after[name]) for name in others} == {name: bytes(before[name]) for name in others}
     assert list(after)[:3] == ["resourceType", "id", "meta"]
     assert after.keys() == before.keys() | {"meta"}
-
-
-def test_strip_members_removes_only_what_is_named() -> None:
-    assert strip_members(b'{"a": 1.50, "meta": {}, "b":[ ]}', ["meta", "absent"]) == b'{"a":1.50,"b":[ ]}'
 
 
 @pytest.mark.parametrize("number", [b"1e-1000", b"0E1000", b"0.5E-01000", b"0e+0001000"])

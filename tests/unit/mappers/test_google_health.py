@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mappers.google_health import UnknownDataType, to_observations, types
-from mappers.observation import MapContext, identity_key, observation_id
+from mappers.observation import MapContext, identity_key
 from profiles import vital_signs
 from terminology import ucum
+from terminology.canonical import deterministic_id
 from terminology.codes import display
 
 DATA = Path(__file__).parents[2] / "data" / "google-health"
@@ -135,9 +136,9 @@ def test_a_replay_yields_the_same_ids_and_a_changed_value_keeps_its_id() -> None
 
 def test_id_and_identifier_come_from_the_same_key() -> None:
     observation = single("weight")[0][0]
-    parts = ("p1", "google-health", "1001", "weight", "6685309773198399080")
-    assert observation["id"] == observation_id(*parts)
-    assert observation["identifier"][0]["value"] == identity_key(*parts)
+    key = identity_key("p1", "google-health", "1001", "weight", "6685309773198399080")
+    assert observation["id"] == deterministic_id(key)
+    assert observation["identifier"][0]["value"] == key
 
 
 def test_two_patients_and_two_accounts_never_share_an_id() -> None:

@@ -8,22 +8,6 @@ from terminology import analytes, ucum
 
 
 @pytest.mark.parametrize(
-    ("loinc", "unit", "expected"),
-    [
-        ("2345-7", "mmol/L", "14749-6"),
-        ("14749-6", "mg/dL", "2345-7"),
-        ("2345-7", "mg/dL", "2345-7"),
-        ("41653-7", "mmol/L", "14743-9"),
-        ("2160-0", "umol/L", "14682-9"),
-        ("2345-7", "%", None),
-        ("8867-4", "mg/dL", None),
-    ],
-)
-def test_the_unit_selects_the_code(loinc: str, unit: str, expected: str | None) -> None:
-    assert analytes.sibling_for_unit(loinc, unit) == expected
-
-
-@pytest.mark.parametrize(
     ("value", "loinc", "unit", "expected"),
     [
         ("5.5", "14771-0", "mmol/L", ("99.088", "mg/dL")),
@@ -39,11 +23,6 @@ def test_either_code_reads_as_mass_concentration(value: str, loinc: str, unit: s
 @pytest.mark.parametrize(("loinc", "unit"), [("8867-4", "/min"), ("2345-7", "%"), ("2345-7", "lbs")])
 def test_a_code_and_a_unit_that_do_not_fit_read_as_nothing(loinc: str, unit: str) -> None:
     assert analytes.to_mass(Decimal(1), loinc, unit) is None
-
-
-def test_a_code_without_a_sibling_has_no_factor() -> None:
-    assert analytes.mass_per_molar("8867-4") is None
-    assert analytes.mass_per_molar("14647-2") == Decimal("38.67")
 
 
 def test_every_pair_uses_known_units_of_the_right_kind() -> None:

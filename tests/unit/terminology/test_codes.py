@@ -20,11 +20,9 @@ def test_a_code_that_is_not_shipped_is_refused() -> None:
         codes.display(canonical.LOINC, "0-0")
 
 
-def test_a_value_set_or_map_that_is_not_shipped_is_refused() -> None:
+def test_a_value_set_that_is_not_shipped_is_refused() -> None:
     with pytest.raises(codes.UnknownCode):
         codes.in_value_set("http://example.org/ValueSet/none", canonical.LOINC, "8867-4")
-    with pytest.raises(codes.UnknownCode):
-        codes.translate("http://example.org/ConceptMap/none", canonical.LOINC, "8867-4")
 
 
 def test_a_coding_carries_the_official_name() -> None:
@@ -63,13 +61,7 @@ def test_heart_rate_variability_says_rmssd_where_people_and_programs_look() -> N
     ],
 )
 def test_value_sets_list_codes_or_take_a_whole_system(name: str, system: str, code: str, expected: bool) -> None:
-    assert codes.in_value_set(canonical.value_set(name), system, code) is expected
-
-
-def test_the_map_from_mass_to_molar_codes_translates() -> None:
-    url = f"{canonical.BASE}/ConceptMap/mass-to-molar"
-    assert codes.translate(url, canonical.LOINC, "2345-7") == (codes.coding(canonical.LOINC, "14749-6"),)
-    assert codes.translate(url, canonical.LOINC, "8867-4") == ()
+    assert codes.in_value_set(f"{canonical.BASE}/ValueSet/{name}", system, code) is expected
 
 
 @pytest.mark.parametrize("kind", sorted(MODELS))
