@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from fhir_facade.api.openapi_operations import operation_places, query_parameters
-from fhir_facade.fhir.capability import INTERACTIONS
 from fhir_facade.fhir.compartments import COMPARTMENTS
 from fhir_facade.fhir.definitions import resource_types
 from fhir_facade.fhir.history import HISTORIES, HISTORY_PARAMETERS
@@ -84,7 +83,7 @@ def fhir_paths() -> dict[str, Any]:
     """Path items of everything the server does; `/fhir` stands for `/fhir/` too."""
     paths: dict[str, Any] = {}
     for method, path, interaction in addresses():
-        if interaction in INTERACTIONS and interaction is not Interaction.OPERATION:
+        if interaction is not Interaction.OPERATION:
             paths.setdefault(f"/fhir{path}", {})[method.lower()] = _interaction(method, path, interaction)
     for method, path, operation in operation_places():
         paths.setdefault(f"/fhir{path}", {})[method.lower()] = _operation(method, path, operation)

@@ -18,16 +18,6 @@ from fhir_facade.values import Deployment, Interaction
 RELEASED: Final = "2026-11-21"
 """When what the statement says last changed."""
 
-INTERACTIONS: Final = frozenset(
-    (
-        *(Interaction.READ, Interaction.VREAD, Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM),
-        *(Interaction.HISTORY_INSTANCE, Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM),
-        *(Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH, Interaction.DELETE),
-        *(Interaction.BATCH, Interaction.TRANSACTION, Interaction.CAPABILITIES, Interaction.OPERATION),
-    )
-)
-"""What the server does so far; the rest of the specification answers 405."""
-
 _OF_THE_SYSTEM = (
     Interaction.TRANSACTION,
     Interaction.BATCH,
@@ -75,28 +65,18 @@ def oauth_endpoints(fhir_url: str) -> dict[str, str]:
     return {**named, "manage": f"{base}/apps"}
 
 
-def capability_statement(
-    deployment: Deployment,
-    *,
-    released: str = RELEASED,
-    interactions: Collection[Interaction] = INTERACTIONS,
-    endpoints: Mapping[str, str] | None = None,
-    operations: Mapping[str, Sequence[Operation]] | None = None,
-    types: Collection[str] | None = None,
-) -> dict[str, Any]:
+def capability_statement(deployment: Deployment, *, types: Collection[str] | None = None) -> dict[str, Any]:
     """The statement of one deployment, a new dictionary each time; it is large, so callers keep its bytes.
 
-    `endpoints` are named as in the `oauth-uris` extension (authorize, token, introspect, revoke, register, manage);
-    None: those of `oauth_endpoints`. `operations` are given by type, those of the whole system under "";
-    None: all that there are. `types` are those to tell of; None: all.
+    `types` are those to tell of; None: all.
     """
-    offered = announced() if operations is None else operations
+    offered = announced()
     told = resource_types() if types is None else [kind for kind in resource_types() if kind in types]
     rest: dict[str, Any] = {
         "mode": "server",
-        "security": _security(oauth_endpoints(deployment.fhir_url) if endpoints is None else endpoints),
-        "resource": [_resource(kind, deployment, interactions, offered.get(kind, ())) for kind in told],
-        "interaction": _codes(_OF_THE_SYSTEM, interactions),
+        "security": _security(oauth_endpoints(deployment.fhir_url)),
+        "resource": [_resource(kind, deployment, offered.get(kind, ())) for kind in told],
+        "interaction": _codes(_OF_THE_SYSTEM),
         "searchParam": _everywhere(deployment),
         "operation": _operations((*offered.get("", ()), VERSIONS)),
         "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in COMPARTMENTS],
@@ -107,9 +87,9 @@ def capability_statement(
         "name": "FhirFacade",
         "title": "fhir-facade",
         "status": "active",
-        "date": released,
+        "date": RELEASED,
         "kind": "instance",
-        "software": {"name": "fhir-facade", "version": deployment.software_version, "releaseDate": released},
+        "software": {"name": "fhir-facade", "version": deployment.software_version, "releaseDate": RELEASED},
         "implementation": {"description": "FHIR R4 with SMART on FHIR sign-in", "url": deployment.fhir_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
@@ -131,8 +111,8 @@ def _filled(element: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in element.items() if value != []}
 
 
-def _codes(candidates: Sequence[Interaction], interactions: Collection[Interaction]) -> list[dict[str, str]]:
-    return [{"code": one.value} for one in candidates if one in interactions]
+def _codes(interactions: Sequence[Interaction]) -> list[dict[str, str]]:
+    return [{"code": one.value} for one in interactions]
 
 
 def _operations(operations: Sequence[Operation]) -> list[dict[str, str]]:
@@ -149,11 +129,9 @@ def _security(endpoints: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _resource(
-    kind: str, deployment: Deployment, interactions: Collection[Interaction], operations: Sequence[Operation]
-) -> dict[str, Any]:
+def _resource(kind: str, deployment: Deployment, operations: Sequence[Operation]) -> dict[str, Any]:
     if kind == "AuditEvent":
-        return _audit_event(interactions)
+        return _audit_event()
     parameters = _searchable(kind)
     enforced = ["enforced"] if deployment.references_enforced else []
     return _filled(
@@ -161,7 +139,7 @@ def _resource(
             "type": kind,
             "profile": f"http://hl7.org/fhir/StructureDefinition/{kind}",
             "documentation": _REMARKS.get(kind, []),
-            "interaction": _codes(_OF_A_TYPE, interactions),
+            "interaction": _codes(_OF_A_TYPE),
             "versioning": "versioned-update",
             "readHistory": True,
             "updateCreate": True,
@@ -178,14 +156,14 @@ def _resource(
     )
 
 
-def _audit_event(interactions: Collection[Interaction]) -> dict[str, Any]:
+def _audit_event() -> dict[str, Any]:
     """AuditEvents are made from the audit when they are asked for: nobody writes them, and each has one version."""
     reading = (Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE, Interaction.SEARCH_TYPE)
     parameters = [one for one in _searchable("AuditEvent") if one.code in AUDIT_SEARCH]
     return {
         "type": "AuditEvent",
         "profile": "http://hl7.org/fhir/StructureDefinition/AuditEvent",
-        "interaction": _codes(reading, interactions),
+        "interaction": _codes(reading),
         "versioning": "no-version",
         "readHistory": True,
         "updateCreate": False,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
-from fhir_facade.errors import FacadeError, Forbidden, MethodNotAllowed, NotFound, Unauthenticated
+from fhir_facade.errors import FacadeError, Forbidden, NotFound, Unauthenticated
 from fhir_facade.interactions.audit import MOST_NAMED, audit_line, audit_lines, patients_claimed, record_lines
 from fhir_facade.interactions.audit_events import with_audit_events
 from fhir_facade.interactions.audit_refusals import record_refusal
@@ -53,11 +53,6 @@ _HANDLERS: dict[Interaction, Handler] = {
 }
 
 
-def handled() -> frozenset[Interaction]:
-    """The interactions that this server does; the CapabilityStatement announces the same."""
-    return frozenset(_HANDLERS)
-
-
 async def dispatch(
     ports: Ports,
     principal: Principal,
@@ -73,7 +68,7 @@ async def dispatch(
     """
     try:
         call = await _admit(ports, principal, request, rows, who)
-        return await _handler(request)(call)
+        return await _HANDLERS[request.interaction](call)
     except FacadeError as error:
         lines = _refusal(ports, principal, request, error)
         await (record_refusal(ports, lines[0]) if principal.kind == "anonymous" else record_lines(ports, lines))
@@ -93,13 +88,6 @@ async def _admit(
         raise await refused(ports, request, decision)
     reach = with_audit_events(ports, principal) if request.type == AUDIT_EVENT else ports
     return Call(reach, principal, request, decision, patients, tuple(rows), who)
-
-
-def _handler(request: FhirRequest) -> Handler:
-    handler = _HANDLERS.get(request.interaction)
-    if handler is None:
-        raise MethodNotAllowed(f"{request.interaction.value} is not available here; /fhir/metadata lists what is")
-    return handler
 
 
 def _refusal(ports: Ports, principal: Principal, request: FhirRequest, error: FacadeError) -> list[AuditLine]:

@@ -11,10 +11,8 @@ import httpx
 import pytest
 
 from fhir_facade.errors import BadRequest, NotSupported
-from fhir_facade.fhir.capability import INTERACTIONS
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.interactions.dispatch import handled
 from tests.facade import Facade, embedded_facade
 
 FHIR = {"Content-Type": "application/fhir+json"}
@@ -46,10 +44,6 @@ async def statement(facade: Facade) -> Statement:
 def of_type(statement: Statement, kind: str) -> Statement:
     (found,) = [one for one in statement["resource"] if one["type"] == kind]
     return found
-
-
-def test_what_is_handled_is_what_is_announced() -> None:
-    assert handled() == INTERACTIONS
 
 
 BUNDLE = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": "Patient/p"}}]}

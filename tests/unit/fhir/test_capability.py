@@ -5,12 +5,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from fhir_facade.fhir.capability import INTERACTIONS, NORMATIVE, VERSIONS, capability_statement, oauth_endpoints
+from fhir_facade.fhir.capability import NORMATIVE, RELEASED, VERSIONS, capability_statement
 from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.operations import announced
 from fhir_facade.fhir.terminology_capabilities import terminology_capabilities
 from fhir_facade.fhir.validation import validate
-from fhir_facade.values import Deployment, Interaction
+from fhir_facade.values import Deployment
 
 DEPLOYMENT = Deployment(fhir_url="https://example.org/fhir", software_version="0.1.0")
 
@@ -34,11 +34,11 @@ def test_every_type_of_r4_is_described_once() -> None:
 
 
 def test_it_names_this_deployment_and_version() -> None:
-    statement = capability_statement(DEPLOYMENT, released="2027-01-02")
+    statement = capability_statement(DEPLOYMENT)
 
     assert statement["implementation"]["url"] == "https://example.org/fhir"
-    assert statement["software"] == {"name": "fhir-facade", "version": "0.1.0", "releaseDate": "2027-01-02"}
-    assert statement["date"] == "2027-01-02"
+    assert statement["software"] == {"name": "fhir-facade", "version": "0.1.0", "releaseDate": RELEASED}
+    assert statement["date"] == RELEASED
     assert statement["fhirVersion"] == "4.0.1"
 
 
@@ -58,14 +58,6 @@ def test_smart_clients_find_the_sign_in() -> None:
     assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
 
 
-def test_other_endpoints_are_announced_as_given() -> None:
-    given = {**oauth_endpoints("https://example.org/fhir"), "register": "https://other.example/register"}
-
-    uris = rest(endpoints=given)["security"]["extension"][0]["extension"]
-
-    assert {"url": "register", "valueUri": "https://other.example/register"} in uris
-
-
 def test_only_interactions_that_exist_are_announced() -> None:
     codes = {one["code"] for one in described("Patient")["interaction"]}
 
@@ -76,12 +68,6 @@ def test_only_interactions_that_exist_are_announced() -> None:
     assert [one["code"] for one in rest()["interaction"]] == [
         *("transaction", "batch", "search-system", "history-system"),
     ]
-
-
-def test_fewer_interactions_are_announced_when_fewer_exist() -> None:
-    fewer = INTERACTIONS - {Interaction.SEARCH_SYSTEM}
-
-    assert {"code": "search-system"} not in rest(interactions=fewer)["interaction"]
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -134,23 +120,10 @@ def test_a_type_without_references_has_no_includes() -> None:
     assert "searchInclude" not in described("Parameters")
 
 
-def test_operations_are_announced_where_they_are_offered() -> None:
-    everything = ("everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything")
-    convert = ("convert", "http://hl7.org/fhir/OperationDefinition/Resource-convert")
-    operations = {"Patient": [everything], "": [convert]}
-
-    assert described("Patient", operations=operations)["operation"] == [
-        {"name": "everything", "definition": everything[1]}
-    ]
-    assert rest(operations=operations)["operation"] == [
-        {"name": name, "definition": definition} for name, definition in (convert, VERSIONS)
-    ]
-    assert "operation" not in described("Patient", operations={})
-
-
 def test_the_operations_are_those_of_the_table() -> None:
     assert [one["name"] for one in rest()["operation"]] == [name for name, _ in (*announced()[""], VERSIONS)]
     assert {one["name"] for one in described("Observation")["operation"]} >= {"lastn", "stats", "meta"}
+    assert "operation" not in described("AuditEvent")
 
 
 def test_the_normative_part_tells_of_normative_types_only() -> None:
