@@ -72,10 +72,8 @@ class Summary:
     language: str
 
 
-async def compute_score(
-    ports: Ports, principal: Principal, patient_id: str, *, day: date | None = None, origin: Origin = UNKNOWN
-) -> bytes:
-    """Compute and store the score of one day (None: the person's own today); the Observation as the caller reads it.
+async def compute_score(ports: Ports, principal: Principal, patient_id: str, *, origin: Origin = UNKNOWN) -> bytes:
+    """Compute and store the score of the person's own today; the Observation as the caller reads it.
 
     The same record, day and algorithm version give the same Observation under the same id: a repeat writes nothing.
     NotFound: absent or not the caller's. Forbidden. NotScorable, with the reason for whoever may read the Patient.
@@ -83,7 +81,7 @@ async def compute_score(
     await admit(ports, principal, Interaction.READ, _probe(patient_id), patient=patient_id, origin=origin)
     async with ports.locks.hold(_lock_of(patient_id)):
         try:
-            score = await _computed(ports, patient_id, day)
+            score = await _computed(ports, patient_id)
         except NotScorable as error:
             await _look_why(ports, principal, patient_id, origin)
             raise error from None
@@ -128,7 +126,7 @@ async def rescore(ports: Ports, patient_id: str) -> None:
     record stands."""
     try:
         async with ports.locks.hold(_lock_of(patient_id)):
-            score = await _computed(ports, patient_id, None)
+            score = await _computed(ports, patient_id)
             if "valueQuantity" in score or await _current(ports, score):
                 await _store(ports, score)
     except NotScorable:
@@ -201,11 +199,11 @@ def _probe(patient_id: str) -> Resource:
 # --- computing ------------------------------------------------------------------------------------------------
 
 
-async def _computed(ports: Ports, patient_id: str, day: date | None) -> Resource:
+async def _computed(ports: Ports, patient_id: str) -> Resource:
     """The score as an Observation that is not stored yet. NotScorable."""
     patient = decimal_loads((await dispatch(ports, ENGINE, FhirRequest(Interaction.READ, "Patient", patient_id))).body)
     zone, account_language = await ports.state.read(lambda tx: (_zone(tx, patient_id), _chosen(tx, patient_id)))
-    day = day or own_day(ports.clock.now(), zone)
+    day = own_day(ports.clock.now(), zone)
     observations = [each for need in NEEDED for each in await _known(ports, patient_id, need, day)]
     result = compute(
         observations,

@@ -126,7 +126,7 @@ async def alerts(
         page=page,
         origin=caller.origin,
     )
-    return _json({"alerts": [_shown(each) for each in found.alerts], "next": found.next})
+    return _json({"alerts": [asdict(each) for each in found.alerts], "next": found.next})
 
 
 @router.get(
@@ -200,7 +200,7 @@ async def handle(
         caller.principal,
         alert_id,
         action,
-        version=_version(if_match),
+        version=version_of(if_match),
         note=asked.note,
         verdict=asked.reason,
         origin=caller.origin,
@@ -208,17 +208,8 @@ async def handle(
     return _one(alert)
 
 
-def _version(if_match: str | None) -> str | None:
-    """The one version meant; `*` names none."""
-    return None if if_match is None or if_match.strip() == "*" else version_of(if_match)
-
-
 def _one(alert: Alert) -> Response:
-    return _json(_shown(alert), {"ETag": f'W/"{alert.version}"'})
-
-
-def _shown(alert: Alert) -> dict[str, Any]:
-    return asdict(alert)
+    return _json(asdict(alert), {"ETag": f'W/"{alert.version}"'})
 
 
 def _json(content: Any, headers: dict[str, str] | None = None) -> Response:

@@ -322,7 +322,7 @@ def _number(value: Decimal) -> str:
     return str(ucum.plain(value.quantize(Decimal("0.01"))))
 
 
-def describe(rule: Rule, observed: Decimal, language: str = "en") -> str:
-    """The finding in one line, as people read it."""
+def describe(rule: Rule, observed: Decimal) -> str:
+    """The finding in one line of English, as it is stored."""
     unit = ucum.printed(rule.unit)
-    return f"{rule.name(language)}: {_number(observed)} {unit} ({rule.comparator} {_number(rule.threshold)} {unit})"
+    return f"{rule.name('en')}: {_number(observed)} {unit} ({rule.comparator} {_number(rule.threshold)} {unit})"

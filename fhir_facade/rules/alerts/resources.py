@@ -1,9 +1,9 @@
 """An alert in FHIR: DetectedIssue (what was found), Task (the work), Flag (while open and high), Basic (the guard).
 
-    detected_issue(rule, patient_id, raised, language="en") -> dict     https://hl7.org/fhir/R4/detectedissue.html
-    task(rule, patient_id, raised, at, language="en") -> dict           https://hl7.org/fhir/R4/task.html
-    flag(rule, patient_id, raised, language="en") -> dict | None        https://hl7.org/fhir/R4/flag.html
-    issue_updated(issue, update, rule, language) / issue_cleared(issue, clear) / flag_cleared(flag, clear) -> dict
+    detected_issue(rule, patient_id, raised) -> dict     https://hl7.org/fhir/R4/detectedissue.html
+    task(rule, patient_id, raised, at) -> dict           https://hl7.org/fhir/R4/task.html
+    flag(rule, patient_id, raised) -> dict | None        https://hl7.org/fhir/R4/flag.html
+    issue_updated(issue, update, rule) / issue_cleared(issue, clear) / flag_cleared(flag, clear) -> dict
     guard(rule, patient_id, state) -> dict, guard_state(basic) -> GuardState     https://hl7.org/fhir/R4/basic.html
     Ids.of(rule_id, patient_id, episode)        ids of all of them, derived from `rule|patient|episode`
     guard_id(rule_id, patient_id), engine_device(), engine_id()
@@ -90,11 +90,11 @@ def _engine() -> dict[str, str]:
     return {"reference": f"Device/{engine_id()}"}
 
 
-def rule_concept(rule: Rule, language: str = "en") -> dict[str, Any]:
+def rule_concept(rule: Rule) -> dict[str, Any]:
     """The alert code of a rule; rules of one's own have no code in the shipped system but the same form."""
     return {
         "coding": [{"system": ALERT, "code": rule.id, "display": rule.name("en")}],
-        "text": rule.name(language),
+        "text": rule.name("en"),
     }
 
 
@@ -123,7 +123,7 @@ def _references(evidence: Iterable[Reading]) -> list[dict[str, str]]:
     return [{"reference": f"Observation/{reading.observation_id}"} for reading in evidence]
 
 
-def detected_issue(rule: Rule, patient_id: str, raised: Raise, language: str = "en") -> dict[str, Any]:
+def detected_issue(rule: Rule, patient_id: str, raised: Raise) -> dict[str, Any]:
     """What was found. `identifiedPeriod` is in effective time; it has an end when it was over already."""
     ids = Ids.of(rule.id, patient_id, raised.state.episode)
     period = {"start": fhir_time(raised.since)}
@@ -135,17 +135,17 @@ def detected_issue(rule: Rule, patient_id: str, raised: Raise, language: str = "
         "extension": _extensions(rule, raised.observed),
         "identifier": _identifier(ids),
         "status": "final",
-        "code": rule_concept(rule, language),
+        "code": rule_concept(rule),
         "severity": rule.severity,
         "patient": {"reference": f"Patient/{patient_id}"},
         "identifiedPeriod": period,
         "author": _engine(),
         "implicated": _references(raised.evidence),
-        "detail": describe(rule, raised.observed, language),
+        "detail": describe(rule, raised.observed),
     }
 
 
-def task(rule: Rule, patient_id: str, raised: Raise, at: datetime, language: str = "en") -> dict[str, Any]:
+def task(rule: Rule, patient_id: str, raised: Raise, at: datetime) -> dict[str, Any]:
     """The work: someone has to look. `at` is when the alert was raised."""
     ids = Ids.of(rule.id, patient_id, raised.state.episode)
     status = "new" if raised.cleared_at is None else "cleared-unacked"
@@ -157,8 +157,8 @@ def task(rule: Rule, patient_id: str, raised: Raise, at: datetime, language: str
         "businessStatus": concept((ALERT_STATUS, status)),
         "intent": "order",
         "priority": priority(rule.severity),
-        "code": {"coding": [coding(ALERT_TASK, "alert-review")], "text": rule.name(language)},
-        "description": describe(rule, raised.observed, language),
+        "code": {"coding": [coding(ALERT_TASK, "alert-review")], "text": rule.name("en")},
+        "description": describe(rule, raised.observed),
         "focus": {"reference": f"DetectedIssue/{ids.issue}"},
         "for": {"reference": f"Patient/{patient_id}"},
         "authoredOn": fhir_time(at),
@@ -167,7 +167,7 @@ def task(rule: Rule, patient_id: str, raised: Raise, at: datetime, language: str
     }
 
 
-def flag(rule: Rule, patient_id: str, raised: Raise, language: str = "en") -> dict[str, Any] | None:
+def flag(rule: Rule, patient_id: str, raised: Raise) -> dict[str, Any] | None:
     """The banner of an alert that is high and open; None for all others."""
     if rule.severity != "high" or raised.cleared_at is not None:
         return None
@@ -179,14 +179,14 @@ def flag(rule: Rule, patient_id: str, raised: Raise, language: str = "en") -> di
         "identifier": _identifier(ids),
         "status": "active",
         "category": [{"coding": [coding(FLAG_CATEGORY, "clinical")]}],
-        "code": rule_concept(rule, language),
+        "code": rule_concept(rule),
         "subject": {"reference": f"Patient/{patient_id}"},
         "period": {"start": fhir_time(raised.since)},
         "author": _engine(),
     }
 
 
-def issue_updated(issue: Mapping[str, Any], update: Update, rule: Rule, language: str = "en") -> dict[str, Any]:
+def issue_updated(issue: Mapping[str, Any], update: Update, rule: Rule) -> dict[str, Any]:
     """The finding with more evidence and the newest value; the limit that fired stays. What people took out of it is
     no reason to lose a reading."""
     before = issue.get("implicated", ())
@@ -197,7 +197,7 @@ def issue_updated(issue: Mapping[str, Any], update: Update, rule: Rule, language
         return after
     kept = [row for row in issue.get("extension", ()) if row["url"] != _OBSERVED]
     newest = {"extension": [*kept, _observed(rule, update.observed)]}
-    return {**after, **newest, "detail": describe(rule, update.observed, language)}
+    return {**after, **newest, "detail": describe(rule, update.observed)}
 
 
 def _bounded(implicated: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from fhir_facade.rules.score import NEEDED, compute, engine_device, own_day, Ref
 
 NEEDED: tuple[Need(codes, lookback_days, limit), ...]         what to search for
 own_day(now, zone) -> date                                    the person's own day
-compute(observations, *, patient_id, birth_date, zone, day, device_reference=None, language="en")
+compute(observations, *, patient_id, birth_date, zone, day, language="en")
     -> dict (one Observation) | Refused(reason, text)
 engine_device() -> dict                                       the Device to store beside it
 score_id(patient_id, day) -> str
@@ -28,7 +28,6 @@ def compute(
     birth_date: str | None,
     zone: str | None,
     day: date,
-    device_reference: str | None = None,
     language: str = "en",
 ) -> dict[str, Any] | Refused:
     """The score Observation of one person and day, or why there is none. Pure and repeatable."""
@@ -36,4 +35,4 @@ def compute(
     if refused is not None:
         return refused
     result = score(inputs_from(observations, zone, day))
-    return score_observation(result, patient_id, device_reference, language)
+    return score_observation(result, patient_id, language)

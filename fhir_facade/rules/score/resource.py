@@ -1,6 +1,6 @@
 """The score as one Observation, and the engine that made it as a Device: https://hl7.org/fhir/R4/observation.html
 
-    score_observation(result, patient_id, device_reference, language="en") -> dict
+    score_observation(result, patient_id, language="en") -> dict
     score_id(patient_id, day) -> str            the same for every run of one day and algorithm version
     engine_device() -> dict                     one Device per version of the algorithm; `ENGINE` refers to it
 
@@ -121,10 +121,8 @@ def _start(result: Score) -> date:
     return min((part.found.first_day for part, _ in result.present if part.found.first_day), default=result.day)
 
 
-def score_observation(
-    result: Score, patient_id: str, device_reference: str | None = None, language: str = "en"
-) -> dict[str, Any]:
-    """The Observation of a score. `device_reference` None: the engine of this version.
+def score_observation(result: Score, patient_id: str, language: str = "en") -> dict[str, Any]:
+    """The Observation of a score; its device is the engine of this version.
 
     Fewer parts than needed: status preliminary, no interpretation. Notes: explanation, next best step, disclaimer.
     """
@@ -142,7 +140,7 @@ def score_observation(
         **_value(result),
         "note": [] if said is None else said.notes,
         "method": concept((SCORE_METHOD, "le8-2022")),
-        "device": {"reference": device_reference or f"Device/{engine_id()}"},
+        "device": {"reference": f"Device/{engine_id()}"},
         "referenceRange": _reference_ranges(),
         "component": components,
     }
