@@ -15,9 +15,10 @@ from typing import Any, Final, TypedDict
 import msgspec
 
 from fhir_facade.access.compartment import type_rules
+from fhir_facade.fhir.references import ID_FORM
 from fhir_facade.values import JsonObject, PatientId
 
-_LOCAL: Final = re.compile(r"(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_LOCAL: Final = re.compile(rf"(?P<type>[A-Z][A-Za-z]+)/(?P<id>{ID_FORM})(?:/_history/{ID_FORM})?")
 LONGEST_KEPT: Final = 200
 """Texts of others that are remembered: longer ones would fill the memory."""
 _PATIENT_INSIDE: Final = re.compile(r"(?:^|/)Patient(?:[/?]|$)")

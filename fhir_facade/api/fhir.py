@@ -17,7 +17,7 @@ import msgspec
 from fhir_facade.api.address import Network, client_address
 from fhir_facade.api.binary import as_content, brings_content, wants_content, with_content
 from fhir_facade.api.cross_origin import cors, preflight
-from fhir_facade.api.formats import FHIR_JSON, check_accept, check_content_type, pretty
+from fhir_facade.api.formats import CONTENT_TYPE, check_accept, check_content_type, pretty
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.wire import (
     Answer,
@@ -46,6 +46,7 @@ from fhir_facade.errors import (
     UnsupportedFormat,
 )
 from fhir_facade.fhir.document import parse_json
+from fhir_facade.fhir.media_types import FORM
 from fhir_facade.fhir.outcome import outcome_of
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
@@ -66,7 +67,7 @@ LARGEST_FORM = 256 * 1024
 _NO_PREFERENCE = Preference()
 _RETURNS = {"minimal", "representation", "OperationOutcome"}
 _SAFE = [
-    (b"content-type", FHIR_JSON),
+    (b"content-type", CONTENT_TYPE),
     (b"cache-control", b"no-store, private"),
     (b"vary", b"Authorization, Accept, Accept-Encoding, Origin"),
     (b"x-content-type-options", b"nosniff"),
@@ -256,8 +257,8 @@ def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource |
 
 
 def _form(content_type: str, body: bytes) -> list[tuple[str, str]]:
-    if content_type != "application/x-www-form-urlencoded":
-        raise UnsupportedFormat("_search takes its parameters as application/x-www-form-urlencoded")
+    if content_type != FORM:
+        raise UnsupportedFormat(f"_search takes its parameters as {FORM}")
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError as error:

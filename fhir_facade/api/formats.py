@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 
 from fhir_facade.api.wire import Answer
 from fhir_facade.errors import NotAcceptable, UnsupportedFormat
-from fhir_facade.fhir.media_types import JSON_TYPES, ONLY_JSON, VERSIONS, check_format, is_taken, media
+from fhir_facade.fhir.media_types import FHIR_JSON, JSON_TYPES, ONLY_JSON, VERSIONS, check_format, is_taken, media
+from fhir_facade.fhir.patch import PATCH_FORMATS
 
-FHIR_JSON = b"application/fhir+json; charset=utf-8"
-_PATCHES = frozenset(
-    (
-        "application/json-patch+json",
-        "application/merge-patch+json",
-        "application/fhir+json",
-        "application/json",
-    )
-)
+CONTENT_TYPE: Final = f"{FHIR_JSON}; charset=utf-8".encode()
+_PATCHES = frozenset((*PATCH_FORMATS, "application/json"))
 _CHARSETS = frozenset(("utf-8", "utf8"))
 
 

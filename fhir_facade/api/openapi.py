@@ -16,9 +16,9 @@ from fhir_facade.api.oauth.routes import DOCUMENTS_AND_TOKENS, PAGES
 from fhir_facade.api.openapi_fhir import fhir_paths, resource_schemas
 from fhir_facade.api.problems import MEDIA_TYPE as PROBLEM
 from fhir_facade.api.v1.connections import CALLBACK
+from fhir_facade.fhir.media_types import FORM
 from fhir_facade.flows.launch.issuer import SCOPES_SUPPORTED, Issuer
 
-FORM: Final = "application/x-www-form-urlencoded"
 CONVENIENCE: Final = "/api/v1/"
 
 _CLIENT: Final = ("client_id", "client_secret", "client_assertion_type", "client_assertion")

@@ -14,13 +14,12 @@ from fhir_facade.api.openapi_operations import operation_places, query_parameter
 from fhir_facade.fhir.compartments import COMPARTMENTS
 from fhir_facade.fhir.definitions import resource_types
 from fhir_facade.fhir.history import HISTORIES, HISTORY_PARAMETERS
+from fhir_facade.fhir.media_types import FHIR_JSON, FORM
 from fhir_facade.fhir.operations import Operation
 from fhir_facade.fhir.patch import PATCH_FORMATS
+from fhir_facade.fhir.references import ID_FORM
 from fhir_facade.fhir.routes import VERSIONS, addresses
 from fhir_facade.values import Interaction
-
-MEDIA_TYPE: Final = "application/fhir+json"
-FORM: Final = "application/x-www-form-urlencoded"
 
 _PART: Final = re.compile(r"\{(\w+)\}")
 
@@ -120,7 +119,7 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
         described["parameters"] += query_parameters(operation)
     else:
         needed = any(parameter.required for parameter in operation.parameters)
-        described["requestBody"] = {"required": needed, "content": {MEDIA_TYPE: {"schema": _ref("Resource")}}}
+        described["requestBody"] = {"required": needed, "content": {FHIR_JSON: {"schema": _ref("Resource")}}}
     return described
 
 
@@ -166,16 +165,16 @@ def _body(method: str, told: Told, interaction: Interaction) -> dict[str, Any] |
         return {FORM: {"schema": form}} if method == "POST" else None
     if told.body == "Patch":
         return {media_type: {"schema": {}} for media_type in PATCH_FORMATS}
-    return None if told.body is None else {MEDIA_TYPE: {"schema": _ref(told.body)}}
+    return None if told.body is None else {FHIR_JSON: {"schema": _ref(told.body)}}
 
 
 def _responses(told: Told) -> dict[str, Any]:
     good = {
         str(status): {"description": _GOOD[status]}
-        | ({} if status in (204, 304) else {"content": {MEDIA_TYPE: {"schema": _ref(told.answer)}}})
+        | ({} if status in (204, 304) else {"content": {FHIR_JSON: {"schema": _ref(told.answer)}}})
         for status in told.good
     }
-    bad = {MEDIA_TYPE: {"schema": _ref("OperationOutcome")}}
+    bad = {FHIR_JSON: {"schema": _ref("OperationOutcome")}}
     return good | {str(status): {"description": text, "content": bad} for status, text in _ERRORS.items()}
 
 
@@ -203,6 +202,6 @@ def _ref(name: str) -> dict[str, str]:
 _PARTS: Final[Mapping[str, Any]] = {
     "compartment": {"type": "string", "enum": list(COMPARTMENTS)},
     "type": _ref("ResourceType"),
-    "id": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
-    "version": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
+    "id": {"type": "string", "pattern": f"^{ID_FORM}$"},
+    "version": {"type": "string", "pattern": f"^{ID_FORM}$"},
 }

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fhir_facade.fhir.compartments import COMPARTMENTS
 from fhir_facade.fhir.definitions import SearchParameter, resource_types, search_parameters
+from fhir_facade.fhir.media_types import FHIR_JSON
 from fhir_facade.fhir.operations import announced
 from fhir_facade.fhir.patch import PATCH_FORMATS
 from fhir_facade.values import Deployment, Interaction
@@ -92,7 +93,7 @@ def capability_statement(deployment: Deployment, *, types: Collection[str] | Non
         "software": {"name": "fhir-facade", "version": deployment.software_version, "releaseDate": RELEASED},
         "implementation": {"description": "FHIR R4 with SMART on FHIR sign-in", "url": deployment.fhir_url},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": [FHIR_JSON, "json"],
         "patchFormat": list(PATCH_FORMATS),
         "rest": [_filled(rest)],
     }

@@ -8,13 +8,13 @@ from typing import Final
 
 from fhir_facade.errors import NotAcceptable
 
-JSON_TYPES: Final = frozenset(
-    ("application/fhir+json", "application/json", "application/json+fhir", "text/json", "json")
-)
+FHIR_JSON: Final = "application/fhir+json"
+FORM: Final = "application/x-www-form-urlencoded"
+JSON_TYPES: Final = frozenset((FHIR_JSON, "application/json", "application/json+fhir", "text/json", "json"))
 VERSIONS: Final = frozenset(("4.0", "4.0.1"))
 PRESENTATION: Final = frozenset(("_format", "_pretty"))
 """Parameters of every request that say how its answer looks: https://hl7.org/fhir/R4/http.html#parameters"""
-ONLY_JSON: Final = "is not available: this server speaks JSON (application/fhir+json) of FHIR 4.0"
+ONLY_JSON: Final = f"is not available: this server speaks JSON ({FHIR_JSON}) of FHIR 4.0"
 _PARAMETER: Final = re.compile(r';\s*([^\s;="]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 _ANY: Final = frozenset(("*/*", "application/*", "text/*", ""))
 

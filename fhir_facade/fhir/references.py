@@ -17,12 +17,14 @@ import msgspec
 
 from fhir_facade.fhir.definitions.tables import is_resource_type
 
-ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
+ID_FORM: Final = "[A-Za-z0-9.-]{1,64}"
+"""The one way an id is written; https://hl7.org/fhir/R4/datatypes.html#id"""
+ID: Final = re.compile(ID_FORM)
 VERSION: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 """As both stores number them; nothing else is one. HAPI reads `01` as 1, and breaks on what 64 bits do not hold."""
 _LITERAL = re.compile(
-    r"(?:(?P<base>[a-z][a-z0-9+.\-]*://[^\s?#]+)/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9\-.]{1,64})"
-    r"(?:/_history/(?P<version>[A-Za-z0-9\-.]{1,64}))?",
+    r"(?:(?P<base>[a-z][a-z0-9+.\-]*://[^\s?#]+)/)?"
+    rf"(?P<type>[A-Z][A-Za-z]+)/(?P<id>{ID_FORM})(?:/_history/(?P<version>{ID_FORM}))?",
     re.ASCII,
 )
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]+)\?(?P<query>.+)", re.ASCII | re.DOTALL)

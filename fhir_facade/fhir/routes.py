@@ -6,7 +6,6 @@ a search too: HAPI's client can ask so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -16,10 +15,8 @@ from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
 from fhir_facade.fhir.compartments import members_of_compartment
 from fhir_facade.fhir.definitions import is_resource_type
 from fhir_facade.fhir.operations import find_operation
-from fhir_facade.fhir.references import relative_to
+from fhir_facade.fhir.references import ID, relative_to
 from fhir_facade.values import Interaction, Ref
-
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +133,7 @@ def _shape(position: int, segment: str) -> str:
         return "Type" if is_resource_type(segment) else "?"
     if position == 2 and (segment == "*" or is_resource_type(segment)):
         return "*" if segment == "*" else "Type"
-    return "id" if _ID.fullmatch(segment) and segment not in (".", "..") else "?"
+    return "id" if ID.fullmatch(segment) and segment not in (".", "..") else "?"
 
 
 def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]) -> Route:

@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from fhir_facade.errors import BadRequest, Conflict, NotFound
+from fhir_facade.fhir.references import ID
 from fhir_facade.flows.common_passwords import is_common
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.tokens import revoke_grants
@@ -36,7 +37,6 @@ _NAMED_BY: Final = {"patient": 0, "proxy": 1, "practitioner": 2, "staff": 3}
 SHORTEST_PASSWORD: Final = 8
 LONGEST_PASSWORD: Final = 128
 _USERNAME: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,100}")
-_FHIR_ID: Final = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 """OWASP's first recommendation for argon2id: 19 MiB, two passes."""
 
@@ -250,7 +250,7 @@ def _check_person(new: NewAccount) -> None:
             "staff the Organization id, an admin none."
         )
     for person in filter(None, given):
-        if not _FHIR_ID.fullmatch(person):
+        if not ID.fullmatch(person):
             raise BadRequest("The id of a resource has 1 to 64 letters, digits, hyphens and dots.")
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from fhir_facade.errors import BadRequest, FacadeError, Forbidden, NotFound
 from fhir_facade.fhir.document import decimal_dumps, instant
+from fhir_facade.fhir.media_types import FHIR_JSON
 from fhir_facade.flows.admission import UNKNOWN, Origin, absent
 from fhir_facade.flows.mail import notices
 from fhir_facade.interactions.audit import audit_line, record_lines
@@ -118,7 +119,7 @@ def _request(asked: Interaction, type_: str, id_: str | None, origin: Origin, bo
         type_,
         id_,
         body=body,
-        content_type="application/fhir+json",
+        content_type=FHIR_JSON,
         request_id=origin.request_id,
         address=origin.address,
     )

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from fhir_facade.errors import BadRequest, FacadeError, Issue, TooLarge
 from fhir_facade.fhir.bundle import Answered, BundleEntry, ResponseKind, response_parts
 from fhir_facade.fhir.document import parse
-from fhir_facade.fhir.media_types import PRESENTATION, check_format
+from fhir_facade.fhir.media_types import FHIR_JSON, PRESENTATION, check_format
 from fhir_facade.fhir.outcome import operation_outcome, outcome_of
 from fhir_facade.fhir.query.carried import carried_params
 from fhir_facade.fhir.query.dates import parse_instant
@@ -21,7 +21,6 @@ from fhir_facade.fhir.routes import route_url
 from fhir_facade.interactions.call import Call
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, StoredResource
 
-FHIR_JSON: Final = "application/fhir+json"
 ANY_VERSION: Final = "*"
 
 A = TypeVar("A")

@@ -5,16 +5,14 @@ https://hl7.org/fhir/R4/http.html#update, https://hl7.org/fhir/R4/http.html#cond
 
 from __future__ import annotations
 
-import re
-
 from fhir_facade.errors import BadRequest, Gone, NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse_stored
+from fhir_facade.fhir.references import ID
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import about_whom, lock_names, matching
 from fhir_facade.interactions.record import LOCAL_ID_CHARACTERS, Draft, draft_resource, record
 from fhir_facade.values import Absent, ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
 
-LOCAL_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 ATTEMPTS = 3
 NOTHING = "0"
 ANYTHING = "*"
@@ -64,7 +62,7 @@ def expectation(if_match: str | None) -> Precondition | None:
 
 def check_id(ref: Ref, resource: JsonObject) -> None:
     """The id of the body must be that of the address. BadRequest."""
-    if not LOCAL_ID.fullmatch(ref.id):
+    if not ID.fullmatch(ref.id):
         raise BadRequest(f"'{ref.id}' is no id: {LOCAL_ID_CHARACTERS}")
     if resource.get("id") != ref.id:
         raise BadRequest(f"the body has the id {resource.get('id')!r}, the address {ref.id!r}: make them agree")

@@ -13,10 +13,11 @@ from typing import Any
 
 from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows
 from fhir_facade.adapters.embedded.catalogue import UNKNOWN, Catalogue
-from fhir_facade.adapters.embedded.compare import interval, microseconds
+from fhir_facade.adapters.embedded.compare import interval
 from fhir_facade.adapters.embedded.hot import ONE_OF_SEVERAL_SYSTEMS, code_of, dated, sorted_by_date, subject_of
 from fhir_facade.adapters.embedded.paging import Place, sealed
 from fhir_facade.adapters.embedded.write import stored_resource
+from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.values import DateValue, Match, Page, SearchQuery, TokenValue
 
 MOST_AT_ONCE = 100
@@ -59,7 +60,7 @@ def hot_page(
         return None
     args: list[Any] = [hot.target, hot.token.code] if system is None else [hot.target, hot.token.code, system]
     for date in hot.dates:
-        args += interval(date.prefix, microseconds(date.low), microseconds(date.high))[1]
+        args += interval(date.prefix, to_us(date.low), to_us(date.high))[1]
     statement = _statement(system is not None, tuple([date.prefix for date in hot.dates]))
     found = connection.execute(statement, [*args, query.count + 1])
     shown, more = first_rows(found, -1, query.count, page_bytes)

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from fhir_facade.adapters.embedded.source import Sql
+from fhir_facade.fhir.match import RELATIVE_SLACK
 from fhir_facade.values import NumberValue, QuantityValue
-
-RELATIVE_SLACK = 1e-12
-
-
-def microseconds(moment: datetime) -> int:
-    """Aware datetime as microseconds since 1970, exactly."""
-    delta = moment - _EPOCH
-    return (delta.days * 86400 + delta.seconds) * 1_000_000 + delta.microseconds
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
 
 _EQUAL = "low >= ? AND low < ? AND high <= ?"
 _INTERVALS: dict[str, tuple[str, str]] = {

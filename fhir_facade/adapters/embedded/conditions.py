@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
-from fhir_facade.adapters.embedded.compare import interval, microseconds, point
+from fhir_facade.adapters.embedded.compare import interval, point
 from fhir_facade.adapters.embedded.source import Sql
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import search_parameters
 from fhir_facade.fhir.extract.canonical import canonical_quantity
+from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.extract.text import normalise
 from fhir_facade.values import (
     CompositeValue,
@@ -78,7 +79,7 @@ def _string(match: Match, value: StringValue) -> Sql:
 
 
 def _date(value: DateValue) -> Sql:
-    low, high = microseconds(value.low), microseconds(value.high)
+    low, high = to_us(value.low), to_us(value.high)
     return interval(value.prefix, low, high)
 
 

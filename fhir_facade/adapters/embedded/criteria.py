@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_facade.adapters.embedded.canonicals import canonicals_of, named_by
 from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, TAILS, Catalogue
-from fhir_facade.adapters.embedded.compare import interval, microseconds
+from fhir_facade.adapters.embedded.compare import interval
 from fhir_facade.adapters.embedded.conditions import value_sql
 from fhir_facade.adapters.embedded.fulltext import full_text
 from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
@@ -18,6 +18,7 @@ from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions.canonicals import canonical_targets
 from fhir_facade.fhir.extract.canonical import canonical_quantity
+from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.words import TEXTS
 from fhir_facade.values import (
@@ -220,7 +221,7 @@ def _last_updated(type: str, match: Match) -> Condition:
     args: list[Any] = [type]
     for value in match.values:
         assert isinstance(value, DateValue)
-        low, high = microseconds(value.low), microseconds(value.high)
+        low, high = to_us(value.low), to_us(value.high)
         sql, values = interval(value.prefix, low, high)
         clauses.append(f"({sql})")
         args.extend(-(-v // 1000) for v in values)

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows
-from fhir_facade.adapters.embedded.compare import microseconds
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.errors import Gone, NotFound
+from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.values import HistoryQuery, Page, StoredResource
 
 _CURRENT = "SELECT type, id, version, updated, body, deleted FROM fhir_resource AS own WHERE "
@@ -106,18 +106,18 @@ def _number_of(connection: sqlite3.Connection, query: HistoryQuery) -> int | Non
 
 
 def _since(query: HistoryQuery) -> _Clause:
-    return ("", ()) if query.since is None else ("updated >= ?", (-(-microseconds(query.since) // 1000),))
+    return ("", ()) if query.since is None else ("updated >= ?", (-(-to_us(query.since) // 1000),))
 
 
 def _before(query: HistoryQuery) -> _Clause:
-    return ("", ()) if query.at is None else ("updated < ?", (-(-microseconds(query.at[1]) // 1000),))
+    return ("", ()) if query.at is None else ("updated < ?", (-(-to_us(query.at[1]) // 1000),))
 
 
 def _then(query: HistoryQuery, *, replaced: str | None) -> _Clause:
     """Written in the time asked for, or current when it began: no deletion, and replaced later or never."""
     if query.at is None:
         return "", ()
-    low = -(-microseconds(query.at[0]) // 1000)
+    low = -(-to_us(query.at[0]) // 1000)
     if replaced is None:
         return "(updated >= ? OR deleted = 0)", (low,)
     return f"(updated >= ? OR (deleted = 0 AND {replaced} > ?))", (low, low)

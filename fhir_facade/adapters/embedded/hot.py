@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
-from fhir_facade.adapters.embedded.compare import interval, microseconds
+from fhir_facade.adapters.embedded.compare import interval
 from fhir_facade.adapters.embedded.criteria import condition
 from fhir_facade.adapters.embedded.source import Source
+from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, SearchQuery, TokenValue
 
 SUBJECT_PARAMS = frozenset({"subject", "patient"})
@@ -74,7 +75,7 @@ def _source(catalogue: Catalogue, query: SearchQuery, target: str, token: TokenV
 def _date(criterion: Criterion) -> tuple[str, tuple[Any, ...]] | None:
     match criterion:
         case Match("date", "date", (DateValue(prefix, low, high, _),), None) if prefix != "ne":
-            return dated(prefix), interval(prefix, microseconds(low), microseconds(high))[1]
+            return dated(prefix), interval(prefix, to_us(low), to_us(high))[1]
     return None
 
 

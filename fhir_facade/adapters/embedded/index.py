@@ -22,12 +22,13 @@ from fhir_facade.fhir.extract import (
     UriRow,
     extract,
 )
-from fhir_facade.fhir.extract.canonical import UCUM, in_canonical_units
+from fhir_facade.fhir.extract.canonical import in_canonical_units
 from fhir_facade.fhir.extract.local import local_targets
 from fhir_facade.fhir.extract.rows import IndexRows
 from fhir_facade.fhir.match import CONTAINED
 from fhir_facade.fhir.positions import position_of
 from fhir_facade.values import JsonObject
+from terminology.canonical import UCUM
 
 NO_SYSTEM = ""
 _WITH_SYSTEM = (TokenRow, QuantityRow)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from fhir_facade.adapters.embedded.catalogue import DATE_TAILS, Catalogue
-from fhir_facade.adapters.embedded.compare import interval, microseconds
+from fhir_facade.adapters.embedded.compare import interval
 from fhir_facade.adapters.embedded.source import Condition, Sql
-from fhir_facade.fhir.extract.dates import DAY_US, MINUTE_US, SECOND_US
+from fhir_facade.fhir.extract.dates import DAY_US, MINUTE_US, SECOND_US, to_us
 from fhir_facade.values import DateValue
 
 _LENGTHS: Final = (SECOND_US, MINUTE_US, DAY_US, 31 * DAY_US, 366 * DAY_US)
@@ -54,7 +54,7 @@ def _ranges(catalogue: Catalogue, type: str, name: str, tail: str, group: Sequen
     """The rows of one length, by their lower end first."""
     span = _SPANS.get(tail)
     floors = [bound for value in group if (bound := _floor(value, span)) is not None]
-    ceilings = [microseconds(getattr(value, _CEILINGS[value.prefix])) for value in group if value.prefix in _CEILINGS]
+    ceilings = [to_us(getattr(value, _CEILINGS[value.prefix])) for value in group if value.prefix in _CEILINGS]
     sql, args = _exact(group)
     if floors:
         sql, args = f"low >= ? AND {sql}", (max(floors), *args)
@@ -67,9 +67,9 @@ def _floor(value: DateValue, span: int | None) -> int | None:
     end, of_upper = _FLOORS.get(value.prefix, ("", True))
     if not end or (of_upper and span is None):
         return None
-    return microseconds(getattr(value, end)) - (span or 0 if of_upper else 0)
+    return to_us(getattr(value, end)) - (span or 0 if of_upper else 0)
 
 
 def _exact(group: Sequence[DateValue]) -> Sql:
-    found = [interval(value.prefix, microseconds(value.low), microseconds(value.high)) for value in group]
+    found = [interval(value.prefix, to_us(value.low), to_us(value.high)) for value in group]
     return " AND ".join(f"({sql})" for sql, _ in found), tuple(arg for _, args in found for arg in args)

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from fhir_facade.api.address import Network, client_address
 from fhir_facade.api.pages.cookies import CookieJar
 from fhir_facade.api.wire import headers_of, request_id
+from fhir_facade.fhir.media_types import FORM
 from fhir_facade.flows.launch.issuer import Issuer
 from fhir_facade.flows.launch.sign_in import Caller, SignIn
 from fhir_facade.ports import Ports
 
 LARGEST_FORM: Final = 64 * 1024
 MOST_FIELDS: Final = 200
-FORM: Final = "application/x-www-form-urlencoded"
 
 Pairs = list[tuple[str, str]]
 

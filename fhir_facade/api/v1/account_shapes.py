@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import FhirId
 from fhir_facade.flows.accounts import LONGEST_PASSWORD
 from fhir_facade.flows.mail import LONGEST_ADDRESS
 
-FhirId = Annotated[str, Field(pattern=ID)]
 Email = Annotated[str, Field(max_length=LONGEST_ADDRESS)]
 Language = Literal["en", "de"]
 Role = Literal["patient", "proxy", "practitioner", "staff", "admin"]

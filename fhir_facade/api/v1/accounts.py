@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, deps_of, origin_of
@@ -23,7 +23,7 @@ from fhir_facade.api.v1.account_shapes import (
     SignOut,
     SignUp,
 )
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import PathId
 from fhir_facade.errors import BadRequest, Forbidden, NotFound, Unauthenticated
 from fhir_facade.flows.accounts import NewAccount, change_account
 from fhir_facade.flows.admission import record_look
@@ -45,7 +45,6 @@ WHO_IS_SIGNED_IN: Final = frozenset(("openid", "fhirUser", "profile"))
 """The scopes that together open an account to an app: the statement, the record it belongs to, the name."""
 
 router = APIRouter(prefix=PREFIX, tags=["accounts"])
-AccountId = Annotated[str, Path(pattern=ID)]
 
 
 @router.post("/accounts/register", status_code=201, response_model=Person)
@@ -124,7 +123,7 @@ async def make(asked: NewPerson, ports: PortsDep, caller: CallerDep) -> Any:
 
 
 @router.get("/accounts/{account_id}", response_model=Person)
-async def look(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any:
+async def look(account_id: PathId, ports: PortsDep, caller: CallerDep) -> Any:
     """One account."""
     _administrate(caller)
     account = await find_account(ports, account_id)
@@ -133,7 +132,7 @@ async def look(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any
 
 
 @router.patch("/accounts/{account_id}", response_model=Person)
-async def change(account_id: AccountId, asked: Changes, ports: PortsDep, caller: CallerDep) -> Any:
+async def change(account_id: PathId, asked: Changes, ports: PortsDep, caller: CallerDep) -> Any:
     """Change time zone, password or address, disable or enable again."""
     _administrate(caller)
     _spare_oneself(caller, account_id, disabled=bool(asked.disabled))
@@ -153,7 +152,7 @@ async def change(account_id: AccountId, asked: Changes, ports: PortsDep, caller:
 
 
 @router.post("/accounts/{account_id}/password-link", status_code=201, response_model=Link)
-async def link(account_id: AccountId, request: Request, ports: PortsDep, caller: CallerDep) -> Any:
+async def link(account_id: PathId, request: Request, ports: PortsDep, caller: CallerDep) -> Any:
     """Make a link with which the person chooses a new password, once; older links end. It is told here only."""
     _administrate(caller)
     secret, made = await make_password_link(ports, account_id, actor=_actor(caller)), ports.clock.now()
@@ -162,7 +161,7 @@ async def link(account_id: AccountId, request: Request, ports: PortsDep, caller:
 
 
 @router.post("/accounts/{account_id}/sign-out", response_model=SignedOut)
-async def sign_out(account_id: AccountId, ports: PortsDep, caller: CallerDep, asked: SignOut | None = None) -> Any:
+async def sign_out(account_id: PathId, ports: PortsDep, caller: CallerDep, asked: SignOut | None = None) -> Any:
     """Sign the person out everywhere, and end what apps were allowed; `{"keep_apps": true}` lets the apps go on."""
     _administrate(caller)
     keep = asked is not None and asked.keep_apps
@@ -171,7 +170,7 @@ async def sign_out(account_id: AccountId, ports: PortsDep, caller: CallerDep, as
 
 
 @router.delete("/accounts/{account_id}", response_model=Person)
-async def deactivate(account_id: AccountId, ports: PortsDep, caller: CallerDep) -> Any:
+async def deactivate(account_id: PathId, ports: PortsDep, caller: CallerDep) -> Any:
     """No sign-in from now on: sessions, permissions and tokens end. The record of the person stays."""
     _administrate(caller)
     _spare_oneself(caller, account_id, disabled=True)

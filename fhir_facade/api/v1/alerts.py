@@ -18,7 +18,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, caller_again, deps_of
 from fhir_facade.api.listeners import Place
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
 from fhir_facade.flows.alert_stream import Told, admit_listener, alert_stream, id_text, newest_event, place_of

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep, deps_of
+from fhir_facade.api.v1.ids import ID, FhirId, PathId
 from fhir_facade.flows import connect, connections
 from fhir_facade.flows.connections import ConnectionView
 from fhir_facade.flows.wearables.acting import acting_patient, reachable
@@ -23,11 +24,8 @@ from fhir_facade.values import Interaction
 PREFIX: Final = "/api/v1/connections"
 CALLBACK: Final = f"{PREFIX}/callback"
 LONGEST_WAIT_S: Final = 600
-ID: Final = r"^[A-Za-z0-9.-]{1,64}$"
 
 router = APIRouter(prefix=PREFIX, tags=["wearables"])
-FhirId = Annotated[str, Field(pattern=ID)]
-ConnectionId = Annotated[str, Path(pattern=ID)]
 
 
 class BeginRequest(BaseModel):
@@ -126,7 +124,7 @@ async def list_connections(
 
 
 @router.get("/{connection_id}", response_model=ConnectionAnswer)
-async def look(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) -> Any:
+async def look(connection_id: PathId, ports: PortsDep, caller: CallerDep) -> Any:
     """One connection: its state, what was granted, when it was last read and what went wrong then."""
     return _shown(await connections.look(ports, caller.principal, connection_id, origin=caller.origin))
 
@@ -140,7 +138,7 @@ async def look(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) 
     },
 )
 async def sync(
-    connection_id: ConnectionId,
+    connection_id: PathId,
     request: Request,
     ports: PortsDep,
     caller: CallerDep,
@@ -157,7 +155,7 @@ async def sync(
 
 
 @router.delete("/{connection_id}", response_model=RevokedAnswer)
-async def disconnect(connection_id: ConnectionId, ports: PortsDep, caller: CallerDep) -> Any:
+async def disconnect(connection_id: PathId, ports: PortsDep, caller: CallerDep) -> Any:
     """Revoke the access at the vendor and forget the tokens. What was measured stays in the record."""
     ended = await connections.disconnect(ports, caller.principal, connection_id)
     return {"revoked": ended.revoked}

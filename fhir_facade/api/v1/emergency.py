@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import PathId
 from fhir_facade.flows.emergency import LONGEST_REASON, SHORTEST_REASON, open_in_emergency
 
 PATH: Final = "/api/v1/patients/{patient_id}/emergency-access"
@@ -38,7 +38,7 @@ class EmergencyAnswer(BaseModel):
 
 @router.post(PATH, status_code=201, response_model=EmergencyAnswer, responses=REFUSED)
 async def open_record(
-    patient_id: Annotated[str, Path(pattern=ID)], asked: EmergencyRequest, ports: PortsDep, caller: CallerDep
+    patient_id: PathId, asked: EmergencyRequest, ports: PortsDep, caller: CallerDep
 ) -> EmergencyAnswer:
     """Open the record of a patient who is not in your care, for four hours. The patient is told, and it is audited."""
     opened = await open_in_emergency(ports, caller.principal, patient_id, asked.reason, origin=caller.origin)

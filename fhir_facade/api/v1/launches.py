@@ -6,20 +6,19 @@ https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#launch-app-ehr-laun
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep, deps_of
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import FhirId
 from fhir_facade.flows.launch.launches import NewLaunch, issue_launch
 
 PREFIX: Final = "/api/v1/launches"
 
 router = APIRouter(prefix=PREFIX, tags=["sign-in"])
-FhirId = Annotated[str, Field(pattern=ID)]
 
 
 class LaunchRequest(BaseModel):

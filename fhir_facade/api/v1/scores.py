@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Header
 from fastapi.responses import Response
 from pydantic import BaseModel
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep
 from fhir_facade.api.pages.texts import asked_language
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import PathId
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads
 from fhir_facade.flows.score import compute_score, latest_score, summary_of
 
@@ -24,7 +24,6 @@ REFUSED: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 router = APIRouter(tags=["score"])
-PatientId = Annotated[str, Path(pattern=ID)]
 AcceptLanguage = Annotated[str | None, Header(max_length=1024)]
 
 
@@ -64,7 +63,7 @@ class ScoreAnswer(BaseModel):
 
 @router.get(PATH, response_model=ScoreAnswer, responses=REFUSED)
 async def latest(
-    patient_id: PatientId, ports: PortsDep, caller: CallerDep, accept_language: AcceptLanguage = None
+    patient_id: PathId, ports: PortsDep, caller: CallerDep, accept_language: AcceptLanguage = None
 ) -> Response:
     """The newest score; when there is none yet it is computed."""
     stored = await latest_score(ports, caller.principal, patient_id, origin=caller.origin)
@@ -75,7 +74,7 @@ async def latest(
 
 @router.post(PATH, response_model=ScoreAnswer, responses=REFUSED)
 async def compute(
-    patient_id: PatientId, ports: PortsDep, caller: CallerDep, accept_language: AcceptLanguage = None
+    patient_id: PathId, ports: PortsDep, caller: CallerDep, accept_language: AcceptLanguage = None
 ) -> Response:
     """Compute today's score from the record as it is now. The same record gives the same score, written once."""
     return _answer(await compute_score(ports, caller.principal, patient_id, origin=caller.origin), accept_language)

@@ -5,14 +5,14 @@ https://hl7.org/fhir/R4/observation-vitalsigns.html
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from fhir_facade.api.dependencies import CallerDep, PortsDep
-from fhir_facade.api.v1.connections import ID
+from fhir_facade.api.v1.ids import PathId
 from fhir_facade.api.wire import headers_of, read_body
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.document import decimal_loads, parse_json
@@ -52,9 +52,7 @@ class RecordedAnswer(BaseModel):
     responses={422: {"description": "A reading cannot be recorded; `field` names it"}},
     openapi_extra=BODY,
 )
-async def record(
-    patient_id: Annotated[str, Path(pattern=ID)], request: Request, ports: PortsDep, caller: CallerDep
-) -> Any:
+async def record(patient_id: PathId, request: Request, ports: PortsDep, caller: CallerDep) -> Any:
     """Record readings, all of them or none. Alert rules see them before this answers."""
     limit = ports.deployment.max_body_bytes
     body = await read_body(request.receive, headers_of(request.scope), limit=limit)

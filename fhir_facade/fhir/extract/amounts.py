@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from fhir_facade.fhir.extract.canonical import UCUM
 from fhir_facade.fhir.extract.emitting import Emit, Names, Values
 from fhir_facade.fhir.extract.rows import IndexRows, number_row, quantity_row
+from terminology.canonical import UCUM
 
 CURRENCY: Final = "urn:iso:std:iso:4217"
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
 
 from fhir_facade.values import QuantityValue
 from terminology import ucum
-
-UCUM: Final = "http://unitsofmeasure.org"
+from terminology.canonical import UCUM
 
 
 def in_canonical_units(value: float, code: str) -> tuple[float, str] | None:

@@ -12,9 +12,11 @@ from typing import Any
 
 from fhir_facade.errors import BadRequest, UnsupportedFormat
 from fhir_facade.fhir.document import MAX_DEPTH, decimal_dumps, decimal_loads, parse_json
+from fhir_facade.fhir.media_types import FHIR_JSON
 from fhir_facade.fhir.patch import json_patch, merge_patch
 
-PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/merge-patch+json")
+JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
+PATCH_FORMATS = (JSON_PATCH, FHIR_JSON, MERGE_PATCH)
 """What the CapabilityStatement announces; application/json is taken too, and means what the body looks like."""
 
 
@@ -52,9 +54,9 @@ def _fhirpath_patch(resource: dict[str, Any], change: Any, now: datetime) -> dic
 
 
 _APPLIERS: Mapping[str, Applier] = {
-    "application/json-patch+json": lambda resource, change, _: json_patch.apply(resource, change),
-    "application/fhir+json": _fhirpath_patch,
-    "application/merge-patch+json": lambda resource, change, _: merge_patch.apply(resource, change),
+    JSON_PATCH: lambda resource, change, _: json_patch.apply(resource, change),
+    FHIR_JSON: _fhirpath_patch,
+    MERGE_PATCH: lambda resource, change, _: merge_patch.apply(resource, change),
 }
 
 
@@ -70,9 +72,9 @@ def _applier(content_type: str, change: Any) -> Applier:
 
 def _looks_like(change: Any) -> str:
     if isinstance(change, list):
-        return "application/json-patch+json"
+        return JSON_PATCH
     of_fhir = isinstance(change, dict) and change.get("resourceType") == "Parameters"
-    return "application/fhir+json" if of_fhir else "application/merge-patch+json"
+    return FHIR_JSON if of_fhir else MERGE_PATCH
 
 
 def without_empty(value: Any) -> Any:

@@ -14,10 +14,9 @@ from urllib.parse import parse_qsl
 
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.document import decimal_loads, parse
-from fhir_facade.fhir.media_types import media
+from fhir_facade.fhir.media_types import FORM, media
 from fhir_facade.fhir.validation import validate
 
-FORM: Final = "application/x-www-form-urlencoded"
 LARGEST: Final = 256 * 1024
 """Bytes of a search: all of it stands in the audit."""
 _TAKEN: Final = f"a search by POST takes its parameters as Parameters with plain values, or as a Binary of {FORM}"

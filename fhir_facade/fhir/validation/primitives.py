@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_facade.fhir.references import ID_FORM
+
 _YEAR = "(?:[0-9][0-9][0-9][1-9]|[0-9][0-9][1-9]0|[0-9][1-9]00|[1-9]000)"
 _LEAP_YEAR = "(?:[0-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 # Days that exist: 31 in the long months, 30 in the short ones, 28 in February and 29 in leap years.
@@ -38,7 +40,7 @@ PRIMITIVES: dict[str, dict[str, Any]] = {
     "dateTime": _string(f"^(?:{_MONTH}|{_DAY}(?:T{_TIME}{_ZONE})?)$"),
     "decimal": {"type": "number"},
     "elementId": _string(r"^\S+$"),
-    "id": _string(r"^[A-Za-z0-9.-]{1,64}$"),
+    "id": _string(f"^{ID_FORM}$"),
     "instant": _string(f"^{_DAY}T{_TIME}{_ZONE}$"),
     "integer": {"type": "integer", "minimum": -_MAX_INT - 1, "maximum": _MAX_INT},
     "markdown": _string(_TEXT),

@@ -10,10 +10,9 @@ from typing import Any
 
 from fhir_facade.fhir.validation.invariants import Node, Rule
 from fhir_facade.fhir.validation.moments import is_after
+from terminology.canonical import UCUM
 
 Test = Callable[[Node], bool]
-
-_UCUM = "http://unitsofmeasure.org"
 
 
 def _rule(key: str, text: str, holds: Test) -> Rule:
@@ -73,7 +72,7 @@ def _nobody_at_home(member: str) -> Test:
 
 
 def _coded_amount(node: Node) -> bool:
-    return ("code" in node or "value" not in node) and bool(node.get("system", _UCUM) == _UCUM)
+    return ("code" in node or "value" not in node) and bool(node.get("system", UCUM) == UCUM)
 
 
 def _positive_amount(node: Node) -> bool:
@@ -85,7 +84,7 @@ def _whole_amount(node: Node) -> bool:
 
 
 def _duration(node: Node) -> bool:
-    return "code" not in node or (node.get("system") == _UCUM and "value" in node)
+    return "code" not in node or (node.get("system") == UCUM and "value" in node)
 
 
 def _scheduled(node: Node) -> bool:

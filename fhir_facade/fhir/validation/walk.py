@@ -13,6 +13,7 @@ from typing import Any
 
 from fhir_facade.errors import Issue
 from fhir_facade.fhir.document import known_types
+from fhir_facade.fhir.references import ID_FORM
 from fhir_facade.fhir.validation.schema import MAX_ISSUES
 from fhir_facade.fhir.validation.tables import Member, Shape
 
@@ -21,9 +22,9 @@ _NO_TYPE = ""
 Place = tuple[Any, str, int | None] | None
 """Where we are: (parent, member, index), read from the end; None is the resource itself."""
 
-_LITERAL = re.compile(r"([A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_LITERAL = re.compile(rf"([A-Za-z]+)/{ID_FORM}(?:/_history/{ID_FORM})?")
 _CONDITIONAL = re.compile(r"([A-Za-z]+)\?\S+=\S+")
-_ELSEWHERE = re.compile(r"https?://\S+/([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
+_ELSEWHERE = re.compile(rf"https?://\S+/([A-Z][A-Za-z]+)/{ID_FORM}(?:/_history/{ID_FORM})?")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
 

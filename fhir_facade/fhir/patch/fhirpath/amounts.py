@@ -8,6 +8,7 @@ from decimal import Context, Decimal
 from typing import Any, Final
 
 from terminology import ucum
+from terminology.canonical import UCUM
 
 CALENDAR: Final[Mapping[str, str]] = {
     f"{word}{plural}": code
@@ -27,8 +28,6 @@ CALENDAR: Final[Mapping[str, str]] = {
 
 EXACT: Final = Context(prec=60, traps=[])
 """What does not end is cut at 60 digits; what is no number is empty in FHIRPath."""
-
-_UCUM: Final = "http://unitsofmeasure.org"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +70,5 @@ def of_element(element: Mapping[str, Any]) -> Amount | None:
     value = element.get("value")
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or element.get("comparator"):
         return None
-    unit = element.get("code") if element.get("system") == _UCUM else element.get("unit")
+    unit = element.get("code") if element.get("system") == UCUM else element.get("unit")
     return Amount(Decimal(value), unit if isinstance(unit, str) else "1")

@@ -25,9 +25,10 @@ from fhir_facade.fhir.patch.fhirpath.syntax import (
 from fhir_facade.fhir.patch.fhirpath.tokens import NotTaken
 from fhir_facade.fhir.patch.fhirpath.types import is_of_type
 from fhir_facade.fhir.patch.places import Place, children
+from terminology.canonical import UCUM
 
 _SYSTEMS: Final = {
-    "%ucum": "http://unitsofmeasure.org",
+    "%ucum": UCUM,
     "%sct": "http://snomed.info/sct",
     "%loinc": "http://loinc.org",
 }
