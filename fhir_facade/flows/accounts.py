@@ -24,6 +24,7 @@ from fhir_facade.flows.common_passwords import is_common
 from fhir_facade.flows.launch.opaque import digest
 from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.mail import check_address, notices
+from fhir_facade.flows.registry import find_account
 from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Remove, RowChange
@@ -149,9 +150,7 @@ async def change_account(
         check_zone(zone)
     if email:
         check_address(email)
-    account = await ports.state.read(lambda tx: tx.get(Account, account_id))
-    if account is None:
-        raise NotFound(f"There is no account {account_id}.")
+    account = await find_account(ports, account_id)
     if disabled:
         return await disable_account(ports, account.username, actor=actor)
     changes: dict[str, Any] = {"zone": zone, "disabled": disabled, "language": language}

@@ -99,7 +99,7 @@ async def disconnect(ports: Ports, principal: Principal, connection_id: str) -> 
     Also when the vendor cannot be reached the connection ends here.
     """
     connection = await reachable(ports, principal, connection_id, Interaction.CREATE)
-    revoked = await _revoke(ports, connection)
+    revoked = await revoke_at_vendor(ports, connection)
     rows = await ports.state.read(lambda tx: belongings(tx, connection))
     line = connection_line(ports, connection, "disconnect", "success", principal.user, None)
     request = await _withdrawal(ports, connection)
@@ -110,7 +110,8 @@ async def disconnect(ports: Ports, principal: Principal, connection_id: str) -> 
     return Disconnected(revoked)
 
 
-async def _revoke(ports: Ports, connection: Connection) -> bool:
+async def revoke_at_vendor(ports: Ports, connection: Connection) -> bool:
+    """Whether the vendor knows that it is over; also when it had granted nothing."""
     vendor = ports.vendors.get(connection.vendor)
     token = await token_to_revoke(ports, connection.id)
     if token is None:

@@ -13,12 +13,11 @@ from typing import Any, Final
 
 from fhir_facade.access.compartment import TypeRule, type_rules
 from fhir_facade.access.owners import owners
-from fhir_facade.errors import Gone, NotFound, VendorError
+from fhir_facade.errors import Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.flows.admission import account_entity
 from fhir_facade.flows.audit_erase import Forgotten, forget, newest_seal
-from fhir_facade.flows.connections import belongings
-from fhir_facade.flows.wearables.tokens import token_to_revoke
+from fhir_facade.flows.connections import belongings, revoke_at_vendor
 from fhir_facade.interactions.alerts.marks import unmark
 from fhir_facade.interactions.audit import record_operator
 from fhir_facade.interactions.circle import TOPIC
@@ -76,7 +75,7 @@ async def erase_patient(ports: Ports, patient: str) -> Erased:
     erased = await ports.store.erase(refs)
     await unmark(ports, patient, refs)
     ports.memory.forget(TOPIC)
-    unrevoked = [each.vendor for each in connections if not await _revoked(ports, each)]
+    unrevoked = [each.vendor for each in connections if not await revoke_at_vendor(ports, each)]
     ids = frozenset(account.id for account in accounts)
     whom = Forgotten(patient, {*map(str, refs), *map(account_entity, ids)}, ids)
     sealed = await newest_seal(ports)
@@ -138,20 +137,6 @@ def _accounts(tx: StateTransaction, patient: str, refs: Sequence[Ref]) -> list[A
     related = [ref.id for ref in refs if ref.type == "RelatedPerson"]
     own = tx.find(Account, ("patient_id", "=", patient))
     return [*own, *(tx.find(Account, ("related_person_id", "in", related)) if related else ())]
-
-
-async def _revoked(ports: Ports, connection: Connection) -> bool:
-    """Whether the vendor knows that it is over."""
-    token = await token_to_revoke(ports, connection.id)
-    vendor = ports.vendors.get(connection.vendor)
-    if token is None:
-        return True
-    try:
-        if vendor is not None:
-            await vendor.revoke(token)
-    except VendorError:
-        return False
-    return vendor is not None
 
 
 def _remove_rows(

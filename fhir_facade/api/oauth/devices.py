@@ -5,16 +5,15 @@ https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md (
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_facade.api.oauth.dependencies import OAuthDeps
+from fhir_facade.api.pages.cookies import SECRET
 from fhir_facade.flows.sign_ins import FORGOTTEN, Device
 
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{40,64}")
 _BROWSERS: Final = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
@@ -37,7 +36,7 @@ _SYSTEMS: Final = (
 def device_of(deps: OAuthDeps, request: Request) -> Device:
     """The device of a request; a new secret when its browser has none or a malformed one."""
     value = request.cookies.get(_name(deps), "")
-    secret = value if _SECRET.fullmatch(value) else deps.ports.ids.secret()
+    secret = value if SECRET.fullmatch(value) else deps.ports.ids.secret()
     return Device(secret, device_name(request.headers.get("user-agent", "")))
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from fhir_facade.flows.launch.opaque import csrf_token
 
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{40,64}")
+SECRET: Final = re.compile(r"[A-Za-z0-9_-]{40,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class CookieJar:
     def read(self, request: Request) -> str | None:
         """The browser's secret; None when it has none or a malformed one."""
         value = request.cookies.get(self.name, "")
-        return value if _SECRET.fullmatch(value) else None
+        return value if SECRET.fullmatch(value) else None
 
     def write(self, response: Response, secret: str) -> None:
         """Until the browser is closed; how long a session really lives is decided by its row."""

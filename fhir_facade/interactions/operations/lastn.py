@@ -17,7 +17,7 @@ from fhir_facade.fhir.operations import Inputs
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
-from fhir_facade.interactions.operations.matches import AT_ONCE, matches
+from fhir_facade.interactions.operations.matches import AT_ONCE, NEWEST_FIRST, NOT_IN_ERROR, matches
 from fhir_facade.interactions.pages import Asked, page_links
 from fhir_facade.interactions.stored_codes import stored_codes
 from fhir_facade.values import (
@@ -27,16 +27,12 @@ from fhir_facade.values import (
     Match,
     Page,
     SearchQuery,
-    Sort,
     StoredResource,
-    TokenValue,
 )
 
 MOST: Final = 5000
 _SUBJECTS: Final = frozenset(("patient", "subject"))
-_NOT_TRUE: Final = Match("status", "token", (TokenValue(None, "entered-in-error"),), modifier="not")
 
-_NEWEST_FIRST: Final = (Sort("date", "date", descending=True),)
 LEAST: Final = 20
 """Observations that are read together at least where the newest are enough."""
 
@@ -104,14 +100,14 @@ async def _criteria(call: Call, inputs: Inputs) -> tuple[Criterion, ...]:
     now, base_url = call.ports.clock.now(), call.ports.deployment.fhir_url
     stored = await stored_codes(call, "Observation", inputs.criteria)
     asked = parse_query("Observation", inputs.criteria, now=now, base_url=base_url, stored=stored)
-    return asked.query.criteria if "status" in names else (*asked.query.criteria, _NOT_TRUE)
+    return asked.query.criteria if "status" in names else (*asked.query.criteria, NOT_IN_ERROR)
 
 
 async def _candidates(call: Call, criteria: Sequence[Criterion], most: int) -> AsyncIterator[Candidate]:
     """All matches, or where one subject and codes are named the newest of each code: the rest cannot be among them."""
     for own, enough in _searches(criteria, most):
         moments: list[int] = []
-        query = SearchQuery("Observation", own, sort=_NEWEST_FIRST if enough else ())
+        query = SearchQuery("Observation", own, sort=NEWEST_FIRST if enough else ())
         async for stored in matches(call, query, at_once=max(2 * most, LEAST) if enough else AT_ONCE):
             resource = parse_stored(stored.body)
             moment = moment_of(resource)

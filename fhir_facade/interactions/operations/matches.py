@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import Allow
@@ -15,9 +16,11 @@ from fhir_facade.interactions.call import Call, sees_all
 from fhir_facade.interactions.leaks import refuse_leaks
 from fhir_facade.interactions.within import within
 from fhir_facade.ports import FhirStore
-from fhir_facade.values import Page, SearchQuery, StoredResource
+from fhir_facade.values import Match, Page, SearchQuery, Sort, StoredResource, TokenValue
 
-AT_ONCE = 500
+AT_ONCE: Final = 500
+NOT_IN_ERROR: Final = Match("status", "token", (TokenValue(None, "entered-in-error"),), modifier="not")
+NEWEST_FIRST: Final = (Sort("date", "date", descending=True),)
 
 
 async def matches(call: Call, query: SearchQuery, *, at_once: int = AT_ONCE) -> AsyncIterator[StoredResource]:

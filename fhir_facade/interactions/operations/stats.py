@@ -22,7 +22,7 @@ from fhir_facade.fhir.query import parse_query
 from fhir_facade.interactions.audit import audit_lines, patients_asked_about, patients_of, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.lastn import moment_of
-from fhir_facade.interactions.operations.matches import matches
+from fhir_facade.interactions.operations.matches import NEWEST_FIRST, NOT_IN_ERROR, matches
 from fhir_facade.interactions.operations.statistics import STATISTICS, Sample, Statistic, compute
 from fhir_facade.values import (
     Criterion,
@@ -30,7 +30,6 @@ from fhir_facade.values import (
     JsonObject,
     Match,
     SearchQuery,
-    Sort,
     StoredResource,
     TokenValue,
 )
@@ -41,8 +40,6 @@ SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/observation-statistics"
 MOST_SOURCES: Final = 1000
 MOST_VALUES: Final = 250_000
 """Measurements of one code that are held in memory: half a year, one a minute."""
-_NOT_TRUE: Final = Match("status", "token", (TokenValue(None, "entered-in-error"),), modifier="not")
-_NEWEST_FIRST: Final = (Sort("date", "date", descending=True),)
 
 Period = dict[str, str]
 
@@ -65,7 +62,7 @@ async def stats(call: Call, inputs: Inputs) -> FhirResponse:
     series = [Series(dict(coding)) for coding in asked]
     sources: list[StoredResource] = []
     about, patients = set[str](), set[str]()
-    query = SearchQuery("Observation", criteria, sort=_NEWEST_FIRST if limit else ())
+    query = SearchQuery("Observation", criteria, sort=NEWEST_FIRST if limit else ())
     async for stored in matches(call, query):
         observation = decimal_loads(stored.body)
         for one in series:
@@ -129,7 +126,7 @@ def _criteria(call: Call, inputs: Inputs, asked: Sequence[JsonObject], period: P
     base = call.ports.deployment.fhir_url
     parsed = parse_query("Observation", [subject, *dates], now=call.ports.clock.now(), base_url=base)
     codes = tuple(TokenValue(coding.get("system"), coding["code"]) for coding in asked)
-    return (*parsed.query.criteria, Match("combo-code", "token", codes), _NOT_TRUE)
+    return (*parsed.query.criteria, Match("combo-code", "token", codes), NOT_IN_ERROR)
 
 
 # --- measurements -----------------------------------------------------------------------------------------------------
