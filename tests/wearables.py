@@ -104,7 +104,7 @@ class World:
         return await finish(self.ports, state=answer["state"], code=answer["code"])
 
     async def sync(self, connection: Any, **options: Any) -> Any:
-        return await sync(self.ports, person(connection.patient), connection.id, **options)
+        return await sync(self.ports, connection.id, **options)
 
     async def state(self, connection: Any) -> str:
         return (await look(self.ports, person(connection.patient), connection.id)).state

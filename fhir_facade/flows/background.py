@@ -19,7 +19,7 @@ from fhir_facade.flows.audit_chain import drop_old, seal
 from fhir_facade.flows.audit_copy import copy
 from fhir_facade.flows.launch.sweep import sweep
 from fhir_facade.flows.mail import deliver_due
-from fhir_facade.flows.sync import join, pause
+from fhir_facade.flows.sync import pause, sync
 from fhir_facade.flows.wearables.report import SyncReport
 from fhir_facade.interactions.alerts.marks import compare
 from fhir_facade.interactions.audit_refusals import close_counts
@@ -55,7 +55,7 @@ class RunningSyncs:
         """Begin a sync, or join the same one under way here or in another process; its report, or None when it takes
         longer than `wait_s`.
 
-        Access is the caller's business. Errors as of `join`.
+        Access is the caller's business. Errors as of `sync`.
         """
         task = self._begin(connection_id, full=full)
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -102,7 +102,7 @@ class RunningSyncs:
         other = self._running.get((connection_id, not full))
         if other is not None:
             await asyncio.wait([other])
-        return await join(self._ports, connection_id, full=full)
+        return await sync(self._ports, connection_id, full=full)
 
     def _ended(self, key: tuple[str, bool], task: asyncio.Task[SyncReport]) -> None:
         """The text of an error could name a person; the trace of a defect is needed to repair it."""

@@ -18,7 +18,6 @@ import msgspec
 from fhir_facade.errors import Busy, Conflict, MissingScope, NotFound, VendorError, VendorThrottled
 from fhir_facade.flows.connections import ConnectionView, view
 from fhir_facade.flows.score import rescore
-from fhir_facade.flows.wearables.acting import reachable
 from fhir_facade.flows.wearables.changes import changes, window_of
 from fhir_facade.flows.wearables.reader import FINAL, Reader, permitted_scopes, refresh_settings
 from fhir_facade.flows.wearables.report import Ended, Metric, SyncReport, ended_since, newest_event
@@ -27,7 +26,6 @@ from fhir_facade.flows.wearables.writer import Written, close_run, open_run, wri
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put
 from fhir_facade.rows.connections import Connection, Cursor
-from fhir_facade.values import Interaction, Principal
 from mappers.google_health import to_observations
 from mappers.observation import MapContext
 
@@ -60,24 +58,15 @@ class _Course:
         self.error = self.error or str(error)
 
 
-async def sync(ports: Ports, principal: Principal, connection_id: str, *, full: bool = False) -> SyncReport:
-    """Synchronise for somebody, one sync of a connection at a time; the score follows. NotFound, Forbidden; Conflict
-    when the connection was never completed; Unavailable when another sync of it takes too long. What fails at the
-    vendor is in the report."""
-    connection = await reachable(ports, principal, connection_id, Interaction.CREATE)
-    async with ports.locks.hold(_lock_of(connection.id)):
-        report = await _synchronise(ports, connection.id, full=full)
-    await rescore(ports, report.connection.patient)
-    return report
-
-
 def _lock_of(connection_id: str) -> str:
     return f"sync|{connection_id}"
 
 
-async def join(ports: Ports, connection_id: str, *, full: bool = False) -> SyncReport:
-    """The same for who may already, behind whatever other process reads this connection, however long that takes; when
-    that one's sync ends meanwhile, its report (a `full` one's, when this is asked) instead of another sync."""
+async def sync(ports: Ports, connection_id: str, *, full: bool = False) -> SyncReport:
+    """Synchronise for who may (`reachable` tells), behind whatever other process reads this connection, however long
+    that takes; when that one's sync ends meanwhile, its report (a `full` one's, when this is asked) instead of another
+    sync. The score follows. NotFound; Conflict when the connection was never completed; what fails at the vendor is in
+    the report."""
     newest = await ports.state.read(lambda tx: newest_event(tx, connection_id))
     async with _turn(ports, connection_id):
         report = await ended_since(ports, connection_id, newest, full=full)
