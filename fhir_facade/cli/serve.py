@@ -15,7 +15,7 @@ from typing import Final
 
 from fhir_facade.adapters import logs
 from fhir_facade.adapters.data_lock import sole_server
-from fhir_facade.cli.unread import give_up_unread
+from fhir_facade.cli.port import bind
 from fhir_facade.settings import Settings, misnamed
 
 PATIENCE_S: Final = 3.0
@@ -54,21 +54,6 @@ def _together(settings: Settings, stack: ExitStack) -> int:
     from fhir_facade.cli.serving import serve_together
 
     return serve_together(_on_port_of(reserved, settings), metrics)
-
-
-def bind(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """A socket on the address of the settings, not listening yet. Leaves with a sentence when that is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    give_up_unread(bound)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if shared:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        bound.bind((settings.host, settings.port))
-    except OSError as error:
-        raise SystemExit(f"fhir-facade: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from error
-    return bound
 
 
 def _on_port_of(bound: socket.socket, settings: Settings) -> Settings:

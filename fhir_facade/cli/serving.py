@@ -25,7 +25,7 @@ from fhir_facade.api.doorway import Doorway
 from fhir_facade.cli.connections import Connections, shared_by_workers
 from fhir_facade.cli.heads import limited_to
 from fhir_facade.cli.heap import give_holes_back, tidy_heap
-from fhir_facade.cli.serve import bind
+from fhir_facade.cli.port import bind
 from fhir_facade.cli.workers import Worker, Workers, apart
 from fhir_facade.errors import FacadeError
 from fhir_facade.opening import open_ports

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_facade.adapters.embedded.source import Sql
-from fhir_facade.fhir.match import RELATIVE_SLACK
+from fhir_facade.fhir.comparisons import RELATIVE_SLACK
 from fhir_facade.values import NumberValue, QuantityValue
 
 _EQUAL = "low >= ? AND low < ? AND high <= ?"

@@ -16,20 +16,11 @@ from fhir_facade.fhir.definitions.tables import Component, SearchParameter, chil
 from fhir_facade.fhir.extract.emit import emitter
 from fhir_facade.fhir.extract.emitting import Emit, Values
 from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, PathError, Refers, Step, parse
-from fhir_facade.fhir.extract.rows import IndexRows, TokenRow, composite_row
+from fhir_facade.fhir.extract.rows import ROWS_OF, IndexRows, TokenRow, composite_row
 from fhir_facade.fhir.extract.targets import Readers, reference
+from fhir_facade.fhir.extract.visits import at, members, one_after_the_other, value_by_value, where
 
 _ROOTS: Final = ("Resource", "DomainResource")
-_WITH_VALUES: Final = frozenset({"token", "string", "date", "number", "quantity", "reference", "uri", "composite"})
-_ROWS_OF: Final = {
-    "token": "tokens",
-    "string": "strings",
-    "date": "dates",
-    "number": "numbers",
-    "quantity": "quantities",
-    "reference": "references",
-    "uri": "uris",
-}
 
 
 @dataclass(slots=True)
@@ -77,9 +68,9 @@ def single_extractor(fhir_type: str, code: str) -> Emit:
 def _compiled(fhir_type: str, parameters: Iterable[SearchParameter], texts: bool) -> Emit:
     root = _Node()
     for parameter in parameters:
-        if parameter.kind in _WITH_VALUES and parameter.expression:
+        if parameter.kind in ROWS_OF and parameter.expression:
             _plant(root, fhir_type, parameter, texts)
-    return _each(tuple(_visits(root)))
+    return value_by_value(tuple(_visits(root)))
 
 
 def _plant(root: _Node, fhir_type: str, parameter: SearchParameter, texts: bool) -> None:
@@ -150,7 +141,7 @@ def _descend(cursor: _Cursor, step: Field) -> Iterator[_Cursor]:
         yield _Cursor(cursor.node.below.setdefault(Field(name), _Node()), fhir_type, fhir_type)
 
 
-# --- closures ---------------------------------------------------------------------------------------------------
+# --- from nodes to visits -----------------------------------------------------------------------------------------
 
 
 def _visits(node: _Node) -> Iterator[Emit]:
@@ -162,9 +153,9 @@ def _visits(node: _Node) -> Iterator[Emit]:
     if node.references:
         yield reference(_readers(node.references))
     for step, below in node.filtered.items():
-        yield _filter(step, _each(tuple(_visits(below))))
+        yield where(step, value_by_value(tuple(_visits(below))))
     if handlers := _handlers(node):
-        yield _members(handlers)
+        yield members(handlers)
     if node.composites:
         yield _composites(tuple(node.composites.values()))
     yield from node.ready
@@ -180,74 +171,8 @@ def _handlers(node: _Node) -> dict[str, Emit]:
     for step, below in node.below.items():
         visits = tuple(_visits(below))
         if visits:
-            found.setdefault(step.name, []).append(_at(step.only, _each(visits)))
-    return {name: _all(tuple(handlers)) for name, handlers in found.items()}
-
-
-def _all(visits: tuple[Emit, ...]) -> Emit:
-    """One after the other."""
-    if len(visits) == 1:
-        return visits[0]
-
-    def visit(values: Values, rows: IndexRows) -> None:
-        for each in visits:
-            each(values, rows)
-
-    return visit
-
-
-def _each(visits: tuple[Emit, ...]) -> Emit:
-    """All of them at the first value, then at the next, so that the rows stand as their values do."""
-    if len(visits) == 1:
-        return visits[0]
-
-    def visit(values: Values, rows: IndexRows) -> None:
-        for value in values:
-            alone = (value,)
-            for each in visits:
-                each(alone, rows)
-
-    return visit
-
-
-def _at(place: int | None, visit: Emit) -> Emit:
-    if place is None:
-        return visit
-
-    def emit(values: Values, rows: IndexRows) -> None:
-        visit(values[place : place + 1], rows)
-
-    return emit
-
-
-def _members(handlers: Mapping[str, Emit]) -> Emit:
-    get, pairs, few = handlers.get, tuple(handlers.items()), len(handlers)
-
-    def members(values: Values, rows: IndexRows) -> None:
-        for value in values:
-            if not isinstance(value, dict):
-                continue
-            if few < len(value):
-                for name, handle in pairs:
-                    if name in value:
-                        item = value[name]
-                        handle(item if isinstance(item, list) else (item,), rows)
-                continue
-            for name, item in value.items():
-                found = get(name)
-                if found is not None:
-                    found(item if isinstance(item, list) else (item,), rows)
-
-    return members
-
-
-def _filter(step: Equals, visit: Emit) -> Emit:
-    name, expected = step.name, step.value
-
-    def equals(values: Values, rows: IndexRows) -> None:
-        visit([value for value in values if isinstance(value, dict) and value.get(name) == expected], rows)
-
-    return equals
+            found.setdefault(step.name, []).append(at(step.only, value_by_value(visits)))
+    return {name: one_after_the_other(tuple(handlers)) for name, handlers in found.items()}
 
 
 def _predicate(start: _Cursor, path: Path, code: str) -> Emit:
@@ -306,7 +231,7 @@ def _part(end: _Cursor, component: Component) -> _Part:
     if not planted:
         raise PathError(f"component {component.expression!r} of {end.content} reaches no value of its kind")
     members = frozenset(_handlers(node))
-    return _Part(_each(tuple(_visits(node))), _ROWS_OF[component.kind], members, of_resource)
+    return _Part(value_by_value(tuple(_visits(node))), ROWS_OF[component.kind], members, of_resource)
 
 
 def _composites(composites: tuple[_Composite, ...]) -> Emit:

@@ -15,6 +15,19 @@ Canonical = Callable[[float, str], tuple[float, str] | None]
 """UCUM value and code -> value and code in canonical units, or None when the unit is unknown."""
 
 
+ROWS_OF: Final = {
+    "token": "tokens",
+    "string": "strings",
+    "date": "dates",
+    "number": "numbers",
+    "quantity": "quantities",
+    "reference": "references",
+    "uri": "uris",
+    "composite": "composites",
+}
+"""The list of `IndexRows` that a kind of parameter fills; `special` ones have none."""
+
+
 class TokenRow(NamedTuple):
     """`system` None: the data have none. `code` None: a coding with a system alone. Booleans are `true`, `false`.
 

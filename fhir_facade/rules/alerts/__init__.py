@@ -17,17 +17,7 @@ was read from; on a conflict read it again and evaluate again. https://hl7.org/f
 
 from __future__ import annotations
 
-from fhir_facade.rules.alerts.engine import (
-    Clear,
-    GuardState,
-    Nothing,
-    Raise,
-    Transition,
-    Update,
-    closed,
-    describe,
-    evaluate,
-)
+from fhir_facade.rules.alerts.engine import evaluate
 from fhir_facade.rules.alerts.lifecycle import (
     Refusal,
     act,
@@ -41,6 +31,7 @@ from fhir_facade.rules.alerts.lifecycle import (
 from fhir_facade.rules.alerts.reading import Ignored, Reading, reading
 from fhir_facade.rules.alerts.resources import (
     Ids,
+    describe,
     detected_issue,
     engine_device,
     engine_id,
@@ -54,6 +45,7 @@ from fhir_facade.rules.alerts.resources import (
     task,
 )
 from fhir_facade.rules.alerts.rules import Book, Rule, rules, rules_for
+from fhir_facade.rules.alerts.transitions import Clear, GuardState, Nothing, Raise, Transition, Update, closed
 
 __all__ = [
     "Book",

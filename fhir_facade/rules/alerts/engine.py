@@ -1,7 +1,6 @@
 """When an alert opens, goes on and ends: https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/
 
     evaluate(rule, readings, state, now, arrived_at, fresh=None) -> Nothing | Raise | Update | Clear
-    closed(state, at) -> GuardState         after a person resolved the alert: the next reading opens a new episode
 
 Order is by effective time, whatever the order of arrival. Every transition carries the next `GuardState`; store it in
 the transaction of the reading, conditional on the version it was read from: that makes one open alert per patient and
@@ -28,65 +27,7 @@ from types import MappingProxyType
 
 from fhir_facade.rules.alerts.reading import Reading
 from fhir_facade.rules.alerts.rules import Rule
-from terminology import ucum
-
-
-@dataclass(frozen=True, slots=True)
-class GuardState:
-    """What is remembered between readings of one rule and patient.
-
-    `episode` counts alerts from 1; 0: there never was one. `opened_at` and `ended_at` bound the last episode in
-    effective time. `evidence` is the id of the Observation that last showed the condition.
-    """
-
-    episode: int = 0
-    open: bool = False
-    pending_since: datetime | None = None
-    last_effective: datetime | None = None
-    opened_at: datetime | None = None
-    ended_at: datetime | None = None
-    evidence: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Nothing:
-    """No alert changes. `state` may: store it when it differs from the one read."""
-
-    state: GuardState
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Raise:
-    """A new episode. `evidence` are the readings that show it; `cleared_at` is set when it was over already."""
-
-    state: GuardState
-    evidence: tuple[Reading, ...]
-    observed: Decimal
-    since: datetime
-    cleared_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The open episode goes on, with more evidence. `observed` is None when a newer value is known."""
-
-    state: GuardState
-    evidence: tuple[Reading, ...]
-    observed: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class Clear:
-    """The open episode ended at `at` (effective time); `observed` is None when its evidence was withdrawn."""
-
-    state: GuardState
-    at: datetime
-    observed: Decimal | None
-
-
-Transition = Nothing | Raise | Update | Clear
-
+from fhir_facade.rules.alerts.transitions import Clear, GuardState, Nothing, Raise, Transition, Update
 
 _CLOCKS_DIFFER_BY = timedelta(minutes=10)  # a reading this far ahead of our clock is of now, not of the future
 
@@ -308,21 +249,3 @@ def _at_present(rule: Rule, points: Sequence[_Point], current: Sequence[_Point],
         if point.at < current[0].at and (state.ended_at is None or point.at > state.ended_at):
             pending = _pending(rule, pending, point)
     return _while_closed(rule, current, state, pending)
-
-
-def closed(state: GuardState, at: datetime) -> GuardState:
-    """The state after a person closed the alert: what was known belongs to the episode, a later reading opens anew.
-
-    `at` counts only when no reading is known.
-    """
-    return replace(state, open=False, pending_since=None, ended_at=state.last_effective or at)
-
-
-def _number(value: Decimal) -> str:
-    return str(ucum.plain(value.quantize(Decimal("0.01"))))
-
-
-def describe(rule: Rule, observed: Decimal) -> str:
-    """The finding in one line of English, as it is stored."""
-    unit = ucum.printed(rule.unit)
-    return f"{rule.name('en')}: {_number(observed)} {unit} ({rule.comparator} {_number(rule.threshold)} {unit})"

@@ -21,9 +21,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from fhir_facade.rules.alerts.engine import Clear, GuardState, Raise, Update, describe
 from fhir_facade.rules.alerts.reading import Reading
 from fhir_facade.rules.alerts.rules import Rule, engine_version, priority
+from fhir_facade.rules.alerts.transitions import Clear, GuardState, Raise, Update
 from fhir_facade.rules.observations import fhir_time
 from terminology import ucum
 from terminology.canonical import (
@@ -104,6 +104,16 @@ def _identifier(ids: Ids) -> list[dict[str, str]]:
 
 def _quantity(value: Decimal, unit: str) -> dict[str, Any]:
     return {"value": ucum.plain(value), "unit": ucum.printed(unit), "system": UCUM, "code": unit}
+
+
+def _number(value: Decimal) -> str:
+    return str(ucum.plain(value.quantize(Decimal("0.01"))))
+
+
+def describe(rule: Rule, observed: Decimal) -> str:
+    """The finding in one line of English, as it is stored."""
+    unit = ucum.printed(rule.unit)
+    return f"{rule.name('en')}: {_number(observed)} {unit} ({rule.comparator} {_number(rule.threshold)} {unit})"
 
 
 def _observed(rule: Rule, observed: Decimal) -> dict[str, Any]:

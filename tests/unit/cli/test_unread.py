@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from fhir_facade.cli.connections import Connections
 from fhir_facade.cli.heads import BoundedHeads
-from fhir_facade.cli.serve import bind
+from fhir_facade.cli.port import bind
 from fhir_facade.cli.unread import LEAST, WITHIN_S, Unread, give_up_unread
 from fhir_facade.settings import Settings
 from tests.patience import PATIENCE_S

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir_facade.errors import NotSupported
+from fhir_facade.fhir.comparisons import holds
 from fhir_facade.fhir.extract import QuantityRow, TokenRow
-from fhir_facade.fhir.match import holds, matches, matches_query
+from fhir_facade.fhir.match import matches, matches_query
 from fhir_facade.fhir.query import parse_query
 from fhir_facade.values import AnyOf, Match, MissingValue, Not, Ref, StringValue, TokenValue
 
