@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -18,6 +16,7 @@ from fhir_facade.api.address import Network, client_address
 from fhir_facade.api.binary import as_content, brings_content, wants_content, with_content
 from fhir_facade.api.cross_origin import cors, preflight
 from fhir_facade.api.formats import CONTENT_TYPE, check_accept, check_content_type, pretty
+from fhir_facade.api.headers import etag, moment, preference
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.wire import (
     Answer,
@@ -48,24 +47,21 @@ from fhir_facade.errors import (
 from fhir_facade.fhir.document import parse_json
 from fhir_facade.fhir.media_types import FORM
 from fhir_facade.fhir.outcome import outcome_of
+from fhir_facade.fhir.query.carried import LARGEST
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
-from fhir_facade.interactions.answers import is_any_version, stored_outcome, version_of, versions_of
+from fhir_facade.interactions.answers import is_any_version, stored_outcome, versions_of
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.batch import bundle_kind
 from fhir_facade.interactions.call import ANONYMOUS
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
-from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Preference, Principal, StoredResource
+from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Principal, StoredResource
 
 Verify = Callable[[str], Awaitable[Principal | None]]
 MOST_FIELDS = 200
-LARGEST_FORM = 256 * 1024
-"""Bytes of a search: all of it stands in the audit."""
 
-_NO_PREFERENCE = Preference()
-_RETURNS = {"minimal", "representation", "OperationOutcome"}
 _SAFE = [
     (b"content-type", CONTENT_TYPE),
     (b"cache-control", b"no-store, private"),
@@ -193,11 +189,11 @@ class FhirApi:
             params=tuple(params),
             body=body,
             content_type=content_type or None,
-            if_match=_etag(text(headers, b"if-match")),
+            if_match=etag(text(headers, b"if-match")),
             if_none_match=versions_of(text(headers, b"if-none-match")),
-            if_modified_since=_moment(text(headers, b"if-modified-since")),
+            if_modified_since=moment(text(headers, b"if-modified-since")),
             if_none_exist=text(headers, b"if-none-exist"),
-            prefer=_preference(text(headers, b"prefer")),
+            prefer=preference(text(headers, b"prefer")),
             request_id=rid,
             address=self._address(scope, headers),
             must_exist=is_any_version(text(headers, b"if-match")),
@@ -209,7 +205,7 @@ class FhirApi:
         if where.interaction is Interaction.TRANSACTION:
             return max(deployment.max_transaction_bytes, deployment.max_batch_bytes)
         if where.interaction in _FORMS:
-            return min(LARGEST_FORM, deployment.max_body_bytes)
+            return min(LARGEST, deployment.max_body_bytes)
         return deployment.max_body_bytes
 
     def _address(self, scope: Scope, headers: Headers) -> str | None:
@@ -276,31 +272,3 @@ def _member(body: bytes, name: str) -> object:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         parse_json(body)
         raise BadRequest("a Bundle of type batch or transaction is expected here") from None
-
-
-def _etag(value: str | None) -> str | None:
-    if value is not None and "," in value:
-        raise BadRequest("If-Match takes one version here")
-    return version_of(value)
-
-
-def _moment(value: str | None) -> datetime | None:
-    """https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since: an invalid date is ignored."""
-    try:
-        return None if value is None else parsedate_to_datetime(value).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _preference(value: str | None) -> Preference:
-    """https://www.rfc-editor.org/rfc/rfc7240#section-2: the names are read in any case."""
-    if value is None:
-        return _NO_PREFERENCE
-    asked = (part.partition("=") for part in value.replace(";", ",").replace('"', "").split(","))
-    parts = {name.strip().lower(): own.strip() for name, _, own in asked}
-    returns = parts.get("return")
-    handling = parts.get("handling")
-    return Preference(
-        returns if returns in _RETURNS else None,  # type: ignore[arg-type]  # checked against the set
-        "lenient" if handling == "lenient" else "strict",
-    )

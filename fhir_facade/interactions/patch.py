@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cache
 
-from fhir_facade.errors import NotFound, PreconditionFailed
+from fhir_facade.errors import NotFound
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.patch import apply_patch
+from fhir_facade.interactions.attempts import attempted
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import about_whom, matching
 from fhir_facade.interactions.read import changeable
@@ -22,19 +23,11 @@ from fhir_facade.interactions.record import Draft, draft_resource, record
 from fhir_facade.interactions.update import check_id
 from fhir_facade.values import ExpectVersion, FhirRequest, FhirResponse, Ref
 
-ATTEMPTS = 3
-
 
 async def patch(call: Call) -> FhirResponse:
     """200, with the resource for those who may read it. Without If-Match a patch that met another writer is applied
     again to what is there now."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return await _patch(call)
-        except PreconditionFailed:
-            if call.request.if_match is not None or attempt == ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
+    return await attempted(call, lambda: _patch(call))
 
 
 async def _patch(call: Call) -> FhirResponse:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from fhir_facade.errors import BadRequest, Gone, NotFound, PreconditionFailed
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.references import ID
+from fhir_facade.interactions.attempts import ATTEMPTS, attempted
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import about_whom, lock_names, matching
 from fhir_facade.interactions.record import LOCAL_ID_CHARACTERS, Draft, draft_resource, record
 from fhir_facade.values import Absent, ExpectVersion, FhirResponse, JsonObject, Precondition, Ref, StoredResource
 
-ATTEMPTS = 3
 NOTHING = "0"
 ANYTHING = "*"
 NOTHING_TO_MATCH = "nothing matches, so there is no version to match"
@@ -31,7 +31,7 @@ async def update(call: Call) -> FhirResponse:
     if call.sees_all:
         expected = await demanded(call)
         return await _put(call, Draft("put", ref, request, call.allow, body, resource, precondition=expected))
-    return await _checked(call, ref, body, resource)
+    return await attempted(call, lambda: _checked(call, ref, body, resource))
 
 
 async def demanded(call: Call) -> Precondition | None:
@@ -102,18 +102,12 @@ def conditional_draft(call: Call, body: bytes, resource: JsonObject, found: Stor
 
 
 async def _checked(call: Call, ref: Ref, body: bytes, resource: JsonObject) -> FhirResponse:
-    for attempt in range(ATTEMPTS):
-        current = await _current(call, ref)
-        before = None if current is None else parse_stored(current.body)
-        if before is not None and call.allow.check.may_leave(before):
-            _refuse_anything(call, current)
-        draft = Draft("put", ref, call.request, call.allow, body, resource, before, _expected(call, current))
-        try:
-            return await _put(call, draft)
-        except PreconditionFailed:
-            if call.request.if_match is not None or attempt == ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
+    current = await _current(call, ref)
+    before = None if current is None else parse_stored(current.body)
+    if before is not None and call.allow.check.may_leave(before):
+        _refuse_anything(call, current)
+    draft = Draft("put", ref, call.request, call.allow, body, resource, before, _expected(call, current))
+    return await _put(call, draft)
 
 
 def _expected(call: Call, current: StoredResource | None) -> Precondition:

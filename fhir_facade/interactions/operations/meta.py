@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from fhir_facade.access.check import Deny
-from fhir_facade.errors import BadRequest, NotSupported, PreconditionFailed
+from fhir_facade.errors import BadRequest, NotSupported
 from fhir_facade.fhir.definitions import resource_types
 from fhir_facade.fhir.document import decimal_dumps, decimal_loads, parse_stored, splice
 from fhir_facade.fhir.operations import Inputs
+from fhir_facade.interactions.attempts import attempted
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.operations.matches import matches
@@ -29,7 +30,6 @@ from fhir_facade.values import (
     StoredResource,
 )
 
-ATTEMPTS: Final = 3
 MOST: Final = 100_000
 """How many resources are looked through for the tags of a type or of the whole server."""
 _SETS: Final = ("profile", "security", "tag")
@@ -126,16 +126,12 @@ def changed_meta(call: Call, stored: StoredResource) -> FhirResponse:
 
 async def _changed(call: Call, inputs: Inputs, change: Change) -> FhirResponse:
     """Written on exactly the version it was computed from; repeated when somebody was faster."""
-    for attempt in range(ATTEMPTS):
-        draft = await _draft(call, inputs, change)
-        try:
-            (stored,) = await record(call, [draft])
-        except PreconditionFailed:
-            if call.request.if_match is not None or attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return changed_meta(call, stored)
-    raise AssertionError("unreachable")
+
+    async def change_once() -> FhirResponse:
+        (stored,) = await record(call, [await _draft(call, inputs, change)])
+        return changed_meta(call, stored)
+
+    return await attempted(call, change_once)
 
 
 async def _draft(call: Call, inputs: Inputs, change: Change) -> Draft:

@@ -10,18 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_facade.adapters.embedded.catalogue import DATE_TAILS, Catalogue
-from fhir_facade.adapters.embedded.compare import microseconds
 from fhir_facade.adapters.embedded.schema import migrate
 from fhir_facade.adapters.embedded.source import Condition
 from fhir_facade.adapters.embedded.spans import date_condition, tail_of
-from fhir_facade.fhir.extract.dates import DAY_US, MINUTE_US, SECOND_US
+from fhir_facade.fhir.extract.dates import DAY_US, MINUTE_US, SECOND_US, to_us
 from fhir_facade.values import DateValue
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LENGTHS = [1, SECOND_US, MINUTE_US, DAY_US, 2 * DAY_US, 31 * DAY_US, 100 * DAY_US, 366 * DAY_US, 4000 * DAY_US]
 
 moments = st.integers(0, 400 * 24).map(lambda hours: START + timedelta(hours=hours))
-stored = st.lists(st.tuples(moments.map(microseconds), st.sampled_from(LENGTHS)), min_size=1, max_size=8)
+stored = st.lists(st.tuples(moments.map(to_us), st.sampled_from(LENGTHS)), min_size=1, max_size=8)
 asked = st.builds(
     lambda prefix, low, length: DateValue(prefix, low, low + timedelta(microseconds=length), ""),
     st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le", "sa", "eb", "ap"]),
@@ -96,7 +95,7 @@ def checked(connection: sqlite3.Connection, condition: Condition, pk: int) -> bo
 
 def holds(value: DateValue, low: int, high: int) -> bool:
     """The prefixes as R4 words them, on half-open ranges."""
-    begin, end = microseconds(value.low), microseconds(value.high)
+    begin, end = to_us(value.low), to_us(value.high)
     equal = begin <= low and high <= end
     return {
         "eq": equal,

@@ -1,0 +1,42 @@
+"""What the headers of a FHIR request say: conditions and preferences. https://hl7.org/fhir/R4/http.html#Http-Headers"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from fhir_facade.errors import BadRequest
+from fhir_facade.interactions.answers import version_of
+from fhir_facade.values import Preference
+
+_NO_PREFERENCE = Preference()
+_RETURNS = {"minimal", "representation", "OperationOutcome"}
+
+
+def etag(value: str | None) -> str | None:
+    """The version that `If-Match` names; None for `*`. BadRequest for several."""
+    if value is not None and "," in value:
+        raise BadRequest("If-Match takes one version here")
+    return version_of(value)
+
+
+def moment(value: str | None) -> datetime | None:
+    """https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since: an invalid date is ignored."""
+    try:
+        return None if value is None else parsedate_to_datetime(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def preference(value: str | None) -> Preference:
+    """https://www.rfc-editor.org/rfc/rfc7240#section-2: names are read in any case, what is not known is ignored."""
+    if value is None:
+        return _NO_PREFERENCE
+    asked = (part.partition("=") for part in value.replace(";", ",").replace('"', "").split(","))
+    parts = {name.strip().lower(): own.strip() for name, _, own in asked}
+    returns = parts.get("return")
+    handling = parts.get("handling")
+    return Preference(
+        returns if returns in _RETURNS else None,  # type: ignore[arg-type]  # checked against the set
+        "lenient" if handling == "lenient" else "strict",
+    )
