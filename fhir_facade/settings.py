@@ -129,9 +129,15 @@ class Settings(BaseSettings):
         False, description="Let a conditional delete remove everything that matches, instead of one resource at most."
     )
 
-    max_body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="Largest single resource accepted, in bytes.")
+    max_body_bytes: int = Field(
+        5 * 1024 * 1024,
+        ge=1024,
+        description="Largest single resource accepted, in bytes; also that of a file to import.",
+    )
     max_transaction_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="Largest transaction Bundle, in bytes.")
-    max_batch_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest batch Bundle, in bytes.")
+    max_batch_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Largest batch Bundle, and Bundle of a file to import, in bytes."
+    )
     max_page_bytes: int = Field(
         16 * 1024 * 1024,
         ge=1024,

@@ -31,10 +31,11 @@ def import_files(
     refused = [f"{result.file}: {reason}" for result in results for reason in result.refused]
     for line in refused[:SHOWN]:
         typer.echo(f"refused  {line}", err=True)
+    number = len(refused) + sum(result.untold for result in results)
     if not totals and not refused:
         typer.echo("The files hold no resource.")
     if refused:
-        typer.echo(f"{len(refused)} refused" + (f", {SHOWN} shown" if len(refused) > SHOWN else ""), err=True)
+        typer.echo(f"{number} refused" + (f", {SHOWN} shown" if number > SHOWN else ""), err=True)
         raise typer.Exit(1)
 
 

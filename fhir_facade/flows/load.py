@@ -5,47 +5,47 @@ https://hl7.org/fhir/R4/bundle.html, https://hl7.org/fhir/uv/bulkdata/ (NDJSON)
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from fhir_facade.errors import BadRequest, FacadeError
+from fhir_facade.errors import FacadeError, TooLarge
 from fhir_facade.fhir.document import parse
+from fhir_facade.flows.load_content import Content, Part, is_one_value, opened, too_long
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.values import FhirRequest, Interaction, Principal
 
 IMPORTER = Principal("engine", name="import")
 CHUNK = 200
-_UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress}
+MOST_TOLD: Final = 1000
+"""Refusals of one file that are kept in words; the others are counted."""
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What became of one file: counts by `Type outcome`, and one sentence per refusal."""
+    """What became of one file: counts by `Type outcome`, and one sentence per refusal; `untold` counts those beyond
+    `MOST_TOLD`."""
 
     file: str
     counts: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
+    untold: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One resource of a file, and where it stands there, as somebody counts who looks for it: from one."""
-
-    place: str
-    body: bytes
+    def refuse(self, reason: str) -> None:
+        if len(self.refused) < MOST_TOLD:
+            self.refused.append(reason)
+        else:
+            self.untold += 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    part: _Part
+    part: Part
     type: str
     id: str | None
 
@@ -76,17 +76,19 @@ class _AnswerBundle(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Course:
-    """How much of a file is done, told in bytes as they lie on the disk: of a packed file in proportion."""
+    """How much of a file is done, told in bytes as they lie on the disk: of a packed file that is read whole in
+    proportion, and of one that is too long for that by how far it was read."""
 
     tell: Callable[[int], None]
     size: int
-    content: int = 0
+    content: int | None = None
     done: int = 0
     told: int = 0
 
-    def advance(self, content: int) -> None:
+    def advance(self, content: int, on_disk: int) -> None:
         self.done += content
-        self._tell(self.size * self.done // max(self.content, self.done, 1))
+        whole = self.content
+        self._tell(on_disk if whole is None else self.size * self.done // max(whole, self.done, 1))
 
     def end(self) -> None:
         self._tell(self.size)
@@ -104,30 +106,38 @@ async def load_files(
         result = Loaded(str(file))
         course = _Course(tell, file.stat().st_size)
         try:
-            await _load(ports, _content(file), result, course)
+            with opened(file, ports.deployment.max_batch_bytes) as content:
+                await _load(ports, content, result, course)
         except FacadeError as error:
-            result.refused.append(str(error))
+            result.refuse(str(error))
         course.end()
         yield result
 
 
-def _content(file: Path) -> bytes:
-    try:
-        content = file.read_bytes()
-        unpack = _UNPACK.get(file.suffix)
-        return content if unpack is None else unpack(content)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise BadRequest(f"the file cannot be read: {error}") from error
-
-
-async def _load(ports: Ports, content: bytes, result: Loaded, course: _Course) -> None:
-    course.content = len(content)
-    bundle = _bundle(content)
-    if bundle is not None and bundle.type in ("transaction", "batch"):
+async def _load(ports: Ports, content: Content, result: Loaded, course: _Course) -> None:
+    most, whole = ports.deployment.max_body_bytes, content.whole
+    bundle = None if whole is None else _bundle(whole)
+    if whole is not None and bundle is not None and bundle.type in ("transaction", "batch"):
         places = [_entry(position) for position in range(len(bundle.entry))]
-        await _post(ports, Interaction(bundle.type), content, places, result)
+        await _post(ports, Interaction(bundle.type), whole, places, result)
+        return
+    course.content = None if whole is None else len(whole)
+    if bundle is not None:
+        parts = _entries(bundle, most)
+    elif whole is not None and is_one_value(whole):
+        parts = iter([_part("line 1", whole, most)])
     else:
-        await _put_all(ports, _lines(content) if bundle is None else _entries(bundle), result, course)
+        _refuse_a_long_document(content, ports.deployment.max_batch_bytes)
+        parts = content.lines(most)
+    await _put_all(ports, parts, result, course, content)
+
+
+def _refuse_a_long_document(content: Content, most: int) -> None:
+    if content.whole is None and not content.begins_with_a_value():
+        raise TooLarge(
+            f"the file is longer than {most} bytes, which FHIR_FACADE_MAX_BATCH_BYTES allows a Bundle, and its first "
+            "line is no resource, as in NDJSON: split it, or correct that line"
+        )
 
 
 def _bundle(content: bytes) -> _Bundle | None:
@@ -143,23 +153,13 @@ def _entry(position: int) -> str:
     return f"entry {position + 1}"
 
 
-def _entries(bundle: _Bundle) -> list[_Part]:
-    return [_Part(_entry(at), bytes(entry.resource)) for at, entry in enumerate(bundle.entry) if entry.resource]
+def _entries(bundle: _Bundle, most: int) -> Iterator[Part]:
+    found = ((at, bytes(entry.resource)) for at, entry in enumerate(bundle.entry) if entry.resource)
+    return (_part(_entry(at), body, most) for at, body in found)
 
 
-def _lines(content: bytes) -> list[_Part]:
-    """NDJSON, or one resource over as many lines as it likes."""
-    if _is_one_value(content):
-        return [_Part("line 1", content)]
-    return [_Part(f"line {number}", line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
-
-
-def _is_one_value(content: bytes) -> bool:
-    try:
-        msgspec.json.decode(content, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+def _part(place: str, body: bytes, most: int) -> Part:
+    return Part(place, body) if len(body) <= most else Part(place, b"", too_long(most))
 
 
 async def _post(ports: Ports, interaction: Interaction, body: bytes, places: list[str], result: Loaded) -> None:
@@ -176,7 +176,7 @@ def _count(result: Loaded, place: str, answer: _Answer) -> None:
         outcome = "created" if status == "201" else "updated or unchanged"
         result.counts[f"{answer.location.partition('/')[0] or 'resources'} {outcome}"] += 1
     else:
-        result.refused.append(f"{place}: {answer.status} {_diagnostics(bytes(answer.outcome))}")
+        result.refuse(f"{place}: {answer.status} {_diagnostics(bytes(answer.outcome))}")
 
 
 def _diagnostics(outcome: bytes) -> str:
@@ -184,20 +184,36 @@ def _diagnostics(outcome: bytes) -> str:
     return "; ".join(str(issue.get("diagnostics", "")) for issue in issues)
 
 
-async def _put_all(ports: Ports, parts: list[_Part], result: Loaded, course: _Course) -> None:
-    for start in range(0, len(parts), CHUNK):
-        chunk = parts[start : start + CHUNK]
+async def _put_all(ports: Ports, parts: Iterator[Part], result: Loaded, course: _Course, content: Content) -> None:
+    most = ports.deployment.max_batch_bytes // 2  # what goes round the resources takes room too
+    while chunk := _chunk(parts, most):
         writes = list(_identified(chunk, result))
-        await _post(ports, Interaction.BATCH, _batch(writes), [write.part.place for write in writes], result)
-        course.advance(sum(len(part.body) for part in chunk))
+        if writes:
+            await _post(ports, Interaction.BATCH, _batch(writes), [write.part.place for write in writes], result)
+        course.advance(sum(len(part.body) for part in chunk), content.done)
 
 
-def _identified(parts: list[_Part], result: Loaded) -> Iterator[_Write]:
+def _chunk(parts: Iterator[Part], most: int) -> list[Part]:
+    """The next ones, as many as go together: with a last one that makes them too long."""
+    chunk: list[Part] = []
+    size = 0
     for part in parts:
+        chunk.append(part)
+        size += len(part.body)
+        if len(chunk) == CHUNK or size > most:
+            break
+    return chunk
+
+
+def _identified(parts: list[Part], result: Loaded) -> Iterator[_Write]:
+    for part in parts:
+        if part.fault is not None:
+            result.refuse(f"{part.place}: {part.fault}")
+            continue
         try:
             resource = parse(part.body)
         except FacadeError as error:
-            result.refused.append(f"{part.place}: {error}")
+            result.refuse(f"{part.place}: {error}")
             continue
         yield _Write(part, resource["resourceType"], resource.get("id"))
 

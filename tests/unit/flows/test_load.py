@@ -3,6 +3,8 @@
 import bz2
 import gzip
 import json
+import random
+import tracemalloc
 
 import pytest
 
@@ -27,10 +29,10 @@ TRANSACTION = json.dumps(
 async def told(tmp_path):
     """Loads one file; the result, its size, and what was told until its end."""
 
-    async def load(name, content):
+    async def load(name, content, **settings):
         file, steps = tmp_path / name, []
         file.write_bytes(content)
-        async with embedded_facade(tmp_path / "data") as facade:
+        async with embedded_facade(tmp_path / "data", **settings) as facade:
             (result,) = [each async for each in load_files(facade.ports, [file], steps.append)]
         return result, file.stat().st_size, steps
 
@@ -84,6 +86,96 @@ async def test_a_refusal_names_the_entry_of_the_bundle_counted_from_one(told, ki
     result, _, _ = await told("b.json", json.dumps({"resourceType": "Bundle", "type": kind, "entry": entries}).encode())
 
     assert [reason.partition(": ")[0] for reason in result.refused] == ["entry 2", "entry 4"]
+
+
+# --- more than fits ---------------------------------------------------------------------------------------------------
+
+
+SMALL = {"max_body_bytes": 2000, "max_batch_bytes": 20_000}
+ROOM = 12 * 2**20
+"""More than a facade takes for itself meanwhile, and far less than what the bombs hold."""
+
+
+def _long(number: int, length: int = 100) -> bytes:
+    noise = random.Random(number).randbytes(length).hex()
+    return json.dumps({"resourceType": "Patient", "id": f"p{number}", "name": [{"text": noise}]}).encode() + b"\n"
+
+
+PACKED = [("gz", gzip.compress), ("bz2", lambda content: bz2.compress(content, 1))]
+
+
+@pytest.mark.parametrize(("suffix", "pack"), PACKED, ids=["gzip", "bzip2"])
+@pytest.mark.parametrize(
+    "content",
+    [bytes(100_000_000), b"{\n" * 50_000_000, b'{"resourceType":"Patient"}\n' + b" " * 100_000_000],
+    ids=["zeros", "short lines", "one line and blanks"],
+)
+async def test_a_bomb_is_refused_and_takes_no_room(told, suffix, pack, content):
+    packed = pack(content)
+    tracemalloc.start()
+
+    result, size, steps = await told(f"bomb.ndjson.{suffix}", packed, **SMALL)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(result.refused) + result.untold >= 1
+    assert peak < ROOM + len(packed)
+    assert sum(steps) == size
+
+
+async def test_a_line_that_is_too_long_is_passed_over_and_named(told):
+    lines = [_long(1), _long(2, 30_000), b"\n", _long(3), _long(4, 1000)]
+
+    result, _, _ = await told("lines.ndjson.gz", gzip.compress(b"".join(lines)), **SMALL)
+
+    assert result.refused == [
+        f"line {number}: longer than 2000 bytes, which FHIR_FACADE_MAX_BODY_BYTES allows" for number in (2, 5)
+    ]
+    assert result.counts == {"Patient created": 2}
+
+
+@pytest.mark.parametrize("name", ["lines.ndjson", "lines.ndjson.gz", "lines.ndjson.bz2"])
+async def test_lines_go_in_however_many_they_are(told, name):
+    pack = dict(PACKED).get(name.rpartition(".")[2], bytes)
+    lines = [_long(number) for number in range(500)]
+
+    result, size, steps = await told(name, pack(b"".join(lines)), **SMALL)
+
+    assert (result.refused, result.counts) == ([], {"Patient created": 500})
+    assert sum(steps) == size
+    assert len(steps) > 5
+
+
+async def test_a_long_bundle_is_refused_with_the_way_out(told):
+    entries = [{"resource": json.loads(_long(number))} for number in range(200)]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+    result, _, _ = await told("b.json", json.dumps(bundle, indent=1).encode(), **SMALL)
+
+    (reason,) = result.refused
+    assert "FHIR_FACADE_MAX_BATCH_BYTES" in reason
+    assert "split it" in reason
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+async def test_an_entry_that_is_too_long_is_named(told, indent):
+    entries = [{"resource": json.loads(_long(number, length))} for number, length in ((1, 10), (2, 2000), (3, 10))]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+    result, _, _ = await told("b.json", json.dumps(bundle, indent=indent).encode(), **SMALL)
+
+    assert [reason.partition(",")[0] for reason in result.refused] == ["entry 2: longer than 2000 bytes"]
+    assert result.counts == {"Patient created": 2}
+
+
+async def test_what_comes_before_a_damage_is_imported_and_the_refusal_says_where_it_ends(told):
+    packed = gzip.compress(b"".join(_long(number) for number in range(500)))
+
+    result, _, _ = await told("cut.ndjson.gz", packed[: len(packed) // 2], **SMALL)
+
+    (reason,) = result.refused
+    assert "what is after line" in reason
+    assert 0 < result.counts["Patient created"] < 500
 
 
 async def test_a_resource_over_several_lines_is_one_resource(told):
