@@ -14,6 +14,8 @@ from typing import Any
 from xml.parsers.expat import ExpatError, ParserCreate
 
 XHTML = "http://www.w3.org/1999/xhtml"
+MAX_LEVELS = 500
+"""Of elements in elements: readers of XML have an end (HAPI's at 1,000), and those that walk by themselves a nearer one."""
 LINKING = ("href", "src", "cite", "longdesc")
 
 ELEMENTS = frozenset(
@@ -58,6 +60,7 @@ class _Found:
     allowed: bool = True
     content: bool = False
     begun: bool = False
+    level: int = 0
 
     def look(self, name: str, attributes: Mapping[str, str]) -> None:
         self.content = self.content or name == "img"
@@ -65,7 +68,11 @@ class _Found:
         known = known and attributes.get("xmlns", XHTML if self.begun else None) == XHTML
         self.begun = True
         safe = all(_LINK.match(attributes[place]) for place in LINKING if place in attributes)
-        self.allowed = self.allowed and known and safe
+        self.level += 1
+        self.allowed = self.allowed and known and safe and self.level <= MAX_LEVELS
+
+    def leave(self, _: str) -> None:
+        self.level -= 1
 
     def read(self, text: str) -> None:
         self.content = self.content or not text.isspace()
@@ -79,6 +86,7 @@ def _looked_at(div: str) -> _Found:
     """One reading for both rules."""
     found, parser = _Found(), ParserCreate()
     parser.StartElementHandler = found.look
+    parser.EndElementHandler = found.leave
     parser.CharacterDataHandler = found.read
     parser.StartDoctypeDeclHandler = parser.ProcessingInstructionHandler = found.refuse
     parser.StartCdataSectionHandler = found.refuse

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_facade.fhir.validation.narrative import faults_of_content, faults_of_xhtml
+from fhir_facade.fhir.validation.narrative import MAX_LEVELS, faults_of_content, faults_of_xhtml
 
 XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
 
@@ -19,6 +19,8 @@ XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
         pytest.param("1&nbsp;&Uuml;&#160;&#xa0;&quot;&apos;", id="characters by name"),
         pytest.param('<p xmlns="http://www.w3.org/1999/xhtml">x</p>', id="the namespace again"),
         pytest.param('<img src="#a" alt="x"/>', id="a picture alone"),
+        pytest.param("<b>" * (MAX_LEVELS - 1) + "x" + "</b>" * (MAX_LEVELS - 1), id="as deep as it may be"),
+        pytest.param("<b>x</b>" * 2 * MAX_LEVELS, id="many beside each other"),
     ],
 )
 def test_plain_xhtml_is_allowed(content: str) -> None:
@@ -39,6 +41,7 @@ def test_plain_xhtml_is_allowed(content: str) -> None:
         pytest.param(XHTML % "<form><input/></form>", id="form"),
         pytest.param(XHTML % "<p>x", id="element left open"),
         pytest.param(XHTML % "x<br>", id="break left open"),
+        pytest.param(XHTML % ("<b>" * MAX_LEVELS + "x" + "</b>" * MAX_LEVELS), id="deeper than readers go"),
         pytest.param(XHTML % "<b><i>x</b></i>", id="crossed elements"),
         pytest.param(XHTML % "x</div><div>x", id="two roots"),
         pytest.param(XHTML % "<td nowrap>x</td>", id="attribute without value"),
