@@ -128,7 +128,10 @@ class HapiSession:
             async with asyncio.timeout(timeout_s):
                 received = await self._connections.ask(message, repeatable=repeatable, most=most)
         except TimeoutError as error:
-            raise Unavailable(f"HAPI did not answer within {timeout_s:g} s") from error
+            next_ = (
+                "try again later" if repeatable else "it may still do what was asked: look before you ask for it again"
+            )
+            raise Unavailable(f"HAPI did not answer within {timeout_s:g} s; {next_}") from error
         except OSError as error:
             raise Unavailable(f"HAPI cannot be reached: {type(error).__name__}") from error
         location = received.headers.get(b"content-location") or received.headers.get(b"location") or b""

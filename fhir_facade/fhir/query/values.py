@@ -37,6 +37,10 @@ class Asked:
     stored: StoredCodes = NO_CODES
 
 
+LONGEST_TEXT: Final = 768
+"""Of a string parameter, in units of UTF-16, as HAPI counts: its index holds no more."""
+
+
 def parse_value(parameter: SearchParameter, modifier: str | None, raw: str, asked: Asked) -> SearchValue:
     """One value between commas, still escaped. BadRequest says what would be allowed."""
     if not raw.strip():
@@ -54,7 +58,10 @@ def parse_value(parameter: SearchParameter, modifier: str | None, raw: str, aske
 
 
 def _string(parameter: SearchParameter, raw: str, asked: Asked) -> StringValue:
-    return StringValue(unescape(raw))
+    text = unescape(raw)
+    if len(text.encode("utf-16-le", "surrogatepass")) > 2 * LONGEST_TEXT:
+        raise BadRequest(f"{parameter.code}: a text to search for has at most {LONGEST_TEXT} characters")
+    return StringValue(text)
 
 
 def _date(parameter: SearchParameter, raw: str, asked: Asked) -> SearchValue:

@@ -15,7 +15,7 @@ from xml.parsers.expat import ExpatError, ParserCreate
 
 XHTML = "http://www.w3.org/1999/xhtml"
 MAX_LEVELS = 500
-"""Of elements in elements: readers of XML have an end (HAPI's at 1,000), and those that walk by themselves a nearer one."""
+"""Of elements in elements: readers of XML have an end, HAPI's at 1,000."""
 LINKING = ("href", "src", "cite", "longdesc")
 
 ELEMENTS = frozenset(

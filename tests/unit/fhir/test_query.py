@@ -132,6 +132,7 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
         ("subject:Patient.name", "\0", "which no text of FHIR may have"),
         ("_filter", 'status eq "\\u0000"', "which no text of FHIR may have"),
         ("code", "  ", "an empty value"),
+        ("subject:Patient.name", "𝓐" * 385, "at most 768 characters"),
         ("code", "a|b|c", r"allowed are code, system|code, |code and system| (write \| for a bar"),
         ("code", "|", "is not a token"),
         ("code:missing", "maybe", "allowed are true and false"),
