@@ -15,6 +15,7 @@ from typing import Any, Final
 from fhir_facade.errors import BadRequest, Issue
 from fhir_facade.fhir.document import decimal_loads, known_types, parse
 from fhir_facade.fhir.media_types import PRESENTATION
+from fhir_facade.fhir.operations.criteria import criterion_of
 from fhir_facade.fhir.operations.table import Operation, Parameter
 from fhir_facade.fhir.validation import validate
 from fhir_facade.fhir.validation.primitives import FORMATS, PRIMITIVES
@@ -29,7 +30,8 @@ Value = str | Mapping[str, Any]
 class Inputs:
     """Checked parameters by name: primitive ones as their text, others as their JSON object.
 
-    `criteria` are search parameters beside the operation's own, in order. `said` are all primitive ones, in order.
+    `criteria` are search parameters beside the operation's own, in order, as a search writes them. `said` are all that
+    can be written so, in order.
     """
 
     values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
@@ -80,21 +82,29 @@ def read_inputs(operation: Operation, params: Sequence[tuple[str, str]], body: b
     known = {parameter.name: parameter for parameter in operation.parameters}
     values: dict[str, tuple[Value, ...]] = {}
     criteria: list[tuple[str, str]] = []
+    said: list[tuple[str, str]] = []
     wrong: list[Issue] = []
     for one in sent:
         parameter = known.get(one.name)
         if parameter is not None:
             wrong += _faults(parameter, one)
             values[one.name] = (*values.get(one.name, ()), *_split(parameter, one.value))
-        elif operation.searches and isinstance(one.value, str):
-            criteria.append((one.name, one.value))
+            said += [(one.name, one.value)] if isinstance(one.value, str) else []
+        elif operation.searches:
+            found = (
+                (one.name, one.value) if isinstance(one.value, str) else criterion_of(one.name, one.member, one.value)
+            )
+            if isinstance(found, Issue):
+                wrong.append(found)
+            else:
+                criteria.append(found)
+                said.append(found)
         else:
             wrong.append(_unknown(operation, one.name))
     wrong += _counted(operation, values)
     if wrong:
         raise BadRequest(wrong[0].diagnostics, issues=wrong)
-    said = tuple((one.name, one.value) for one in sent if isinstance(one.value, str))
-    return Inputs(values, tuple(criteria), said)
+    return Inputs(values, tuple(criteria), tuple(said))
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_SPECIAL = re.compile(r"[,$|\\]")
 _ESCAPED = re.compile(r"\\([,$|\\])")
 
 
@@ -23,6 +24,11 @@ def split(raw: str, separator: str) -> list[str]:
         place += 1
     parts.append(raw[start:])
     return parts
+
+
+def escape(text: str) -> str:
+    """The text as it stands in a search value."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def unescape(raw: str) -> str:

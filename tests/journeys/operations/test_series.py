@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.facade import PUBLIC
 from tests.journeys.operations.world import Bedside, ids, pages, parameters
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,6 +47,34 @@ async def test_lastn_gives_the_newest_of_each_code_and_all_that_tie(bedside: Bed
     assert (sorted(ids(four)[:3]), ids(four)[3:]) == (sorted(tied), [second])
     assert {entry["search"]["mode"] for entry in one["entry"]} == {"match"}
     assert one["link"][0]["url"].endswith(f"/fhir/Observation/$lastn?patient={bedside.patient}")
+
+
+async def test_lastn_takes_its_search_as_values_of_parameters(bedside: Bedside) -> None:
+    await bedside.mass(1, "2026-01-01", "a")
+    newest = await bedside.mass(2, "2026-01-02", "a")
+    await bedside.mass(3, "2026-01-03", "b")
+    code = ("valueCoding", {"system": "urn:codes", "code": "a"})
+    asked = [
+        parameters(subject=("valueReference", {"reference": bedside.reference}), code=code),
+        parameters(patient=("valueReference", {"reference": f"{PUBLIC}/fhir/{bedside.reference}"}), code=code),
+        parameters(subject=("valueString", bedside.reference), code=("valueString", "urn:codes|a")),
+        parameters(patient=("valueString", bedside.patient), code=("valueCode", "a")),
+    ]
+
+    answers = [await bedside.world.system.post("/fhir/Observation/$lastn", json=each) for each in asked]
+
+    assert [answer.status_code for answer in answers] == [200] * 4, [answer.text for answer in answers]
+    assert [ids(answer.json()) for answer in answers] == [[newest]] * 4
+
+
+async def test_lastn_by_a_reference_gives_a_person_own_readings_only(bedside: Bedside) -> None:
+    other = await bedside.world.new_patient()
+    await other.mass(1, "2026-01-01", "a")
+    asked = parameters(subject=("valueReference", {"reference": other.reference}))
+    async with await bedside.world.person(bedside.patient) as person:
+        answer = await person.post("/fhir/Observation/$lastn", json=asked)
+
+    assert (answer.status_code, ids(answer.json())) == (200, [])
 
 
 async def test_observations_that_share_a_coding_are_of_one_group(bedside: Bedside) -> None:

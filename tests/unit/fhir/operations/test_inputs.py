@@ -184,10 +184,24 @@ def test_an_unknown_parameter_is_answered_with_those_there_are(operation: Operat
     assert text.startswith(f"${operation.name} has no parameter 'color': it takes {listed}")
 
 
-def test_an_object_is_no_search_parameter() -> None:
-    sent = body({"name": "code", "valueCoding": {"code": "a"}})
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("valueReference", {"display": "Anna"}),
+        ("valueCoding", {"display": "a"}),
+        ("valueCodeableConcept", {"text": "a"}),
+        ("valueCodeableConcept", {"coding": [{"display": "a"}]}),
+        ("valueIdentifier", {"use": "usual"}),
+        ("valueReference", {"identifier": {"use": "usual"}}),
+        ("valuePeriod", {"start": "2026"}),
+        ("resource", {"resourceType": "Patient", "id": "p"}),
+    ],
+)
+def test_a_value_without_anything_to_search_by_is_no_search_parameter(member: str, value: dict[str, Any]) -> None:
+    ((code, text),) = refusal(LASTN, (), body({"name": "subject", member: value}))
 
-    assert refusal(LASTN, (), sent) == [("not-supported", "$lastn has no parameter 'code': it takes max")]
+    assert code == "invalid"
+    assert "valueReference, valueCoding, valueCodeableConcept, valueIdentifier, or a text" in text
 
 
 # --- refused: all of them together ------------------------------------------------------------------------------------
@@ -302,6 +316,31 @@ def test_an_operation_that_searches_takes_search_parameters_beside_its_own() -> 
 
     assert inputs.criteria == (("patient", "p"), ("code", "a"))
     assert inputs.values == {"max": ("2",)}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "name", "text"),
+    [
+        ("valueReference", {"reference": "Patient/p"}, "subject", "Patient/p"),
+        ("valueReference", {"identifier": {"system": "urn:x", "value": "1"}}, "subject:identifier", "urn:x|1"),
+        ("valueString", "Patient/p,Patient/q", "subject", "Patient/p,Patient/q"),
+        ("valueUri", "Patient/p", "subject", "Patient/p"),
+        ("valueIdentifier", {"value": "1,2"}, "subject", "1\\,2"),
+        ("valueCoding", {"system": "http://x|y", "code": "a$b"}, "subject", "http://x\\|y|a\\$b"),
+        ("valueCoding", {"system": "http://x"}, "subject", "http://x|"),
+        (
+            "valueCodeableConcept",
+            {"coding": [{"system": "urn:x", "code": "a"}, {"display": "a"}, {"code": "b"}]},
+            "subject",
+            "urn:x|a,b",
+        ),
+    ],
+)
+def test_search_parameters_come_as_values_too(member: str, value: Any, name: str, text: str) -> None:
+    inputs = read_inputs(LASTN, (("max", "2"),), body({"name": "subject", member: value}))
+
+    assert inputs.criteria == ((name, text),)
+    assert inputs.said == (("max", "2"), (name, text))
 
 
 @pytest.mark.parametrize(
