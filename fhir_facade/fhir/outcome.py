@@ -15,13 +15,8 @@ from fhir_facade.errors import FacadeError, Issue
 
 def operation_outcome(issues: Iterable[Issue]) -> bytes:
     """The issues as one OperationOutcome. FHIR asks for at least one issue; without any it says that all is well."""
-    listed = [_issue(issue) for issue in issues]
-    return msgspec.json.encode(
-        {
-            "resourceType": "OperationOutcome",
-            "issue": listed or [_issue(Issue("informational", "All OK.", severity="information"))],
-        }
-    )
+    listed = [_issue(issue) for issue in issues] or [_issue(_informational("All OK."))]
+    return msgspec.json.encode({"resourceType": "OperationOutcome", "issue": listed})
 
 
 def outcome_of(error: FacadeError) -> bytes:
@@ -31,7 +26,11 @@ def outcome_of(error: FacadeError) -> bytes:
 
 def informational(diagnostics: str) -> bytes:
     """An OperationOutcome for something that went well, as `Prefer: return=OperationOutcome` asks for."""
-    return operation_outcome((Issue("informational", diagnostics, severity="information"),))
+    return operation_outcome((_informational(diagnostics),))
+
+
+def _informational(diagnostics: str) -> Issue:
+    return Issue("informational", diagnostics, severity="information")
 
 
 def _issue(issue: Issue) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
 
-from fhir_facade.errors import BadRequest, FacadeError, Issue, TooLarge
+from fhir_facade.errors import BadRequest, FacadeError, TooLarge
 from fhir_facade.fhir.bundle import Answered, BundleEntry, ResponseKind, response_parts
 from fhir_facade.fhir.document import parse
 from fhir_facade.fhir.media_types import FHIR_JSON, PRESENTATION, check_format
-from fhir_facade.fhir.outcome import operation_outcome, outcome_of
+from fhir_facade.fhir.outcome import informational, outcome_of
 from fhir_facade.fhir.query.carried import carried_params
 from fhir_facade.fhir.query.dates import parse_instant
 from fhir_facade.fhir.routes import route_url
@@ -156,7 +156,7 @@ def _outcome(response: FhirResponse, deleted: bool) -> bytes:
 def stored_outcome(stored: StoredResource | None) -> bytes:
     """What `Prefer: return=OperationOutcome` is answered with."""
     text = "nothing had to be changed" if stored is None else f"{stored.ref} was {stored.change or 'found'}"
-    return operation_outcome([Issue("informational", text, severity="information")])
+    return informational(text)
 
 
 async def bundled(call: Call, kind: ResponseKind, answers: AsyncIterator[Answered]) -> FhirResponse:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from fhir_facade.errors import Issue, PreconditionFailed
+from fhir_facade.errors import PreconditionFailed
 from fhir_facade.fhir.document import parse_stored
-from fhir_facade.fhir.outcome import operation_outcome
+from fhir_facade.fhir.outcome import informational
 from fhir_facade.interactions.audit import audit_lines, record_lines
 from fhir_facade.interactions.call import Call
 from fhir_facade.interactions.conditions import about_whom, all_matching, asked_about, lock_names, matching
@@ -76,5 +76,4 @@ def _answer(stored: Sequence[StoredResource], otherwise: str) -> FhirResponse:
     only = deleted[0] if len(deleted) == 1 else None
     many = f"{len(deleted)} resources were deleted" if deleted else otherwise
     text = many if only is None else f"{only.ref} was deleted"
-    outcome = operation_outcome([Issue("informational", text, severity="information")])
-    return FhirResponse(200, outcome, only, only.ref if only else None)
+    return FhirResponse(200, informational(text), only, only.ref if only else None)
