@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from fhir_facade.errors import AlreadyLinked, BadRequest, Forbidden, NotFound
+from fhir_facade.errors import AlreadyLinked, BadRequest, Forbidden, NotFound, Withdrawn
 from fhir_facade.flows.connect import begin, finish
 from fhir_facade.flows.connections import connections_of, disconnect, look
+from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.wearables.tokens import access_token
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, ConnectionTokens, Cursor, PendingConnection, SyncRun
+from fhir_facade.rows.oauth import Grant
 from fhir_facade.simulator.data_types import ACTIVITY, SCOPES, SLEEP
 from fhir_facade.values import Principal
 from tests.wearables import ALEX, CALLBACK, KIM, SAM, person
@@ -117,6 +120,39 @@ async def test_a_person_may_refuse(world):
 
     assert connection.state == "pending"
     assert "not granted" in connection.last_error
+
+
+class Meanwhile:
+    """The vendor, and what happens while it is asked who the person is."""
+
+    def __init__(self, vendor, deed):
+        self._vendor, self._deed = vendor, deed
+
+    def __getattr__(self, name):
+        return getattr(self._vendor, name)
+
+    async def identity(self, token):
+        await self._deed()
+        return await self._vendor.identity(token)
+
+
+@pytest.mark.both_stores
+async def test_a_permission_that_is_withdrawn_while_the_vendor_is_asked_binds_nothing(world):
+    now = world.ports.clock.now()
+    grant = Grant(id="g1", scope="patient/*.cruds", created_at=now, expires_at=now + timedelta(hours=1), patient="p1")
+    await world.ports.state.append([grant])
+    answer = await world.click((await _begin(world, replace(person("p1"), grant="g1"))).authorize_url, ALEX)
+
+    async def withdraw():
+        await world.ports.state.write(lambda tx: revoke_grants(tx, now, "a test"))
+
+    ports = replace(world.ports, vendors={world.google.name: Meanwhile(world.google, withdraw)})
+    with pytest.raises(Withdrawn):
+        await finish(ports, state=answer["state"], code=answer["code"])
+
+    (connection,) = await _rows(world, Connection)
+    assert (connection.state, connection.account) == ("pending", None)
+    assert await _rows(world, ConnectionTokens) == []
 
 
 async def test_two_callbacks_with_one_state_give_one_connection(world):

@@ -27,7 +27,14 @@ TEMPLATE: Final = "connection/returned.html"
 router = APIRouter(tags=["wearables"])
 
 
-@router.get(CALLBACK, responses={303: {"description": "The connection, in the portal"}})
+@router.get(
+    CALLBACK,
+    responses={
+        303: {"description": "The connection, in the portal"},
+        403: {"description": "The access was not granted, or the permission to begin was withdrawn meanwhile"},
+        409: {"description": "The vendor's account cannot be linked here; the page says what to do"},
+    },
+)
 async def callback(request: Request) -> Response:
     """Complete a connection by its single-use `state`."""
     deps, query = deps_of(request), request.query_params
