@@ -111,6 +111,7 @@ def _deployment(settings: Settings) -> Deployment:
         total_always=settings.total_always,
         conditional_delete_many=settings.conditional_delete_many,
         references_enforced=settings.referential_integrity_on_write,
+        deletes_checked=settings.referential_integrity_on_delete,
         audit_required=settings.audit_required,
         audit_kept_days=settings.audit_kept_days,
         audit_copied=settings.audit_copy and settings.store == "hapi",

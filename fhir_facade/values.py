@@ -423,6 +423,7 @@ class Deployment:
     total_always: bool = False
     conditional_delete_many: bool = False
     references_enforced: bool = True
+    deletes_checked: bool = True
     audit_required: bool = True
     audit_kept_days: int = 2192
     audit_copied: bool = False

@@ -135,6 +135,23 @@ async def test_several_types_are_found_in_one_order_over_all_pages(world: World)
     assert {asked: answer for asked, answer in answers.items() if answer[0] != answer[1]} == {}
 
 
+async def test_a_reference_to_one_version_includes_the_current_one(world: World) -> None:
+    """Once, however many references lead to it; the other version is read at the address that the reference is."""
+    reading = {"reference": f"Observation/{world.mark}-a/_history/1"}
+    await world.put("Observation", "d", status="final", code=CODE, derivedFrom=[reading])
+    await world.client.patch(
+        f"/fhir/Observation/{world.mark}-a",
+        json={"status": "amended"},
+        headers={"Content-Type": "application/merge-patch+json"},
+    )
+
+    found = await world.bundle("/fhir/Observation?_id={0}-d&_include=Observation:derived-from")
+    named = await world.client.get(f"/fhir/{reading['reference']}")
+
+    assert [entry["resource"]["status"] for entry in found["entry"]] == ["final", "amended"]
+    assert named.json()["status"] == "final"
+
+
 async def test_a_star_includes_everything_that_points_here(world: World) -> None:
     found = await world.labels("/fhir/Patient?_id={0}-p&_revinclude=*")
 

@@ -18,6 +18,7 @@ from fhir_facade.fhir.validation import validate as issues_of
 from fhir_facade.fhir.validation.profiles import is_known, profile_issues
 from fhir_facade.interactions.audit import audit_lines, patients_of_stored, record_lines
 from fhir_facade.interactions.call import Call
+from fhir_facade.interactions.operations.referrers import referrer
 from fhir_facade.interactions.read import visible
 from fhir_facade.values import FhirResponse, Interaction, JsonObject, StoredResource
 
@@ -34,9 +35,20 @@ async def validate(call: Call, inputs: Inputs) -> FhirResponse:
     _refuse(call, inputs, mode, given)
     stored = None if call.request.id is None else await visible(call, call.ref)
     found = list(_issues(call, inputs, stored, given))
+    if mode == "delete" and not found and call.ports.deployment.deletes_checked:
+        found += await _of_referrers(call)
     about = set() if stored is None else patients_of_stored((stored,))
     await record_lines(call.ports, audit_lines(call.ports, call.principal, call.request, about))
     return FhirResponse(200, operation_outcome(found))
+
+
+async def _of_referrers(call: Call) -> list[Issue]:
+    """What the store would say to a deletion of what something refers to."""
+    kind = await referrer(call.ports.store, call.ref)
+    if kind is None:
+        return []
+    text = f"{call.ref} cannot be deleted: a resource of type {kind} refers to it; delete or change that first"
+    return [Issue("conflict", text, call.type)]
 
 
 def _refuse(call: Call, inputs: Inputs, mode: str | None, given: JsonObject | None) -> None:

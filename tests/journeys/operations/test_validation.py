@@ -107,7 +107,6 @@ async def test_the_stored_resource_is_looked_at_when_none_is_sent(bedside: Bedsi
 
     assert errors(await bedside.world.system.get(path)) == []
     assert errors(await bedside.world.system.get(f"{path}?profile=urn:other")) == [("not-supported", "Patient")]
-    assert errors(await bedside.world.system.get(f"{path}?mode=delete")) == []
     profile = "http://hl7.org/fhir/StructureDefinition/"
     assert errors(await bedside.world.system.get(f"{path}?mode=profile&profile={profile}Patient")) == []
     assert errors(await bedside.world.system.get(f"{path}?mode=profile&profile={profile}bmi")) == [
@@ -115,6 +114,23 @@ async def test_the_stored_resource_is_looked_at_when_none_is_sent(bedside: Bedsi
     ]
     assert (await bedside.world.system.get(f"{path}?mode=profile")).status_code == 400
     assert (await bedside.world.system.get("/fhir/Patient/nobody/$validate")).status_code == 404
+
+
+async def test_a_deletion_is_no_success_while_something_refers_to_the_resource(bedside: Bedside) -> None:
+    """As the DELETE would be answered, and as little is deleted by asking."""
+    system, path = bedside.world.system, f"/fhir/Patient/{(await bedside.world.new_patient()).patient}"
+    before = errors(await system.get(f"{path}/$validate?mode=delete"))
+    own = READING | {"subject": {"reference": path.removeprefix("/fhir/")}}
+    reading = (await system.post("/fhir/Observation", json=own)).json()["id"]
+
+    asked = await system.post(f"{path}/$validate", json=parameters(mode=("valueCode", "delete")))
+    tried = await system.delete(path)
+    free = errors(await system.get(f"/fhir/Observation/{reading}/$validate?mode=delete"))
+    await system.delete(f"/fhir/Observation/{reading}")
+
+    assert (before, errors(asked), tried.status_code, free) == ([], [("conflict", "Patient")], 409, [])
+    assert errors(await system.get(f"{path}/$validate?mode=delete")) == []
+    assert (await system.delete(path)).status_code == 200
 
 
 async def test_another_type_or_another_id_than_the_address_says_is_an_error(bedside: Bedside) -> None:

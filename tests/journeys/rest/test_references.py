@@ -42,11 +42,13 @@ async def test_references_are_checked_as_the_settings_say(allowed: tuple[httpx.A
 
     dangling = await client.post("/fhir/Observation", json=about | {"subject": {"reference": "Patient/none"}})
     sound = await client.post("/fhir/Observation", json=about | {"subject": {"reference": "Patient/p"}})
+    told = (await client.get("/fhir/Patient/p/$validate?mode=delete")).json()["issue"][0]["code"]
     removed = await client.delete("/fhir/Patient/p")
     patient = (await client.get("/fhir/metadata")).json()["rest"][0]["resource"][100]
 
     assert dangling.status_code == (400 if on_write else 201)
     assert sound.status_code == 201
+    assert told == ("conflict" if on_delete else "informational")
     assert removed.status_code == (409 if on_delete else 200)
     assert ("enforced" in patient["referencePolicy"]) is on_write
 
