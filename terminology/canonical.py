@@ -13,6 +13,7 @@ _HL7: Final = "http://terminology.hl7.org/CodeSystem"
 OBSERVATION_CATEGORY: Final = f"{_HL7}/observation-category"
 DATA_ABSENT_REASON: Final = f"{_HL7}/data-absent-reason"
 FLAG_CATEGORY: Final = f"{_HL7}/flag-category"
+PLAN_DEFINITION_TYPE: Final = f"{_HL7}/plan-definition-type"
 
 NAMESPACE: Final[UUID] = uuid5(NAMESPACE_URL, f"{BASE}/sid")
 """Name space of every id this project derives from a key instead of drawing it by chance."""

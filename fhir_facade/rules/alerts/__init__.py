@@ -9,7 +9,7 @@
     act(task, action, *, by, at, note=None, verdict=None) -> dict | Refusal;  cleared(task, at)
     is_open(task), open_states(), possible(task)                    what state an alert is in
     closed(state, at) -> GuardState                                 the guard after resolve or false-alarm
-    engine_device()                                                 stored once
+    plan_definition(rule), alert_code_system(), engine_device()     the rules as resources; the Device is stored once
 
 One alert per patient and rule: store the guard (`guard_id`) in the transaction of the reading, with the version it
 was read from; on a conflict read it again and evaluate again. https://hl7.org/fhir/R4/detectedissue.html
@@ -17,6 +17,7 @@ was read from; on a conflict read it again and evaluate again. https://hl7.org/f
 
 from __future__ import annotations
 
+from fhir_facade.rules.alerts.definition import alert_code_system, plan_definition
 from fhir_facade.rules.alerts.engine import evaluate
 from fhir_facade.rules.alerts.lifecycle import (
     Refusal,
@@ -62,6 +63,7 @@ __all__ = [
     "Update",
     "act",
     "actions",
+    "alert_code_system",
     "business_status",
     "cleared",
     "closed",
@@ -79,6 +81,7 @@ __all__ = [
     "issue_cleared",
     "issue_updated",
     "open_states",
+    "plan_definition",
     "possible",
     "reading",
     "rules",

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+import json
 import timeit
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
+from fhir.resources.R4B.codesystem import CodeSystem
+from fhir.resources.R4B.plandefinition import PlanDefinition
 
 from fhir_facade.rules.alerts import (
     Book,
     Ignored,
     Reading,
     Rule,
+    alert_code_system,
+    plan_definition,
     reading,
     rules,
     rules_for,
@@ -105,12 +111,32 @@ def test_ids_of_rules_are_unique() -> None:
     assert len({rule.id for rule in rules()}) == len(rules())
 
 
-def test_a_rule_without_hysteresis_clears_at_its_limit() -> None:
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
+def test_a_rule_is_a_valid_plan_definition(rule: Rule) -> None:
+    served = json.loads(msgspec.json.Encoder(decimal_format="number").encode(plan_definition(rule)))
+    assert PlanDefinition.model_validate(served).url == rule.url
+    terms = {part["url"]: part for part in served["action"][0]["extension"][0]["extension"]}
+    assert Decimal(str(terms["threshold"]["valueQuantity"]["value"])) == rule.threshold
+    assert ("window" in terms) == bool(rule.window)
+    assert ("component" in terms) == bool(rule.component)
+    assert "clear" in terms
+
+
+def test_a_rule_without_hysteresis_has_no_clear_term_and_clears_at_its_limit() -> None:
     from dataclasses import replace
 
     rule = replace(shipped("temperature-high"), clear=None, duration=timedelta(minutes=30))
+    terms = {part["url"]: part for part in plan_definition(rule)["action"][0]["extension"][0]["extension"]}
+    assert "clear" not in terms
+    assert terms["for"]["valueDuration"]["value"] == 30
     assert rule.cleared_by(Decimal(39))
     assert not rule.cleared_by(Decimal(40))
+
+
+def test_every_rule_has_an_alert_code() -> None:
+    system = alert_code_system()
+    assert CodeSystem.model_validate(system)
+    assert [concept["code"] for concept in system["concept"]] == [rule.id for rule in rules()]
 
 
 def test_the_title_follows_the_language_and_falls_back_to_english() -> None:
