@@ -187,6 +187,14 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name, value, says, strict):
     assert says in str(refused.value)
 
 
+def test_a_system_search_takes_what_each_of_its_types_has_and_reads_it_for_each():
+    found = parsed("Resource", ("patient", "1"), ("_type", "Encounter,Observation"))
+
+    assert found.by_type == {kind: (criterion(kind, "patient", "1"),) for kind in ("Encounter", "Observation")}
+    with pytest.raises(UnknownParameter, match="'class' is not a search parameter of Observation"):
+        parsed("Resource", ("_type", "Encounter,Observation"), ("class", "AMB"))
+
+
 def test_an_unknown_type_of_a_system_search_is_refused():
     with pytest.raises(BadRequest, match="'Heart' is not a resource type"):
         parsed("Resource", ("_type", "Patient,Heart"))
