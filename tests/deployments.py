@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,11 +45,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def migrated_url(postgres_server: str) -> str:
-    """The address of a database with the facade's tables, which all tests of a process share."""
+    """The address of a database with the facade's tables, which all tests of a process share that want it empty."""
+    return _migrated(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def migrated_for_modules(postgres_server: str) -> str:
+    """The same for facades that serve a whole module: its tests may want the other database empty meanwhile."""
+    return _migrated(postgres_server)
+
+
+def _migrated(server: str) -> str:
     name = f"t{uuid.uuid4().hex}"
-    psql(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
-    url = urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
-    asyncio.run(_migrate(url))
+    psql(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+    url = urlsplit(server)._replace(path=f"/{name}").geturl()
+    with ThreadPoolExecutor(1) as beside:  # who asks may be a coroutine, whose loop runs already
+        beside.submit(asyncio.run, _migrate(url)).result()
     return url
 
 
@@ -63,6 +75,13 @@ def database_url(migrated_url: str) -> str:
     """A database for the facade's rows, without any; nobody else is connected to it."""
     psql(migrated_url, EMPTY)
     return migrated_url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(migrated_for_modules: str) -> str:
+    """The same for all facades of a module."""
+    psql(migrated_for_modules, EMPTY)
+    return migrated_for_modules
 
 
 @pytest.fixture

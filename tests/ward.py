@@ -58,7 +58,7 @@ async def facade_on(store: str, request: pytest.FixtureRequest, folder: Path, **
         async with embedded_facade(folder, **settings) as facade:
             yield facade
         return
-    hapi, postgres = request.getfixturevalue("hapi_url"), request.getfixturevalue("postgres_url")
+    hapi, postgres = request.getfixturevalue("hapi_url"), request.getfixturevalue("module_database_url")
     async with facade_over_hapi(folder, hapi, postgres, **settings) as facade:
         yield facade
 

@@ -20,8 +20,8 @@ def chosen(request: pytest.FixtureRequest) -> dict[str, Any]:
     asked: dict[str, Any] = getattr(request.module, "SETTINGS", {})
     if request.param == "embedded":
         return {"store": "embedded"} | asked
-    addresses = {name: request.getfixturevalue(name) for name in ("hapi_url", "postgres_url")}
-    return {"store": "hapi", "hapi_url": addresses["hapi_url"], "database_url": addresses["postgres_url"]} | asked
+    hapi, rows = (request.getfixturevalue(name) for name in ("hapi_url", "module_database_url"))
+    return {"store": "hapi", "hapi_url": hapi, "database_url": rows} | asked
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -55,10 +55,12 @@ async def test_references_are_checked_as_the_settings_say(allowed: tuple[httpx.A
 
 @pytest.mark.hapi
 @pytest.mark.postgres
-async def test_over_hapi_its_own_settings_decide(tmp_path: Path, hapi_url: str, postgres_url: str, mark: str) -> None:
+async def test_over_hapi_its_own_settings_decide(
+    tmp_path: Path, hapi_url: str, module_database_url: str, mark: str
+) -> None:
     """This HAPI checks references, whatever the facade was told."""
     settings = {"referential_integrity_on_write": False, "referential_integrity_on_delete": False}
-    stores = {"store": "hapi", "hapi_url": hapi_url, "database_url": postgres_url}
+    stores = {"store": "hapi", "hapi_url": hapi_url, "database_url": module_database_url}
     about = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
     async with embedded_facade(tmp_path, **settings, **stores) as facade, await facade.client() as client:
         await client.put(f"/fhir/Patient/{mark}", json={"resourceType": "Patient", "id": mark})

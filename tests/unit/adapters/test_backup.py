@@ -20,6 +20,7 @@ from fhir_facade.adapters.system_clock import SystemClock
 from fhir_facade.adapters.vault import KeyFileVault
 from fhir_facade.errors import BadRequest, Conflict, Unavailable
 from fhir_facade.rows.events import Event
+from tests.facade import unused_file
 
 CLOCK = SystemClock()
 
@@ -45,10 +46,10 @@ async def live(tmp_path):
     """A deployment whose server is running."""
     place = Place(tmp_path / "live")
     create_key_file(place.keys, CLOCK)
+    place.data.write_bytes(await unused_file())
     file = SqliteFile(place.data)
     file.open()
     place.state = SqliteState(file)
-    await place.state.migrate()
     await place.state.append([event(number) for number in range(20)])
     yield place
     file.close()

@@ -5,6 +5,7 @@ import re
 
 import jsonschema_rs
 import pytest
+import pytest_asyncio
 
 from fhir_facade.api.oauth.routes import DOCUMENTS_AND_TOKENS, PAGES
 from fhir_facade.fhir.routes import addresses
@@ -62,13 +63,13 @@ DOCUMENT = {
 }
 
 
-@pytest.fixture
-async def facade(tmp_path):
-    async with embedded_facade(tmp_path) as facade:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def facade(tmp_path_factory):
+    async with embedded_facade(tmp_path_factory.mktemp("facade")) as facade:
         yield facade
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def document(facade):
     answer = await facade.anonymous.get("/openapi.json")
     assert answer.status_code == 200
@@ -149,6 +150,7 @@ def test_it_names_every_operation_with_its_parameters_and_methods(document):
         ("/fhir/_history", {"_count", "_since", "_at", "_list", "_elements", "_summary", "_type"}),
     ],
 )
+@pytest.mark.asyncio(loop_scope="module")
 async def test_it_names_the_parameters_that_a_history_takes(facade, document, path, names):
     described = {each["name"]: each for each in document["paths"][path]["get"]["parameters"] if each["in"] == "query"}
     values = {"_count": 5, "_since": "2026-01-01T00:00:00Z", "_at": "ge2026", "_list": "l", "_type": "Patient"}
@@ -185,6 +187,7 @@ def test_the_convenience_api_says_who_may_call_and_how_errors_look(document):
     assert "HTTPValidationError" not in json.dumps(document)
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_page_names_every_operation_and_loads_nothing_from_elsewhere(facade, document):
     answer = await facade.anonymous.get("/docs")
 
@@ -195,6 +198,7 @@ async def test_the_page_names_every_operation_and_loads_nothing_from_elsewhere(f
     assert "<script" not in answer.text
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_asking_for_the_versions_of_fhir_is_not_told_as_the_capabilities(document):
     told = {
         method["summary"]
@@ -205,12 +209,14 @@ async def test_asking_for_the_versions_of_fhir_is_not_told_as_the_capabilities(d
     assert told == {"The versions of FHIR spoken here", "What this server can do: its CapabilityStatement"}
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_the_page_says_what_a_member_takes_beside_an_example(facade):
     page = (await facade.anonymous.get("/docs")).text
 
     assert "height: a number in cm" in page
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_synchronisation_without_the_vendors_consent_is_told(document):
     answers = document["paths"]["/api/v1/connections/{connection_id}/sync"]["post"]["responses"]
 
