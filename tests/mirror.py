@@ -1,7 +1,8 @@
 """Our own facade on the embedded store, served on loopback to the HAPI adapter as if it were a HAPI.
 
-It has the one habit of HAPI that the adapter cannot do without and that the facade does not have: every version carries
-the id of the request that wrote it in `meta.source`. The adapter sends no token, so each request is given one here.
+It has the habits of HAPI that the adapter cannot do without and that the facade does not have: every version carries
+the id of the request that wrote it in `meta.source`, and a search may begin at the first find and ask for the order of
+creation, which the facade has anyhow. The adapter sends no token, so each request is given one here.
 """
 
 from __future__ import annotations
@@ -121,12 +122,22 @@ def _admitting(app: Any, token: str) -> Any:
     """The application; requests come with a token, and their id is known to the store."""
 
     async def admitted(scope: Any, receive: Any, send: Any) -> None:
+        async def received() -> Any:
+            message = await receive()
+            return {**message, "body": _understood(message["body"])} if message.get("body") else message
+
         given = dict(scope["headers"])
         request_id.set(given.get(b"x-request-id", b"").decode())
         scope["headers"] = [*scope["headers"], (b"authorization", f"Bearer {token}".encode())]
-        await app(scope, receive, send)
+        scope["query_string"] = _understood(scope["query_string"])
+        await app(scope, received if scope["path"].endswith("/_search") else receive, send)
 
     return admitted
+
+
+def _understood(asked: bytes) -> bytes:
+    """The parameters without what HAPI only understands."""
+    return b"&".join(part for part in asked.split(b"&") if part not in (b"_offset=0", b"_sort=_pid"))
 
 
 @contextmanager

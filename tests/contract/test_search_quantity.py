@@ -85,3 +85,11 @@ async def test_an_amount_is_found_in_each_unit_of_its_kind(case: Case) -> None:
     }
 
     assert found == {label: [label] for label in alike}
+
+
+async def test_around_a_quantity_includes_its_edges(case: Case) -> None:
+    for label, number in {"a": 71.9, "b": 72, "c": 88, "d": 88.1}.items():
+        value = {"value": number, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
+        await case.put("Observation", label, valueQuantity=value)
+
+    assert await case.labels("Observation", "value-quantity=ap80||mm[Hg]&_sort=_id") == ["b", "c"]

@@ -129,3 +129,29 @@ async def test_alternatives_are_counted(readings: Case) -> None:
     page = await readings.search("Observation", any_of=any_of, count=1, total=True)
 
     assert (len(page.entries), page.total, page.cursor is None) == (1, 3, False)
+
+
+async def test_tags_and_labels_of_a_system_are_found(case: Case) -> None:
+    await case.put("Patient", "a", meta={"tag": [{"system": "urn:t", "code": "x"}]})
+    await case.put("Patient", "b", meta={"tag": [{"system": "urn:u", "code": "x"}]})
+    await case.put("Patient", "c", meta={"security": [{"system": "urn:t", "code": "x"}]})
+    expected = {
+        "_tag=urn:t|": ["a"],
+        "_tag=urn:t|,urn:u|": ["a", "b"],
+        "_tag=urn:t|&_tag=urn:u|": [],
+        "_tag:not=urn:t|": ["b", "c"],
+        "_security=urn:t|": ["c"],
+        "_security:not=urn:t|": ["a", "b"],
+    }
+
+    assert {asked: await case.labels("Patient", f"{asked}&_sort=_id") for asked in expected} == expected
+
+
+async def test_a_reference_is_no_id(case: Case) -> None:
+    person = await case.put("Patient", "a")
+    await case.put("Observation", "a", subject={"reference": f"Patient/{person.id}"})
+
+    assert await case.labels("Patient", f"_id=Patient/{person.id}") == []
+    assert await case.labels("Patient", f"_id=Patient/{person.id},{person.id}") == ["a"]
+    assert await case.labels("Patient", f"_id:not=Patient/{person.id}") == ["a"]
+    assert await case.labels("Observation", f"patient._id=Patient/{person.id}") == []

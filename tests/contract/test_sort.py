@@ -10,7 +10,6 @@ from tests.contract.case import Case
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
-        pytest.param("", "abcd", id="by id when nothing is asked"),
         pytest.param("_sort=_id", "abcd", id="by id"),
         pytest.param("_sort=-_id", "dcba", id="by id, descending"),
         pytest.param("_sort=birthdate", "badc", id="by a date, then id"),
@@ -31,6 +30,31 @@ async def test_a_page_is_ordered(case: Case, asked: str, found: str) -> None:
         await case.put("Patient", label, **elements)
 
     assert "".join(await case.labels("Patient", asked)) == found
+
+
+async def test_what_is_not_sorted_comes_in_the_order_of_its_creation(case: Case) -> None:
+    for label in "dac":
+        await case.put("Patient", label)
+    await case.store.write([case.put_of(case.resource("Patient", label)) for label in "fbe"])
+    await case.put("Patient", "d", gender="male")
+    await case.delete(case.ref("Patient", "a"))
+    await case.put("Patient", "a")
+    first = await case.search("Patient", count=2)
+    second = await case.search("Patient", count=2, cursor=first.cursor)
+
+    assert "".join(await case.labels("Patient")) == "dacbef"
+    assert case.labels_of(first) + case.labels_of(second) == list("dacb")
+
+
+async def test_what_is_created_together_is_ordered_by_its_ids(case: Case) -> None:
+    """Also where others are ordered by when what they refer to was first written."""
+    people = [case.resource("Patient", label) for label in "zxy"]
+    await case.store.write([case.put_of(resource) for resource in people])
+    for label in "yzx":
+        await case.put("Observation", label, subject={"reference": f"Patient/{case.name}-{label}"})
+
+    assert "".join(await case.labels("Patient")) == "xyz"
+    assert "".join(await case.labels("Observation", "_sort=subject")) == "xyz"
 
 
 async def test_readings_of_one_moment_keep_their_order(case: Case) -> None:
@@ -60,7 +84,7 @@ CODES = {
     ("asked", "found"),
     [
         pytest.param("_sort=code", "jebgahkficd", id="ascending"),
-        pytest.param("_sort=-code", "ifkheajbgcd", id="descending"),
+        pytest.param("_sort=-code", "ifkejhabgcd", id="descending"),
         pytest.param("_sort=combo-code", "jebgahkficd", id="of several elements"),
     ],
 )

@@ -1,8 +1,9 @@
 """What `_sort` orders by: in SQL for what is there, and of a version that is no longer there.
 
 The value that comes first decides where there are several, and what has none comes last in both directions. As HAPI has
-it, a token is sorted by its system, then by its code, and a reference by when its target was first written here: so
-what points to one resource stands together. https://hl7.org/fhir/R4/search.html#sort
+it, tokens are sorted by the first of their systems, then by the first of their codes, and a reference by when its
+target was first written here: so what points to one resource stands together.
+https://hl7.org/fhir/R4/search.html#sort
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "reference": (_TARGETS, "t.pk"),
 }
 _CODES: Final = "idx_token v CROSS JOIN fhir_system s ON s.id = v.system"
-_FIRST_CODE: Final = "min((s.url = '') || s.url || char(1) || (v.code = '') || v.code)"
-_LAST_CODE: Final = "max((s.url <> '') || s.url || char(1) || (v.code <> '') || v.code)"
+_FIRST_CODE: Final = "min((s.url = '') || s.url) || char(1) || min((v.code = '') || v.code)"
+_LAST_CODE: Final = "max((s.url <> '') || s.url) || char(1) || max((v.code <> '') || v.code)"
 
 
 def sort_keys(catalogue: Catalogue, query: SearchQuery) -> tuple[tuple[str, bool], ...]:
@@ -78,7 +79,11 @@ def keys_of(connection: sqlite3.Connection, catalogue: Catalogue, query: SearchQ
             keys.append(version.id if sort.name == "_id" else version.updated)
             continue
         values = list(_values(connection, catalogue, query.type, sort, version))
-        value = (max if sort.descending else min)(values, default=None)
+        decisive = max if sort.descending else min
+        if sort.kind == "token":
+            value = "\x01".join(decisive(parts) for parts in zip(*values, strict=True)) if values else None
+        else:
+            value = decisive(values, default=None)
         keys += [int(value is None), value]
     return keys
 
@@ -98,10 +103,10 @@ def _values(
             return (row[1] for row in version.rows.get(sort.kind, ()) if row[0] in numbers)
 
 
-def _token(row: TokenRow, *, there: bool) -> str:
+def _token(row: TokenRow, *, there: bool) -> tuple[str, str]:
     """As in SQL: before each of both stands whether it is there, or whether it is not."""
     system, code = row.system or "", row.code or ""
-    return f"{int(bool(system) is there)}{system}\x01{int(bool(code) is there)}{code}"
+    return f"{int(bool(system) is there)}{system}", f"{int(bool(code) is there)}{code}"
 
 
 def _written(connection: sqlite3.Connection, target: str) -> list[int]:

@@ -53,17 +53,24 @@ def apply_writes(
     current = _currents(connection, refs)
     for item in prepared:
         _check_precondition(item.write, current.get(item.write.ref))
-    stored: list[StoredResource] = []
-    for at in range(0, len(prepared), WRITES_AT_ONCE):  # whose rows need room once more
+    written: dict[Ref, StoredResource] = {}
+    numbered = sorted(prepared, key=_place)
+    for at in range(0, len(numbered), WRITES_AT_ONCE):  # whose rows need room once more
         changes = Changes(connection)
-        some = prepared[at : at + WRITES_AT_ONCE]
-        stored += [_apply(item, current.get(item.write.ref), now_ms, changes) for item in some]
+        for item in numbered[at : at + WRITES_AT_ONCE]:
+            written[item.write.ref] = _apply(item, current.get(item.write.ref), now_ms, changes)
         changes.write()
+    stored = [written[ref] for ref in refs]
     if integrity.on_write:
         _refuse_dangling(connection, prepared)
     if integrity.on_delete:
         _refuse_referenced(connection, [resource.ref for resource in stored if resource.change == "deleted"])
     return stored
+
+
+def _place(item: Prepared) -> tuple[str, str]:
+    """Where what is new stands among what is created with it: in the order in which it is written to HAPI too."""
+    return item.write.ref.type, item.write.ref.id
 
 
 def refusals(

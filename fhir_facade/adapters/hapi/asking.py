@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
@@ -18,17 +19,24 @@ from fhir_facade.values import StoredResource
 LONGEST_URL = 1500
 _COUNT = re.compile(r"(?:^|&)_count=([0-9]+)")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FROM_THE_FIRST: Final = ("_offset", "0")
 STRICT = {"Prefer": "handling=strict"}
 
 
-async def ask_once(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
-    """Without a stored search, which halves the cost: HAPI then knows no next page."""
-    return await ask(session, type, *once(asked, count))
+async def ask_once(
+    session: HapiSession, type: str, asked: Sequence[Parameter], count: int, *, repeated: bool
+) -> Bundle:
+    """Without a stored search, which halves the cost."""
+    return await ask(session, type, *once(asked, count, repeated=repeated))
 
 
-def once(asked: Sequence[Parameter], count: int, rows: int | None = None) -> tuple[list[Parameter], dict[str, str]]:
-    """`rows` of its index that HAPI looks at, where they may be more than the resources."""
-    return [*asked, ("_count", str(count))], {"Cache-Control": f"no-cache, no-store, max-results={rows or count}"}
+def once(asked: Sequence[Parameter], count: int, *, repeated: bool) -> tuple[list[Parameter], dict[str, str]]:
+    """`repeated`: by several rows of its index for one resource perhaps, which HAPI takes together when it is asked for
+    what begins at the first. Otherwise it is cheaper to take as many rows as there are to be resources."""
+    limited = [*asked, ("_count", str(count))]
+    if repeated:
+        return [*limited, FROM_THE_FIRST], {}
+    return limited, {"Cache-Control": f"no-cache, no-store, max-results={count}"}
 
 
 async def ask(

@@ -59,7 +59,8 @@ def bounds(value: SearchValue) -> list[str]:
         case DateValue(prefix="ap"):
             return [f"ge{moment_text(second_of(value.low))}", f"lt{moment_text(value.high)}"]
         case QuantityValue(prefix="eq" | "ap"):
-            return [f"ge{_decimal(value.low)}{_unit(value)}", f"lt{_decimal(value.high)}{_unit(value)}"]
+            below = "lt" if value.prefix == "eq" else "le"
+            return [f"ge{_decimal(value.low)}{_unit(value)}", f"{below}{_decimal(value.high)}{_unit(value)}"]
         case NumberValue():
             return _widened(value)
         case CompositeValue():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeGuard
+from typing import Final, TypeGuard
 
 from fhir_facade.adapters.hapi.literals import bounds, moment_text, pattern, single
 from fhir_facade.errors import NotSupported
@@ -38,6 +38,7 @@ Parameter = tuple[str, str]
 Span = tuple[datetime | None, datetime | None]
 
 
+CREATION: Final = "_pid"
 _IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
 
 
@@ -112,7 +113,9 @@ _DENIED: dict[str | None, str | None] = {None: "not", "not": None}
 
 def sort_keys(sort: Sequence[Sort]) -> str:
     """The value of `_sort`, with the id as the last key: pages need an order without ties. What is named again decides
-    nothing, and HAPI would leave out what lacks it."""
+    nothing, and HAPI would leave out what lacks it. Without one it is the order of creation, as HAPI numbers them."""
+    if not sort:
+        return CREATION
     first: dict[str, Sort] = {}
     for key in sort:
         first.setdefault(key.name, key)
@@ -131,7 +134,7 @@ def _is_id(criterion: Criterion) -> bool:
 def _by_id(chain: Chain) -> Parameter:
     """`name.id=x` is the reference itself; HAPI finds nothing by a chain to an id without a type."""
     assert isinstance(chain.inner, Match)
-    ids = [value.code for value in chain.inner.values if isinstance(value, TokenValue)]
+    ids = [_id_text(value) for value in chain.inner.values if isinstance(value, TokenValue)]
     return chain.name, ",".join(f"{target}/{id_}" for target in chain.targets for id_ in ids)
 
 
@@ -164,6 +167,10 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
         match = replace(match, modifier=_NARROWER[match.modifier])
     if match.kind != "special" and match.modifier in _PATTERNS:
         match = replace(match, values=tuple([_without_wildcards(value) for value in match.values]))
+    if match.name == "_id":
+        match = replace(match, values=tuple([_plain_id(value) for value in match.values]))
+        if match.modifier == "not" and not any(_may_be(value) for value in match.values):
+            return []
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
     if len(match.values) == 1 and not alone:
         return [(name, text) for text in bounds(match.values[0])]
@@ -177,6 +184,20 @@ _PATTERNS = frozenset((None, "text", "contains"))
 
 def _without_wildcards(value: SearchValue) -> SearchValue:
     return replace(value, text=pattern(value.text)) if isinstance(value, StringValue) else value
+
+
+def _plain_id(value: SearchValue) -> SearchValue:
+    return replace(value, code=_id_text(value)) if isinstance(value, TokenValue) else value
+
+
+def _may_be(value: SearchValue) -> bool:
+    """Whether there may be such an id; HAPI finds nothing for what is none of those that there are not."""
+    return isinstance(value, TokenValue) and "_" not in (value.code or "")
+
+
+def _id_text(value: TokenValue) -> str:
+    """HAPI reads `Patient/1` as the id 1. No id has an underline either."""
+    return (value.code or "").replace("/", "_")
 
 
 def is_unindexed(match: Match) -> bool:

@@ -39,7 +39,7 @@ async def referring(
     for kind in sorted(ways.keys() - ALWAYS):
         asked += [("_revinclude", f"{kind}:{param}") for param in ways[kind]]
     try:
-        found = await ask_once(session, targets[0].type, asked, AT_ONCE)
+        found = await ask_once(session, targets[0].type, asked, AT_ONCE, repeated=False)
     except (BadRequest, TooLarge):  # of a server that takes fewer words, or finds fewer resources at once
         return frozenset(ways)
     if len(found.entry) >= AT_ONCE:  # the rest was cut off

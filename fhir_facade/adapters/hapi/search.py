@@ -22,15 +22,13 @@ from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, di
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
 from fhir_facade.adapters.hapi.moments import looked_at, looked_at_among
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
-from fhir_facade.adapters.hapi.repeats import may_repeat
+from fhir_facade.adapters.hapi.repeats import may_repeat, query_may_repeat
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
 from fhir_facade.errors import Gone, TooLarge
 from fhir_facade.values import Criterion, Page, SearchQuery, StoredResource
 
 AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
-LEAST_UNSURE = 100
-"""From so many on, resources that are found by ten rows each may be all that HAPI's first rows were about."""
 MAX_GATHERED_IDS = 10_000
 MAX_CHECKED = 2_000
 Known = dict[tuple[str, tuple[int, ...]], tuple[list[StoredResource], SearchQuery]]
@@ -73,13 +71,9 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     if query.count >= AT_ONCE:
         found = await _counted(session, query.type, asked, query.count)
         return await _unsent(session, query, found, AfterFirst(b"", found.total if query.total else None))
-    rows = AT_ONCE if may_repeat(query.type, _all_criteria(query)) else None
-    found, count = await _fitting(session, query, asked, rows)
+    found, count = await _fitting(session, query, asked)
     entries = resources(found)
     total = found.total if query.total else None
-    if rows is not None and LEAST_UNSURE <= len(entries) <= count:
-        found = await _counted(session, query.type, asked, query.count)
-        return await _unsent(session, query, found, AfterFirst(b"", total))
     if len(entries) <= count:
         return Page(_those_meant(entries, looked), total=total)
     seen = entries[:count]
@@ -95,21 +89,15 @@ def _those_meant(entries: Sequence[StoredResource], looked: Sequence[Criterion])
     return [entry for entry in entries if satisfies(entry.body, looked)] if looked else list(entries)
 
 
-async def _fitting(
-    session: HapiSession, query: SearchQuery, asked: Sequence[Parameter], rows: int | None
-) -> tuple[Bundle, int]:
+async def _fitting(session: HapiSession, query: SearchQuery, asked: Sequence[Parameter]) -> tuple[Bundle, int]:
     """The first page, of fewer resources where it would have more bytes than a page may; and of how many."""
-    count = query.count
+    count, repeated = query.count, query_may_repeat(query)
     while count > 1:
-        found = await asked_within(session, query.type, *once(asked, count + 1, rows), session.page_bytes)
+        found = await asked_within(session, query.type, *once(asked, count + 1, repeated=repeated), session.page_bytes)
         if found is not None:
             return found, count
         count //= 2
-    return await ask(session, query.type, *once(asked, count + 1, rows)), count
-
-
-def _all_criteria(query: SearchQuery) -> list[Criterion]:
-    return [*query.criteria, *(criterion for group in query.any_of for criterion in group)]
+    return await ask(session, query.type, *once(asked, count + 1, repeated=repeated)), count
 
 
 async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], count: int) -> Bundle:
@@ -173,7 +161,7 @@ async def _everything(session: HapiSession, known: Known, query: SearchQuery) ->
     key = (query.type, tuple(id(criterion) for criterion in query.criteria))
     if key not in known:
         narrowed = await _narrowed(session, replace(query, total=True), known)
-        repeated, named = may_repeat(query.type, _all_criteria(query)), [*(narrowed or ()), ("_sort", "_id")]
+        repeated, named = query_may_repeat(query), [*(narrowed or ()), ("_sort", "_id")]
         found = await _all(session, query.type, named, MAX_CHECKED, repeated=repeated) if narrowed is not None else []
         known[key] = (found, query)
     return known[key][0]
@@ -197,10 +185,13 @@ async def _all(
     session: HapiSession, type: str, asked: Sequence[Parameter], limit: int, *, repeated: bool
 ) -> list[StoredResource]:
     """Every find, cheaply when there are few. TooLarge beyond the limit. `repeated`: by several rows each perhaps."""
-    found = await ask_once(session, type, asked, AT_ONCE)
-    if len(found.entry) < (LEAST_UNSURE if repeated else AT_ONCE):
-        return resources(found)
-    found = await ask(session, type, [*asked, ("_count", str(limit + 1))])
+    if repeated:
+        found = await ask_once(session, type, asked, limit + 1, repeated=True)
+    else:
+        found = await ask_once(session, type, asked, AT_ONCE, repeated=False)
+        if len(found.entry) < AT_ONCE:
+            return resources(found)
+        found = await ask(session, type, [*asked, ("_count", str(limit + 1))])
     entries = resources(found)
     while len(entries) <= limit:
         link = found.linked("next")

@@ -88,7 +88,7 @@ async def test_few_ids_are_gathered_at_once() -> None:
     async with answering(hapi.answer) as url, open_store(url) as store:
         await store.search(either())
 
-    assert ["no-store" in cache for _, cache in hapi.asked] == [True, True, True]
+    assert ["no-store" in cache or "_offset" in asked for asked, cache in hapi.asked] == [True, True, True]
 
 
 async def test_a_first_page_keeps_no_search_in_hapi_and_the_second_begins_one() -> None:
