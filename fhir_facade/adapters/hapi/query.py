@@ -132,10 +132,12 @@ def _is_id(criterion: Criterion) -> bool:
 
 
 def _by_id(chain: Chain) -> Parameter:
-    """`name.id=x` is the reference itself; HAPI finds nothing by a chain to an id without a type."""
+    """`name.id=x` is the reference itself; HAPI finds nothing by a chain to an id without a type, and what can be no id
+    is no reference either."""
     assert isinstance(chain.inner, Match)
     ids = [_id_text(value) for value in chain.inner.values if isinstance(value, TokenValue)]
-    return chain.name, ",".join(f"{target}/{id_}" for target in chain.targets for id_ in ids)
+    possible = [f"{target}/{id_}" for target in chain.targets for id_ in ids if "_" not in id_]
+    return (chain.name, ",".join(possible)) if possible else ("_id", ",".join(ids))
 
 
 def _referring(has: Has) -> list[Parameter]:
@@ -191,7 +193,7 @@ def _plain_id(value: SearchValue) -> SearchValue:
 
 
 def _may_be(value: SearchValue) -> bool:
-    """Whether there may be such an id; HAPI finds nothing for what is none of those that there are not."""
+    """Whether there may be such an id: `:not` of others leaves everything, where HAPI finds nothing."""
     return isinstance(value, TokenValue) and "_" not in (value.code or "")
 
 

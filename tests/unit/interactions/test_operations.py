@@ -92,11 +92,6 @@ def test_an_operation_that_searches_takes_search_parameters_too() -> None:
     assert inputs.criteria == (("patient", "1"), ("code", "a"))
 
 
-def test_an_object_is_no_search_parameter() -> None:
-    with pytest.raises(BadRequest, match="no parameter 'code'"):
-        read_inputs(LASTN, (), body({"name": "code", "valueCoding": {"code": "a"}}))
-
-
 VALIDATE, EXPAND = find_operation("$validate", "Patient", None), find_operation("$expand", "ValueSet", None)
 
 
