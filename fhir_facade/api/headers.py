@@ -21,9 +21,13 @@ def etag(value: str | None) -> str | None:
 
 
 def moment(value: str | None) -> datetime | None:
-    """https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since: an invalid date is ignored."""
+    """https://www.rfc-editor.org/rfc/rfc9110#field.if-modified-since: an invalid date is ignored. `-0000` is UTC, said
+    by somebody who does not tell where they are: https://www.rfc-editor.org/rfc/rfc5322#section-3.3"""
+    if value is None:
+        return None
     try:
-        return None if value is None else parsedate_to_datetime(value).astimezone(UTC)
+        read = parsedate_to_datetime(value)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
