@@ -80,8 +80,9 @@ class StateTransaction(Protocol):
 class StateStore(Protocol):
     """The facade's own rows (`rows/`), in SQLite or PostgreSQL."""
 
-    async def read(self, work: Callable[[StateTransaction], T]) -> T:
-        """Run `work` on a consistent view. It must not write and may run more than once."""
+    async def read(self, work: Callable[[StateTransaction], T], *, here: bool = False) -> T:
+        """Run `work` on a consistent view. It must not write and may run more than once. `here`: it takes a millisecond
+        or two at most and may be done in the caller's thread, where that is quicker than to go to another."""
 
     async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         """Those of the keys, of a class whose key is one text, that have a row as is committed now. The hot path."""

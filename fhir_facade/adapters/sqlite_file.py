@@ -273,6 +273,13 @@ class SqliteFile:
         finally:
             self._writing.release()
 
+    def view_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `read`, in the event loop's thread: for some hundred rows by primary key. A reader's thread would have to
+        win the interpreter back from the event loop after each row."""
+        if self._here is None:
+            raise Unavailable("the data file is not open")
+        return _on_one_view(self._here, work)
+
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on a read-only connection of a reader thread, on one consistent view."""
         if self._readers is None:
@@ -283,8 +290,13 @@ class SqliteFile:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect(read_only=True)
-        connection.execute("BEGIN")
-        try:
-            return work(connection)
-        finally:
-            connection.execute("COMMIT")
+        return _on_one_view(connection, work)
+
+
+def _on_one_view(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """All that `work` reads is as it was at one moment."""
+    connection.execute("BEGIN")
+    try:
+        return work(connection)
+    finally:
+        connection.execute("COMMIT")

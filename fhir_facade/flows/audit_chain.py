@@ -19,7 +19,7 @@ from fhir_facade.flows.audit_copy import LOCK as COPY_LOCK
 from fhir_facade.flows.audit_copy import copied_to, erase_copies
 from fhir_facade.flows.audit_digest import Salts, new_salts, seal_hash
 from fhir_facade.ports import Ports, StateTransaction
-from fhir_facade.rows import Append, Put, Remove
+from fhir_facade.rows import Put, Remove
 from fhir_facade.rows.audit import AuditErasure, AuditLine, AuditSeal
 
 LOCK: Final = "audit-seal"
@@ -39,11 +39,11 @@ async def seal(ports: Ports) -> int:
 async def _seal_next(ports: Ports) -> int:
     async with ports.locks.hold(LOCK):
         now, secret = ports.clock.now(), ports.ids.secret()
-        made = await ports.state.read(lambda tx: _next(tx, now, secret))
+        made = await ports.state.read(lambda tx: _next(tx, now, secret), here=True)
         if made is None:
             return 0
         authentic = ports.vault.seal(_statement(made), context=seal_context(made.number))
-        await ports.state.write(lambda tx: tx.apply(Append(msgspec.structs.replace(made, sealed=authentic))))
+        await ports.state.append([msgspec.structs.replace(made, sealed=authentic)])
         return made.count
 
 

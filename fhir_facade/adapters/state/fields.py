@@ -47,7 +47,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment(value: int) -> datetime:
-    return EPOCH + timedelta(microseconds=value)
+    return EPOCH + timedelta(0, 0, value)
 
 
 def _strings(values: tuple[str, ...]) -> str:

@@ -79,7 +79,7 @@ class PostgresState:
         await self._together.settled()
         await self._engine.dispose()
 
-    async def read(self, work: Callable[[StateTransaction], T]) -> T:
+    async def read(self, work: Callable[[StateTransaction], T], *, here: bool = False) -> T:
         return await _repeated(self._readers, lambda connection: connection.run_sync(self._run, work))
 
     async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:

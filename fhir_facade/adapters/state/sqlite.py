@@ -42,8 +42,11 @@ class SqliteState:
         """Bring the tables to the newest revision. Unavailable when a newer program wrote the file."""
         await self._file.write(self._upgrade)
 
-    async def read(self, work: Callable[[StateTransaction], T]) -> T:
-        return await self._file.read(lambda connection: self._run(connection, work))
+    async def read(self, work: Callable[[StateTransaction], T], *, here: bool = False) -> T:
+        def viewed(connection: sqlite3.Connection) -> T:
+            return self._run(connection, work)
+
+        return self._file.view_here(viewed) if here else await self._file.read(viewed)
 
     async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         """In the caller's thread: a reader's would cost ten times as much as the look."""

@@ -172,11 +172,19 @@ async def test_a_refused_append_takes_no_row_of_its_own_call_but_leaves_other_ca
     assert [row.id for row in await everything(state, Specimen, "id")] == ["a1", "a2", "c1", "taken"]
 
 
-async def test_a_read_cannot_write(state):
+@pytest.mark.parametrize("here", [False, True], ids=["elsewhere", "here"])
+async def test_a_read_cannot_write(state, here):
     with pytest.raises(Unavailable):
-        await state.read(lambda tx: tx.apply(Put(specimen("a"))))
+        await state.read(lambda tx: tx.apply(Put(specimen("a"))), here=here)
 
     assert await everything(state, Specimen) == []
+
+
+async def test_a_read_in_the_callers_thread_sees_what_was_committed_before_it(state):
+    for number in range(3):
+        await put(state, specimen("a", number=number))
+
+        assert await state.read(lambda tx: tx.get(Specimen, "a").number, here=True) == number
 
 
 async def test_a_moment_without_zone_is_refused(state):

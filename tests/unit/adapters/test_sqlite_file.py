@@ -64,6 +64,8 @@ async def test_a_closed_file_is_unavailable(tmp_path):
     with pytest.raises(Unavailable):
         file.read_here(lambda c: None)
     with pytest.raises(Unavailable):
+        file.view_here(lambda c: None)
+    with pytest.raises(Unavailable):
         _ = file.writer
 
 
@@ -114,6 +116,24 @@ async def test_shared_inserts_fall_back_to_single_ones_when_one_is_a_duplicate(f
 async def test_a_reader_cannot_write(file):
     with pytest.raises(sqlite3.OperationalError):
         await file.read(lambda c: c.execute("INSERT INTO t VALUES ('x', 1)"))
+    with pytest.raises(sqlite3.OperationalError):
+        file.view_here(lambda c: c.execute("INSERT INTO t VALUES ('x', 1)"))
+
+
+async def test_a_view_in_the_callers_thread_is_of_one_moment(file):
+    other = sqlite3.connect(file.path)
+
+    def twice(connection):
+        before = connection.execute("SELECT count(*) FROM t").fetchone()
+        with other:
+            other.execute("INSERT INTO t VALUES ('a', 1)")
+        return before, connection.execute("SELECT count(*) FROM t").fetchone(), threading.current_thread()
+
+    seen = file.view_here(twice)
+    other.close()
+
+    assert seen == ((0,), (0,), threading.current_thread())
+    assert file.view_here(lambda c: c.execute("SELECT count(*) FROM t").fetchone()) == (1,)
 
 
 async def test_a_write_is_there_for_readers_once_it_returned(file):
