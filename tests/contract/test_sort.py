@@ -127,3 +127,63 @@ async def test_numbers_are_ordered_by_all_their_digits(case: Case) -> None:
 
     assert "".join(await case.labels("RiskAssessment", "_sort=probability")) == "decba"
     assert "".join(await case.labels("RiskAssessment", "_sort=-probability")) == "abced"
+
+
+META = {
+    "a": {"tag": [("urn:t", "m")], "profile": ["http://b"], "source": "http://s/2"},
+    "b": {"tag": [("urn:t", "k"), ("urn:u", "z")], "profile": ["http://c", "http://a"]},
+    "c": {"security": [("urn:s", "R")], "source": "http://s/1"},
+    "d": {"tag": [("urn:t", "m")], "security": [("urn:s", "N")], "profile": ["http://d"]},
+    "e": {"tag": [(None, "m")], "source": "http://s/2"},
+}
+BORN = {"a": "1990", "b": "1980", "c": "1980", "d": "1985", "e": "1980"}
+
+
+@pytest.fixture
+async def tagged(case: Case) -> Case:
+    for label, given in META.items():
+        meta = {
+            name: [{"code": code} | ({"system": system} if system else {}) for system, code in value]
+            if name in ("tag", "security")
+            else value
+            for name, value in given.items()
+        }
+        await case.put("Patient", label, meta=meta, birthDate=BORN[label])
+    return case
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("_sort=_tag", "badec", id="by a tag, what has none last"),
+        pytest.param("_sort=-_tag", "badec", id="by a tag, descending, what has none last"),
+        pytest.param("_sort=_security", "dcabe", id="by a label"),
+        pytest.param("_sort=-_security", "cdabe", id="by a label, descending"),
+        pytest.param("_sort=_profile", "badce", id="by the first of several profiles"),
+        pytest.param("_sort=-_profile", "dbace", id="by the last of several profiles"),
+        pytest.param("_sort=_source", "caebd", id="by a source"),
+        pytest.param("_sort=_source,-_id", "ceadb", id="by a source, then by the id"),
+        pytest.param("_sort=birthdate,_source", "cebda", id="by a date, then by a source"),
+        pytest.param("_sort=birthdate,-_source,_tag", "ecbda", id="by a date, a source and a tag"),
+        pytest.param("_sort=_tag,birthdate", "bdaec", id="by a tag, then by a date"),
+        pytest.param("_sort=_tag,birthdate,_source,-_id,_profile", "bdaec", id="by more than decides"),
+    ],
+)
+async def test_what_is_said_of_a_resource_orders_it(tagged: Case, asked: str, found: str) -> None:
+    counted = await tagged.search("Patient", asked, count=0, total=True)
+
+    assert "".join(await tagged.labels("Patient", asked)) == found
+    assert counted.total == len(META)
+
+
+async def test_pages_by_a_tag_show_each_once_whatever_is_written_between_them(tagged: Case) -> None:
+    page = await tagged.search("Patient", "_sort=_tag", count=2, total=True)
+    shown, total = tagged.labels_of(page), page.total
+    await tagged.put("Patient", "a", meta={"tag": [{"system": "urn:z", "code": "z"}]})
+    await tagged.put("Patient", "c", meta={"tag": [{"system": "urn:a", "code": "a"}]})
+    await tagged.delete(tagged.ref("Patient", "e"))
+    while page.cursor is not None:
+        page = await tagged.search("Patient", "_sort=_tag", count=2, total=True, cursor=page.cursor)
+        shown += tagged.labels_of(page)
+
+    assert (shown, total) == (["b", "a", "c", "d"], len(META))

@@ -277,3 +277,21 @@ async def test_a_reference_to_nothing_refuses_the_whole_transaction(case: Case) 
             )
 
     assert await case.labels("Observation") == await case.labels("Patient") == []
+
+
+async def test_a_tag_has_nothing_of_others_of_its_code(case: Case) -> None:
+    """HAPI alone keeps the first tag of the same code that it knows, with its system, version and choice."""
+    bare = {"code": case.name}
+    tag, label = bare | {"system": "urn:t"}, bare | {"system": "urn:s"}
+    chosen = tag | {"version": "2", "userSelected": True}
+    await case.put("Patient", "a", meta={"tag": [chosen], "security": [label]})
+    await case.put("Patient", "b", meta={"tag": [bare], "security": [bare]})
+    await case.put("Patient", "c", meta={"tag": [bare, tag]})
+
+    found = [json.loads((await case.store.read(case.ref("Patient", each))).body)["meta"] for each in "abc"]
+
+    assert [meta.get("security") for meta in found] == [[label], [bare], None]
+    assert [sorted(meta["tag"], key=len) for meta in found] == [[chosen], [bare], [bare, tag]]
+    assert await case.labels("Patient", f"_tag=urn:t|{case.name}&_sort=_id") == ["a", "c"]
+    assert await case.labels("Patient", f"_tag=|{case.name}&_sort=_id") == ["b", "c"]
+    assert await case.labels("Patient", f"_tag:not=|{case.name}&_sort=_id") == ["a"]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fhir_facade.adapters.hapi.moments import is_unsure
-from fhir_facade.adapters.hapi.query import is_ignored, is_narrower, is_unindexed, opposite
+from fhir_facade.adapters.hapi.query import is_ignored, is_narrower, is_of_no_system, is_unindexed, opposite
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
 from fhir_facade.fhir.match import CONTAINED, matches
 from fhir_facade.values import (
@@ -40,7 +40,7 @@ def is_broad(criterion: Criterion) -> bool:
     if not isinstance(criterion, Match):
         return False
     unindexed = is_unindexed(criterion) or is_ignored(criterion) or is_narrower(criterion)
-    return unindexed or any(_is_broad(criterion.name, value) for value in criterion.values)
+    return unindexed or is_of_no_system(criterion) or any(_is_broad(criterion.name, value) for value in criterion.values)
 
 
 def _is_broad(name: str, value: SearchValue) -> bool:

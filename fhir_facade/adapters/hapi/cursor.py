@@ -19,7 +19,7 @@ DIGEST_BYTES = 6  # of 1,000 names no two are the same with odds of a billion to
 
 
 class Cursor(msgspec.Struct, frozen=True, tag_field="k"):
-    """Base of the three kinds."""
+    """Base of the four kinds."""
 
 
 class AfterFirst(Cursor, frozen=True, tag="f"):
@@ -37,6 +37,12 @@ class InStored(Cursor, frozen=True, tag="s"):
     total: int | None = None
 
 
+class InOrder(Cursor, frozen=True, tag="o"):
+    """Of an order that HAPI does not know: `sent` were on the pages before."""
+
+    sent: bytes
+
+
 class InHistory(Cursor, frozen=True, tag="h"):
     """`link` leads to the next page, which new versions may have shifted: what is newer than `at`, or was `sent`, was
     shown."""
@@ -47,16 +53,15 @@ class InHistory(Cursor, frozen=True, tag="h"):
     total: int | None = None
 
 
-_DECODER: msgspec.msgpack.Decoder[AfterFirst | InStored | InHistory] = msgspec.msgpack.Decoder(
-    AfterFirst | InStored | InHistory
-)
+Kind = AfterFirst | InStored | InOrder | InHistory
+_DECODER: msgspec.msgpack.Decoder[Kind] = msgspec.msgpack.Decoder(Kind)
 
 
 def sealed(cursor: Cursor) -> str:
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode().rstrip("=")
 
 
-def opened(text: str) -> AfterFirst | InStored | InHistory:
+def opened(text: str) -> Kind:
     try:
         return _DECODER.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, msgspec.DecodeError) as error:

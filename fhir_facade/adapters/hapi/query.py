@@ -39,7 +39,8 @@ Span = tuple[datetime | None, datetime | None]
 
 
 CREATION: Final = "_pid"
-_IGNORED_MISSING = frozenset(("_profile", "_tag", "_security", "_source"))
+UNINDEXED_META: Final = frozenset(("_profile", "_tag", "_security", "_source"))
+"""What HAPI finds, and neither sorts by nor misses."""
 
 
 def parameters(criteria: Sequence[Criterion]) -> list[Parameter]:
@@ -103,7 +104,7 @@ def opposite(match: Match) -> Match | None:
     missing = next((value.missing for value in match.values if isinstance(value, MissingValue)), None)
     if missing is not None:
         return replace(match, values=(MissingValue(not missing),))
-    if match.kind != "token" or match.modifier not in _DENIED or is_unindexed(match):
+    if match.kind != "token" or match.modifier not in _DENIED or is_unindexed(match) or is_of_no_system(match):
         return None
     return replace(match, modifier=_DENIED[match.modifier])
 
@@ -204,12 +205,20 @@ def _id_text(value: TokenValue) -> str:
 
 def is_unindexed(match: Match) -> bool:
     """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
-    address (`urn:`, `mailto:`), and tags by their system alone."""
+    address (`urn:`, `mailto:`), tags by their system alone, and what has none of a tag without one."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
-    if match.name in _IGNORED_MISSING:
-        return any(isinstance(value, TokenValue) and value.code is None for value in match.values)
+    if match.name in UNINDEXED_META:
+        system_alone = any(isinstance(value, TokenValue) and value.code is None for value in match.values)
+        return system_alone or (match.modifier == "not" and is_of_no_system(match))
     return match.name == CONTAINED or match.kind == "reference"
+
+
+def is_of_no_system(match: Match) -> bool:
+    """Whether it asks for a tag or label without a system, for which HAPI takes those of any."""
+    return match.name in UNINDEXED_META and any(
+        isinstance(value, TokenValue) and value.system == "" for value in match.values
+    )
 
 
 def _is_no_address(url: str) -> bool:
@@ -219,7 +228,7 @@ def _is_no_address(url: str) -> bool:
 def is_ignored(match: Match) -> bool:
     """Whether it asks for what is missing where HAPI does not look."""
     missing = any(isinstance(value, MissingValue) for value in match.values)
-    return missing and (match.name in _IGNORED_MISSING or match.kind == "composite")
+    return missing and (match.name in UNINDEXED_META or match.kind == "composite")
 
 
 def is_only_near_it(criterion: Criterion) -> bool:

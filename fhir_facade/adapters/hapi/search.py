@@ -12,15 +12,26 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
 from fhir_facade.adapters.hapi.asking import ask, ask_once, asked_within, follow, once, resources
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
 from fhir_facade.adapters.hapi.calendar import in_utc
 from fhir_facade.adapters.hapi.content import Bundle
-from fhir_facade.adapters.hapi.cursor import AfterFirst, InHistory, InStored, digests, opened, sealed, those_sent
+from fhir_facade.adapters.hapi.cursor import (
+    AfterFirst,
+    InHistory,
+    InOrder,
+    InStored,
+    digests,
+    opened,
+    sealed,
+    those_sent,
+)
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
 from fhir_facade.adapters.hapi.moments import looked_at, looked_at_among
+from fhir_facade.adapters.hapi.ordered import Run, in_order, is_unknown
 from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
 from fhir_facade.adapters.hapi.repeats import may_repeat, query_may_repeat
 from fhir_facade.adapters.hapi.session import HapiSession
@@ -45,6 +56,8 @@ async def search(session: HapiSession, query: SearchQuery, *, within_s: float = 
 
 
 async def _page(session: HapiSession, query: SearchQuery) -> Page:
+    if is_unknown(query.sort) and query.count > 0:
+        return await _ordered(session, query)
     if query.cursor is None:
         return await _first_page(session, query)
     match opened(query.cursor):
@@ -53,8 +66,39 @@ async def _page(session: HapiSession, query: SearchQuery) -> Page:
         case InStored() as cursor:
             found = await follow(session, query.type, cursor.link, query.count)
             return await _unsent(session, query, found, AfterFirst(cursor.sent, cursor.total))
-        case InHistory():
-            raise Gone("The page link belongs to a history; start the search again")
+        case InOrder() | InHistory():
+            raise Gone("The page link belongs to another question; start the search again")
+
+
+async def _ordered(session: HapiSession, query: SearchQuery) -> Page:
+    """A page in an order that HAPI does not know: all finds are sorted here, each time anew."""
+    cursor = InOrder(b"") if query.cursor is None else opened(query.cursor)
+    if not isinstance(cursor, InOrder):
+        raise Gone("The page link belongs to another question; start the search again")
+    found = await _everything(session, {}, query)
+    entries = await in_order(found, query.sort, partial(_sorted, session, query.type, found))
+    total = len(entries) if query.total else None
+    sent = those_sent(cursor.sent, (entry.id for entry in entries))
+    fresh = [entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent]
+    shown = fresh[: _fit(fresh[: query.count], session.page_bytes)]
+    if len(shown) == len(fresh):
+        return Page(shown, total=total)
+    return Page(shown, sealed(InOrder(cursor.sent + digests(entry.id for entry in shown))), total)
+
+
+def _fit(entries: Sequence[StoredResource], page_bytes: int) -> int:
+    """How many of the first ones a page has room for: one at least."""
+    ends = accumulate(len(entry.body) for entry in entries)
+    return max(1, sum(end <= page_bytes for end in ends))
+
+
+async def _sorted(session: HapiSession, type: str, found: Sequence[StoredResource], keys: Run) -> list[str]:
+    """The ids of what was found as HAPI orders them."""
+    if not found:
+        return []
+    repeated = query_may_repeat(SearchQuery(type, sort=keys))
+    named = [("_id", ",".join(entry.id for entry in found)), ("_sort", sort_keys(keys)), ("_elements", "id")]
+    return [entry.id for entry in await _all(session, type, named, MAX_CHECKED, repeated=repeated)]
 
 
 async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
