@@ -123,7 +123,7 @@ async def test_a_rich_resource_comes_back_as_the_same_value(case: Case) -> None:
             "source": "https://example.org/feed",
             "profile": ["http://hl7.org/fhir/StructureDefinition/Patient"],
             "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}],
-            "tag": [{"system": "urn:t", "code": "x", "display": "A tag"}],
+            "tag": [{"system": "urn:t", "code": case.name, "display": "A tag"}],
         },
         language="de",
         extension=[{"url": "http://example.org/e", "valueDecimal": 3.5}],

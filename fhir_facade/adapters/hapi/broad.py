@@ -40,7 +40,9 @@ def is_broad(criterion: Criterion) -> bool:
     if not isinstance(criterion, Match):
         return False
     unindexed = is_unindexed(criterion) or is_ignored(criterion) or is_narrower(criterion)
-    return unindexed or is_of_no_system(criterion) or any(_is_broad(criterion.name, value) for value in criterion.values)
+    return (
+        unindexed or is_of_no_system(criterion) or any(_is_broad(criterion.name, value) for value in criterion.values)
+    )
 
 
 def _is_broad(name: str, value: SearchValue) -> bool:
