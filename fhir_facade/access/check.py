@@ -13,7 +13,7 @@ import msgspec
 
 from fhir_facade.access.compartment import TypeRule, type_rules
 from fhir_facade.access.granular import satisfies
-from fhir_facade.access.guards import is_computed, is_guard
+from fhir_facade.access.guards import is_computed, is_definition, is_guard
 from fhir_facade.access.owners import owners, patient_references
 from fhir_facade.access.rights import Everyone, Grant, Reach, Rights, grants
 from fhir_facade.values import JsonObject
@@ -61,6 +61,8 @@ class Check(msgspec.Struct, frozen=True):
             return self.letter == "c" or isinstance(way.reach, Everyone)
         if rule.type_class == "optional" and isinstance(way.reach, frozenset) and not owners(before):
             return False  # an unassigned device is everybody's: read by all, changed by systems
+        if is_definition(before) and not isinstance(way.reach, Everyone):
+            return False
         return _within(rule, way, before) and not self._guarded(before)
 
     def _may_become(

@@ -1,5 +1,5 @@
 """What only engines write: guards, which are Basic resources that make racing writers collide and that nobody else
-sees, and the health score, which everybody else only reads.
+sees, the health score and the definitions of alert rules, which everybody else only reads.
 
 https://hl7.org/fhir/R4/basic.html
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fhir_facade.values import JsonObject, Match, TokenValue
-from terminology.canonical import HEALTH_SCORE
+from terminology.canonical import ALERT, BASE, HEALTH_SCORE
 
 GUARD_TYPE: Final = "Basic"
 GUARD_CODE: Final = "alert-guard"
@@ -28,6 +28,12 @@ def is_guard(resource: JsonObject) -> bool:
 def is_computed(resource: JsonObject) -> bool:
     """Whether it says to be the health score, which is computed and never told."""
     return resource.get("resourceType") == "Observation" and (HEALTH_SCORE, _SCORE) in _codes(resource)
+
+
+def is_definition(resource: JsonObject) -> bool:
+    """Whether it is an alert rule of this project, or the code system of them: its own id under our own address."""
+    kind, url = resource.get("resourceType"), resource.get("url")
+    return url == f"{BASE}/{kind}/{resource.get('id')}" and (kind == "PlanDefinition" or url == ALERT)
 
 
 def _codes(resource: JsonObject) -> list[tuple[Any, Any]]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from fhir_facade.errors import FacadeError
+from fhir_facade.flows.alert_rules import store_rules
 from fhir_facade.flows.alongside import again_and_again, alongside
 from fhir_facade.flows.audit_chain import drop_old, seal
 from fhir_facade.flows.audit_copy import copy
@@ -36,6 +37,7 @@ SEAL_EVERY_S: Final = 10.0
 CLOSE_EVERY_S: Final = 30.0
 COPY_EVERY_S: Final = 10.0
 NAMED_EVERY_S: Final = 60.0
+RULES_EVERY_S: Final = 60.0
 GRACE_S: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -178,6 +180,7 @@ async def background(ports: Ports, syncs: RunningSyncs) -> AsyncIterator[None]:
         again_and_again("mail", MAIL_EVERY_S, lambda: deliver_due(ports)),
         again_and_again("sweep", SWEEP_EVERY_S, lambda: sweep(ports)),
         again_and_again("compare guards", SWEEP_EVERY_S, lambda: compare(ports)),
+        again_and_again("store the alert rules", RULES_EVERY_S, lambda: store_rules(ports)),
         again_and_again("look for who is named", NAMED_EVERY_S, lambda: look_through(ports, tell=_tell_looked)),
         again_and_again("close counts of refusals", CLOSE_EVERY_S, lambda: close_counts(ports)),
         again_and_again("seal the audit", SEAL_EVERY_S, lambda: seal(ports)),

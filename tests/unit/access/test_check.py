@@ -125,6 +125,8 @@ def test_an_envelope_lets_nothing_leave_by_itself() -> None:
     assert not Check(READS["patient"].rights, None, "").may_leave(observation())
 
 
+RULE = {"resourceType": "PlanDefinition", "id": "r", "url": "https://fhir-facade.org/fhir/PlanDefinition/r"}
+RULE_CODES = {"resourceType": "CodeSystem", "id": "alert", "url": "https://fhir-facade.org/fhir/CodeSystem/alert"}
 PERSON = {"resourceType": "Patient", "id": "a", "generalPractitioner": [ref("Practitioner/doc")], "active": True}
 WRITES = {
     "create": check(patient(), Do.CREATE, "Observation"),
@@ -142,7 +144,10 @@ WRITES = {
     "doctor": check(practitioner(), Do.UPDATE, "Observation", CIRCLE),
     "doctor's Basic": check(engine("alert-engine"), Do.UPDATE, "Basic"),
     "admin": check(admin(), Do.CREATE, "Organization"),
+    "admin's rule": check(admin(), Do.UPDATE, "PlanDefinition"),
+    "admin's codes": check(admin(), Do.DELETE, "CodeSystem"),
     "service": check(backend(), Do.UPDATE, "Observation"),
+    "service's rule": check(backend(), Do.UPDATE, "PlanDefinition"),
     "service's Basic": check(backend(), Do.UPDATE, "Basic"),
 }
 
@@ -217,6 +222,8 @@ def test_foreign_and_absent_are_hidden_alike(
             id="patient in a shared type",
         ),
         pytest.param("service's Basic", None, GUARD, id="make a guard"),
+        pytest.param("admin's rule", RULE, {**RULE, "status": "retired"}, id="rule of the server"),
+        pytest.param("admin's codes", RULE_CODES, None, id="codes of the rules of the server"),
     ],
 )
 def test_a_result_out_of_bounds_is_forbidden(
@@ -244,6 +251,10 @@ def test_a_result_out_of_bounds_is_forbidden(
         pytest.param("doctor", observation("b"), observation("b", performer=[ref("Patient/a")]), id="both in care"),
         pytest.param("doctor's Basic", None, GUARD, id="guard by the engine"),
         pytest.param("admin", None, {"resourceType": "Organization"}, id="directory"),
+        pytest.param("admin's rule", {**RULE, "url": "urn:own"}, {**RULE, "url": "urn:own"}, id="rule of one's own"),
+        pytest.param("admin's rule", {**RULE, "id": "copy"}, {**RULE, "id": "copy"}, id="copy of a rule"),
+        pytest.param("admin's codes", {**RULE_CODES, "url": "urn:own"}, None, id="codes of one's own"),
+        pytest.param("service's rule", RULE, {**RULE, "status": "retired"}, id="rule of the server by a service"),
         pytest.param("service", None, observation("c"), id="update as create by a service"),
         pytest.param("service", observation("b"), observation("c"), id="correction of the owner by a service"),
     ],
