@@ -115,22 +115,66 @@ async def test_a_birth_date_may_have_several_bounds(case: Case) -> None:
     assert {asked: await case.labels("Patient", f"{asked}&_sort=_id") for asked in expected} == expected
 
 
+ACROSS = {
+    "ge-before": {"start": "2020-05-20", "end": "2020-06-10"},
+    "ge-beyond": {"start": "2020-05-20", "end": "2020-07-10"},
+    "ge-open": {"start": "2020-05-20"},
+    "in": {"start": "2020-06-05", "end": "2020-06-10"},
+    "le-behind": {"start": "2020-06-20", "end": "2020-07-10"},
+    "le-open": {"start": "2020-06-20"},
+}
+
+
 @pytest.mark.parametrize(
-    ("asked", "period"),
+    ("asked", "found"),
     [
-        pytest.param("date=ge2020-06", {"start": "2020-05-20", "end": "2020-06-10"}, id="begins before, ends in it"),
-        pytest.param("date=le2020-06", {"start": "2020-06-20", "end": "2020-07-10"}, id="begins in it, ends after"),
+        pytest.param("date=ge2020-06", ["ge-beyond", "ge-open", "in", "le-behind", "le-open"], id="ge: ends in it"),
+        pytest.param("date=le2020-06", ["ge-before", "ge-beyond", "ge-open", "in"], id="le: begins in it"),
+        pytest.param("date=ge2020-06&date=le2020-06", ["ge-beyond", "ge-open", "in"], id="both"),
+        pytest.param("date=ge2020-06,lt2019", ["ge-beyond", "ge-open", "in", "le-behind", "le-open"], id="one of two"),
+        pytest.param(
+            "date=ge2020-06&_id:not=x", ["ge-beyond", "ge-open", "in", "le-behind", "le-open"], id="not an id"
+        ),
+        pytest.param(
+            "date=ge2020-06&date=ge2020-05-21", ["ge-beyond", "ge-open", "in", "le-behind", "le-open"], id="two"
+        ),
+        pytest.param(
+            "_filter=date le 2020-06 or status eq amended", ["ge-before", "ge-beyond", "ge-open", "in"], id="or"
+        ),
     ],
 )
 async def test_a_period_across_the_near_edge_is_neither_greater_nor_equal(
-    case: Case, request: pytest.FixtureRequest, asked: str, period: dict[str, str]
+    case: Case, asked: str, found: list[str]
 ) -> None:
-    """The one place where HAPI reads `ge` and `le` in its own way: docs/decisions/009-what-a-prefix-means.md."""
-    await case.put("Observation", "across", effectivePeriod=period)
+    """As docs/decisions/009-what-a-prefix-means.md has it."""
+    for label, period in ACROSS.items():
+        await case.put("Observation", label, effectivePeriod=period)
 
-    found = await case.labels("Observation", asked)
+    counted = await case.search("Observation", asked, count=0, total=True)
+    first = await case.search("Observation", f"{asked}&_sort=_id", count=2, total=True)
 
-    assert found == ([] if "embedded" in request.node.name else ["across"])
+    assert await case.labels("Observation", f"{asked}&_sort=_id") == found
+    assert await pages(case, f"{asked}&_sort=_id") == found
+    assert (counted.total, first.total, case.labels_of(first)) == (len(found), len(found), found[:2])
+
+
+async def test_a_period_across_the_near_edge_is_not_meant_beside_a_code_or_among_several(case: Case) -> None:
+    for label, period in ACROSS.items():
+        await case.put("Observation", label, valuePeriod=period)
+        await case.put("Encounter", label, location=[{"location": {"display": "x"}, "period": period}] * 2)
+
+    assert await case.labels("Observation", "code-value-date=718-7$le2020-06&_sort=_id") == [
+        "ge-before",
+        "ge-beyond",
+        "ge-open",
+        "in",
+    ]
+    assert await case.labels("Encounter", "location-period=le2020-06&_sort=_id") == [
+        "ge-before",
+        "ge-beyond",
+        "ge-open",
+        "in",
+    ]
 
 
 async def test_a_moment_belongs_to_the_day_that_it_is_in_utc(case: Case) -> None:

@@ -155,3 +155,30 @@ async def test_a_reference_is_no_id(case: Case) -> None:
     assert await case.labels("Patient", f"_id=Patient/{person.id},{person.id}") == ["a"]
     assert await case.labels("Patient", f"_id:not=Patient/{person.id}") == ["a"]
     assert await case.labels("Observation", f"patient._id=Patient/{person.id}") == []
+
+
+async def test_ids_that_are_not_wanted_stand_beside_those_that_are(case: Case) -> None:
+    """HAPI alone forgets those that are wanted, and finds nothing where one of the others is not there."""
+    for label, gender in {"a": "male", "b": "male", "c": "female"}.items():
+        await case.put("Patient", label, gender=gender)
+    a, b, c = (f"{case.name}-{label}" for label in "abc")
+    expected = {
+        "_id:not=absent": ["a", "b", "c"],
+        f"_id:not=absent,{a}": ["b", "c"],
+        f"_id:not={a}&_id:not={b}": ["c"],
+        f"_id:not={a}&_id:not=absent": ["b", "c"],
+        f"_id:not={a}&_id={a},{b}": ["b"],
+        f"_id={b}&_id:not={a}&gender=male": ["b"],
+        f"_id={a}&_id:not={a}": [],
+        f"_id={a},{b}&_id={b},{c}&_id:not=absent": ["b"],
+        f"_id:not={a},{b},{c}": [],
+        f"_filter=_id ne {a}": ["b", "c"],
+        f"_filter=not (_id eq {a}) and gender eq male": ["b"],
+        f"_filter=not (_id ne {a})": ["a"],
+    }
+
+    found = {asked: await case.labels("Patient", f"{asked}&_sort=_id") for asked in expected}
+    counted = {asked: (await case.search("Patient", asked, count=0, total=True)).total for asked in expected}
+
+    assert found == expected
+    assert counted == {asked: len(labels) for asked, labels in expected.items()}

@@ -18,6 +18,7 @@ from fhir_facade.fhir.match import CONTAINED, matches
 from fhir_facade.values import (
     CompositeValue,
     Criterion,
+    DateValue,
     Match,
     NearValue,
     Not,
@@ -57,10 +58,15 @@ def _is_broad(name: str, value: SearchValue) -> bool:
         case QuantityValue(prefix="eq" | "ap"):
             return several
         case CompositeValue(parts):
-            inexact = any(isinstance(part, NumberValue | QuantityValue) for part in parts)
+            inexact = any(isinstance(part, NumberValue | QuantityValue) or _has_an_edge(part) for part in parts)
             return several or inexact or is_unsure(value)
         case _:
             return False
+
+
+def _has_an_edge(part: SearchValue) -> bool:
+    """Whether HAPI finds what stands across the near edge of a range, as `edges` tells."""
+    return isinstance(part, DateValue) and part.prefix in ("ge", "le")
 
 
 def elements_looked_at(criteria: Sequence[Criterion]) -> str | None:

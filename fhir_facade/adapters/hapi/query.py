@@ -136,7 +136,7 @@ def _by_id(chain: Chain) -> Parameter:
     """`name.id=x` is the reference itself; HAPI finds nothing by a chain to an id without a type, and what can be no id
     is no reference either."""
     assert isinstance(chain.inner, Match)
-    ids = [_id_text(value) for value in chain.inner.values if isinstance(value, TokenValue)]
+    ids = [id_text(value) for value in chain.inner.values if isinstance(value, TokenValue)]
     possible = [f"{target}/{id_}" for target in chain.targets for id_ in ids if "_" not in id_]
     return (chain.name, ",".join(possible)) if possible else ("_id", ",".join(ids))
 
@@ -172,8 +172,6 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
         match = replace(match, values=tuple([_without_wildcards(value) for value in match.values]))
     if match.name == "_id":
         match = replace(match, values=tuple([_plain_id(value) for value in match.values]))
-        if match.modifier == "not" and not any(_may_be(value) for value in match.values):
-            return []
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
     if len(match.values) == 1 and not alone:
         return [(name, text) for text in bounds(match.values[0])]
@@ -190,15 +188,10 @@ def _without_wildcards(value: SearchValue) -> SearchValue:
 
 
 def _plain_id(value: SearchValue) -> SearchValue:
-    return replace(value, code=_id_text(value)) if isinstance(value, TokenValue) else value
+    return replace(value, code=id_text(value)) if isinstance(value, TokenValue) else value
 
 
-def _may_be(value: SearchValue) -> bool:
-    """Whether there may be such an id: `:not` of others leaves everything, where HAPI finds nothing."""
-    return isinstance(value, TokenValue) and "_" not in (value.code or "")
-
-
-def _id_text(value: TokenValue) -> str:
+def id_text(value: TokenValue) -> str:
     """HAPI reads `Patient/1` as the id 1. No id has an underline either."""
     return (value.code or "").replace("/", "_")
 

@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 
 from fhir_facade.adapters.hapi.asking import ask_once
+from fhir_facade.adapters.hapi.gathering import AT_ONCE
 from fhir_facade.adapters.hapi.query import Parameter
-from fhir_facade.adapters.hapi.search import AT_ONCE
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import BadRequest, TooLarge, UpstreamError
 from fhir_facade.values import Ref

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 
-from fhir_facade.adapters.hapi.alternatives import Group, groups
-from fhir_facade.adapters.hapi.asking import ask, ask_once, asked_within, follow, once, resources
-from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
-from fhir_facade.adapters.hapi.calendar import in_utc
+from fhir_facade.adapters.hapi.asking import ask, asked_within, follow, once, resources
+from fhir_facade.adapters.hapi.broad import satisfies
 from fhir_facade.adapters.hapi.content import Bundle
 from fhir_facade.adapters.hapi.cursor import (
     AfterFirst,
@@ -29,21 +26,16 @@ from fhir_facade.adapters.hapi.cursor import (
     sealed,
     those_sent,
 )
-from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
-from fhir_facade.adapters.hapi.moments import looked_at, looked_at_among
+from fhir_facade.adapters.hapi.edges import edged, is_meant
+from fhir_facade.adapters.hapi.gathering import AT_ONCE, MAX_CHECKED, all_of, everything, narrowed
+from fhir_facade.adapters.hapi.moments import looked_at
 from fhir_facade.adapters.hapi.ordered import Run, in_order, is_unknown
-from fhir_facade.adapters.hapi.query import Parameter, parameters, sort_keys
-from fhir_facade.adapters.hapi.repeats import may_repeat, query_may_repeat
+from fhir_facade.adapters.hapi.query import Parameter, sort_keys
+from fhir_facade.adapters.hapi.repeats import query_may_repeat
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
-from fhir_facade.errors import Gone, TooLarge
-from fhir_facade.values import Criterion, Page, SearchQuery, StoredResource
-
-AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
-MAX_GATHERED_IDS = 10_000
-MAX_CHECKED = 2_000
-Known = dict[tuple[str, tuple[int, ...]], tuple[list[StoredResource], SearchQuery]]
-"""What lies behind a hop to a type, by the criteria that are asked there, which are kept beside it."""
+from fhir_facade.errors import Gone
+from fhir_facade.values import Page, SearchQuery, StoredResource
 
 
 async def search(session: HapiSession, query: SearchQuery, *, within_s: float = SEARCH_S) -> Page:
@@ -75,7 +67,7 @@ async def _ordered(session: HapiSession, query: SearchQuery) -> Page:
     cursor = InOrder(b"") if query.cursor is None else opened(query.cursor)
     if not isinstance(cursor, InOrder):
         raise Gone("The page link belongs to another question; start the search again")
-    found = await _everything(session, {}, query)
+    found = await everything(session, {}, query)
     entries = await in_order(found, query.sort, partial(_sorted, session, query.type, found))
     total = len(entries) if query.total else None
     sent = those_sent(cursor.sent, (entry.id for entry in entries))
@@ -98,18 +90,17 @@ async def _sorted(session: HapiSession, type: str, found: Sequence[StoredResourc
         return []
     repeated = query_may_repeat(SearchQuery(type, sort=keys))
     named = [("_id", ",".join(entry.id for entry in found)), ("_sort", sort_keys(keys)), ("_elements", "id")]
-    return [entry.id for entry in await _all(session, type, named, MAX_CHECKED, repeated=repeated)]
+    return [entry.id for entry in await all_of(session, type, named, MAX_CHECKED, repeated=repeated)]
 
 
 async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     """One entry more than asked for tells whether there is a next page."""
-    looked = looked_at(query)
-    narrowed = await _narrowed(session, query)
-    if narrowed is None:
+    asked_for = await narrowed(session, query)
+    if asked_for is None:
         return Page((), total=0 if query.total or query.count == 0 else None)
     if query.count == 0:
-        return Page((), total=(await ask(session, query.type, [*narrowed, ("_summary", "count")])).total)
-    asked = [*narrowed, ("_sort", sort_keys(query.sort))]
+        return Page((), total=(await ask(session, query.type, [*asked_for, ("_summary", "count")])).total)
+    asked = [*asked_for, ("_sort", sort_keys(query.sort))]
     if query.total:
         asked.append(("_total", "accurate"))
     if query.count >= AT_ONCE:
@@ -119,18 +110,19 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     entries = resources(found)
     total = found.total if query.total else None
     if len(entries) <= count:
-        return Page(_those_meant(entries, looked), total=total)
+        return Page(_those_meant(entries, query), total=total)
     seen = entries[:count]
     following = AfterFirst(digests(entry.id for entry in seen), total)
-    shown = _those_meant(seen, looked)
+    shown = _those_meant(seen, query)
     if not shown:
         return await _begin_stored(session, query, following)
     return Page(shown, sealed(following), total)
 
 
-def _those_meant(entries: Sequence[StoredResource], looked: Sequence[Criterion]) -> list[StoredResource]:
+def _those_meant(entries: Sequence[StoredResource], query: SearchQuery) -> list[StoredResource]:
     """Those that meet the criteria for which HAPI finds a little too much."""
-    return [entry for entry in entries if satisfies(entry.body, looked)] if looked else list(entries)
+    closely, at_edges = looked_at(query), edged(query)
+    return [own for own in entries if satisfies(own.body, closely) and is_meant(own.body, at_edges)]
 
 
 async def _fitting(session: HapiSession, query: SearchQuery, asked: Sequence[Parameter]) -> tuple[Bundle, int]:
@@ -156,95 +148,22 @@ async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], 
 
 async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterFirst) -> Page:
     """The same search again, kept by HAPI from now on."""
-    narrowed = await _narrowed(session, query)
-    if narrowed is None:
+    asked_for = await narrowed(session, query)
+    if asked_for is None:
         return Page((), total=cursor.total)
-    asked = [*narrowed, ("_sort", sort_keys(query.sort))]
+    asked = [*asked_for, ("_sort", sort_keys(query.sort))]
     return await _unsent(session, query, await _counted(session, query.type, asked, query.count), cursor)
 
 
 async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first: AfterFirst) -> Page:
     """What was not on the first page, of this page of a stored search or of the next one that has any of it."""
-    looked = looked_at(query)
     while True:
         entries = resources(found)
         sent = those_sent(first.sent, (entry.id for entry in entries))
-        fresh = _those_meant([entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent], looked)
+        fresh = _those_meant([entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent], query)
         link = found.linked("next")
         if link is None:
             return Page(fresh, total=first.total)
         if fresh:
             return Page(fresh, sealed(InStored(link, first.sent, first.total)), first.total)
         found = await follow(session, query.type, link, query.count)
-
-
-async def _narrowed(session: HapiSession, query: SearchQuery, known: Known | None = None) -> list[Parameter] | None:
-    """The parameters that say which resources; None when there are none. Those of a page are looked at once more, as
-    `looked_at` says; where they are counted, they are here."""
-    later = () if query.total or query.count == 0 else looked_at(query)
-    query = await without_hard_hops(partial(_everything, session, {} if known is None else known), query)
-    alternatives = [group for group in groups(query) if NOTHING not in group]
-    if not alternatives:
-        return None
-    if len(alternatives) == 1 and set(_inexact(query.type, alternatives[0])) <= set(later):
-        return parameters(in_utc(query.type, alternatives[0]))
-    found = await asyncio.gather(*(_ids(session, query.type, group) for group in alternatives))
-    ids = sorted(set().union(*found))
-    if len(ids) > MAX_GATHERED_IDS:
-        raise _too_many(MAX_GATHERED_IDS)
-    return [("_id", ",".join(ids))] if ids else None
-
-
-def _inexact(type: str, group: Group) -> list[Criterion]:
-    """The criteria for which HAPI finds too much."""
-    return [*(criterion for criterion in group if is_broad(criterion)), *looked_at_among(type, group)]
-
-
-async def _everything(session: HapiSession, known: Known, query: SearchQuery) -> list[StoredResource]:
-    """All that a query finds, to be looked into; asked once, by however many ways a search leads there."""
-    key = (query.type, tuple(id(criterion) for criterion in query.criteria))
-    if key not in known:
-        narrowed = await _narrowed(session, replace(query, total=True), known)
-        repeated, named = query_may_repeat(query), [*(narrowed or ()), ("_sort", "_id")]
-        found = await _all(session, query.type, named, MAX_CHECKED, repeated=repeated) if narrowed is not None else []
-        known[key] = (found, query)
-    return known[key][0]
-
-
-async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
-    """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at."""
-    broad = _inexact(type, group)
-    elements = elements_looked_at(broad)
-    limit = MAX_CHECKED if elements is None else MAX_GATHERED_IDS
-    asked = [
-        *parameters(in_utc(type, group)),
-        ("_sort", "_id"),
-        *([] if elements is None else [("_elements", elements)]),
-    ]
-    entries = await _all(session, type, asked, limit, repeated=may_repeat(type, group))
-    return {entry.id for entry in entries if satisfies(entry.body, broad)}
-
-
-async def _all(
-    session: HapiSession, type: str, asked: Sequence[Parameter], limit: int, *, repeated: bool
-) -> list[StoredResource]:
-    """Every find, cheaply when there are few. TooLarge beyond the limit. `repeated`: by several rows each perhaps."""
-    if repeated:
-        found = await ask_once(session, type, asked, limit + 1, repeated=True)
-    else:
-        found = await ask_once(session, type, asked, AT_ONCE, repeated=False)
-        if len(found.entry) < AT_ONCE:
-            return resources(found)
-        found = await ask(session, type, [*asked, ("_count", str(limit + 1))])
-    entries = resources(found)
-    while len(entries) <= limit:
-        link = found.linked("next")
-        if link is None:
-            return entries
-        found = await follow(session, type, link)
-        entries += resources(found)
-    raise _too_many(limit)
-
-
-def _too_many(limit: int) -> TooLarge:
-    return TooLarge(f"HAPI cannot do this search at once, and its parts find more than {limit:,} resources; narrow it")

@@ -20,14 +20,14 @@ _REFERENCE: Final = re.compile(r"(?P<path>[A-Za-z.]+)(?:\.where\(resolve\(\) is 
 def occurs_once(type: str, code: str) -> bool:
     """Whether the parameter reads one element of a resource that is there at most once, in one type or several."""
     parameter = search_parameters(type).get(code)
-    branches = () if parameter is None else {_untyped(branch) for branch in parameter.expression.split(" | ")}
+    branches = () if parameter is None else {untyped(branch) for branch in parameter.expression.split(" | ")}
     if len(branches) != 1:
         return False
     (path,) = branches
     return _PLAIN.fullmatch(path) is not None and path_occurs_once(path)
 
 
-def _untyped(branch: str) -> str:
+def untyped(branch: str) -> str:
     """`(Patient.deceased as dateTime)` and `Condition.onset.as(Period)` without the type."""
     found = _OF_A_TYPE.fullmatch(branch)
     return branch if found is None else found["path"] or found["same"]

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from fhir_facade.adapters.hapi import open_store
-from fhir_facade.adapters.hapi.search import AT_ONCE
+from fhir_facade.adapters.hapi.gathering import AT_ONCE
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import UpstreamError
 from fhir_facade.values import Ref

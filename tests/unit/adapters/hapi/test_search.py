@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from fhir_facade.adapters.hapi import open_store
-from fhir_facade.adapters.hapi.search import AT_ONCE, MAX_GATHERED_IDS, search
+from fhir_facade.adapters.hapi.gathering import AT_ONCE, MAX_GATHERED_IDS
+from fhir_facade.adapters.hapi.search import search
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import TimedOut, TooLarge
 from fhir_facade.fhir.match import CONTAINED
