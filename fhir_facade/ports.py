@@ -98,8 +98,9 @@ class StateStore(Protocol):
         who wait and answers in their order. When it raises, it is called again for each alone. `in_turn`: their items
         meet on the same rows, so one transaction of this process follows the other."""
 
-    async def append(self, rows: Sequence[Row]) -> None:
-        """Insert rows durably; many callers share one commit. The hot path of the audit."""
+    def append(self, rows: Sequence[Row]) -> Awaitable[None]:
+        """Insert rows durably: they are when this was awaited. Many callers share one commit. The hot path of the
+        audit, so it may be a future instead of a coroutine."""
 
     async def ping(self) -> None:
         """Returns when the database answers; Unavailable otherwise."""

@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/references.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypedDict
@@ -46,23 +46,24 @@ def owners(resource: JsonObject) -> frozenset[PatientReference]:
         return frozenset()
     if rule.type_class == "person":
         return frozenset({_own_id(resource)})
-    found = [_patient_of(value) for path in rule.paths for value in _at(resource, path)]
+    found = [
+        _patient_of(value) for path in rule.paths if path[0] in resource for value in _at(resource[path[0]], path[1:])
+    ]
     if rule.type_class == "optional":  # nobody named makes it everybody's, so somebody who cannot be told is somebody
         found = [_UNTOLD if owner is None else owner for owner in found]
-    return frozenset([owner for owner in found if owner is not None])
+    return frozenset(filter(None, found))
 
 
 def stored_owners(type_name: str, body: bytes) -> frozenset[PatientReference]:
     """`owners` of a stored resource, decoding only the members that can name one: a fraction of its cost."""
-    found: JsonObject = _owning_members(type_name).decode(body)
-    return owners(found)
+    return owners(_owning_members(type_name)(body))
 
 
 @lru_cache(maxsize=256)
-def _owning_members(type_name: str) -> msgspec.json.Decoder[Any]:
+def _owning_members(type_name: str) -> Callable[[bytes], JsonObject]:
     rule = type_rules().get(type_name)
     names = {"resourceType", "id", *(path[0] for path in (rule.paths if rule is not None else ()))}
-    return msgspec.json.Decoder(TypedDict("Owning", dict.fromkeys(names, Any), total=False))  # type: ignore[operator]
+    return msgspec.json.Decoder(TypedDict("Owning", dict.fromkeys(names, Any), total=False)).decode  # type: ignore[operator]
 
 
 def patient_references(resource: JsonObject) -> frozenset[PatientReference]:

@@ -142,7 +142,8 @@ class SqliteFile:
 
         `work` must not BEGIN, COMMIT or ROLLBACK. What it raises undoes only its own changes.
         """
-        return await self._submit(Job(asyncio.get_running_loop(), asyncio.get_running_loop().create_future(), work))
+        loop = asyncio.get_running_loop()
+        return await self._submitted(Job(loop, loop.create_future(), work))
 
     async def write_shared(
         self, shared: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]], item: Item, *, size: int = 1
@@ -153,14 +154,15 @@ class SqliteFile:
         When it raises, it is called again for each alone, so that a caller fails for its own item only.
         """
         loop = asyncio.get_running_loop()
-        return await self._submit(Job(loop, loop.create_future(), shared=shared, item=item, size=size))
+        return await self._submitted(Job(loop, loop.create_future(), shared=shared, item=item, size=size))
 
-    async def insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows; neighbours with the same statement share one execution and one commit."""
+    def insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> asyncio.Future[None]:
+        """Insert rows; neighbours with the same statement share one execution and one commit. Waits from the call on;
+        the future is done after the commit."""
         loop = asyncio.get_running_loop()
-        await self._submit(Job(loop, loop.create_future(), statement=statement, rows=rows, size=len(rows)))
+        return self._submitted(Job(loop, loop.create_future(), None, statement, rows, len(rows)))
 
-    async def _submit(self, job: Job[T]) -> T:
+    def _submitted(self, job: Job[T]) -> asyncio.Future[T]:
         if self._thread is None:
             raise Unavailable("the data file is not open")
         if not self._waiting:
@@ -170,7 +172,7 @@ class SqliteFile:
             else:
                 job.loop.call_soon(self._hand_over)
         self._waiting.append(job)
-        return await job.future
+        return job.future
 
     def _hand_over(self, attempt: int = 1) -> None:
         """All that asked in this turn of the event loop are written at once: here when that is quick, else there."""

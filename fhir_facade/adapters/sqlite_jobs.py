@@ -34,9 +34,9 @@ class Job(Generic[T]):
     work: Callable[[sqlite3.Connection], T] | None = None
     statement: str = ""
     rows: Sequence[tuple[Any, ...]] = ()
+    size: int = 1
     shared: Callable[[sqlite3.Connection, Sequence[Any]], Sequence[T]] | None = None
     item: Any = None
-    size: int = 1
 
 
 Done = tuple["Job[Any]", Any, BaseException | None]
@@ -140,14 +140,19 @@ def _shared(
 def _inserted(connection: sqlite3.Connection, batch: list[Job[Any]]) -> list[Done] | None:
     """The usual batch, audit lines alone: one statement is a transaction by itself. None when it is another batch, or
     when a row was refused, which undid all of them."""
-    first = batch[0]
-    if not first.statement or any(job.statement != first.statement for job in batch):
+    statement, rows, values = batch[0].statement, 0, list[Any]()
+    if not statement:
         return None
-    rows = [row for job in batch for row in job.rows]
-    if len(rows) > ROWS_AT_ONCE:
+    for job in batch:
+        if job.statement != statement:
+            return None
+        for row in job.rows:
+            values += row
+            rows += 1
+    if rows > ROWS_AT_ONCE:
         return None
     try:
-        connection.execute(many_rows(first.statement, len(rows)), list(chain.from_iterable(rows)))
+        connection.execute(many_rows(statement, rows), values)
     except sqlite3.IntegrityError:
         return None
     return [(job, None, None) for job in batch]

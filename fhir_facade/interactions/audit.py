@@ -56,7 +56,7 @@ def audit_line(
     """What happened, without a value out of a record. Search parameters are kept as asked: they are the question."""
     return AuditLine(
         at=ports.clock.now(),
-        action=request.operation or request.interaction.value,
+        action=request.operation or str(request.interaction),
         outcome=outcome,
         actor=principal.name or principal.kind,
         user=principal.user,
@@ -132,7 +132,7 @@ def patients_claimed(request: FhirRequest) -> Set[str]:
 
 def patients_of_stored(stored: Iterable[StoredResource]) -> Set[str]:
     """The patients these are about, without reading more of them than that takes."""
-    return _ours({owner for each in stored for owner in stored_owners(each.type, each.body)})
+    return {owner for each in stored for owner in stored_owners(each.type, each.body) if isinstance(owner, str)}
 
 
 def patients_asked_about(type: str, criteria: Iterable[Criterion]) -> Set[str]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, TypeVar
@@ -27,7 +27,6 @@ T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Row)
 Item = TypeVar("Item")
 KEYS_AT_ONCE = 64
-_Batch = tuple[str, list[tuple[Any, ...]]]
 
 
 class SqliteState:
@@ -70,14 +69,22 @@ class SqliteState:
             shared = self._shared[work] = lambda connection, items: self._run(connection, lambda tx: work(tx, items))
         return await self._file.write_shared(shared, item)
 
-    async def append(self, rows: Sequence[Row]) -> None:
+    def append(self, rows: Sequence[Row]) -> Awaitable[None]:
         """Rows of one table share one execution and one commit with those of other callers."""
-        batches = self._batches(rows)
-        if len(batches) == 1:
-            await self._file.insert(*batches[0])
-        elif batches:
-            changes = [Append(row) for row in rows]
-            await self._file.write(lambda connection: self.apply_changes(connection, changes))
+        statement, inserted = "", []
+        for row in rows:
+            table = self._tables.of(type(row))
+            numbered, values = table.insertion(row)
+            text = change_text(table, "number" if numbered else "insert")
+            if text != statement and statement:
+                return self._append_apart(rows)
+            statement = text
+            inserted.append(values)
+        return self._file.insert(statement, inserted) if inserted else _nothing()
+
+    async def _append_apart(self, rows: Sequence[Row]) -> None:
+        changes = [Append(row) for row in rows]
+        await self._file.write(lambda connection: self.apply_changes(connection, changes))
 
     async def ping(self) -> None:
         await self._file.read(lambda connection: connection.execute("SELECT 1").fetchone())
@@ -86,16 +93,6 @@ class SqliteState:
         """For a job of `SqliteFile.write` that joins FHIR writes and rows: the changes in the job's transaction."""
         with _facade_errors():
             _apply(connection, self._tables, changes)
-
-    def _batches(self, rows: Sequence[Row]) -> list[_Batch]:
-        batches: dict[str, list[tuple[Any, ...]]] = {}
-        for row in rows:
-            table = self._tables.of(type(row))
-            if table.is_unnumbered(row):
-                batches.setdefault(change_text(table, "number"), []).append(table.encode_unnumbered(row))
-            else:
-                batches.setdefault(change_text(table, "insert"), []).append(table.encode(row))
-        return list(batches.items())
 
     def _run(self, connection: sqlite3.Connection, work: Callable[[StateTransaction], T]) -> T:
         with _facade_errors():
@@ -151,6 +148,10 @@ class _SqliteTransaction:
         except sqlite3.IntegrityError as error:
             raise row_exists(table) from error
         return [table.decode(values_now) for values_now in changed]
+
+
+async def _nothing() -> None:
+    """What there is to wait for when there was nothing to do."""
 
 
 @contextmanager

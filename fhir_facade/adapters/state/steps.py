@@ -44,9 +44,8 @@ def steps(tables: Tables, changes: Iterable[RowChange]) -> Iterator[Step]:
 
 def insert_step(tables: Tables, row: Row) -> Step:
     table = tables.of(type(row))
-    if table.is_unnumbered(row):
-        return Step(table, "number", table.encode_unnumbered(row))
-    return Step(table, "insert", table.encode(row))
+    numbered, values = table.insertion(row)
+    return Step(table, "number" if numbered else "insert", values)
 
 
 def names_of(table: RowTable[Any], verb: Verb) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ class RowTable(Generic[RowT]):
         self._encoders = tuple((at, field.encode) for at, field in kinds if field.encode not in (same, storable))
         self.decode: Callable[[Sequence[Any]], RowT] = _made_of_values(row, self.by_name.values())
 
-    def encode(self, row: Row) -> tuple[Any, ...]:
+    def insertion(self, row: Row) -> tuple[bool, tuple[Any, ...]]:
+        """Whether the database numbers the row, and its encoded values: then without the serial field."""
         values = list(msgspec.structs.astuple(row))
         for at in self._texts:
             text = values[at]
@@ -48,13 +49,10 @@ class RowTable(Generic[RowT]):
         for at, encode in self._encoders:
             if values[at] is not None:
                 values[at] = encode(values[at])
-        return tuple(values)
-
-    def encode_unnumbered(self, row: Row) -> tuple[Any, ...]:
-        """Without the serial field, for rows that the database numbers."""
-        values = self.encode(row)
-        assert self.serial_at is not None
-        return values[: self.serial_at] + values[self.serial_at + 1 :]
+        if self.serial_at is None or values[self.serial_at] != 0:
+            return False, tuple(values)
+        del values[self.serial_at]
+        return True, tuple(values)
 
     def is_unnumbered(self, row: Row) -> bool:
         return self.serial_at is not None and getattr(row, self.fields[self.serial_at]) == 0

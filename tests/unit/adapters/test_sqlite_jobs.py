@@ -27,12 +27,13 @@ async def test_who_is_refused_in_a_mixed_batch_takes_nothing_along(file):
         connection.executemany("INSERT INTO t VALUES (?, 1)", [(item,) for item in items])
         return items
 
-    insert = "INSERT INTO t VALUES (?, ?)"
+    async def insert(*row):
+        await file.insert("INSERT INTO t VALUES (?, ?)", [row])
 
     results = await asyncio.gather(
         file.write_shared(shared, "a"),
-        file.insert(insert, [("b", 2)]),
-        file.insert(insert, [("a", 3)]),
+        insert("b", 2),
+        insert("a", 3),
         file.write_shared(shared, "c"),
         return_exceptions=True,
     )
