@@ -6,6 +6,7 @@ its cursor moves in the transaction that completes it. Whatever dies where, the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Put
 from fhir_facade.rows.connections import Connection, Cursor
 from mappers.google_health import to_observations
-from mappers.observation import MapContext
+from mappers.observation import MapContext, MapResult
 
 EVERY: Final = timedelta(hours=6)
 """How long after a sync the next one is due."""
@@ -153,16 +154,17 @@ async def _sync_type(reader: Reader, data_type: str, *, full: bool) -> Metric:
     through = (window.end - timedelta(days=1)).isoformat()
     cursor = Cursor(connection=connection.id, data_type=data_type, through=through, read_at=ports.clock.now())
     written = await write_changes(reader, plan, [Put(cursor)] if read.complete else [])
-    return _metric(len(read.records), plan.unchanged, written, complete=read.complete)
+    return _metric(len(read.records), result, plan.unchanged, written, complete=read.complete)
 
 
-def _metric(read: int, unchanged: int, written: Written, *, complete: bool) -> Metric:
+def _metric(read: int, result: MapResult, unchanged: int, written: Written, *, complete: bool) -> Metric:
     return Metric(
         read=read,
         created=written.created,
         updated=written.updated,
         unchanged=unchanged,
         removed=written.removed,
+        unreadable=dict(Counter(each.reason for each in result.skipped if not each.expected)),
         error=None if complete else _MORE,
     )
 

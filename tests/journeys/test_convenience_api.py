@@ -415,12 +415,28 @@ async def test_an_app_connects_reads_looks_and_disconnects(api):
     assert read.status_code == 200, read.text
     metrics = read.json()["metrics"]
     assert metrics["steps"]["created"] > 0
-    assert set(metrics["steps"]) == {"read", "created", "updated", "unchanged", "removed", "error"}
+    assert set(metrics["steps"]) == {"read", "created", "updated", "unchanged", "removed", "unreadable", "error"}
+    assert metrics["steps"]["unreadable"] == {}
     assert read.json()["provenance"].startswith("Provenance/")
     assert after["last_sync"] is not None
     assert all(metric["created"] == metric["updated"] == 0 for metric in again["metrics"].values())
     assert gone.json() == {"revoked": True}
     assert (await app.get(f"{CONNECTIONS}/{connection}")).status_code == 404
+
+
+async def test_an_app_is_told_what_the_vendor_sent_and_nobody_could_read(api):
+    app = await api.app_of()
+    connection = await api.connected(app)
+    await app.post(f"{CONNECTIONS}/{connection}/sync")
+    nights = [each for each in (await api.world.observations()).values() if "|sleep|" in each["identifier"][0]["value"]]
+    days = [each["effectivePeriod"]["end"][:10] for each in nights]
+    await api.world.fault(kind="correct", account=ALEX, where="sleep", date=max(days), factor=-1)
+
+    report = (await app.post(f"{CONNECTIONS}/{connection}/sync")).json()
+
+    assert report["metrics"]["sleep"]["unreadable"] == {"summary.minutesAsleep is out of range": days.count(max(days))}
+    assert report["metrics"]["steps"]["unreadable"] == {}
+    assert report["error"] is None
 
 
 async def test_a_sync_that_takes_longer_goes_on(api):

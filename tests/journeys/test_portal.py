@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -51,3 +52,33 @@ async def test_a_person_connects_a_wearable_sees_what_it_means_and_disconnects(w
     assert "of 100" in seen.text
     assert "Everything that was read stays in your record" in gone.text
     assert "Connect Google Health" in gone.text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Some of what Google Health sent last could not be read and was left out: Respiratory rate (1)."),
+        ("de", "konnte nicht gelesen werden und wurde ausgelassen: Atemfrequenz (1)."),
+    ],
+)
+async def test_the_page_of_a_wearable_says_what_could_not_be_read_until_it_can(world, browser, language, said) -> None:
+    await with_account(world.ports, NewAccount("ann", "patient", PASSWORD, patient_id="p1"))
+    browser.headers["Accept-Language"] = language
+    await follow(browser, await sign_in(browser, await browser.get("/login"), "ann", PASSWORD))
+    connection = await world.connect()
+    await world.sync(connection)
+    days = [each.get("effectiveDateTime", "") for each in (await world.observations()).values() if _is_rate(each)]
+    await world.fault(kind="correct", account=ALEX, where="daily-respiratory-rate", date=max(days), factor=-1)
+
+    pages = [await browser.get(f"/connections/{connection.id}")]
+    await world.sync(connection)
+    pages.append(await browser.get(f"/connections/{connection.id}"))
+    await world.calm()
+    await world.sync(connection)
+    pages.append(await browser.get(f"/connections/{connection.id}"))
+
+    assert [said in page.text for page in pages] == [False, True, False]
+
+
+def _is_rate(observation: dict[str, Any]) -> bool:
+    return "|daily-respiratory-rate|" in observation["identifier"][0]["value"]

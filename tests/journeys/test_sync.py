@@ -208,6 +208,35 @@ async def test_an_old_correction_is_found_by_a_full_sync(world):
     assert (usual.metrics[RESPIRATION].updated, full.metrics[RESPIRATION].updated) == (0, 1)
 
 
+async def test_what_cannot_be_read_is_counted_with_its_reason_and_taken_out_of_nothing(world):
+    connection, first = await _synced(world)
+    day = _worn_day(await world.observations(), 1, 7)
+    before = await world.versions()
+    await world.fault(kind="correct", account=ALEX, where=RESPIRATION, date=day, factor=-1)
+
+    report, again = await world.sync(connection), await world.sync(connection)
+    await world.calm()
+    repaired = await world.sync(connection)
+
+    assert report.metrics[RESPIRATION].unreadable == {"breathsPerMinute is out of range": 1}
+    assert all(not metric.unreadable for name, metric in report.metrics.items() if name != RESPIRATION)
+    assert again.metrics == report.metrics
+    assert report.error is None
+    assert (await world.versions()) == before
+    assert [metric.unreadable for metric in repaired.metrics.values()] == [{}] * len(first.metrics)
+
+
+async def test_what_the_vendor_did_not_measure_is_nothing_that_could_not_be_read(world):
+    connection, _ = await _synced(world)
+    day = _worn_day(await world.observations(), 1, 7)
+    await world.fault(kind="correct", account=ALEX, where=RESPIRATION, date=day, factor=0.000001)
+
+    metric = (await world.sync(connection)).metrics[RESPIRATION]
+
+    assert metric.read == metric.unchanged + 1, "a zero stands for a value that was not computed"
+    assert metric.unreadable == {}
+
+
 @pytest.mark.parametrize("data_type", [RESPIRATION, "steps", "sleep", "weight"])
 async def test_what_vanished_is_entered_in_error_and_comes_back(world, data_type):
     connection, _ = await _synced(world)

@@ -107,6 +107,7 @@ async def _shown(visit: Visit) -> dict[str, Any]:
         "progress": far,
         "watch": far.begun or first,
         "data": list(_through(far, words)),
+        "unreadable": ", ".join(f"{words.t(f'data.{name}')} ({count})" for name, count in far.unreadable),
         "lookback": visit.ports.deployment.sync_lookback_days,
     }
 

@@ -72,13 +72,15 @@ class SyncRequest(BaseModel):
 
 
 class MetricAnswer(BaseModel):
-    """`read` counts the vendor's records, the others Observations."""
+    """`read` counts the vendor's records, the others Observations. `unreadable` counts by reason what the vendor sent
+    and nobody could read: it is left out. What the vendor did not measure, or not yet, is no part of it."""
 
     read: int
     created: int
     updated: int
     unchanged: int
     removed: int
+    unreadable: dict[str, int]
     error: str | None
 
 

@@ -6,8 +6,9 @@ https://www.rfc-editor.org/rfc/rfc9110#status.202
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -16,16 +17,24 @@ from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.connections import Connection
 from fhir_facade.rows.events import Event
 
+LAST: Final = 20
+"""Among so many ends of syncs of a person's wearables is the last one of each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One data type of a sync. `read` counts the vendor's records, the others Observations; `error` in plain words."""
+    """One data type of a sync. `read` counts the vendor's records, the others Observations; `error` in plain words.
+
+    `unreadable` counts the values that should be Observations and could not be made into any, by reason; a reason names
+    the vendor's member and no value.
+    """
 
     read: int = 0
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
+    unreadable: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -72,6 +81,17 @@ async def ended_since(ports: Ports, connection_id: str, event: int, *, full: boo
         if connection is not None and ended.connection == connection_id and ended.full >= full:
             return SyncReport(view(ports, connection), ended.metrics, ended.provenance, ended.error)
     return None
+
+
+def last_unreadable(tx: StateTransaction, connection: Connection) -> dict[str, int]:
+    """How many values of each data type the last sync of the connection could not read; only where there were any."""
+    of_syncs = (("patient", "=", connection.patient), ("topic", "=", "sync"))
+    ends = (
+        msgspec.json.decode(each.data, type=Ended) for each in tx.find(Event, *of_syncs, order=("-id",), limit=LAST)
+    )
+    last = next((each for each in ends if each.connection == connection.id), None)
+    counts = {} if last is None else {name: sum(each.unreadable.values()) for name, each in last.metrics.items()}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _patient(tx: StateTransaction, connection_id: str) -> str:
