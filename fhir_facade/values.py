@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, NewType
 
+import msgspec
+
 Json = Any
 JsonObject = Mapping[str, Any]
 
@@ -22,8 +24,7 @@ ClientId = NewType("ClientId", str)
 # --- what is stored -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(msgspec.Struct, frozen=True):
     """`Type/id`, or `Type/id/_history/version` when `version` is set."""
 
     type: str
@@ -37,8 +38,7 @@ class Ref:
 Change = Literal["created", "updated", "unchanged", "deleted"]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredResource:
+class StoredResource(msgspec.Struct, frozen=True):
     """One version of one resource. `body` is the JSON as it leaves, id and meta included; empty when deleted.
 
     `last_updated` is aware, UTC. `change` is set on answers of `FhirStore.write` only.
@@ -363,8 +363,7 @@ class Preference:
     handling: Literal["strict", "lenient"] = "strict"
 
 
-@dataclass(frozen=True, slots=True)
-class FhirRequest:
+class FhirRequest(msgspec.Struct, frozen=True):
     """One FHIR interaction, free of HTTP: an HTTP call, a bundle entry, a sync and an engine all become one of these.
 
     `params` are the search or operation parameters in order, decoded. `body` is JSON as received.
@@ -393,8 +392,7 @@ class FhirRequest:
     in_parts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FhirResponse:
+class FhirResponse(msgspec.Struct, frozen=True):
     """The answer of an interaction: status and body as a bundle entry needs them too; headers are made by `api`.
 
     `parts` instead of `body` for who asked for them: each as soon as it is known, so that a long answer is never whole

@@ -61,7 +61,7 @@ class SigningStore:
         stored = await self._unit.commit(writes, rows)
         for each in stored:
             if each.change != "unchanged":
-                self._writers[replace(each.ref, version=each.version)] = request_id.get() or ""
+                self._writers[msgspec.structs.replace(each.ref, version=each.version)] = request_id.get() or ""
         return [self._signed(each) for each in stored]
 
     async def commit_each(self, commits: Sequence[Commit]) -> Sequence[Committed]:
@@ -80,7 +80,7 @@ class SigningStore:
         return replace(page, entries=[self._signed(entry) for entry in page.entries])
 
     def _signed(self, stored: StoredResource) -> StoredResource:
-        writer = self._writers.get(replace(stored.ref, version=stored.version))
+        writer = self._writers.get(msgspec.structs.replace(stored.ref, version=stored.version))
         if writer is None or stored.deleted:
             return stored
         members = members_of(stored.body)
@@ -88,7 +88,7 @@ class SigningStore:
         own = TEXT.decode(meta["source"]) if "source" in meta else ""
         signed = {**meta, "source": f"{own}#{writer}"}
         head = {name: members[name] for name in ("resourceType", "id")}
-        return replace(stored, body=msgspec.json.encode({**head, **members, **head, "meta": signed}))
+        return msgspec.structs.replace(stored, body=msgspec.json.encode({**head, **members, **head, "meta": signed}))
 
 
 async def _serve(folder: Path, writer: Principal | None, told: list[Any], ready: threading.Event) -> None:

@@ -6,7 +6,6 @@ https://hl7.org/fhir/R4/security.html, https://hl7.org/fhir/smart-app-launch/sco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -43,8 +42,7 @@ _WHOLE_TYPE: Final = (UNNARROWED, ((NO_GUARDS,),))
 _VERBS: Final = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """What somebody wants to do. `type` None: the whole server. `circle`: the patients in the care of a practitioner, a
     proxy or an institution.
 

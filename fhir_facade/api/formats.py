@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import lru_cache
 from typing import Final
 
@@ -45,4 +44,4 @@ def pretty(answer: Answer) -> Answer:
     """The body indented; digits stay as they are."""
     if not answer.body:
         return answer
-    return dataclasses.replace(answer, body=msgspec.json.format(answer.body, indent=2))
+    return msgspec.structs.replace(answer, body=msgspec.json.format(answer.body, indent=2))

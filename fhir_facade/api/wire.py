@@ -10,12 +10,13 @@ import gzip
 import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import formatdate
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
+
+import msgspec
 
 from fhir_facade.errors import BadRequest, TooLarge, UnsupportedFormat
 
@@ -131,8 +132,7 @@ def _unpacked(unpacker: zlib._Decompress, packed: bytes, most: int) -> bytes:
         raise BadRequest("the body says it is gzip, but cannot be unpacked") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """`parts` instead of a body are sent as they come."""
 
     status: int

@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from typing import ClassVar
+from urllib.parse import unquote
 
+from httptools import parse_url
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from fhir_facade.cli.connections import Connections
+from fhir_facade.cli.exchange import Exchange
 from fhir_facade.cli.unread import WITHIN_S, Unread
 
 LARGEST = 128 * 1024
@@ -59,8 +62,34 @@ class BoundedHeads(HttpToolsProtocol):
             self._wait()
 
     def on_headers_complete(self) -> None:
+        """As the server does it, for the exchange of our own."""
         self._arrived()
-        super().on_headers_complete()
+        version, before = self.parser.get_http_version(), self.cycle
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["http_version"] = version
+        target = parse_url(self.url)
+        path = target.path.decode("ascii")
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = target.path
+        self.scope["query_string"] = target.query or b""
+        self.cycle = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         self.headers = []  # what comes behind the body is none of them: https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:

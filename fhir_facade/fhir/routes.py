@@ -7,9 +7,10 @@ a search too: HAPI's client can ask so.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
 
 from fhir_facade.errors import BadRequest, MethodNotAllowed, NotFound
 from fhir_facade.fhir.compartments import members_of_compartment
@@ -19,8 +20,7 @@ from fhir_facade.fhir.references import ID, relative_to
 from fhir_facade.values import Interaction, Ref
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """What is asked. `interaction` TRANSACTION stands for any posted Bundle: its type decides. `compartment` is whose
     records are searched."""
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace as replace_row
 
 from fhir_facade.errors import MethodNotAllowed, NotFound
@@ -65,7 +66,7 @@ class AuditEvents:
         """Of one AuditEvent: the version it has, when it is neither older nor younger than what is asked for."""
         if query.id is None:
             raise MethodNotAllowed(NEVER_CHANGED)
-        stored = replace(await self.read(Ref(AUDIT_EVENT, query.id)), change="created")
+        stored = msgspec.structs.replace(await self.read(Ref(AUDIT_EVENT, query.id)), change="created")
         recent = query.since is None or stored.last_updated >= query.since
         recent &= query.at is None or stored.last_updated < query.at[1]
         return Page((stored,) if recent else (), total=int(recent))

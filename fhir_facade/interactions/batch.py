@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 
+import msgspec
+
 from fhir_facade.errors import BadRequest, Defect, FacadeError
 from fhir_facade.fhir.bundle import Answered, BundleEntry, parse_batch
 from fhir_facade.interactions.answers import Room, answer, bundled, entry_request, refuse_large, refused
@@ -41,7 +43,7 @@ async def batch(call: Call) -> FhirResponse:
 async def _answers(call: Call, entries: Iterable[BundleEntry | BadRequest]) -> AsyncIterator[Answered]:
     """In order. Between the beginnings of two entries everybody else has a turn."""
     together = Together(call.ports.unit, SIDE_BY_SIDE)
-    call = dataclasses.replace(call, ports=dataclasses.replace(call.ports, unit=together))
+    call = msgspec.structs.replace(call, ports=dataclasses.replace(call.ports, unit=together))
     under_way: UnderWay = deque()
     room = Room(call.ports.deployment.max_batch_bytes)
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from fhir_facade.access.check import Check, Deny
 from fhir_facade.access.guards import GUARD_TYPE
@@ -30,8 +31,7 @@ Who = Callable[[], Awaitable[Principal | None]]
 ANONYMOUS: Final = Principal("anonymous")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """`rows` are committed together with what the interaction writes. `circle` are the patients of a practitioner.
     `who` is for what takes long."""
 

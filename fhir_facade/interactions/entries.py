@@ -6,10 +6,11 @@ https://hl7.org/fhir/R4/http.html#trules
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
+
+import msgspec
 
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
@@ -93,7 +94,7 @@ async def admit(call: Call, position: int, entry: BundleEntry) -> Asked:
     decision = decide(call.principal, ask_of(request, call.circle))
     if isinstance(decision, Deny):
         raise await refused(call.ports, request, decision)
-    return Asked(position, entry, dataclasses.replace(call, request=request, allow=decision))
+    return Asked(position, entry, msgspec.structs.replace(call, request=request, allow=decision))
 
 
 def locks_of(entries: Iterable[Asked]) -> Set[str]:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import type_rules
 from fhir_facade.access.policy import is_whole
@@ -55,11 +57,11 @@ def _shaped(call: Call, asked: Asked, versions: Sequence[StoredResource]) -> Seq
     shape = _shape(call, asked)
     if shape is None:
         return versions
-    return [one if one.deleted else dataclasses.replace(one, body=shaped(one.body, shape)) for one in versions]
+    return [one if one.deleted else msgspec.structs.replace(one, body=shaped(one.body, shape)) for one in versions]
 
 
 def _shape(call: Call, asked: Asked) -> ParsedSearch | None:
-    wanted = dataclasses.replace(call, request=dataclasses.replace(call.request, params=tuple(asked.params)))
+    wanted = msgspec.structs.replace(call, request=msgspec.structs.replace(call.request, params=tuple(asked.params)))
     return shape_of(wanted, call.request.type or SYSTEM)
 
 

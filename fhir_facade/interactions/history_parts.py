@@ -158,7 +158,7 @@ def _of_resource(call: Call, within: HistoryQuery, behind: Key | None, stored: S
     if stored.version != FIRST:
         yield _Part(stored.last_updated, _versions(call, replace(within, type=stored.type, id=stored.id), behind))
     elif (within.at is None or stored.last_updated < within.at[1]) and (behind is None or _key(stored) > behind):
-        yield _Part(stored.last_updated, _only(replace(stored, change="created")))
+        yield _Part(stored.last_updated, _only(msgspec.structs.replace(stored, change="created")))
 
 
 async def _only(stored: StoredResource) -> AsyncIterator[StoredResource]:

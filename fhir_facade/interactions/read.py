@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
+
+import msgspec
 
 from fhir_facade.errors import Forbidden, Gone, NotFound
 from fhir_facade.fhir.document import parse_stored
@@ -20,7 +21,7 @@ NOT_MODIFIED = 304
 async def read(call: Call) -> FhirResponse:
     """The current version, or the one that is named. Foreign, absent and deleted-and-foreign answer the same 404."""
     request = call.request
-    ref = call.ref if request.version is None else replace(call.ref, version=request.version)
+    ref = call.ref if request.version is None else msgspec.structs.replace(call.ref, version=request.version)
     stored = await visible(call, ref)
     if request.version is not None and not call.sees_all:
         await _refuse_foreign_now(call, ref)

@@ -7,6 +7,8 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from fhir_facade.access.care import changes_care
 from fhir_facade.access.check import Deny
 from fhir_facade.access.compartment import TypeClass, type_rules
@@ -265,4 +267,4 @@ def _patients(draft: Draft) -> Set[str]:
 
 
 def with_request(call: Call, request: FhirRequest) -> Call:
-    return dataclasses.replace(call, request=request)
+    return msgspec.structs.replace(call, request=request)

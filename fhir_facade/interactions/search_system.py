@@ -79,7 +79,11 @@ async def search_system(call: Call) -> FhirResponse:
 
 
 def _with_audit(call: Call, parsed: ParsedSearch) -> Call:
-    return replace(call, ports=with_audit_events(call.ports, call.principal)) if AUDIT_EVENT in parsed.types else call
+    return (
+        msgspec.structs.replace(call, ports=with_audit_events(call.ports, call.principal))
+        if AUDIT_EVENT in parsed.types
+        else call
+    )
 
 
 async def _parts(call: Call, parsed: ParsedSearch) -> dict[str, _Part]:

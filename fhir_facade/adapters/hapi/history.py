@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
 
 from fhir_facade.adapters.hapi.asking import halved
 from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored, tombstone
@@ -132,7 +133,7 @@ def _name(version: StoredResource) -> str:
 async def _version(session: HapiSession, entry: Entry) -> StoredResource:
     if entry.resource:
         written = stored(bytes(entry.resource))
-        return replace(written, change="created" if written.version == FIRST else "updated")
+        return msgspec.structs.replace(written, change="created" if written.version == FIRST else "updated")
     if entry.request is None:
         raise UpstreamError("HAPI answered a history with an entry that says nothing")
     # HAPI tells a deletion's time in no history, only when the version is read

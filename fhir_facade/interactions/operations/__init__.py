@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from fhir_facade.errors import BadRequest
 from fhir_facade.fhir.operations import Inputs, find_operation, read_inputs
 from fhir_facade.interactions.call import Call
@@ -50,5 +52,7 @@ def _read(call: Call) -> tuple[str, Call, Inputs]:
     request = call.request
     found = find_operation(request.operation or "", request.type, request.id)
     inputs = read_inputs(found, open_page(call).params, request.body)
-    audited = replace(call, request=replace(request, params=request.params or inputs.said))
+    audited = msgspec.structs.replace(
+        call, request=msgspec.structs.replace(request, params=request.params or inputs.said)
+    )
     return found.definition.rpartition("/")[2], audited, inputs

@@ -6,8 +6,9 @@ https://hl7.org/fhir/R4/resource-operation-meta.html
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from fhir_facade.access.check import Deny
 from fhir_facade.errors import BadRequest, NotSupported
@@ -57,7 +58,7 @@ async def _of_version(call: Call) -> FhirResponse:
     from fhir_facade.interactions.dispatch import dispatch
 
     plain = FhirRequest(Interaction.VREAD, call.type, call.request.id, call.request.version)
-    request = replace(plain, request_id=call.request.request_id, address=call.request.address)
+    request = msgspec.structs.replace(plain, request_id=call.request.request_id, address=call.request.address)
     read = await dispatch(call.ports, call.principal, request)
     return FhirResponse(200, _answer(decimal_loads(read.body)["meta"]))
 

@@ -1,0 +1,67 @@
+"""One request and its answer on a connection: an answer whose length is known leaves in one piece, head and body.
+
+The server's own makes two packets of it, each with a call of the kernel and a wake-up of whoever reads, and asks
+regular expressions about each header. https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+_LENGTH: Final = b"content-length"
+_BY_THE_SERVER: Final = frozenset((b"connection", b"transfer-encoding"))
+
+
+class Exchange(RequestResponseCycle):
+    """Whatever is not a head with its length and then the whole body is sent by the server itself."""
+
+    _start: Any = None
+
+    async def send(self, message: Any) -> None:
+        start, self._start = self._start, None
+        if start is not None:
+            if self._is_whole(start, message) and not self.flow.write_paused:
+                self._send_whole(start, message)
+                return
+            await super().send(start)
+        elif not self.response_started and message["type"] == "http.response.start" and _length(message) is not None:
+            self._start = message
+            return
+        await super().send(message)
+
+    def _is_whole(self, start: Any, message: Any) -> bool:
+        if message["type"] != "http.response.body" or message.get("more_body", False):
+            return False
+        return self.scope["method"] == "HEAD" or len(message.get("body", b"")) == _length(start)
+
+    def _send_whole(self, start: Any, message: Any) -> None:
+        """RuntimeError: a header holds what would end it, and perhaps begin another. https://cwe.mitre.org/data/definitions/113.html"""
+        if self.disconnected:
+            return
+        headers = [*self.default_headers, *start["headers"]]
+        head = b"".join([b"%b: %b\r\n" % (name, value) for name, value in headers])
+        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
+            raise RuntimeError("a header of the answer holds a line break")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
+        last = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.writelines((STATUS_LINE[start["status"]], head, last, body))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _length(start: Any) -> int | None:
+    """What the head says; None when it does not, or says more about the connection than that."""
+    found = None
+    for name, value in start.get("headers", ()):
+        if name == _LENGTH:
+            found = int(value)
+        elif name in _BY_THE_SERVER:
+            return None
+    return found
