@@ -318,6 +318,8 @@ class Interaction(StrEnum):
     TRANSACTION = "transaction"
     OPERATION = "operation"
 
+    __hash__ = str.__hash__  # looked up with every request; that of enumerations is no built-in
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

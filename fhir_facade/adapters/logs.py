@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import msgspec
@@ -20,15 +21,21 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "at": _at(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **_members(record),
         }
-        line.update(_members(record))
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()
+
+
+@lru_cache(maxsize=8)
+def _at(ms: int) -> str:
+    """Of lines that are written at once many have the same."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _members(record: logging.LogRecord) -> Mapping[str, Any]:
@@ -50,12 +57,17 @@ class TurnHandler(logging.Handler):
         self._lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        first = not self._lines
         self._lines.append(self.format(record) + "\n")
-        loop = None if record.levelno >= logging.WARNING else _running_loop()
+        if record.levelno >= logging.WARNING:
+            self.flush()
+        elif len(self._lines) == 1:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        loop = _running_loop()
         if loop is None:
             self.flush()
-        elif first:
+        else:
             loop.call_soon(self.flush)
 
     def flush(self) -> None:

@@ -16,7 +16,7 @@ from fhir_facade.api.address import Network, client_address
 from fhir_facade.api.binary import as_content, brings_content, wants_content, with_content
 from fhir_facade.api.cross_origin import cors, preflight
 from fhir_facade.api.formats import CONTENT_TYPE, check_accept, check_content_type, pretty
-from fhir_facade.api.headers import etag, moment, preference
+from fhir_facade.api.headers import CONDITIONS, conditional
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.wire import (
     Answer,
@@ -45,12 +45,12 @@ from fhir_facade.errors import (
     UnsupportedFormat,
 )
 from fhir_facade.fhir.document import parse_json
-from fhir_facade.fhir.media_types import FORM
+from fhir_facade.fhir.media_types import FORM, PRESENTATION
 from fhir_facade.fhir.outcome import outcome_of
 from fhir_facade.fhir.query.carried import LARGEST
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
-from fhir_facade.interactions.answers import is_any_version, stored_outcome, versions_of
+from fhir_facade.interactions.answers import stored_outcome
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.batch import bundle_kind
@@ -103,14 +103,10 @@ class FhirApi:
             answer = Answer(Defect.status, outcome_of(Defect(rid)), _SAFE)
         if b"_pretty=true" in scope["query_string"]:
             answer = pretty(answer)
-        answer = Answer(
-            answer.status,
-            answer.body,
-            [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere],
-            answer.parts,
-        )
+        told = [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere]
+        answer = Answer(answer.status, answer.body, told, answer.parts)
         await respond(send, answer, headers, head=scope["method"] == "HEAD")
-        asked = "unknown" if where is None else where.interaction.value
+        asked = "unknown" if where is None else where.interaction._value_
         self._observer.request("fhir", asked, answer.status, time.perf_counter() - started, rid)
 
     async def _recorded(self, error: FacadeError, where: Route | None, rid: str, address: str | None) -> FacadeError:
@@ -129,10 +125,10 @@ class FhirApi:
     async def _answer(self, scope: Scope, receive: Receive, headers: Headers, where: Route, rid: str) -> Answer:
         asked = scope["query_string"]
         query = query_pairs(asked.decode("latin-1")) if asked else []
-        form = dict(query)
-        content = wants_content(where, text(headers, b"accept"), asked)
+        form, accept = dict(query), text(headers, b"accept")
+        content = wants_content(where, accept, asked)
         if not content:
-            check_accept(text(headers, b"accept"), form.get("_format"))
+            check_accept(accept, form.get("_format"))
         principal = await self._principal(headers, where, query)
         request = await self._request(scope, receive, headers, where, query, rid)
         if scope["method"] in _WITH_BODY:  # which may have come as slowly as its sender liked
@@ -148,7 +144,7 @@ class FhirApi:
 
     async def _principal(self, headers: Headers, where: Route, query: list[tuple[str, str]]) -> Principal:
         """The holder of the bearer token; nobody only for the CapabilityStatement. Before any body is read."""
-        if any(name == "access_token" for name, _ in query):
+        if query and any(name == "access_token" for name, _ in query):
             raise BadRequest("send the access token in the Authorization header, never in the address")
         if b"authorization" not in headers and where.interaction is not Interaction.CAPABILITIES:
             raise Unauthenticated("Sign in: this needs an access token.")
@@ -159,18 +155,18 @@ class FhirApi:
 
     async def _holder(self, headers: Headers) -> Principal | None:
         """Whose the bearer token is by now; nobody's without one that works."""
-        scheme, _, token = (text(headers, b"authorization") or "").partition(" ")
-        return await self._verify(token.strip()) if scheme.lower() == "bearer" else None
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        return await self._verify(token.strip().decode("latin-1")) if scheme.lower() == b"bearer" else None
 
     async def _request(
         self, scope: Scope, receive: Receive, headers: Headers, where: Route, query: list[tuple[str, str]], rid: str
     ) -> FhirRequest:
-        body = b""
+        interaction, body = where.interaction, b""
+        params = [pair for pair in query if pair[0] not in PRESENTATION]
+        content_type = _essence(headers)
         if scope["method"] in _WITH_BODY:
             body = await read_body(receive, headers, limit=self._limit(where))
-        interaction, params = where.interaction, [p for p in query if p[0] not in ("_format", "_pretty")]
-        content_type = (text(headers, b"content-type") or "").partition(";")[0].strip().lower()
-        if interaction in (Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM) and body:
+        if interaction in _FORMS and body:
             params += _form(content_type, body)
             body = b""
         elif body and brings_content(where, text(headers, b"content-type")):
@@ -179,26 +175,21 @@ class FhirApi:
             check_content_type(text(headers, b"content-type"), patch=interaction is Interaction.PATCH)
         if interaction is Interaction.TRANSACTION:
             interaction = Interaction(bundle_kind(str(_member(body, "type"))))
-        return FhirRequest(
-            interaction=interaction,
-            type=where.type,
-            id=where.id,
-            version=where.version,
-            operation=where.operation,
+        request = FhirRequest(
+            interaction,
+            where.type,
+            where.id,
+            where.version,
+            tuple(params),
+            body,
+            where.operation,
+            content_type,
             compartment=where.compartment,
-            params=tuple(params),
-            body=body,
-            content_type=content_type or None,
-            if_match=etag(text(headers, b"if-match")),
-            if_none_match=versions_of(text(headers, b"if-none-match")),
-            if_modified_since=moment(text(headers, b"if-modified-since")),
-            if_none_exist=text(headers, b"if-none-exist"),
-            prefer=preference(text(headers, b"prefer")),
             request_id=rid,
             address=self._address(scope, headers),
-            must_exist=is_any_version(text(headers, b"if-match")),
             in_parts=("_pretty", "true") not in query,
         )
+        return request if CONDITIONS.isdisjoint(headers) else conditional(request, headers)
 
     def _limit(self, where: Route) -> int:
         deployment = self._ports.deployment
@@ -210,8 +201,8 @@ class FhirApi:
 
     def _address(self, scope: Scope, headers: Headers) -> str | None:
         peer = scope.get("client")
-        forwarded = text(headers, b"x-forwarded-for")
-        if not self._trusted or forwarded is None:
+        forwarded = text(headers, b"x-forwarded-for") if self._trusted else None
+        if forwarded is None:
             return peer[0] if peer else None
         return client_address(peer[0] if peer else None, [forwarded], self._trusted)
 
@@ -252,7 +243,13 @@ def _body(request: FhirRequest, response: FhirResponse, stored: StoredResource |
     return response.body
 
 
-def _form(content_type: str, body: bytes) -> list[tuple[str, str]]:
+def _essence(headers: Headers) -> str | None:
+    """The media type of the body without its parameters."""
+    said = text(headers, b"content-type")
+    return None if said is None else said.partition(";")[0].strip().lower() or None
+
+
+def _form(content_type: str | None, body: bytes) -> list[tuple[str, str]]:
     if content_type != FORM:
         raise UnsupportedFormat(f"_search takes its parameters as {FORM}")
     try:

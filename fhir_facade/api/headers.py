@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
 
+import msgspec
+
+from fhir_facade.api.wire import Headers, text
 from fhir_facade.errors import BadRequest
-from fhir_facade.interactions.answers import version_of
-from fhir_facade.values import Preference
+from fhir_facade.interactions.answers import is_any_version, version_of, versions_of
+from fhir_facade.values import FhirRequest, Preference
 
 _NO_PREFERENCE = Preference()
 _RETURNS = {"minimal", "representation", "OperationOutcome"}
+
+
+CONDITIONS: Final = frozenset((b"if-match", b"if-none-match", b"if-modified-since", b"if-none-exist", b"prefer"))
+"""Those of them that change what is asked; most requests have none."""
 
 
 def etag(value: str | None) -> str | None:
@@ -30,6 +38,20 @@ def moment(value: str | None) -> datetime | None:
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def conditional(request: FhirRequest, headers: Headers) -> FhirRequest:
+    """The request with what its headers say. BadRequest."""
+    if_match = text(headers, b"if-match")
+    return msgspec.structs.replace(
+        request,
+        if_match=etag(if_match),
+        if_none_match=versions_of(text(headers, b"if-none-match")),
+        if_modified_since=moment(text(headers, b"if-modified-since")),
+        if_none_exist=text(headers, b"if-none-exist"),
+        prefer=preference(text(headers, b"prefer")),
+        must_exist=is_any_version(if_match),
+    )
 
 
 def preference(value: str | None) -> Preference:

@@ -56,8 +56,10 @@ def text(headers: Headers, name: bytes) -> str | None:
 
 def request_id(headers: Headers, fresh: Callable[[], str]) -> str:
     """The caller's X-Request-ID when it is harmless, else a new one."""
-    given = text(headers, b"x-request-id")
-    return given if given is not None and _REQUEST_ID.fullmatch(given) else fresh()
+    if b"x-request-id" not in headers:
+        return fresh()
+    given = headers[b"x-request-id"].decode("latin-1")
+    return given if _REQUEST_ID.fullmatch(given) else fresh()
 
 
 def http_date(moment: datetime) -> bytes:

@@ -68,6 +68,7 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     ("Type", "id", "*", "_search"): {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.SEARCH_SYSTEM},
 }
 
+_INSTANCE = ("Type", "id")
 _PARTS = {"Type": "{type}", "id": "{id}", "$": "${operation}"}
 _WORDS = frozenset(("metadata", "_history", "_search"))
 _IN_COMPARTMENT = (("Type", "id", "Type"), ("Type", "id", "*"))
@@ -80,6 +81,8 @@ def route(method: str, path: str) -> Route:
     segments = plain.split("/") if plain else []
     shape = tuple([_shape(i, segment) for i, segment in enumerate(segments)])
     methods = _SHAPES.get(shape)
+    if shape == _INSTANCE and methods is not None and method in methods:  # what is asked for most
+        return Route(methods[method], segments[0], segments[1])
     if methods is None or not _is_member(shape, segments):
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
     interaction = methods.get("GET" if method == "HEAD" else method)
