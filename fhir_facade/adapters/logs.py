@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
@@ -20,29 +20,24 @@ class JsonLines(logging.Formatter):
     """`record.msg` is the event; everything given as `extra` becomes a member."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "at": _at(int(record.created * 1000)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "event": record.getMessage(),
-            **_members(record),
-        }
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        """A record may stand for several lines, each with its own time and members: then it brings them as `lines`."""
+        head = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        lines: Sequence[tuple[float, Mapping[str, Any]]] | None = vars(record).get("lines")
+        if lines is not None:
+            return "\n".join([_json({"at": _at(int(at * 1000)), **head, **members}) for at, members in lines])
+        own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        trace = {"trace": self.formatException(record.exc_info)} if record.exc_info else {}
+        return _json({"at": _at(int(record.created * 1000)), **head, **own, **trace})
+
+
+def _json(line: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(line, enc_hook=str).decode()
 
 
 @lru_cache(maxsize=8)
 def _at(ms: int) -> str:
     """Of lines that are written at once many have the same."""
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-def _members(record: logging.LogRecord) -> Mapping[str, Any]:
-    """What the caller named; a record made for speed brings it as `members`."""
-    own = vars(record)
-    ready: Mapping[str, Any] | None = own.get("members")
-    return ready if ready is not None else {name: value for name, value in own.items() if name not in _STANDARD}
 
 
 class TurnHandler(logging.Handler):

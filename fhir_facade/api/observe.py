@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_facade.api.tallies import Tallies, exposition
@@ -14,12 +15,13 @@ _OF_EVERY_REQUEST = vars(logging.LogRecord(_LOG.name, logging.INFO, __file__, 0,
 
 
 class _Answered(logging.LogRecord):
-    """A record without the search for who logs, which would cost as much as a read: it is always this module."""
+    """One record for the requests of one turn of the event loop, a line for each, and without the search for who logs:
+    both cost more than a read may."""
 
-    def __init__(self, members: Mapping[str, Any]) -> None:
+    def __init__(self, lines: Sequence[tuple[float, Mapping[str, Any]]]) -> None:
         self.__dict__.update(_OF_EVERY_REQUEST)
-        self.created = time.time()
-        self.members = members
+        self.created = lines[-1][0]
+        self.lines = lines
 
 
 class Observer:
@@ -28,10 +30,14 @@ class Observer:
     def __init__(self, shared_folder: str | None = None) -> None:
         """`shared_folder` is where all processes of a server write down what they counted."""
         self._tallies = Tallies(shared_folder)
+        self._answered: list[tuple[float, Mapping[str, Any]]] = []
 
     def request(self, room: str, interaction: str, status: int, seconds: float, request_id: str) -> None:
+        """Inside the event loop."""
         self._tallies.count((room, interaction, status), seconds)
         if _LOG.isEnabledFor(logging.INFO):
+            if not self._answered:
+                asyncio.get_running_loop().call_soon(self._tell)
             members = {
                 "room": room,
                 "interaction": interaction,
@@ -39,7 +45,11 @@ class Observer:
                 "ms": round(seconds * 1000, 2),
                 "request_id": request_id,
             }
-            _LOG.handle(_Answered(members))
+            self._answered.append((time.time(), members))
+
+    def _tell(self) -> None:
+        lines, self._answered = self._answered, []
+        _LOG.handle(_Answered(lines))
 
     def defect(self, request_id: str) -> None:
         """Inside an except block: the trace goes to the log, the caller gets the id."""
