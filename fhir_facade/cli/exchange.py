@@ -18,30 +18,33 @@ class Exchange(RequestResponseCycle):
     """Whatever is not a head with its length and then the whole body is sent by the server itself."""
 
     _start: Any = None
+    _told: int | None = None
 
     async def send(self, message: Any) -> None:
-        start, self._start = self._start, None
-        if start is not None:
-            if self._is_whole(start, message) and not self.flow.write_paused:
+        if not self.response_started and message["type"] == "http.response.start":
+            self._told = _length(message)
+            self._start = None if self._told is None else message  # of an application that failed behind it, the error
+        elif self._start is not None:
+            start, self._start = self._start, None
+            if self._is_whole(message):
                 self._send_whole(start, message)
                 return
             await super().send(start)
-        elif not self.response_started and message["type"] == "http.response.start" and _length(message) is not None:
-            self._start = message
-            return
-        await super().send(message)
+        if self._start is None:
+            await super().send(message)
 
-    def _is_whole(self, start: Any, message: Any) -> bool:
-        if message["type"] != "http.response.body" or message.get("more_body", False):
+    def _is_whole(self, message: Any) -> bool:
+        if message["type"] != "http.response.body" or message.get("more_body", False) or self.flow.write_paused:
             return False
-        return self.scope["method"] == "HEAD" or len(message.get("body", b"")) == _length(start)
+        return self.scope["method"] == "HEAD" or len(message.get("body", b"")) == self._told
 
     def _send_whole(self, start: Any, message: Any) -> None:
-        """RuntimeError: a header holds what would end it, and perhaps begin another. https://cwe.mitre.org/data/definitions/113.html"""
+        """RuntimeError: a header holds what would end it, and perhaps begin another.
+        https://cwe.mitre.org/data/definitions/113.html"""
         if self.disconnected:
             return
-        headers = [*self.default_headers, *start["headers"]]
-        head = b"".join([b"%b: %b\r\n" % (name, value) for name, value in headers])
+        headers = start["headers"]
+        head = b"".join([b"%b: %b\r\n" % header for header in headers])
         if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
             raise RuntimeError("a header of the answer holds a line break")
         self.response_started = True

@@ -1,0 +1,113 @@
+"""Answers on a connection, as they go over the wire, against the real protocol on loopback."""
+
+import asyncio
+
+import pytest
+
+from fhir_facade.cli.heads import BoundedHeads
+from tests.unit.cli.test_heads import connected, until_closed
+
+START = {"type": "http.response.start", "status": 200}
+LENGTH = (b"content-length", b"5")
+
+
+def answering(*messages):
+    async def app(scope, receive, send):
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+def body(content, *, more=False):
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+async def answer(app, asked=b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):
+    async with connected(BoundedHeads, app) as (reader, writer):
+        writer.write(asked)
+        return await until_closed(reader)
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b=c", b"a\nb", b"a\rb", b"a\0b"])
+async def test_a_header_that_would_begin_another_is_an_error_of_the_server_and_leaves_nothing(value):
+    told = await answer(answering({**START, "headers": [LENGTH, (b"x-of-callers", value)]}, body(b"12345")))
+
+    assert told.startswith(b"HTTP/1.1 500 ")
+    assert b"x-of-callers" not in told
+    assert b"cookie" not in told
+
+
+@pytest.mark.parametrize("content", [b"1234", b"123456"])
+async def test_a_body_of_another_length_than_told_is_no_answer(content):
+    told = await answer(answering({**START, "headers": [LENGTH]}, body(content)))
+
+    assert b"\r\n\r\n12345" not in told
+    assert not told.endswith(b"123456")
+
+
+async def test_an_application_that_ends_behind_the_head_is_an_error_of_the_server():
+    assert (await answer(answering({**START, "headers": [LENGTH]}))).startswith(b"HTTP/1.1 500 ")
+
+
+async def test_an_answer_of_known_length_has_its_headers_and_its_body():
+    told = await answer(answering({**START, "headers": [LENGTH, (b"etag", b'W/"1"')]}, body(b"12345")))
+
+    assert told == b'HTTP/1.1 200 OK\r\ncontent-length: 5\r\netag: W/"1"\r\nconnection: close\r\n\r\n12345'
+
+
+async def test_a_head_is_answered_without_the_body_whose_length_it_tells():
+    told = await answer(
+        answering({**START, "headers": [LENGTH]}, body(b"")), b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+
+    assert told == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n"
+
+
+async def test_a_body_in_parts_follows_its_head():
+    told = await answer(answering({**START, "headers": [LENGTH]}, body(b"12", more=True), body(b"345")))
+
+    assert told.endswith(b"\r\n\r\n12345")
+
+
+async def test_a_head_without_a_length_leaves_at_once():
+    """Whoever listens to events is told that there are some before the first comes."""
+    silent = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await send({**START, "headers": [(b"content-type", b"text/event-stream")]})
+        await silent.wait()
+
+    async with connected(BoundedHeads, app) as (reader, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+        assert b"text/event-stream" in await reader.readuntil(b"\r\n\r\n")
+        silent.set()
+
+
+async def test_requests_that_come_at_once_are_answered_in_their_order():
+    async def app(scope, receive, send):
+        content = scope["path"].encode()
+        await send({**START, "headers": [(b"content-length", b"%d" % len(content))]})
+        await send(body(content))
+
+    asked = b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(5))
+    async with connected(BoundedHeads, app) as (reader, writer):
+        writer.write(asked)
+
+        for number in range(5):
+            assert (await reader.readuntil(b"\r\n\r\n/%d" % number)).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize(("target", "path"), [(b"/a%20b?c=%20", "/a b"), (b"http://x/y", "/y"), (b"/", "/")])
+async def test_the_target_of_a_request_is_read_as_the_server_reads_it(target, path):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((scope["path"], scope["query_string"]))
+        await send({**START, "headers": [(b"content-length", b"0")]})
+        await send(body(b""))
+
+    await answer(app, b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
+
+    assert seen == [(path, b"c=%20" if b"?" in target else b"")]
