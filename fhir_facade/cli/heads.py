@@ -34,6 +34,8 @@ class BoundedHeads(HttpToolsProtocol):
     _peer: str | None = None
     _unread: Unread | None = None
     _answering: RequestResponseCycle | None = None
+    _rests_since = 0.0
+    _resting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -48,6 +50,8 @@ class BoundedHeads(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
         self._read()
+        if self._resting is not None:
+            self._resting.cancel()
         if self._peer is not None:
             self.places.leave(self._peer)
         self._leave()
@@ -113,8 +117,30 @@ class BoundedHeads(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._read()
 
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
+    def on_response_complete(self) -> None:
+        """As the server does it, with one timer for a connection instead of one for each answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._rests_since = self.loop.time()
+        if self._resting is None:
+            self._resting = self.loop.call_later(self.timeout_keep_alive, self._end_rest)
+
+    def _end_rest(self) -> None:
+        """Close a connection on which nothing was asked for long enough; of one that is at work, the end is looked for
+        behind its next answer."""
+        self._resting = None
+        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
+        if not self.cycle.response_complete or self._timer is not None:
+            return
+        if left > 0:
+            self._resting = self.loop.call_later(left, self._end_rest)
+        else:
+            self._close()
 
     def _close(self) -> None:
         """In order, which waits for what is not read."""

@@ -33,8 +33,8 @@ async def echo(scope, receive, send):
 
 
 @asynccontextmanager
-async def connected(protocol, app=echo):
-    config = uvicorn.Config(app, lifespan="off", log_config=None)
+async def connected(protocol, app=echo, *, keep_alive_s=3600):
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_keep_alive=keep_alive_s)
     config.load()
     state = ServerState()
 
@@ -71,6 +71,36 @@ async def test_a_second_head_that_does_not_come_is_not_waited_for_either():
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"00000000")).startswith(b"HTTP/1.1 200")
         writer.write(b"GET / HTTP/1.1\r\nX: ")
+
+        assert await until_closed(reader) == b""
+
+
+async def test_a_connection_that_rests_is_closed_and_one_that_asks_again_in_time_is_not():
+    loop, asked = asyncio.get_running_loop(), 0
+    async with connected(BoundedHeads, keep_alive_s=0.5) as (reader, writer):
+        began = loop.time()
+        while loop.time() < began + 1.0:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"00000000")).startswith(b"HTTP/1.1 200")
+            asked += 1
+
+        assert asked > 1
+        assert await until_closed(reader) == b""
+
+
+async def test_a_connection_is_at_work_for_as_long_as_an_answer_takes():
+    asked = asyncio.Event()
+
+    async def slow(scope, receive, send):
+        await asyncio.wait_for(asked.wait(), PATIENCE_S)
+        await echo(scope, receive, send)
+
+    async with connected(BoundedHeads, slow, keep_alive_s=0.1) as (reader, writer):
+        for _ in range(2):
+            asked.clear()
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            asyncio.get_running_loop().call_later(0.3, asked.set)
+            assert (await reader.readuntil(b"00000000")).startswith(b"HTTP/1.1 200")
 
         assert await until_closed(reader) == b""
 
