@@ -5,9 +5,6 @@ import ca.uhn.fhir.jpa.api.config.ThreadPoolFactoryConfig;
 import ca.uhn.fhir.jpa.batch2.JpaBatch2Config;
 import ca.uhn.fhir.jpa.config.r4.JpaR4Config;
 import ca.uhn.fhir.jpa.subscription.channel.config.SubscriptionChannelConfig;
-import ca.uhn.fhir.jpa.subscription.match.config.SubscriptionProcessorConfig;
-import ca.uhn.fhir.jpa.subscription.match.config.WebsocketDispatcherConfig;
-import ca.uhn.fhir.jpa.subscription.submit.config.SubscriptionSubmitterConfig;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.autoconfigure.elasticsearch.ElasticsearchRestClientAutoConfiguration;
@@ -29,9 +26,6 @@ import org.springframework.transaction.annotation.EnableTransactionManagement;
   JpaBatch2Config.class,
   Batch2JobsConfig.class,
   SubscriptionChannelConfig.class,
-  SubscriptionSubmitterConfig.class,
-  SubscriptionProcessorConfig.class,
-  WebsocketDispatcherConfig.class,
   ThreadPoolFactoryConfig.class
 })
 public class HapiServer {

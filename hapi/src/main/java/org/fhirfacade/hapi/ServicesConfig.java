@@ -1,7 +1,9 @@
 package org.fhirfacade.hapi;
 
 import ca.uhn.fhir.batch2.api.IJobMaintenanceService;
+import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.jpa.api.IDaoRegistry;
+import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.api.dao.IFhirSystemDao;
 import ca.uhn.fhir.jpa.binstore.DatabaseBinaryContentStorageSvcImpl;
 import ca.uhn.fhir.jpa.config.util.ResourceCountCacheUtil;
@@ -9,19 +11,20 @@ import ca.uhn.fhir.jpa.dao.FulltextSearchSvcImpl;
 import ca.uhn.fhir.jpa.dao.IFulltextSearchSvc;
 import ca.uhn.fhir.jpa.dao.search.HSearchSortHelperImpl;
 import ca.uhn.fhir.jpa.dao.search.IHSearchSortHelper;
+import ca.uhn.fhir.jpa.dao.validation.SearchParameterDaoValidator;
 import ca.uhn.fhir.jpa.provider.DaoRegistryResourceSupportedSvc;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.search.IStaleSearchDeletingSvc;
 import ca.uhn.fhir.jpa.search.StaleSearchDeletingSvcImpl;
 import ca.uhn.fhir.jpa.search.builder.predicate.DatePredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.sql.SearchQueryBuilder;
-import ca.uhn.fhir.jpa.subscription.match.deliver.email.IEmailSender;
 import ca.uhn.fhir.jpa.util.ResourceCountCache;
 import ca.uhn.fhir.rest.api.IResourceSupportedSvc;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import org.hl7.fhir.r5.model.SearchParameter;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.config.BeanDefinition;
@@ -70,6 +73,17 @@ public class ServicesConfig {
     return new DaysInUtc(search);
   }
 
+  /** In the place of HAPI's own: a SearchParameter is a record that no search looks at, so whatever it says will do. */
+  @Bean
+  @Primary
+  public SearchParameterDaoValidator anySearchParameter(
+      FhirContext fhir, JpaStorageSettings storage, ISearchParamRegistry registry) {
+    return new SearchParameterDaoValidator(fhir, storage, registry) {
+      @Override
+      public void validate(SearchParameter parameter) {}
+    };
+  }
+
   @Bean
   public IStaleSearchDeletingSvc staleSearchDeletingSvc() {
     return new StaleSearchDeletingSvcImpl();
@@ -88,12 +102,6 @@ public class ServicesConfig {
   @Bean
   public DatabaseBinaryContentStorageSvcImpl binaryStorage() {
     return new DatabaseBinaryContentStorageSvcImpl();
-  }
-
-  /** The facade sends the messages; HAPI only insists on having a sender. */
-  @Bean
-  public IEmailSender emailSender() {
-    return details -> {};
   }
 
   /**

@@ -11,7 +11,6 @@ import ca.uhn.fhir.jpa.model.entity.StorageSettings.IndexEnabledEnum;
 import ca.uhn.fhir.jpa.model.entity.StorageSettings.TagStorageModeEnum;
 import java.util.HashSet;
 import java.util.List;
-import org.hl7.fhir.dstu2.model.Subscription.SubscriptionChannelType;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
@@ -118,19 +117,10 @@ public class StoreConfig {
     storage.setBulkExportFileRetentionPeriodHours(settings.number("bulk_export_file_retention_period_hours", 2));
   }
 
+  /** HAPI's channels, which its batch jobs use, ask for it; no Subscription is read. */
   @Bean
   public SubscriptionSettings subscriptionSettings() {
-    SubscriptionSettings subscriptions = new SubscriptionSettings();
-    if (settings.on("subscription.resthook_enabled", false)) {
-      subscriptions.addSupportedSubscriptionType(SubscriptionChannelType.RESTHOOK);
-    }
-    if (settings.on("subscription.websocket_enabled", false)) {
-      subscriptions.addSupportedSubscriptionType(SubscriptionChannelType.WEBSOCKET);
-    }
-    subscriptions.setSubscriptionIntervalInMs(
-        settings.get("subscription.polling_interval_ms", Long.class, 5000L));
-    subscriptions.setSubscriptionChangeQueuedImmediately(settings.on("subscription.immediately_queued", false));
-    return subscriptions;
+    return new SubscriptionSettings();
   }
 
   @Bean
