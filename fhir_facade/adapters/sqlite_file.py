@@ -166,9 +166,12 @@ class SqliteFile:
         if self._thread is None:
             raise Unavailable("the data file is not open")
         if not self._waiting:
-            wait_s = self._apart_until - time.monotonic() if self._apart_s and self._expected > 1 else 0.0
+            in_numbers = self._expected > 1
+            wait_s = self._apart_until - time.monotonic() if self._apart_s and in_numbers else 0.0
             if wait_s > 0:
                 job.loop.call_later(wait_s, self._hand_over)
+            elif in_numbers:  # one turn of the loop later: whose requests have arrived by now come along
+                job.loop.call_soon(lambda: job.loop.call_soon(self._hand_over))
             else:
                 job.loop.call_soon(self._hand_over)
         self._waiting.append(job)

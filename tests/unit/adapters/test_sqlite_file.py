@@ -279,6 +279,23 @@ async def test_while_another_process_writes_the_event_loop_goes_on(file):
     assert [key for key, _ in rows(file)] == ["a"]
 
 
+async def test_while_callers_come_in_numbers_who_comes_a_turn_later_shares_their_commit(file):
+    written = []
+
+    def noted(connection, items):
+        written.append(list(items))
+        return items
+
+    async def a_turn_later(key):
+        await asyncio.sleep(0)
+        await file.write_shared(noted, key)
+
+    await asyncio.gather(file.write_shared(noted, "a"), file.write_shared(noted, "b"))
+    await asyncio.gather(file.write_shared(noted, "c"), a_turn_later("d"))
+
+    assert written == [["a", "b"], ["c", "d"]]
+
+
 @pytest.fixture
 def patient_file(tmp_path):
     """Its commits would be an hour apart."""
