@@ -31,6 +31,8 @@ async def test_both_parts_hold_of_the_same_component(case: Case, asked: str, fou
         "Observation", "low", valueString="fast", component=[component("8480-6", 95), component("8462-4", 70)]
     )
 
+    await case.put("Observation", "coded", valueCodeableConcept={"text": "fast"})
+
     assert await case.labels("Observation", f"{asked}&_sort=_id") == found
 
 

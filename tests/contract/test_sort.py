@@ -187,3 +187,12 @@ async def test_pages_by_a_tag_show_each_once_whatever_is_written_between_them(ta
         shown += tagged.labels_of(page)
 
     assert (shown, total) == (["b", "a", "c", "d"], len(META))
+
+
+async def test_what_is_sorted_by_twice_counts_once(case: Case) -> None:
+    """Of several values the other one would decide in the other direction."""
+    for label, chances in {"a": [0.1, 0.2], "b": [0.1, 0.3], "c": [0.1]}.items():
+        await case.put("RiskAssessment", label, prediction=[{"probabilityDecimal": chance} for chance in chances])
+
+    assert "".join(await case.labels("RiskAssessment", "_sort=probability,-probability")) == "abc"
+    assert "".join(await case.labels("RiskAssessment", "_sort=-probability&_sort=probability")) == "bac"

@@ -8,6 +8,7 @@ index for at all is left out of its parameters, and everything else is checked. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -26,10 +27,14 @@ from fhir_facade.values import (
     QuantityValue,
     ReferenceValue,
     SearchValue,
+    StringValue,
 )
 
 SEVERAL_VALUES = ("component-", "combo-", "context-")
 """How the names of parameters begin whose values a resource may have several of."""
+
+_INEXACT: Final = (NumberValue, QuantityValue, StringValue)
+"""Parts of a composite: a text is looked for in the text of a code too, which `code-value-string` does not mean."""
 
 SUBSTANCE_QUANTITY = "quantity"  # of each package; ChargeItem, which has the name too, has one
 
@@ -58,7 +63,7 @@ def _is_broad(name: str, value: SearchValue) -> bool:
         case QuantityValue(prefix="eq" | "ap"):
             return several
         case CompositeValue(parts):
-            inexact = any(isinstance(part, NumberValue | QuantityValue) or _has_an_edge(part) for part in parts)
+            inexact = any(isinstance(part, _INEXACT) or _has_an_edge(part) for part in parts)
             return several or inexact or is_unsure(value)
         case _:
             return False

@@ -113,15 +113,12 @@ _DENIED: dict[str | None, str | None] = {None: "not", "not": None}
 
 
 def sort_keys(sort: Sequence[Sort]) -> str:
-    """The value of `_sort`, with the id as the last key: pages need an order without ties. What is named again decides
-    nothing, and HAPI would leave out what lacks it. Without one it is the order of creation, as HAPI numbers them."""
+    """The value of `_sort`, with the id as the last key: pages need an order without ties. Without one it is the order
+    of creation, as HAPI numbers them."""
     if not sort:
         return CREATION
-    first: dict[str, Sort] = {}
-    for key in sort:
-        first.setdefault(key.name, key)
-    keys = [f"-{name}" if key.descending else name for name, key in first.items()]
-    return ",".join(keys if "_id" in first else [*keys, "_id"])
+    keys = [f"-{key.name}" if key.descending else key.name for key in sort]
+    return ",".join(keys if any(key.name == "_id" for key in sort) else [*keys, "_id"])
 
 
 def _within(prefix: str, inner: Criterion) -> list[Parameter]:

@@ -47,11 +47,16 @@ def whole_number(name: str, text: str) -> int:
 
 
 def sort(controls: Controls, raw: str, *, descending: bool = False) -> None:
-    """`descending` is the direction as a modifier, from the releases before R4, which HAPI understands still."""
+    """`descending` is the direction as a modifier, from the releases before R4, which HAPI understands still. What is
+    named again decides nothing, in whatever direction."""
     parts = raw.split(",")
     if len(controls.sort) + len(parts) > MAX_SORT:
         raise BadRequest(f"_sort: more than {MAX_SORT} keys; the first ones decide, so leave the last ones out")
-    controls.sort += [_key(controls.fhir_type, part, descending=descending) for part in parts]  # all of them or none
+    keys = [_key(controls.fhir_type, part, descending=descending) for part in parts]  # all of them or none
+    first: dict[str, Sort] = {}
+    for key in (*controls.sort, *keys):
+        first.setdefault(key.name, key)
+    controls.sort = list(first.values())
 
 
 def _key(fhir_type: str, part: str, *, descending: bool) -> Sort:

@@ -213,8 +213,22 @@ def test_too_many_values_are_refused():
 
 
 def test_an_order_of_too_many_keys_is_refused():
+    kinds = {name: own.kind for name, own in search_parameters("Observation").items() if own.expression}
+    keys = [name for name, kind in kinds.items() if kind in ("date", "token", "string")][: MAX_SORT + 1]
     with pytest.raises(BadRequest, match=f"more than {MAX_SORT} keys"):
-        parsed("Observation", ("_sort", ",".join(["date"] * MAX_SORT)), ("_sort", "code"))
+        parsed("Observation", ("_sort", ",".join(keys[:MAX_SORT])), ("_sort", keys[MAX_SORT]))
+    with pytest.raises(BadRequest, match=f"more than {MAX_SORT} keys"):
+        parsed("Observation", ("_sort", ",".join(["date"] * (MAX_SORT + 1))))
+
+
+def test_what_is_sorted_by_twice_counts_once():
+    asked = parsed("Observation", ("_sort", "-date,code,date"), ("_sort", "-code,status"))
+
+    assert [(key.name, key.descending) for key in asked.query.sort] == [
+        ("date", True),
+        ("code", False),
+        ("status", False),
+    ]
 
 
 def test_a_chain_that_is_too_long_is_refused():

@@ -221,7 +221,6 @@ def test_all_bounds_of_the_time_of_writing_become_one_pair() -> None:
 def test_an_order_ends_with_the_id() -> None:
     assert sort_keys((Sort("date", "date", descending=True),)) == "-date,_id"
     assert sort_keys((Sort("_id", "token", descending=True),)) == "-_id"
-    assert sort_keys((Sort("date", "date"), Sort("date", "date", descending=True))) == "date,_id"
 
 
 @pytest.mark.parametrize("prefix", ["", "lt", "le", "gt", "ge", "sa", "eb", "ne", "ap"])
