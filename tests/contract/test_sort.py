@@ -196,3 +196,23 @@ async def test_what_is_sorted_by_twice_counts_once(case: Case) -> None:
 
     assert "".join(await case.labels("RiskAssessment", "_sort=probability,-probability")) == "abc"
     assert "".join(await case.labels("RiskAssessment", "_sort=-probability&_sort=probability")) == "bac"
+
+
+async def test_texts_are_ordered_whatever_their_case_signs_behind_letters(case: Case) -> None:
+    for label, family in {"a": "_under", "b": "under", "c": "Zorn", "d": "-dash", "e": "[box]", "f": "ängst"}.items():
+        await case.put("Patient", label, name=[{"family": family}])
+
+    assert "".join(await case.labels("Patient", "_sort=family")) == "dfbcea"
+    assert await pages(case, "_sort=-family") == list("aecbfd")
+
+
+async def pages(case: Case, asked: str) -> list[str]:
+    """Pages of two, while each of what is there is written once more."""
+    page = await case.search("Patient", asked, count=2)
+    found = case.labels_of(page)
+    for label, family in {"a": "_under", "c": "Zorn"}.items():
+        await case.put("Patient", label, name=[{"family": family}], active=True)
+    while page.cursor is not None:
+        page = await case.search("Patient", asked, count=2, cursor=page.cursor)
+        found += case.labels_of(page)
+    return found

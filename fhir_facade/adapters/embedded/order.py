@@ -2,7 +2,8 @@
 
 The value that comes first decides where there are several, and what has none comes last in both directions. As HAPI has
 it, tokens are sorted by the first of their systems, then by the first of their codes, and a reference by when its
-target was first written here: so what points to one resource stands together.
+target was first written here: so what points to one resource stands together. Texts are sorted in capital letters,
+which come before the underline and the brackets.
 https://hl7.org/fhir/R4/search.html#sort
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import Any, Final
 
 from fhir_facade.adapters.embedded.catalogue import Catalogue
@@ -26,12 +28,15 @@ _TARGETS: Final = """idx_reference v CROSS JOIN fhir_resource t
 
 _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "date": ("idx_date v", "v.low"),
-    "string": ("idx_string v", "v.folded"),
+    "string": ("idx_string v", "upper(v.folded)"),
     "number": ("idx_number v", "v.low"),
     "quantity": ("idx_quantity v", "v.low"),
     "uri": ("idx_uri v", "v.uri"),
     "reference": (_TARGETS, "t.pk"),
 }
+_UPPER: Final = {ord(small): ord(small.upper()) for small in ascii_lowercase}
+"""As SQLite has `upper`."""
+
 _CODES: Final = "idx_token v CROSS JOIN fhir_system s ON s.id = v.system"
 _FIRST_CODE: Final = "min((s.url = '') || s.url) || char(1) || min((v.code = '') || v.code)"
 _LAST_CODE: Final = "max((s.url <> '') || s.url) || char(1) || max((v.code <> '') || v.code)"
@@ -99,6 +104,8 @@ def _values(
         case "reference":
             targets = (target for target, param in version.rows.get("reference", ()) if param in numbers)
             return (pk for target in targets for pk in _written(connection, target))
+        case "string":
+            return (row[1].translate(_UPPER) for row in version.rows.get("string", ()) if row[0] in numbers)
         case _:
             return (row[1] for row in version.rows.get(sort.kind, ()) if row[0] in numbers)
 
