@@ -178,7 +178,7 @@ class SqliteFile:
         return job.future
 
     def _hand_over(self, attempt: int = 1) -> None:
-        """All that asked in this turn of the event loop are written at once: here when that is quick, else there."""
+        """All that asked by now are written at once: here when that is quick, else there."""
         jobs = list(self._waiting)
         if not jobs:
             return
