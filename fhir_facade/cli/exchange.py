@@ -43,7 +43,7 @@ class Exchange(RequestResponseCycle):
         https://cwe.mitre.org/data/definitions/113.html"""
         if self.disconnected:
             return
-        headers = start["headers"]
+        headers = [*self.default_headers, *start["headers"]]
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
         if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
             raise RuntimeError("a header of the answer holds a line break")
