@@ -144,7 +144,7 @@ class FhirApi:
 
     async def _principal(self, headers: Headers, where: Route, query: list[tuple[str, str]]) -> Principal:
         """The holder of the bearer token; nobody only for the CapabilityStatement. Before any body is read."""
-        if query and any(name == "access_token" for name, _ in query):
+        if any(name == "access_token" for name, _ in query):
             raise BadRequest("send the access token in the Authorization header, never in the address")
         if b"authorization" not in headers and where.interaction is not Interaction.CAPABILITIES:
             raise Unauthenticated("Sign in: this needs an access token.")

@@ -134,9 +134,9 @@ class BoundedHeads(HttpToolsProtocol):
         """Close a connection on which nothing was asked for long enough; of one that is at work, the end is looked for
         behind its next answer."""
         self._resting = None
-        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
         if not self.cycle.response_complete or self._timer is not None:
             return
+        left = self._rests_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._resting = self.loop.call_later(left, self._end_rest)
         else:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_facade.access.care import carer_of
 from fhir_facade.access.check import Deny
 from fhir_facade.access.policy import decide
 from fhir_facade.errors import FacadeError, Forbidden, NotFound, Unauthenticated
@@ -17,7 +16,7 @@ from fhir_facade.interactions.audit_refusals import record_refusal
 from fhir_facade.interactions.audit_resource import AUDIT_EVENT
 from fhir_facade.interactions.batch import batch
 from fhir_facade.interactions.call import Call, Handler, Who, ask_of
-from fhir_facade.interactions.circle import NOBODY, circle
+from fhir_facade.interactions.circle import circle
 from fhir_facade.interactions.create import create
 from fhir_facade.interactions.delete import delete
 from fhir_facade.interactions.history import history
@@ -83,7 +82,7 @@ async def dispatch(
 async def _admit(
     ports: Ports, principal: Principal, request: FhirRequest, rows: Sequence[RowChange], who: Who | None
 ) -> Call:
-    patients = NOBODY if carer_of(principal) is None else await circle(ports, principal)
+    patients = await circle(ports, principal)
     decision = decide(principal, ask_of(request, patients))
     if isinstance(decision, Deny):
         raise await refused(ports, request, decision)
