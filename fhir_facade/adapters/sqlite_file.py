@@ -30,6 +30,8 @@ CACHE_KIB = 16384
 READING_CACHE_KIB = 4096
 """What a reader has cached is thrown away at the next commit of anybody, and every read that is audited is followed by
 one: more than one search needs twice is memory that comes and goes."""
+HERE_CACHE_KIB = 512
+"""The event loop's thread asks by primary key alone, one record or some hundred lines that stand together."""
 CACHED_STATEMENTS = 128
 """10 to 60 KiB each, on four connections of each process. A load that mixes all searches and writes uses about 80."""
 WAL_AUTOCHECKPOINT_PAGES = 16384
@@ -85,7 +87,7 @@ class SqliteFile:
                 self._writer.execute("PRAGMA journal_mode=WAL")
             finally:
                 self._turns.give()
-            self._here = self._connect(read_only=True)
+            self._here = self._connect(HERE_CACHE_KIB)
         except OSError as error:
             raise Unavailable(f"the data folder {self.path.parent} cannot be used: {error.strerror}") from error
         except sqlite3.Error as error:
@@ -108,7 +110,8 @@ class SqliteFile:
         self._connections.clear()
         self._turns.close()
 
-    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+    def _connect(self, reading_cache_kib: int | None = None) -> sqlite3.Connection:
+        """The writer's connection, or a reader's with its own size of cache."""
         connection = sqlite3.connect(
             self.path,
             isolation_level=None,
@@ -117,12 +120,12 @@ class SqliteFile:
             timeout=BUSY_TIMEOUT_MS / 1000,
         )
         for pragma in (  # no mmap_size: a mapping is thrown away at each commit of another process
-            f"cache_size=-{READING_CACHE_KIB if read_only else CACHE_KIB}",
+            f"cache_size=-{reading_cache_kib or CACHE_KIB}",
             f"wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}",
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",
-            f"query_only={'ON' if read_only else 'OFF'}",
+            f"query_only={'ON' if reading_cache_kib else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         self._connections.append(connection)
@@ -294,7 +297,7 @@ class SqliteFile:
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect(read_only=True)
+            connection = self._local.connection = self._connect(READING_CACHE_KIB)
         return _on_one_view(connection, work)
 
 
