@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import sqlite3
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fhir_facade.adapters.sqlite_jobs import Done, Job, are_small, carry_out, deliver, resolve
+from fhir_facade.adapters.sqlite_jobs import Job
+from fhir_facade.adapters.sqlite_writer import SqliteWriter
 from fhir_facade.adapters.turns import Turns
 from fhir_facade.errors import Unavailable
 
@@ -37,40 +35,19 @@ CACHED_STATEMENTS = 128
 WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
-MAX_BATCH = 512
-SLOW_S = 0.005
-"""A commit that took longer, on whatever disk, made others wait who have nothing to write."""
-SLOW_IN_A_ROW_S = 0.1
-"""A single one may have waited for a processor; those in a row that took so long together wait for the disk."""
-SLOW_FOR_S = 1.0
-ATTEMPTS, PAUSE_S = 3, 0.001
-"""How often the event loop's thread asks for the turn before the writer's thread waits for it."""
-GATHER_S = 0.0005
-"""How long a commit waits for callers that are on their way when the one before had more than twice as many."""
 
 
 class SqliteFile:
-    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here.
-
-    Commits are begun `apart_s` after the one before while callers come in numbers; who comes alone waits for nobody.
-    """
+    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here."""
 
     def __init__(self, path: Path, *, apart_s: float = 0.0) -> None:
         self.path = path
         self._apart_s = apart_s
-        self._apart_until = 0.0
-        self._expected = 0.0
-        self._waiting: deque[Job[Any]] = deque()
-        self._queue: queue.SimpleQueue[list[Job[Any]] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._writer: sqlite3.Connection | None = None
+        self._writer: SqliteWriter | None = None
         self._here: sqlite3.Connection | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
         self._turns = Turns(path.with_name(f"{path.name}.turns"))
-        self._writing = threading.Lock()
-        self._slow_until = 0.0
-        self._slow_s = 0.0
         self._connections: list[sqlite3.Connection] = []
 
     # --- life ------------------------------------------------------------------------------------------------
@@ -81,10 +58,10 @@ class SqliteFile:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files take its mode
             self._turns.open()
-            self._writer = self._connect()
+            writing = self._connect()
             self._turns.take()  # SQLite refuses at once whoever changes the mode while another does
             try:
-                self._writer.execute("PRAGMA journal_mode=WAL")
+                writing.execute("PRAGMA journal_mode=WAL")
             finally:
                 self._turns.give()
             self._here = self._connect(HERE_CACHE_KIB)
@@ -93,16 +70,14 @@ class SqliteFile:
         except sqlite3.Error as error:
             raise Unavailable(f"{self.path} cannot be opened: {error}") from error
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="sqlite-reader")
-        self._thread = threading.Thread(target=self._run, name="sqlite-writer", daemon=True)
-        self._thread.start()
+        self._writer = SqliteWriter(writing, self._turns, apart_s=self._apart_s)
+        self._writer.start()
 
     def close(self) -> None:
         """Commit what waits and stop the writer."""
-        if self._thread is not None:
-            self._hand_over(attempt=ATTEMPTS + 1)
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
+        if self._writer is not None:
+            self._writer.stop()
+            self._writer = None
         if self._readers is not None:
             self._readers.shutdown()
         for connection in self._connections:
@@ -136,7 +111,7 @@ class SqliteFile:
         """The writer's connection: only inside a job of `write`, or before the first one (schema)."""
         if self._writer is None:
             raise Unavailable("the data file is not open")
-        return self._writer
+        return self._writer.connection
 
     # --- writing ---------------------------------------------------------------------------------------------
 
@@ -166,104 +141,9 @@ class SqliteFile:
         return self._submitted(Job(loop, loop.create_future(), None, statement, rows, len(rows)))
 
     def _submitted(self, job: Job[T]) -> asyncio.Future[T]:
-        if self._thread is None:
+        if self._writer is None:
             raise Unavailable("the data file is not open")
-        if not self._waiting:
-            in_numbers = self._expected > 1
-            wait_s = self._apart_until - time.monotonic() if self._apart_s and in_numbers else 0.0
-            if wait_s > 0:
-                job.loop.call_later(wait_s, self._hand_over)
-            elif in_numbers:  # one turn of the loop later: whose requests have arrived by now come along
-                job.loop.call_soon(lambda: job.loop.call_soon(self._hand_over))
-            else:
-                job.loop.call_soon(self._hand_over)
-        self._waiting.append(job)
-        return job.future
-
-    def _hand_over(self, attempt: int = 1) -> None:
-        """All that asked by now are written at once: here when that is quick, else there."""
-        jobs = list(self._waiting)
-        if not jobs:
-            return
-        here = attempt <= ATTEMPTS and are_small(jobs) and time.monotonic() >= self._slow_until
-        done = self._written_here(jobs) if here else None
-        if here and done is None:
-            jobs[0].loop.call_later(PAUSE_S, self._hand_over, attempt + 1)
-            return
-        self._waiting.clear()
-        self._expected = max(len(jobs), self._expected / 2)  # one who came alone may have been an exception
-        self._apart_until = time.monotonic() + self._apart_s
-        if done is None:
-            self._queue.put(jobs)
-        else:
-            resolve(done)
-
-    def _written_here(self, jobs: list[Job[Any]]) -> list[Done] | None:
-        """Small work is carried out on the event loop's own thread: two threads that pass the interpreter to and fro
-        take longer than the work. None, and nothing was done, when somebody else writes."""
-        if not self._writing.acquire(blocking=False):
-            return None
-        try:
-            if not self._turns.taken_at_once():
-                return None
-            began = time.monotonic()
-            try:
-                return self._carried_out(jobs)
-            finally:
-                self._turns.give()
-                self._took(time.monotonic() - began)
-        finally:
-            self._writing.release()
-
-    def _took(self, seconds: float) -> None:
-        """What a slow disk makes wait is the writer's thread, for a while."""
-        self._slow_s = self._slow_s + seconds if seconds > SLOW_S else 0.0
-        if self._slow_s > SLOW_IN_A_ROW_S:
-            self._slow_until = time.monotonic() + SLOW_FOR_S
-
-    def _run(self) -> None:
-        expected = 0
-        while (batch := self._queue.get()) is not None:
-            stop = self._gather(batch)
-            if not stop and 2 * len(batch) < expected:
-                time.sleep(GATHER_S)
-                stop = self._gather(batch)
-            expected = len(batch)
-            self._commit(batch)
-            del batch  # else a large transaction stays in memory until the next one comes
-            if stop:
-                return
-
-    def _gather(self, batch: list[Job[Any]]) -> bool:
-        """Add all that wait by now; True when the file is to be closed after them."""
-        while len(batch) < MAX_BATCH:
-            try:
-                following = self._queue.get_nowait()
-            except queue.Empty:
-                return False
-            if following is None:
-                return True
-            batch.extend(following)
-        return False
-
-    def _commit(self, batch: list[Job[Any]]) -> None:
-        with self._writing:
-            self._turns.take()
-            try:
-                done = self._carried_out(batch)
-            finally:
-                self._turns.give()
-        deliver(done)
-
-    def _carried_out(self, batch: list[Job[Any]]) -> list[Done]:
-        connection = self.writer
-        try:
-            return carry_out(connection, batch)
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = Unavailable(f"the data file could not be written: {error}")
-            return [(job, None, failure) for job in batch]
+        return self._writer.submitted(job)
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -272,14 +152,15 @@ class SqliteFile:
 
         On the writer's connection while nobody writes: every commit empties the page cache of all others.
         """
-        if self._writer is None or self._here is None:
+        writer = self._writer
+        if writer is None or self._here is None:
             raise Unavailable("the data file is not open")
-        if not self._writing.acquire(blocking=False):
+        if not writer.writing.acquire(blocking=False):
             return work(self._here)
         try:
-            return work(self._writer)
+            return work(writer.connection)
         finally:
-            self._writing.release()
+            writer.writing.release()
 
     def view_here(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """As `read`, in the event loop's thread: for some hundred rows by primary key. A reader's thread would have to

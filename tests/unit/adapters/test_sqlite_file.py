@@ -10,8 +10,9 @@ import weakref
 
 import pytest
 
-from fhir_facade.adapters.sqlite_file import SLOW_IN_A_ROW_S, SqliteFile
+from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.sqlite_jobs import FEW_ITEMS, insert_rows
+from fhir_facade.adapters.sqlite_writer import SLOW_IN_A_ROW_S
 from fhir_facade.errors import Conflict, Unavailable
 from tests.patience import PATIENCE_S
 
