@@ -14,6 +14,7 @@ from fhir_facade.adapters.hapi.asking import ask, ask_once, follow, resources
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
 from fhir_facade.adapters.hapi.calendar import in_utc
 from fhir_facade.adapters.hapi.edges import across, edged, is_meant, with_edges
+from fhir_facade.adapters.hapi.edges_behind_hops import without_edges_behind_hops
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
 from fhir_facade.adapters.hapi.ids import but_for, with_ids_together
 from fhir_facade.adapters.hapi.moments import looked_at, looked_at_among
@@ -21,7 +22,7 @@ from fhir_facade.adapters.hapi.query import Parameter, parameters
 from fhir_facade.adapters.hapi.repeats import may_repeat, query_may_repeat
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import TooLarge
-from fhir_facade.values import Criterion, SearchQuery, StoredResource
+from fhir_facade.values import Criterion, Match, SearchQuery, StoredResource
 
 AT_ONCE = 1000  # what HAPI finds at most without a stored search, unless it is configured otherwise
 MAX_GATHERED_IDS = 10_000
@@ -36,6 +37,7 @@ async def narrowed(session: HapiSession, query: SearchQuery, before: Known | Non
     counted = query.total or query.count == 0
     later, at_edges = set(() if counted else looked_at(query)), set(edged(query))
     query = await without_hard_hops(partial(everything, session, {} if before is None else before), query)
+    query = await without_edges_behind_hops(partial(_stands_across, session), query)
     known = partial(_those_there, session, query.type)
     plain = [await with_ids_together(group, known) for group in groups(query)]
     alternatives = [group for group in plain if NOTHING not in group]
@@ -99,6 +101,15 @@ async def _across(session: HapiSession, type: str, group: Group) -> set[str]:
         entries = await all_of(session, type, asked, MAX_CHECKED, repeated=may_repeat(type, (*group, *bounds)))
         found |= {entry.id for entry in entries if not is_meant(entry.body, at_edges)}
     return found
+
+
+async def _stands_across(session: HapiSession, type: str, match: Match) -> bool:
+    """Whether any resource of the type does, whoever it is about: it may be one that is meant all the same."""
+    for bounds in across(match):
+        asked = [*parameters(bounds), ("_elements", "id")]
+        if (await ask_once(session, type, asked, 1, repeated=False)).entry:
+            return True
+    return False
 
 
 async def all_of(

@@ -195,12 +195,14 @@ def id_text(value: TokenValue) -> str:
 
 def is_unindexed(match: Match) -> bool:
     """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
-    address (`urn:`, `mailto:`), tags by their system alone, and what has none of a tag without one."""
+    address (`urn:`, `mailto:`), profiles above an address, tags by their system alone, and what has none of a tag
+    without one."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
     if match.name in UNINDEXED_META:
         system_alone = any(isinstance(value, TokenValue) and value.code is None for value in match.values)
-        return system_alone or (match.modifier == "not" and is_of_no_system(match))
+        above = (match.name, match.modifier) == ("_profile", "above")
+        return system_alone or above or (match.modifier == "not" and is_of_no_system(match))
     return match.name == CONTAINED or match.kind == "reference"
 
 

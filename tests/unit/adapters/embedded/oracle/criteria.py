@@ -19,6 +19,7 @@ from tests.unit.adapters.embedded.oracle.world import (
     GRAMS,
     IDS,
     NAMES,
+    PROFILES,
     SYSTEMS,
     UCUM,
     Asked,
@@ -78,6 +79,18 @@ def families(draw: st.DrawFn) -> Asked:
         ":contains": lambda own: folded in own.lower().translate(FOLDED),
     }[modifier]
     return Asked(f"family{modifier}", text, lambda r, _: any(test(name["family"]) for name in r.get("name", ())))
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> Asked:
+    """By the address alone, with any version."""
+    text = draw(st.sampled_from([*PROFILES, "http://o/none"]))
+
+    def means(resource: Resource, _: World) -> bool:
+        named = resource.get("meta", {}).get("profile", ())
+        return any(text in (own, own.partition("|")[0]) for own in named)
+
+    return Asked("_profile", text, means)
 
 
 @st.composite

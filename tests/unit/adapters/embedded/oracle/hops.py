@@ -13,6 +13,7 @@ from tests.unit.adapters.embedded.oracle.criteria import (
     dates,
     families,
     missing,
+    profiles,
     quantities,
     subject_of,
     subjects,
@@ -93,6 +94,8 @@ OF_PATIENTS = (
     | families()
     | dates("birthdate")
     | values("_id", "id", IDS)
+    | missing("_profile", "meta")
+    | profiles()
 )
 OF_OBSERVATIONS = (
     codes()

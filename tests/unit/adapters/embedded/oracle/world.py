@@ -69,8 +69,10 @@ PATIENT = st.sampled_from(IDS).map(lambda id_: {"reference": f"Patient/{id_}"})
 PERIOD = st.sampled_from([(0, 1), (0, 3), (1, 3), (2, 6), (0, None), (None, 3), (4, 6)]).map(
     lambda ends: {name: DATES[end] for name, end in zip(("start", "end"), ends, strict=True) if end is not None}
 )
+PROFILES = ["http://o/p", "http://o/p|1", "http://o/p|1.1", "http://o/pp"]
 PATIENTS = made(
     "Patient",
+    meta=maybe(st.fixed_dictionaries({"profile": st.lists(st.sampled_from(PROFILES), min_size=1, max_size=2)})),
     gender=maybe(st.sampled_from(["male", "female"])),
     birthDate=maybe(st.sampled_from(DATES[:4])),
     name=maybe(st.lists(st.fixed_dictionaries({"family": st.sampled_from(NAMES)}), min_size=1, max_size=2)),

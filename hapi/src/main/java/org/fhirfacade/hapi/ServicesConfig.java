@@ -17,6 +17,7 @@ import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.search.IStaleSearchDeletingSvc;
 import ca.uhn.fhir.jpa.search.StaleSearchDeletingSvcImpl;
 import ca.uhn.fhir.jpa.search.builder.predicate.DatePredicateBuilder;
+import ca.uhn.fhir.jpa.search.builder.predicate.TagPredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.sql.SearchQueryBuilder;
 import ca.uhn.fhir.jpa.util.ResourceCountCache;
 import ca.uhn.fhir.rest.api.IResourceSupportedSvc;
@@ -71,6 +72,14 @@ public class ServicesConfig {
   @Scope(BeanDefinition.SCOPE_PROTOTYPE)
   public DatePredicateBuilder daysInUtc(SearchQueryBuilder search) {
     return new DaysInUtc(search);
+  }
+
+  /** In the place of HAPI's own, one for each search. */
+  @Bean
+  @Primary
+  @Scope(BeanDefinition.SCOPE_PROTOTYPE)
+  public TagPredicateBuilder profilesOfAnyVersion(SearchQueryBuilder search) {
+    return new ProfilesOfAnyVersion(search);
   }
 
   /** In the place of HAPI's own: a SearchParameter is a record that no search looks at, so whatever it says will do. */
