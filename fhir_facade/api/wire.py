@@ -28,6 +28,7 @@ COMPRESS_FROM = 1400  # bytes: below one packet compression gains nothing
 COMPRESS_LEVEL = 5
 AT_ONCE = 256 * 1024  # bytes packed or unpacked while everybody else waits: a few milliseconds
 LONGEST_PAUSE_S = 30.0
+_WITHOUT_BODY = frozenset((204, 304))  # nor a length: https://www.rfc-editor.org/rfc/rfc9110#section-8.6
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Headers = dict[bytes, bytes]
@@ -152,7 +153,9 @@ async def respond(send: Send, answer: Answer, headers: Headers, *, head: bool = 
     if len(body) >= COMPRESS_FROM and _takes_gzip(headers.get(b"accept-encoding", b"")):
         body = _packed(body) if len(body) <= AT_ONCE else await asyncio.to_thread(_packed, body)
         extra = [(b"content-encoding", b"gzip")]
-    start = [*answer.headers, *extra, (b"content-length", str(len(body)).encode())]
+    if answer.status not in _WITHOUT_BODY:
+        extra.append((b"content-length", str(len(body)).encode()))
+    start = [*answer.headers, *extra]
     await send({"type": "http.response.start", "status": answer.status, "headers": start})
     await send({"type": "http.response.body", "body": b"" if head else body})
 

@@ -86,3 +86,17 @@ async def test_an_answer_is_packed_beside_the_others_when_it_is_large(body, at_o
     start, answer = sent
     assert (b"content-encoding", b"gzip") in start["headers"]
     assert gzip.decompress(answer["body"]) == body
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_has_no_body_tells_no_length(status):
+    """https://www.rfc-editor.org/rfc/rfc9110#section-8.6: it would be that of another answer."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    await respond(send, Answer(status, b"", [(b"etag", b'W/"1"')]), {})
+
+    assert sent[0]["headers"] == [(b"etag", b'W/"1"')]
+    assert sent[1]["body"] == b""
