@@ -15,14 +15,20 @@ _BY_THE_SERVER: Final = frozenset((b"connection", b"transfer-encoding"))
 
 
 class Exchange(RequestResponseCycle):
-    """Whatever is not a head with its length and then the whole body is sent by the server itself."""
+    """Whatever is not a head with its length and then the whole body is sent by the server itself. It would send chunks
+    to a client that does not know them: https://www.rfc-editor.org/rfc/rfc9112#section-6.1"""
 
     _start: Any = None
     _told: int | None = None
+    _until_closed = False
 
     async def send(self, message: Any) -> None:
         if not self.response_started and message["type"] == "http.response.start":
+            if self.waiting_for_100_continue and self.more_body and not self.body:
+                self.keep_alive = False  # the body may come or not: what comes next may be either
             self._told = _length(message)
+            if self.scope["http_version"] < "1.1" and not _has_length(message):
+                self._until_closed, self.chunked_encoding = True, False
             self._start = None if self._told is None else message  # of an application that failed behind it, the error
         elif self._start is not None:
             start, self._start = self._start, None
@@ -30,6 +36,8 @@ class Exchange(RequestResponseCycle):
                 self._send_whole(start, message)
                 return
             await super().send(start)
+        if self._until_closed and message["type"] == "http.response.body":
+            self.expected_content_length = len(message.get("body", b""))
         if self._start is None:
             await super().send(message)
 
@@ -68,3 +76,7 @@ def _length(start: Any) -> int | None:
         elif name in _BY_THE_SERVER:
             return None
     return found
+
+
+def _has_length(start: Any) -> bool:
+    return any(name == _LENGTH for name, _ in start.get("headers", ()))

@@ -10,7 +10,7 @@ import sys
 from typing import ClassVar
 from urllib.parse import unquote
 
-from httptools import parse_url
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -36,6 +36,7 @@ class BoundedHeads(HttpToolsProtocol):
     _answering: RequestResponseCycle | None = None
     _rests_since = 0.0
     _resting: asyncio.TimerHandle | None = None
+    _refusal: str | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -58,23 +59,58 @@ class BoundedHeads(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
         self._pending += len(data)
-        super().data_received(data)
+        self._parse(data)
         if self._pending > LARGEST:
             self._close()
         elif self._pending and self._timer is None:
             self._wait()
 
+    def _parse(self, data: bytes) -> None:
+        """Who asks for another protocol is answered in this one. A parser takes what follows such a head for the other
+        protocol, or for a request: another reads the head again, without the question, and then the body.
+        https://www.rfc-editor.org/rfc/rfc9110#section-7.8"""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as other:
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in the server
+            self._parse(self._without_upgrade() + data[other.args[0] :])
+        except HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+
+    def _should_upgrade(self) -> bool:
+        """Such a head is none yet: the server passes over what belongs to it."""
+        return True
+
+    def _without_upgrade(self) -> bytes:
+        asked = f"{self.scope['method']} ".encode() + self.url + f" HTTP/{self.scope['http_version']}\r\n".encode()
+        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return asked + b"".join(kept) + b"\r\n"
+
     def on_headers_complete(self) -> None:
-        """As the server does it, for the exchange of our own."""
-        self._arrived()
+        """As the server does it, for the exchange of our own. ValueError, which is answered with 400, for a tunnel, and
+        where it is not clear whose host is meant: https://www.rfc-editor.org/rfc/rfc9112#section-3.2"""
         version, before = self.parser.get_http_version(), self.cycle
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["http_version"] = version
+        if self.parser.should_upgrade():
+            if self.scope["method"] == "CONNECT":
+                raise ValueError("no tunnels")
+            return
+        self._arrived()
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
+            raise ValueError("one Host is needed")
         target = parse_url(self.url)
-        path = target.path.decode("ascii")
+        raw_path = target.path or b"/"  # http://host names it: https://www.rfc-editor.org/rfc/rfc9110#section-4.2.3
+        path = raw_path.decode("ascii")
         self.scope["path"] = unquote(path) if "%" in path else path
-        self.scope["raw_path"] = target.path
+        self.scope["raw_path"] = raw_path
         self.scope["query_string"] = target.query or b""
         self.cycle = Exchange(
             scope=self.scope,
@@ -85,7 +121,7 @@ class BoundedHeads(HttpToolsProtocol):
             access_log=self.access_log,
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+            expect_100_continue=self.expect_100_continue and version != "1.0",
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
@@ -101,6 +137,19 @@ class BoundedHeads(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
+        """Behind the answers to what came in order before: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.2"""
+        if self.pipeline and self.cycle.more_body:
+            self.pipeline.popleft()  # the one whose body is refused
+        elif self._answering is self.cycle and self.cycle is not None and self.cycle.more_body:
+            self._refuse(msg)
+            return
+        if self._answering is None or self._answering.response_complete:
+            self._refuse(msg)
+            return
+        self._refusal = msg
+        self._arrived()
+
+    def _refuse(self, msg: str) -> None:
         super().send_400_response(msg)
         self._leave()
 
@@ -125,6 +174,9 @@ class BoundedHeads(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+            return
+        if self._refusal is not None:
+            self._refuse(self._refusal)
             return
         self._rests_since = self.loop.time()
         if self._resting is None:

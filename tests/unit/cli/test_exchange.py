@@ -99,7 +99,9 @@ async def test_requests_that_come_at_once_are_answered_in_their_order():
             assert (await reader.readuntil(b"\r\n\r\n/%d" % number)).startswith(b"HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize(("target", "path"), [(b"/a%20b?c=%20", "/a b"), (b"http://x/y", "/y"), (b"/", "/")])
+@pytest.mark.parametrize(
+    ("target", "path"), [(b"/a%20b?c=%20", "/a b"), (b"http://x/y", "/y"), (b"http://x", "/"), (b"/", "/")]
+)
 async def test_the_target_of_a_request_is_read_as_the_server_reads_it(target, path):
     seen = []
 
@@ -111,3 +113,51 @@ async def test_the_target_of_a_request_is_read_as_the_server_reads_it(target, pa
     await answer(app, b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % target)
 
     assert seen == [(path, b"c=%20" if b"?" in target else b"")]
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"0.9"])
+async def test_who_does_not_know_chunks_is_sent_none(version):
+    """https://www.rfc-editor.org/rfc/rfc9112#section-6.1"""
+    app = answering({**START, "headers": []}, body(b"12", more=True), body(b"345", more=True), body(b""))
+
+    told = await answer(app, b"GET / HTTP/%b\r\nHost: x\r\n\r\n" % version)
+
+    assert told == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n12345"
+
+
+async def test_who_does_not_know_chunks_is_sent_what_has_a_length_as_anybody():
+    app = answering({**START, "headers": [LENGTH]}, body(b"12", more=True), body(b"345"))
+
+    told = await answer(app, b"GET / HTTP/1.0\r\nHost: x\r\n\r\n")
+
+    assert told == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n12345"
+
+
+EXPECT = b"POST / HTTP/%b\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+
+
+async def reading(scope, receive, send):
+    await receive()
+    await send({**START, "headers": [LENGTH]})
+    await send(body(b"12345"))
+
+
+async def test_who_does_not_know_of_going_on_is_not_told_to():
+    """https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1"""
+    assert (await answer(reading, EXPECT % b"1.0" + b"abcde")).startswith(b"HTTP/1.1 200")
+
+
+async def test_who_waits_to_go_on_is_told_to():
+    async with connected(BoundedHeads, reading) as (reader, writer):
+        writer.write(EXPECT % b"1.1")
+
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"abcde")
+        assert (await reader.readuntil(b"12345")).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_refused_body_that_was_not_sent_yet_ends_the_connection():
+    """Whether it still comes is open: the next request would be taken for it, or it for the next request."""
+    told = await answer(answering({**START, "status": 401, "headers": [LENGTH]}, body(b"12345")), EXPECT % b"1.1")
+
+    assert told == b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 5\r\nconnection: close\r\n\r\n12345"

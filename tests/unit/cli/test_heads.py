@@ -183,3 +183,107 @@ async def test_who_goes_away_is_gone_for_the_request_that_is_answered(behind):
 
         async with asyncio.timeout(PATIENCE_S):
             await gone.wait()
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize("piece", [1, 70, 10_000], ids=["bytes", "pieces", "at once"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+async def test_the_body_of_who_asks_for_another_protocol_is_no_request(piece, chunked):
+    """Java's own client asks so with its first request to a host."""
+    body = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+    length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(body)
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    asked = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n"
+    whole = b"POST / HTTP/1.1\r\nHost: x\r\n" + asked + length + b"\r\n\r\n" + sent + GET + b"Connection: close\r\n\r\n"
+    async with connected(BoundedHeads) as (reader, writer):
+        for at in range(0, len(whole), piece):
+            writer.write(whole[at : at + piece])
+            await writer.drain()
+            await asyncio.sleep(0)
+        told = await until_closed(reader)
+
+    assert told.count(b"HTTP/1.1 200") == told.count(b"HTTP/1.1 ") == 2
+    assert b"\r\n\r\n%08dHTTP/1.1" % len(body) in told
+
+
+async def test_who_asks_for_another_protocol_over_and_over_is_answered_in_order():
+    asked = GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    async with connected(BoundedHeads) as (reader, writer):
+        writer.write(3 * asked + GET + b"Connection: close\r\n\r\n")
+
+        assert (await until_closed(reader)).count(b"HTTP/1.1 200") == 4
+
+
+async def test_who_asks_for_another_protocol_and_for_the_end_gets_one_answer_and_the_end():
+    async with connected(BoundedHeads) as (reader, writer):
+        writer.write(GET + b"Connection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n" + GET + b"\r\n")
+        told = await until_closed(reader)
+
+    assert told.startswith(b"HTTP/1.1 200")
+    assert told.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in told
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"CONNECT / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_a_tunnel_another_version_and_a_host_that_is_not_clear_are_refused(head):
+    async with connected(BoundedHeads) as (reader, writer):
+        writer.write(head)
+        told = await until_closed(reader)
+
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert told.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"nonsense\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        GET + b"Host: y\r\n\r\n",
+    ],
+    ids=["no head", "no chunk", "two hosts"],
+)
+async def test_what_came_before_nonsense_is_answered_before_the_nonsense_is_refused(wrong):
+    goes_on = asyncio.Event()
+
+    async def slow(scope, receive, send):
+        await asyncio.wait_for(goes_on.wait(), PATIENCE_S)
+        await echo(scope, receive, send)
+
+    async with connected(BoundedHeads, slow) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+        writer.write(GET + b"\r\n" + wrong)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(GET + b"\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        goes_on.set()
+        told = await until_closed(reader)
+
+    assert [part[:3] for part in told.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"400"]
+    assert told.index(b"00000003") < told.index(b"00000000")
+
+
+async def test_a_body_that_is_nonsense_is_refused_at_once():
+    async with connected(BoundedHeads) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"zz\r\n")
+        told = await until_closed(reader)
+
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert told.count(b"HTTP/1.1 ") == 1
