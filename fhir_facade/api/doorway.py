@@ -31,7 +31,7 @@ class Doorway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._inside is None:
-            if scope["path"] == "/health" and scope["method"] == "GET":
+            if scope["path"] == "/health" and scope["method"] in ("GET", "HEAD"):
                 status, content = await readiness(self._ports)
                 await self._answer(scope, send, status, JSON, msgspec.json.encode(content))
                 return

@@ -8,6 +8,7 @@ import pytest
 
 from fhir_facade.api.doorway import Doorway
 from tests.facade import PUBLIC, embedded_facade
+from tests.patience import PATIENCE_S
 from tests.unit.api.test_health import Away
 
 
@@ -38,6 +39,18 @@ async def test_those_who_wait_are_refused_when_the_server_ends_before_it_is_read
         answer = await waiting
 
     assert answer.status_code == 503
+
+
+async def test_a_probe_that_asks_for_the_head_alone_is_answered_before_and_after(facade):
+    """https://www.rfc-editor.org/rfc/rfc9110#section-9.1"""
+    doorway = Doorway(facade.ports)
+    async with probe(doorway) as app:
+        async with asyncio.timeout(PATIENCE_S):
+            before = await app.head("/health")
+        doorway.open(facade.app)
+        after = await app.head("/health")
+
+    assert before.status_code == after.status_code == 200
 
 
 async def test_health_says_the_same_before_and_after(facade):
