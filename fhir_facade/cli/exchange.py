@@ -6,11 +6,15 @@ regular expressions about each header. https://asgi.readthedocs.io/en/latest/spe
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any, Final
 
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 _LENGTH: Final = b"content-length"
+_ENDING: Final = b"the server ends before it has answered: look whether it was done before you ask again"
 _BY_THE_SERVER: Final = frozenset((b"connection", b"transfer-encoding"))
 
 
@@ -21,6 +25,26 @@ class Exchange(RequestResponseCycle):
     _start: Any = None
     _told: int | None = None
     _until_closed = False
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        await super().run_asgi(partial(self._to_the_end, app))
+
+    async def _to_the_end(self, app: ASGI3Application, scope: Any, receive: Any, send: Any) -> None:
+        """Whoever is not answered when a server that ends waits no longer is told so; that is no defect."""
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                raise  # what it waited for was ended, not the request
+            if self.response_started:
+                self.transport.close()
+                self.disconnected = True
+                return
+            self.keep_alive = False
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (_LENGTH, b"%d" % len(_ENDING))]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": _ENDING})
 
     async def send(self, message: Any) -> None:
         if not self.response_started and message["type"] == "http.response.start":

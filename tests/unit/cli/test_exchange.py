@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from fhir_facade.cli.heads import BoundedHeads
+from tests.patience import PATIENCE_S
 from tests.unit.cli.test_heads import connected, until_closed
 
 START = {"type": "http.response.start", "status": 200}
@@ -161,3 +162,40 @@ async def test_a_refused_body_that_was_not_sent_yet_ends_the_connection():
     told = await answer(answering({**START, "status": 401, "headers": [LENGTH]}, body(b"12345")), EXPECT % b"1.1")
 
     assert told == b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 5\r\nconnection: close\r\n\r\n12345"
+
+
+async def ends(scope, receive, send):
+    """As a server does it that waited long enough for its last requests."""
+    asyncio.current_task().cancel()
+    await asyncio.sleep(PATIENCE_S)
+
+
+async def test_who_is_not_answered_when_the_server_ends_is_told_so_and_it_is_no_defect(caplog):
+    told = await answer(ends, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nconnection: close\r\n" in told
+    assert told.endswith(b"look whether it was done before you ask again")
+    assert not caplog.records
+
+
+async def test_an_answer_that_the_end_of_the_server_cuts_off_does_not_look_whole(caplog):
+    async def app(scope, receive, send):
+        await send({**START, "headers": []})
+        await send(body(b"12", more=True))
+        await ends(scope, receive, send)
+
+    told = await answer(app, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert told.endswith(b"2\r\n12\r\n")
+    assert not caplog.records
+
+
+async def test_what_a_request_waits_for_and_is_ended_is_a_defect(caplog):
+    async def app(scope, receive, send):
+        waited_for = asyncio.get_running_loop().create_future()
+        waited_for.cancel()
+        await waited_for
+
+    assert (await answer(app)).startswith(b"HTTP/1.1 500 ")
+    assert caplog.records[0].exc_info
