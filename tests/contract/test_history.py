@@ -126,6 +126,34 @@ async def test_pages_keep_to_since(case: Case) -> None:
     assert [entry.version for entry in [*first.entries, *second.entries]] == ["5", "4", "3", "2"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+async def test_no_page_of_the_history_of_a_resource_is_empty(case: Case, count: int) -> None:
+    """Not the last one either, where its versions fill the pages before."""
+    written = await versions(case)
+    id_, moment = written[0].id, timedelta(milliseconds=1)
+    whole = HistoryQuery("Patient", id_, count=count)
+    since = replace(whole, since=written[1].last_updated)
+    within = replace(whole, at=(written[1].last_updated + moment, written[3].last_updated + moment))
+
+    for query, shown in ((whole, "54321"), (since, "5432"), (within, "432")):
+        pages = [await case.store.history(query)]
+        while pages[-1].cursor is not None:
+            pages.append(await case.store.history(replace(query, cursor=pages[-1].cursor)))
+
+        assert all(page.entries for page in pages)
+        assert "".join(entry.version for page in pages for entry in page.entries) == shown
+
+
+async def test_no_page_follows_the_version_that_brought_a_resource_back(case: Case) -> None:
+    patient = await case.put("Patient", "p", gender="female")
+    await case.delete(patient.ref)
+    back = await case.put("Patient", "p", gender="male")
+
+    page = await case.store.history(HistoryQuery("Patient", patient.id, since=back.last_updated, count=1))
+
+    assert ([entry.version for entry in page.entries], page.cursor) == ([back.version], None)
+
+
 async def test_the_history_of_a_type_holds_its_resources_only(case: Case) -> None:
     patient = await case.put("Patient", "p")
     practitioner = await case.put("Practitioner", "d")

@@ -32,8 +32,8 @@ async def history(session: HapiSession, query: HistoryQuery) -> Page:
         versions = list(await asyncio.gather(*(_version(session, entry) for entry in looked_at)))
         fresh = await _current_then(session, query, _unseen(cursor, versions) if cursor else versions)
         total = _total(query, found, fresh) if first else total
-        link = None if _is_past(query, versions) else found.linked("next")
-        if link is None or query.count == 0:
+        link = found.linked("next")
+        if link is None or query.count == 0 or await _is_past(session, query, versions):
             return Page(fresh if query.count else (), total=total)
         if fresh:
             following = InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
@@ -41,9 +41,22 @@ async def history(session: HapiSession, query: HistoryQuery) -> Page:
         asked, first = urlsplit(link).query, False
 
 
-def _is_past(query: HistoryQuery, versions: list[StoredResource]) -> bool:
-    """Whether nothing that follows is recent enough; HAPI looks at `_since` only without `_at`."""
-    return query.since is not None and bool(versions) and versions[-1].last_updated < query.since
+async def _is_past(session: HapiSession, query: HistoryQuery, versions: list[StoredResource]) -> bool:
+    """Whether nothing that follows is meant, though HAPI names a next page behind each full one. It looks at `_since`
+    only without `_at`. Of one resource the version before is known."""
+    if not versions:
+        return False
+    oldest = versions[-1]
+    if query.since is not None and oldest.last_updated < query.since:
+        return True
+    if query.id is None:
+        return False
+    if oldest.version == FIRST or (query.at is not None and oldest.last_updated < query.at[0]):
+        return True
+    if query.since is None:
+        return False
+    written = await _written(session, _beside(oldest, -1))
+    return written is None or written < query.since
 
 
 def _total(query: HistoryQuery, found: Bundle, versions: list[StoredResource]) -> int | None:
@@ -73,13 +86,22 @@ async def _held(session: HapiSession, moment: datetime, version: StoredResource)
         return True
     if version.deleted:
         return False
-    following = Ref(version.type, version.id, str(int(version.version) + 1))
+    replaced = await _written(session, _beside(version, +1))
+    return replaced is None or replaced > moment
+
+
+def _beside(version: StoredResource, step: int) -> Ref:
+    return Ref(version.type, version.id, str(int(version.version) + step))
+
+
+async def _written(session: HapiSession, ref: Ref) -> datetime | None:
+    """When a version was written, a deletion too; None for one that is not there."""
     try:
-        return (await read(session, following)).last_updated > moment
+        return (await read(session, ref)).last_updated
     except NotFound:
-        return True
+        return None
     except Gone:
-        return (await deletion(session, following)).last_updated > moment
+        return (await deletion(session, ref)).last_updated
 
 
 def _position(query: HistoryQuery) -> InHistory | None:
