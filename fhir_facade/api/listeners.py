@@ -5,35 +5,54 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Final
-from weakref import WeakSet
 
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from fhir_facade.api.wire import Receive, Scope, Send
 from fhir_facade.errors import TooManyRequests
 from fhir_facade.values import Principal
 
 MOST: Final = 32
 """Of one person with all pages and apps, or of one service, in each process."""
 RETRY_S: Final = 10
-_MOST_CALLERS: Final = 10_000
-
-
-class Place:
-    """Held by a stream as long as it lives."""
+KEEP_ALIVE_S: Final = 15
+GRACE_S: Final = 3
+"""How long a stream may take to end by itself when the process does."""
 
 
 class Listeners:
-    """Counts the places that still live, so that a connection that broke leaves nothing behind."""
+    """Counts who listens."""
 
     def __init__(self) -> None:
-        self._places: dict[str, WeakSet[Place]] = {}
+        self._places: Counter[str] = Counter()
 
-    def place(self, principal: Principal) -> Place:
-        """A place to be kept as long as somebody listens. TooManyRequests when the caller has too many."""
-        if len(self._places) >= _MOST_CALLERS:
-            self._places = {name: places for name, places in self._places.items() if places}
-        places = self._places.setdefault(principal.user or principal.client or principal.name or "", WeakSet())
-        if len(places) >= MOST:
+    @contextmanager
+    def place(self, principal: Principal) -> Iterator[None]:
+        """A place for as long as somebody listens. TooManyRequests when the caller has too many."""
+        name = principal.user or principal.client or principal.name or ""
+        if self._places[name] >= MOST:
             raise TooManyRequests(f"At most {MOST} streams at a time: close one first.", retry_after_s=RETRY_S)
-        place = Place()
-        places.add(place)
-        return place
+        self._places[name] += 1
+        try:
+            yield
+        finally:
+            self._places[name] -= 1
+            if not self._places[name]:
+                del self._places[name]
+
+
+class CountedStream(EventSourceResponse):
+    """A stream that has a place from its first byte until nobody reads it any more. What is left behind in memory may
+    stay there for a while, so that it is no measure of who listens."""
+
+    def __init__(self, events: AsyncIterator[ServerSentEvent], listeners: Listeners, principal: Principal) -> None:
+        super().__init__(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
+        self._listeners, self._principal = listeners, principal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._listeners.place(self._principal):
+            await super().__call__(scope, receive, send)

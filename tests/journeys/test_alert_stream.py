@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from fhir_facade.api.listeners import MOST as STREAMS
 from fhir_facade.app import open_ports
 from fhir_facade.errors import BadRequest, Forbidden, NotFound
 from fhir_facade.flows.accounts import NewAccount, add_account, disable_account
@@ -305,6 +306,18 @@ async def test_what_was_missed_is_replayed_after_the_process_was_killed_and_from
     assert (cleared["kind"], at > before) == ("cleared", True)
     assert same == missed  # whoever is told of it again knows it again
     assert (replayed.id, replayed.kind, live.kind, live.id > at) == (at, "cleared", "raised", True)
+
+
+async def test_who_left_a_stream_takes_no_place_any_more(home, tmp_path):
+    with served(home.env, tmp_path / "log") as facade:
+        answers = []
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {home.doctor}"}, timeout=PATIENCE_S) as client:
+            for _ in range(2 * STREAMS):  # as pages do that are looked at and left
+                async with client.stream("GET", f"{facade.url}/api/v1/alerts/stream") as answer:
+                    answers.append(answer.status_code)
+                    await anext(answer.aiter_lines())
+
+    assert answers == [200] * len(answers)
 
 
 async def test_streams_end_when_the_user_is_disabled_and_when_the_server_stops(home, tmp_path):

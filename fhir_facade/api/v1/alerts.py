@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from fhir_facade.api.dependencies import Caller, CallerDep, PortsDep, caller_again, deps_of
-from fhir_facade.api.listeners import Place
+from fhir_facade.api.listeners import CountedStream
 from fhir_facade.api.v1.ids import ID
 from fhir_facade.errors import FacadeError, Unauthenticated
 from fhir_facade.fhir.document import decimal_dumps
@@ -28,11 +28,7 @@ from fhir_facade.ports import Ports
 from fhir_facade.values import Principal
 
 PREFIX: Final = "/api/v1/alerts"
-KEEP_ALIVE_S: Final = 15
 RECONNECT_MS: Final = 3000
-GRACE_S: Final = 3
-"""How long a stream may take to end by itself when the process does."""
-
 LONGEST_NOTE: Final = 4000
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -141,22 +137,19 @@ async def stream(
     patient: Annotated[str | None, Query(pattern=ID)] = None,
     after: Annotated[str | None, Query(description="As Last-Event-ID, for a first look; that one wins")] = None,
     last_event_id: Annotated[str | None, Header(description="Replay what came after this event; 0: all")] = None,
-) -> EventSourceResponse:
+) -> CountedStream:
     """Alerts as they happen, from the moment the answer begins. `data` is JSON: `kind`, `at`, and references and codes,
     never a value or a name. The stream ends within seconds when the token or session does."""
     await admit_listener(ports, caller.principal, patient)
     told = last_event_id or after
     seen = place_of(ports, told) if told else await newest_event(ports)
-    place = deps_of(request).listeners.place(caller.principal)
-    events = _events(request, ports, caller, place, after=seen, patient=patient)
-    return EventSourceResponse(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
+    events = _events(request, ports, caller, after=seen, patient=patient)
+    return CountedStream(events, deps_of(request).listeners, caller.principal)
 
 
 async def _events(
-    request: Request, ports: Ports, caller: Caller, place: Place, *, after: int, patient: str | None
+    request: Request, ports: Ports, caller: Caller, *, after: int, patient: str | None
 ) -> AsyncIterator[ServerSentEvent]:
-    """The generator keeps its place: it goes with the connection."""
-
     async def who() -> Principal | None:
         if deps_of(request).syncs.stopping:
             return None
