@@ -19,6 +19,7 @@ from fhir_facade.cli.exchange import Exchange
 from fhir_facade.cli.unread import WITHIN_S, Unread
 
 LARGEST = 128 * 1024
+ON_ITS_WAY_S = 0.1
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -193,6 +194,13 @@ class BoundedHeads(HttpToolsProtocol):
             self._resting = self.loop.call_later(left, self._end_rest)
         else:
             self._close()
+
+    def shutdown(self) -> None:
+        """What was sent before the server began to end, and is not read yet, is answered."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(ON_ITS_WAY_S, super().shutdown)
+        else:
+            super().shutdown()
 
     def _close(self) -> None:
         """In order, which waits for what is not read."""

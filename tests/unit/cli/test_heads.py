@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import ClassVar
 
 import pytest
 import uvicorn
@@ -287,3 +288,36 @@ async def test_a_body_that_is_nonsense_is_refused_at_once():
 
     assert told.startswith(b"HTTP/1.1 400 ")
     assert told.count(b"HTTP/1.1 ") == 1
+
+
+class Known(BoundedHeads):
+    """Of which a test can end the connections."""
+
+    made: ClassVar[list[BoundedHeads]] = []
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self.made.append(self)
+
+
+async def test_a_request_that_is_on_its_way_when_the_server_ends_is_answered_and_the_connection_ends():
+    async with connected(Known) as (reader, writer):
+        writer.write(GET + b"\r\n")
+        await answer(reader)
+        writer.write(GET + b"\r\n")
+        Known.made.pop().shutdown()
+
+        assert (await until_closed(reader)).startswith(b"HTTP/1.1 200")
+
+
+async def test_a_request_that_is_being_answered_when_the_server_ends_is_told_that_the_connection_ends():
+    async def slow(scope, receive, send):
+        Known.made.pop().shutdown()
+        await echo(scope, receive, send)
+
+    async with connected(Known, slow) as (reader, writer):
+        writer.write(GET + b"\r\n")
+        told = await until_closed(reader)
+
+    assert told.startswith(b"HTTP/1.1 200")
+    assert b"\r\nconnection: close\r\n" in told
