@@ -31,6 +31,9 @@ async def value_sets(case: Case) -> Case:
         pytest.param(f"url:above={BASE}/one/two/three", "abc", id="above what is not there"),
         pytest.param(f"url:above={BASE}/none,{BASE}x", "ad", id="above one of a list"),
         pytest.param("url:missing=true", "", id="missing"),
+        pytest.param(f"url:below={BASE}_one", "", id="below, an underline being a sign like any other"),
+        pytest.param(f"url:below={BASE}/one\\\\", "", id="below, a backslash too"),
+        pytest.param(f"url:below={BASE}%25", "", id="below, a percent sign too"),
     ],
 )
 async def test_a_uri_is_found(value_sets: Case, asked: str, found: str) -> None:

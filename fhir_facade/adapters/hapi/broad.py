@@ -28,6 +28,7 @@ from fhir_facade.values import (
     ReferenceValue,
     SearchValue,
     StringValue,
+    UriValue,
 )
 
 SEVERAL_VALUES = ("component-", "combo-", "context-")
@@ -45,10 +46,18 @@ def is_broad(criterion: Criterion) -> bool:
         return opposite(criterion.inner) is None
     if not isinstance(criterion, Match):
         return False
-    unindexed = is_unindexed(criterion) or is_ignored(criterion) or is_narrower(criterion)
+    unindexed = is_unindexed(criterion) or is_ignored(criterion) or is_narrower(criterion) or _is_like(criterion)
     return (
         unindexed or is_of_no_system(criterion) or any(_is_broad(criterion.name, value) for value in criterion.values)
     )
+
+
+def _is_like(match: Match) -> bool:
+    """Whether it asks for the beginning of an address, where HAPI takes `_` for any character: that of `hapi/` does not
+    for `_profile`."""
+    if match.modifier != "below" or match.name == "_profile":
+        return False
+    return any(isinstance(value, UriValue) and "_" in value.uri for value in match.values)
 
 
 def _is_broad(name: str, value: SearchValue) -> bool:
