@@ -73,12 +73,17 @@ class BoundedHeads(HttpToolsProtocol):
         """Who asks for another protocol is answered in this one. A parser takes what follows such a head for the other
         protocol, or for a request: another reads the head again, without the question, and then the body.
         https://www.rfc-editor.org/rfc/rfc9110#section-7.8"""
+        rest: bytes | memoryview = data
         try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade as other:
-            self.parser = HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in the server
-            self._parse(self._without_upgrade() + data[other.args[0] :])
+            while rest:
+                try:
+                    self.parser.feed_data(rest)
+                    return
+                except HttpParserUpgrade as other:
+                    rest = memoryview(rest)[other.args[0] :]
+                    self.parser = HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in the server
+                    self.parser.feed_data(self._without_upgrade())
         except HttpParserError:
             message = "Invalid HTTP request received."
             self.logger.warning(message)
