@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.contract.case import Case
@@ -93,3 +95,210 @@ async def test_around_a_quantity_includes_its_edges(case: Case) -> None:
         await case.put("Observation", label, valueQuantity=value)
 
     assert await case.labels("Observation", "value-quantity=ap80||mm[Hg]&_sort=_id") == ["b", "c"]
+
+
+MG = {"system": UCUM, "code": "mg/L"}
+MEASURED: dict[str, dict[str, Any]] = {
+    "a": {"valueQuantity": {"value": 5} | MG},
+    "b": {"valueQuantity": {"value": 5, "comparator": "<"} | MG},
+    "c": {"valueQuantity": {"value": 5, "comparator": ">"} | MG},
+    "d": {"valueQuantity": {"value": 5, "comparator": "<="} | MG},
+    "e": {"valueQuantity": {"value": 5, "comparator": ">="} | MG},
+    "s": {
+        "valueSampledData": {
+            "origin": {"value": 1} | MG,
+            "period": 10,
+            "factor": 2,
+            "dimensions": 1,
+            "upperLimit": 3,
+            "data": "E 1.5 U 2",
+        }
+    },
+}
+"""`s` reaches from 4 to 7."""
+
+
+@pytest.fixture
+async def intervals(case: Case) -> Case:
+    made = [case.resource("Observation", label, **value) for label, value in MEASURED.items()]
+    await case.store.write([case.put_of(resource) for resource in made])
+    return case
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("value-quantity=5", "a", id="the number itself"),
+        pytest.param(f"value-quantity=5|{UCUM}|mg/L", "a", id="with its unit"),
+        pytest.param(f"value-quantity=5000|{UCUM}|ug/L", "a", id="in another unit"),
+        pytest.param(f"value-quantity=6e0|{UCUM}|mg/L", "", id="within samples"),
+        pytest.param("value-quantity=5,77", "a", id="one of two"),
+        pytest.param("value-quantity=1e1||mg/L", "", id="around nothing"),
+        pytest.param("value-quantity=ne5", "bcdes", id="another"),
+        pytest.param(f"value-quantity=gt5|{UCUM}|mg/L", "ces", id="greater"),
+        pytest.param("value-quantity=gt100", "ce", id="far greater"),
+        pytest.param(f"value-quantity=lt5000|{UCUM}|ug/L", "bds", id="less, in another unit"),
+        pytest.param("value-quantity=lt3", "bd", id="far less"),
+        pytest.param("value-quantity=ge6", "ces", id="greater or equal"),
+        pytest.param("value-quantity=le5", "abcdes", id="less or equal, an end included"),
+        pytest.param("value-quantity=sa4.5", "ace", id="starts after"),
+        pytest.param("value-quantity=sa3", "aces", id="samples start after"),
+        pytest.param("value-quantity=sa6", "", id="starts far after"),
+        pytest.param(f"value-quantity=eb6|{UCUM}|mg/L", "abd", id="ends before"),
+        pytest.param("value-quantity=eb8", "abds", id="samples end before"),
+        pytest.param("value-quantity=ap5", "abcdes", id="around"),
+        pytest.param("value-quantity=ap8", "ce", id="around what no sample reaches"),
+        pytest.param("value-quantity:missing=false", "abcdes", id="present"),
+        pytest.param("combo-value-quantity=5", "a", id="of the whole or a part"),
+        pytest.param("combo-value-quantity=sa3&value-quantity=eb9", "as", id="of the whole or a part, and ends before"),
+        pytest.param("combo-value-quantity=lt3", "bd", id="of the whole or a part, less"),
+        pytest.param("code-value-quantity=718-7$5", "a", id="beside a code"),
+        pytest.param("code-value-quantity=718-7$gt100", "ce", id="beside a code, far greater"),
+        pytest.param("code-value-quantity=718-7$sa6", "", id="beside a code, starts after"),
+        pytest.param("_filter=value-quantity eq 5 or value-quantity gt 100", "ace", id="in a filter"),
+        pytest.param("_filter=value-quantity sa 4.5 or value-quantity lt 3", "abcde", id="in a filter, starts after"),
+    ],
+)
+async def test_a_quantity_that_is_an_interval_is_found_by_its_ends(intervals: Case, asked: str, found: str) -> None:
+    shown = await intervals.search("Observation", f"{asked}&_sort=_id", total=True)
+
+    assert "".join(intervals.labels_of(shown)) == found
+    assert shown.total == len(found)
+    assert (await intervals.search("Observation", asked, count=0, total=True)).total == len(found)
+
+
+async def test_samples_of_the_whole_or_a_part_do_not_start_after_a_number_among_them(intervals: Case) -> None:
+    assert await intervals.labels("Observation", "combo-value-quantity=sa6") == []
+
+
+@pytest.mark.parametrize("sort", ["value-quantity", "-value-quantity"])
+async def test_pages_go_on_behind_an_open_end(intervals: Case, sort: str) -> None:
+    everything = await intervals.labels("Observation", f"_sort={sort}")
+    page = await intervals.search("Observation", f"_sort={sort}", count=1)
+    found = intervals.labels_of(page)
+    while page.cursor is not None:
+        page = await intervals.search("Observation", f"_sort={sort}", count=1, cursor=page.cursor)
+        found += intervals.labels_of(page)
+
+    assert found == everything
+
+
+async def test_what_a_page_leaves_out_ends_no_search(intervals: Case) -> None:
+    later = {f"z{number}": {"valueQuantity": {"value": 5} | MG} for number in range(3)}
+    made = [intervals.resource("Observation", label, **value) for label, value in later.items()]
+    await intervals.store.write([intervals.put_of(resource) for resource in made])
+
+    page = await intervals.search("Observation", "value-quantity=5&_sort=-value-quantity", count=2, total=True)
+    assert page.total == 4
+    found = intervals.labels_of(page)
+    while page.cursor is not None:
+        page = await intervals.search(
+            "Observation", "value-quantity=5&_sort=-value-quantity", count=2, cursor=page.cursor
+        )
+        found += intervals.labels_of(page)
+
+    assert found == ["a", "z0", "z1", "z2"]
+
+
+@pytest.mark.parametrize(("sort", "found"), [("value-quantity", "bdsaec"), ("-value-quantity", "cesadb")])
+async def test_an_interval_is_sorted_by_its_least_number_and_backwards_by_its_greatest(
+    intervals: Case, sort: str, found: str
+) -> None:
+    await intervals.put("Observation", "b", valueQuantity={"value": 4, "comparator": "<"} | MG)
+    await intervals.put("Observation", "c", valueQuantity={"value": 5.5, "comparator": ">"} | MG)
+
+    assert "".join(await intervals.labels("Observation", f"_sort={sort}")) == found
+
+
+async def test_a_part_is_an_interval_too(case: Case) -> None:
+    def component(code: str, value: float, comparator: str | None) -> dict[str, object]:
+        compared = {} if comparator is None else {"comparator": comparator}
+        return {"code": {"coding": [{"code": code}]}, "valueQuantity": {"value": value} | compared | MG}
+
+    await case.put("Observation", "p", component=[component("x", 5, "<"), component("y", 9, None)])
+
+    asked = {
+        "component-value-quantity=lt3": ["p"],
+        "component-value-quantity=5": [],
+        "component-value-quantity=9": ["p"],
+        "component-value-quantity=sa5": ["p"],
+        "component-value-quantity=sa10": [],
+        "component-value-quantity=eb7": ["p"],
+        "component-code-value-quantity=x$lt3": ["p"],
+        "component-code-value-quantity=y$lt3": [],
+        "component-code-value-quantity=x$gt7": [],
+        "component-code-value-quantity=x$5": [],
+    }
+    assert {text: await case.labels("Observation", text) for text in asked} == asked
+    totals = {text: (await case.search("Observation", text, count=0, total=True)).total for text in asked}
+    assert totals == {text: len(found) for text, found in asked.items()}
+
+
+async def test_an_interval_is_found_behind_references(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    subject = {"reference": f"Patient/{patient.id}"}
+    low = await case.put("Observation", "o", subject=subject, valueQuantity={"value": 5, "comparator": "<"} | MG)
+    await case.put("DiagnosticReport", "r", result=[{"reference": f"Observation/{low.id}"}])
+
+    asked = {
+        ("Patient", "_has:Observation:patient:value-quantity=lt3"): ["p"],
+        ("Patient", "_has:Observation:patient:value-quantity=5"): [],
+        ("Patient", "_has:Observation:patient:value-quantity=gt7"): [],
+        ("DiagnosticReport", "result.value-quantity=lt3"): ["r"],
+        ("DiagnosticReport", "result.value-quantity=5"): [],
+    }
+    assert {(kind, text): await case.labels(kind, text) for kind, text in asked} == asked
+
+
+async def test_an_age_that_is_a_range_is_found_by_its_ends(case: Case) -> None:
+    year = {"system": UCUM, "code": "a"}
+    ages = {"a": {"low": {"value": 40} | year, "high": {"value": 50} | year}, "b": {"low": {"value": 40} | year}}
+    for label, age in ages.items():
+        patient = await case.put("Patient", label)
+        subject = {"reference": f"Patient/{patient.id}"}
+        await case.put("Condition", label, subject=subject, onsetRange=age)
+
+    asked = {
+        "45": [],
+        "gt60": ["b"],
+        "lt45": ["a", "b"],
+        "sa39": ["a", "b"],
+        "sa45": [],
+        "eb55": ["a"],
+        "ap45": ["a", "b"],
+    }
+    assert {text: await case.labels("Condition", f"onset-age={text}&_sort=_id") for text in asked} == asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("5.4||g", "abc", id="as a code or as it is printed"),
+        pytest.param("5.4||grams", "b", id="printed beside a code"),
+        pytest.param("gt5||grams", "b", id="greater"),
+        pytest.param(f"5.4|{UCUM}|g", "bc", id="of a system"),
+        pytest.param(f"5.4|{UCUM}|grams", "", id="printed is not of a system"),
+        pytest.param("5.4", "abc", id="whatever the unit"),
+        pytest.param("le7||g", "abcd", id="printed beside a comparator"),
+        pytest.param("lt3||g", "d", id="printed, an open end"),
+    ],
+)
+async def test_a_unit_is_found_as_it_is_printed(case: Case, asked: str, found: str) -> None:
+    values = {
+        "a": {"value": 5.4, "unit": "g"},
+        "b": {"value": 5.4, "unit": "grams", "system": UCUM, "code": "g"},
+        "c": {"value": 5.4, "unit": "g", "system": UCUM, "code": "g"},
+        "d": {"value": 7, "unit": "g", "comparator": "<="},
+    }
+    await case.store.write(
+        [case.put_of(case.resource("Observation", label, valueQuantity=value)) for label, value in values.items()]
+    )
+
+    assert "".join(await case.labels("Observation", f"value-quantity={asked}&_sort=_id")) == found
+
+
+async def test_samples_beyond_all_numbers_are_kept(case: Case) -> None:
+    sampled = {"origin": {"value": 0} | MG, "period": 10, "dimensions": 1, "data": "1 1e300"}
+    await case.put("Observation", "s", valueSampledData=sampled)
+
+    assert await case.labels("Observation", "value-quantity=gt5") == ["s"]

@@ -34,6 +34,13 @@ _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "uri": ("idx_uri v", "v.uri"),
     "reference": (_TARGETS, "t.pk"),
 }
+_INTERVALS: Final = ("number", "quantity")
+"""Of these it is the greatest number that decides backwards."""
+
+_BEYOND: Final = 1e300
+_BOUNDED: Final = f"max(min({{}}, {_BEYOND}), -{_BEYOND})"
+"""An open end is a number: a link to the next page, which names the last keys, has no word for infinity."""
+
 _UPPER: Final = {ord(small): ord(small.upper()) for small in ascii_lowercase}
 """As SQLite has `upper`."""
 
@@ -61,6 +68,8 @@ def _expression(catalogue: Catalogue, type: str, sort: Sort) -> str:
         table, value = _CODES, _LAST_CODE if sort.descending else _FIRST_CODE
     else:
         table, column = _COLUMNS[sort.kind]
+        if sort.kind in _INTERVALS:
+            column = _BOUNDED.format("v.high" if sort.descending else column)
         value = f"{'max' if sort.descending else 'min'}({column})"
     numbers = ", ".join(map(str, catalogue.searched(type, sort.name)))
     return f"(SELECT {value} FROM {table} WHERE v.pk = r.pk AND v.param IN ({numbers}))"
@@ -106,6 +115,9 @@ def _values(
             return (pk for target in targets for pk in _written(connection, target))
         case "string":
             return (row[1].translate(_UPPER) for row in version.rows.get("string", ()) if row[0] in numbers)
+        case kind if kind in _INTERVALS:
+            ends = (row[2 if sort.descending else 1] for row in version.rows.get(kind, ()) if row[0] in numbers)
+            return (max(min(end, _BEYOND), -_BEYOND) for end in ends)
         case _:
             return (row[1] for row in version.rows.get(sort.kind, ()) if row[0] in numbers)
 

@@ -60,8 +60,13 @@ def _is_like(match: Match) -> bool:
     return any(isinstance(value, UriValue) and "_" in value.uri for value in match.values)
 
 
+def may_be_several(name: str) -> bool:
+    """Whether a resource may have several values of the parameter."""
+    return name.startswith(SEVERAL_VALUES) or name == SUBSTANCE_QUANTITY
+
+
 def _is_broad(name: str, value: SearchValue) -> bool:
-    several = name.startswith(SEVERAL_VALUES) or name == SUBSTANCE_QUANTITY
+    several = may_be_several(name)
     match value:
         case NumberValue() | NearValue():
             return True

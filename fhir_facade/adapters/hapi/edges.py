@@ -1,27 +1,40 @@
-"""What begins before the range that `ge` names and ends in it, or begins in that of `le` and ends after it.
+"""What stands across an edge of what is asked, and is found by HAPI though it is not meant.
 
-It is neither greater nor equal, nor less, and HAPI finds it: docs/decisions/009-what-a-prefix-means.md. Each find of a
-page is looked at; where finds are counted, those that stand across the edge are asked for, and taken off.
+A period that begins before the range that `ge` names and ends in it, or begins in that of `le` and ends after it, is
+neither greater nor equal, nor less: docs/decisions/009-what-a-prefix-means.md. Of a quantity that is an interval
+(`< 5 mg/L`, SampledData, a Range) `hapi/` keeps both ends, and HAPI takes one of them for all of it where it is to be
+equal, to start after or to end before a number. Each find of a page is looked at; where finds are counted, those that
+stand across the edge are asked for, and taken off. Where one resource may have several quantities, those with an open
+end are.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from typing import Final
 
-from fhir_facade.adapters.hapi.broad import satisfies
+from fhir_facade.adapters.hapi.broad import is_broad, may_be_several, satisfies
 from fhir_facade.adapters.hapi.moments import is_about_a_date
 from fhir_facade.fhir.definitions.lasting import may_last
-from fhir_facade.values import Criterion, DateValue, Match, SearchQuery
+from fhir_facade.values import AnyOf, Criterion, DateValue, Match, Prefix, QuantityValue, SearchQuery, SearchValue
 
-_LASTING = (b'"start"', b'"end"', b"iming")
-"""One of them stands in a resource with a period or a timing (`effectiveTiming`, `timing`)."""
+_LASTING: Final = re.compile(rb'"start"|"end"|iming')
+"""It stands in a resource with a period or a timing (`effectiveTiming`, `timing`)."""
+_INTERVAL: Final = re.compile(rb'"comparator"|SampledData"|Range"\s*:\s*\{')
+"""It stands in a resource with a quantity that is an interval. `referenceRange` is a list."""
 
 
 def with_edges(type: str, criteria: Sequence[Criterion]) -> tuple[Match, ...]:
     """Those of the criteria by which HAPI may find what stands across an edge."""
-    dates = (own for own in criteria if is_about_a_date(own))
-    return tuple([own for own in dates if may_last(type, own.name) and any(_edges(own))])
+    dates = [own for own in criteria if is_about_a_date(own) and may_last(type, own.name)]
+    return tuple([own for own in (*dates, *_amounts(criteria)) if any(_edges(own))])
+
+
+def _amounts(criteria: Sequence[Criterion]) -> list[Match]:
+    return [own for own in criteria if isinstance(own, Match) and own.kind == "quantity" and not is_broad(own)]
 
 
 def edged(query: SearchQuery) -> tuple[Match, ...]:
@@ -30,18 +43,74 @@ def edged(query: SearchQuery) -> tuple[Match, ...]:
     return with_edges(query.type, (*query.criteria, *only))
 
 
+def is_about_amounts(edged: Sequence[Match]) -> bool:
+    return any(own.kind == "quantity" for own in edged)
+
+
+def amounts_are_looked_at(query: SearchQuery) -> bool:
+    """Whether the finds tell by `edged` all that they have to about amounts, whatever the query is split into."""
+    return len(query.any_of) < 2 and not any(isinstance(own, AnyOf) for own in query.criteria)
+
+
 def across(match: Match) -> Iterator[tuple[Match, Match]]:
     """For each edge what finds all that stands across it, as a lower and an upper bound."""
     for value in _edges(match):
-        edge = value.low if value.prefix == "ge" else value.high
-        lower, upper = DateValue("ge", edge, edge, ""), DateValue("lt", edge, edge, "")
-        yield replace(match, values=(lower,)), replace(match, values=(upper,))
+        if isinstance(value, DateValue):
+            bounds = _at_date(value)
+        else:
+            bounds = _open(value) if may_be_several(match.name) else _at_amount(value)
+        for lower, upper in bounds:
+            yield replace(match, values=(lower,)), replace(match, values=(upper,))
 
 
-def _edges(match: Match) -> Iterator[DateValue]:
-    return (value for value in match.values if isinstance(value, DateValue) and value.prefix in ("ge", "le"))
+def _edges(match: Match) -> Iterator[DateValue | QuantityValue]:
+    for value in match.values:
+        if isinstance(value, DateValue | QuantityValue) and value.prefix in _UNSURE[match.kind]:
+            yield value
+
+
+_UNSURE: Final = {"date": ("ge", "le"), "quantity": ("eq", "sa", "eb")}
+
+
+def _at_date(value: DateValue) -> Iterator[tuple[SearchValue, SearchValue]]:
+    edge = value.low if value.prefix == "ge" else value.high
+    yield DateValue("ge", edge, edge, ""), DateValue("lt", edge, edge, "")
+
+
+def _at_amount(value: QuantityValue) -> Iterator[tuple[SearchValue, SearchValue]]:
+    """An end is on the side that is asked for, the other one is not."""
+    match value.prefix:
+        case "sa":
+            yield _bound(value, "gt", value.number), _bound(value, "le", value.number)
+        case "eb":
+            yield _bound(value, "ge", value.number), _bound(value, "lt", value.number)
+        case _:
+            yield _bound(value, "ge", value.low), _bound(value, "lt", value.low)
+            yield _bound(value, "ge", value.high), _bound(value, "lt", value.high)
+
+
+def _open(value: QuantityValue) -> Iterator[tuple[SearchValue, SearchValue]]:
+    """Where two numbers of one resource stand on both sides of most numbers: an open end, on the side not asked for."""
+    if value.prefix == "sa":
+        yield _bound(value, "gt", value.number), _bound(value, "lt", -_BEYOND)
+        yield _bound(value, "gt", _BEYOND), _bound(value, "le", value.number)
+    else:
+        yield _bound(value, "gt", _BEYOND), _bound(value, "lt", value.number)
+        yield _bound(value, "ge", value.number), _bound(value, "lt", -_BEYOND)
+
+
+_BEYOND: Final = Decimal("1e38")
+"""No end but an open one, which `hapi/` indexes as a greater number."""
+
+
+def _bound(value: QuantityValue, prefix: Prefix, edge: Decimal) -> QuantityValue:
+    return replace(value, prefix=prefix, number=edge)
 
 
 def is_meant(body: bytes, edged: Sequence[Match]) -> bool:
-    """Whether a find meets these criteria: most readings have a moment, which is seen without looking into them."""
-    return not edged or not any(sign in body for sign in _LASTING) or satisfies(body, edged)
+    """Whether a find meets these criteria: most readings are one number with a moment, which is seen without looking
+    into them."""
+    return not any(_SIGNS[own.kind].search(body) for own in edged) or satisfies(body, edged)
+
+
+_SIGNS: Final = {"date": _LASTING, "quantity": _INTERVAL}

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from fhir_facade.adapters.hapi.alternatives import Group, groups
 from fhir_facade.adapters.hapi.asking import ask, ask_once, follow, resources
 from fhir_facade.adapters.hapi.broad import elements_looked_at, is_broad, satisfies
 from fhir_facade.adapters.hapi.calendar import in_utc
-from fhir_facade.adapters.hapi.edges import across, edged, is_meant, with_edges
+from fhir_facade.adapters.hapi.edges import across, amounts_are_looked_at, edged, is_meant, with_edges
 from fhir_facade.adapters.hapi.edges_behind_hops import without_edges_behind_hops
 from fhir_facade.adapters.hapi.hops import NOTHING, without_hard_hops
 from fhir_facade.adapters.hapi.ids import but_for, with_ids_together
@@ -31,10 +30,15 @@ Known = dict[tuple[str, tuple[int, ...]], tuple[list[StoredResource], SearchQuer
 """What lies behind a hop to a type, by the criteria that are asked there, which are kept beside it."""
 
 
-async def narrowed(session: HapiSession, query: SearchQuery, before: Known | None = None) -> list[Parameter] | None:
+async def narrowed(
+    session: HapiSession, query: SearchQuery, before: Known | None = None, *, all_of_them: bool = False
+) -> list[Parameter] | None:
     """The parameters that say which resources; None when there are none. Those of a page are looked at once more, as
-    `looked_at` and `edged` say; where they are counted, they are here."""
+    `looked_at` and `edged` say; where they are counted, they are here. `all_of_them`: those that are exact but for
+    amounts are wanted, which are looked at once more."""
     counted = query.total or query.count == 0
+    amounts_later = (all_of_them or not counted) and amounts_are_looked_at(query)
+    counted = counted or all_of_them
     later, at_edges = set(() if counted else looked_at(query)), set(edged(query))
     query = await without_hard_hops(partial(everything, session, {} if before is None else before), query)
     query = await without_edges_behind_hops(partial(_stands_across, session), query)
@@ -46,10 +50,12 @@ async def narrowed(session: HapiSession, query: SearchQuery, before: Known | Non
     only = alternatives[0] if len(alternatives) == 1 else None
     if only is not None and set(_inexact(query.type, only)) <= later and set(with_edges(query.type, only)) <= at_edges:
         if counted:
-            others = but_for(only, await _across(session, query.type, only))
+            others = but_for(only, await _across(session, query.type, only, amounts=not amounts_later))
             only = await with_ids_together(others, known)
         return parameters(in_utc(query.type, only))
-    found = await asyncio.gather(*(_ids(session, query.type, group) for group in alternatives))
+    found = await asyncio.gather(
+        *(_ids(session, query.type, group, amounts=not amounts_later) for group in alternatives)
+    )
     ids = sorted(set().union(*found))
     if len(ids) > MAX_GATHERED_IDS:
         raise _too_many(MAX_GATHERED_IDS)
@@ -70,15 +76,17 @@ async def everything(session: HapiSession, known: Known, query: SearchQuery) -> 
     """All that a query finds, to be looked into; asked once, by however many ways a search leads there."""
     key = (query.type, tuple(id(criterion) for criterion in query.criteria))
     if key not in known:
-        asked = await narrowed(session, replace(query, total=True), known)
+        asked = await narrowed(session, query, known, all_of_them=True)
         repeated, named = query_may_repeat(query), [*(asked or ()), ("_sort", "_id")]
         found = await all_of(session, query.type, named, MAX_CHECKED, repeated=repeated) if asked is not None else []
-        known[key] = (found, query)
+        at_edges = edged(query)
+        known[key] = ([own for own in found if is_meant(own.body, at_edges)], query)
     return known[key][0]
 
 
-async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
-    """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at."""
+async def _ids(session: HapiSession, type: str, group: Group, *, amounts: bool) -> set[str]:
+    """The ids of all that satisfy the group; where HAPI finds too much, each find is looked at. `amounts`: as to them
+    nothing is looked at later."""
     broad = _inexact(type, group)
     elements = elements_looked_at(broad)
     limit = MAX_CHECKED if elements is None else MAX_GATHERED_IDS
@@ -89,12 +97,12 @@ async def _ids(session: HapiSession, type: str, group: Group) -> set[str]:
     ]
     entries = await all_of(session, type, asked, limit, repeated=may_repeat(type, group))
     found = {entry.id for entry in entries if satisfies(entry.body, broad)}
-    return found - await _across(session, type, group) if found else found
+    return found - await _across(session, type, group, amounts=amounts) if found else found
 
 
-async def _across(session: HapiSession, type: str, group: Group) -> set[str]:
+async def _across(session: HapiSession, type: str, group: Group, *, amounts: bool) -> set[str]:
     """The ids of what HAPI finds because it stands across an edge, though it is not meant."""
-    at_edges = with_edges(type, group)
+    at_edges = [own for own in with_edges(type, group) if amounts or own.kind != "quantity"]
     found: set[str] = set()
     for bounds in (own for match in at_edges for own in across(match)):
         asked = [*parameters(in_utc(type, (*group, *bounds))), ("_sort", "_id")]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 
@@ -26,7 +27,7 @@ from fhir_facade.adapters.hapi.cursor import (
     sealed,
     those_sent,
 )
-from fhir_facade.adapters.hapi.edges import edged, is_meant
+from fhir_facade.adapters.hapi.edges import edged, is_about_amounts, is_meant
 from fhir_facade.adapters.hapi.gathering import AT_ONCE, MAX_CHECKED, all_of, everything, narrowed
 from fhir_facade.adapters.hapi.moments import looked_at
 from fhir_facade.adapters.hapi.ordered import Run, in_order, is_unknown
@@ -95,13 +96,14 @@ async def _sorted(session: HapiSession, type: str, found: Sequence[StoredResourc
 
 async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     """One entry more than asked for tells whether there is a next page."""
-    asked_for = await narrowed(session, query)
-    if asked_for is None:
-        return Page((), total=0 if query.total or query.count == 0 else None)
     if query.count == 0:
-        return Page((), total=(await ask(session, query.type, [*asked_for, ("_summary", "count")])).total)
+        return Page((), total=await _total(session, query))
+    count_later = query.total and query.count < AT_ONCE and is_about_amounts(edged(query))
+    asked_for = await narrowed(session, query, all_of_them=count_later)
+    if asked_for is None:
+        return Page((), total=0 if query.total else None)
     asked = [*asked_for, ("_sort", sort_keys(query.sort))]
-    if query.total:
+    if query.total and not count_later:
         asked.append(("_total", "accurate"))
     if query.count >= AT_ONCE:
         found = await _counted(session, query.type, asked, query.count)
@@ -110,13 +112,22 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     entries = resources(found)
     total = found.total if query.total else None
     if len(entries) <= count:
-        return Page(_those_meant(entries, query), total=total)
+        shown = _those_meant(entries, query)
+        return Page(shown, total=len(shown) if count_later else total)
+    if count_later:
+        total = await _total(session, query)
     seen = entries[:count]
     following = AfterFirst(digests(entry.id for entry in seen), total)
     shown = _those_meant(seen, query)
     if not shown:
         return await _begin_stored(session, query, following)
     return Page(shown, sealed(following), total)
+
+
+async def _total(session: HapiSession, query: SearchQuery) -> int | None:
+    """How many there are, of which none is looked at."""
+    asked = await narrowed(session, replace(query, total=True))
+    return 0 if asked is None else (await ask(session, query.type, [*asked, ("_summary", "count")])).total
 
 
 def _those_meant(entries: Sequence[StoredResource], query: SearchQuery) -> list[StoredResource]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from urllib.parse import parse_qs
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 from aiohttp import web
@@ -16,6 +17,7 @@ from fhir_facade.adapters.hapi.search import search
 from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.errors import TimedOut, TooLarge
 from fhir_facade.fhir.match import CONTAINED
+from fhir_facade.fhir.query import parse_query
 from fhir_facade.values import Match, SearchQuery, TokenValue
 from tests.unit.adapters.hapi.test_answers import answering
 
@@ -35,7 +37,7 @@ class Patients:
         values = {name: each[0] for name, each in form.items()}
         self.asked.append((values, request.headers.get("Cache-Control", "")))
         start = int(values.get("_getpagesoffset", "0"))
-        end = min(start + min(int(values["_count"]), self.largest_page), self.number)
+        end = min(start + min(int(values.get("_count", AT_ONCE)), self.largest_page), self.number)
         found = values["_id"].split(",") if "_id" in values else [f"p{each}" for each in range(start, end)]
         bundle = {"resourceType": "Bundle", "entry": [{"resource": patient(name)} for name in found]}
         if end < self.number and "no-store" not in self.asked[-1][1]:
@@ -90,6 +92,35 @@ async def test_few_ids_are_gathered_at_once() -> None:
         await store.search(either())
 
     assert ["no-store" in cache or "_offset" in asked for asked, cache in hapi.asked] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("asked", "total", "requests"),
+    [
+        pytest.param("value-quantity=5", False, 1, id="equal"),
+        pytest.param("value-quantity=sa5", False, 1, id="starts after"),
+        pytest.param("value-quantity=5,6", False, 3, id="one of two, whose ids are gathered"),
+        pytest.param("value-quantity=gt5", True, 1, id="greater, counted"),
+        pytest.param("value-quantity=le5", True, 1, id="less or equal, counted"),
+        pytest.param("value-quantity=ap5", True, 1, id="around, counted"),
+        pytest.param("value-quantity=5", True, 1, id="equal, counted on the page"),
+        pytest.param("value-quantity=eb5&_count=0", True, 2, id="ends before, counted: what is across is asked for"),
+        pytest.param("value-quantity=5&_count=0", True, 3, id="equal, counted: what is across both ends is asked for"),
+        pytest.param(
+            "subject:Patient._has:Observation:patient:value-quantity=5", True, 3, id="equal, one for each hop"
+        ),
+    ],
+)
+async def test_amounts_that_may_be_intervals_cost_requests_only_where_they_are_counted(
+    asked: str, total: bool, requests: int
+) -> None:
+    hapi = Patients(1)
+    query = parse_query("Observation", parse_qsl(asked), now=datetime(2026, 11, 21, tzinfo=UTC)).query
+
+    async with answering(hapi.answer) as url, open_store(url) as store:
+        await store.search(replace(query, total=total))
+
+    assert len(hapi.asked) == requests
 
 
 async def test_a_first_page_keeps_no_search_in_hapi_and_the_second_begins_one() -> None:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#ptypes
 from __future__ import annotations
 
 import calendar
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -19,6 +20,7 @@ from tests.unit.adapters.embedded.oracle.world import (
     GRAMS,
     IDS,
     NAMES,
+    PRINTED,
     PROFILES,
     SYSTEMS,
     UCUM,
@@ -159,27 +161,55 @@ def dates(draw: st.DrawFn, name: str) -> Asked:
 
 # --- quantities ---------------------------------------------------------------------------------------------------------
 
+Ends = tuple[Fraction | float, Fraction | float]
 
-def amount_test(prefix: str, text: str, unit: str) -> Callable[[Resource], bool]:
-    """In grams, exactly; equality means what the digits that are written leave open."""
-    number = Fraction(text) * GRAMS[unit]
-    slack = Fraction(1, 2 * 10 ** (len(text.partition(".")[2]))) * GRAMS[unit]
-    tests: dict[str, Callable[[Fraction], bool]] = {
-        "": lambda own: number - slack <= own < number + slack,
-        "ne": lambda own: not number - slack <= own < number + slack,
-        "gt": lambda own: own > number,
-        "ge": lambda own: own >= number,
-        "lt": lambda own: own < number,
-        "le": lambda own: own <= number,
-    }
-    return lambda quantity: tests[prefix](Fraction(str(quantity["value"])) * GRAMS[quantity["code"]])
+
+def ends(quantity: Resource) -> Ends:
+    """The least and the greatest number that it may be, in its unit; one end is open where it is compared."""
+    number = Fraction(str(quantity["value"]))
+    comparator = quantity.get("comparator", "")
+    return -math.inf if "<" in comparator else number, math.inf if ">" in comparator else number
+
+
+AMOUNT_TESTS: dict[str, Callable[[Ends, Fraction, Fraction], bool]] = {
+    "": lambda own, number, slack: number - slack <= own[0] and own[1] < number + slack,
+    "ne": lambda own, number, slack: not (number - slack <= own[0] and own[1] < number + slack),
+    "gt": lambda own, number, _: own[1] > number,
+    "ge": lambda own, number, _: own[1] >= number,
+    "lt": lambda own, number, _: own[0] < number,
+    "le": lambda own, number, _: own[0] <= number,
+    "sa": lambda own, number, _: own[0] > number,
+    "eb": lambda own, number, _: own[1] < number,
+}
+
+
+def amount_test(prefix: str, text: str, unit: str | None, *, coded: bool) -> Callable[[Resource], bool]:
+    """In grams where codes of UCUM are asked for, exactly, else in the unit as it is coded or printed, if there is one.
+    Equality means what the digits that are written leave open."""
+    number, slack = Fraction(text), Fraction(1, 2 * 10 ** (len(text.partition(".")[2])))
+
+    def test(quantity: Resource) -> bool:
+        code = quantity.get("code")
+        if coded and unit is not None:
+            if code is None:
+                return False
+            low, high = (
+                end * GRAMS[code] / GRAMS[unit] if isinstance(end, Fraction) else end for end in ends(quantity)
+            )
+            return AMOUNT_TESTS[prefix]((low, high), number, slack)
+        named = unit is None or unit in (code, quantity.get("unit"))
+        return named and AMOUNT_TESTS[prefix](ends(quantity), number, slack)
+
+    return test
 
 
 @st.composite
 def amounts(draw: st.DrawFn) -> tuple[str, Callable[[Resource], bool]]:
-    prefix = draw(st.sampled_from(["", "ne", "gt", "ge", "lt", "le"]))
-    text, unit = draw(st.sampled_from(AMOUNTS)), draw(st.sampled_from(sorted(GRAMS)))
-    return f"{prefix}{text}|{UCUM}|{unit}", amount_test(prefix, text, unit)
+    prefix, text = draw(st.sampled_from(sorted(AMOUNT_TESTS))), draw(st.sampled_from(AMOUNTS))
+    unit, coded = draw(st.sampled_from([*sorted(GRAMS), *sorted(GRAMS), PRINTED, None])), draw(st.booleans())
+    coded = coded and unit in GRAMS
+    asked = "" if unit is None else f"|{UCUM if coded else ''}|{unit}"
+    return f"{prefix}{text}{asked}", amount_test(prefix, text, unit, coded=coded)
 
 
 @st.composite

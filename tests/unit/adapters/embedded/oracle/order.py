@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.unit.adapters.embedded.oracle.criteria import FOLDED, codings, spans
+from tests.unit.adapters.embedded.oracle.criteria import FOLDED, codings, ends, spans
 from tests.unit.adapters.embedded.oracle.world import Resource
 
 
@@ -32,7 +32,7 @@ SORTS: dict[str, dict[str, Callable[[Resource], list[Any]]]] = {
         "status": lambda r: [r["status"]],
         "date": moments_of,
         "code": lambda r: [(one.get("system"), one["code"]) for one in codings(r, "code")],
-        "value-quantity": lambda r: [r["valueQuantity"]["value"]] if "valueQuantity" in r else [],
+        "value-quantity": lambda r: [*ends(r["valueQuantity"])] if "valueQuantity" in r else [],
         "subject": lambda r: [r["subject"]["reference"]] if "subject" in r else [],
     },
     "Encounter": {"date": moments_of, "_id": lambda r: [r["id"]]},
@@ -58,13 +58,15 @@ class _Rank:
     descending: bool
 
     def first(self, values: list[Any]) -> Any:
-        return (max if self.descending else min)(self._of(value) for value in values)
+        """Of what has parts each part by itself."""
+        decisive = max if self.descending else min
+        if not isinstance(values[0], tuple):
+            return decisive(values)
+        return [decisive(self._part(part) for part in parts) for parts in zip(*values, strict=True)]
 
-    def _of(self, value: Any) -> Any:
-        """Of what has parts, a part that is missing comes last."""
-        if not isinstance(value, tuple):
-            return value
-        return [((part is not None) is self.descending, part or "") for part in value]
+    def _part(self, part: str | None) -> tuple[bool, str]:
+        """One that is missing comes last."""
+        return (part is not None) is self.descending, part or ""
 
 
 @st.composite

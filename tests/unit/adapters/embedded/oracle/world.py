@@ -46,6 +46,7 @@ CODES = ["a", "b"]
 SYSTEMS = ["urn:x", "urn:y"]
 NAMES = ["Ada", "Adam", "Bo", "bo", "Zoe Ada", "Müller"]
 GRAMS = {"g": Fraction(1), "mg": Fraction(1, 1000), "kg": Fraction(1000)}
+PRINTED = "grams"
 AMOUNTS = ["0.5", "0.50", "1", "2", "2.0", "500", "1500", "2000"]
 
 
@@ -62,8 +63,18 @@ def made(kind: str, **elements: st.SearchStrategy[Any]) -> st.SearchStrategy[Res
 
 CODING = st.fixed_dictionaries({"code": st.sampled_from(CODES)}, optional={"system": st.sampled_from(SYSTEMS)})
 CONCEPT = st.fixed_dictionaries({"coding": st.lists(CODING, min_size=1, max_size=2)})
-QUANTITY = st.fixed_dictionaries(
-    {"value": st.sampled_from(AMOUNTS).map(float), "system": st.just(UCUM), "code": st.sampled_from(sorted(GRAMS))}
+AMOUNT = {"value": st.sampled_from(AMOUNTS).map(float)}
+CODED = {"system": st.just(UCUM), "code": st.sampled_from(sorted(GRAMS))}
+UNCODED = {"unit": st.sampled_from([*sorted(GRAMS), PRINTED])}
+COMPARED = st.sampled_from([("<=", 500.0), (">=", 2.0), ("<", 3.0), (">", 700.0)]).map(
+    lambda own: {"comparator": own[0], "value": own[1]}
+)
+"""What is less than a number is sorted before what is at most that number on one store, and beside it on the other."""
+QUANTITY = st.one_of(
+    st.fixed_dictionaries(AMOUNT | CODED),
+    st.fixed_dictionaries(AMOUNT | CODED, optional={"unit": st.just(PRINTED)}),
+    st.fixed_dictionaries(AMOUNT | UNCODED),
+    st.tuples(COMPARED, st.fixed_dictionaries(CODED) | st.fixed_dictionaries(UNCODED)).map(lambda own: own[0] | own[1]),
 )
 PATIENT = st.sampled_from(IDS).map(lambda id_: {"reference": f"Patient/{id_}"})
 PERIOD = st.sampled_from([(0, 1), (0, 3), (1, 3), (2, 6), (0, None), (None, 3), (4, 6)]).map(

@@ -19,6 +19,7 @@ import ca.uhn.fhir.jpa.search.StaleSearchDeletingSvcImpl;
 import ca.uhn.fhir.jpa.search.builder.predicate.DatePredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.predicate.TagPredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.sql.SearchQueryBuilder;
+import ca.uhn.fhir.jpa.searchparam.extractor.ISearchParamExtractor;
 import ca.uhn.fhir.jpa.util.ResourceCountCache;
 import ca.uhn.fhir.rest.api.IResourceSupportedSvc;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
@@ -80,6 +81,13 @@ public class ServicesConfig {
   @Scope(BeanDefinition.SCOPE_PROTOTYPE)
   public TagPredicateBuilder profilesOfAnyVersion(SearchQueryBuilder search) {
     return new ProfilesOfAnyVersion(search);
+  }
+
+  /** In the place of HAPI's own. */
+  @Bean
+  @Primary
+  public ISearchParamExtractor quantityEnds() {
+    return new QuantityEnds();
   }
 
   /** In the place of HAPI's own: a SearchParameter is a record that no search looks at, so whatever it says will do. */
