@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,12 @@ class FacadeError(Exception):
         self.issues: tuple[Issue, ...] = tuple(issues) or (Issue(self.code, diagnostics, expression),)
         self.recorded = False
         self.about: Set[str] = frozenset()
+
+    def concerning(self, patients: Set[str]) -> Self:
+        """To be raised at once: an error that whoever raises it has given a name to keeps itself, and with it the
+        request, until the garbage collector comes."""
+        self.about = patients
+        return self
 
 
 class Defect(FacadeError):

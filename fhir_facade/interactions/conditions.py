@@ -107,8 +107,7 @@ async def asked_about(call: Call, type: str, params: Params) -> Set[str]:
 
 async def about_whom(error: FacadeError, call: Call, type: str, params: Params) -> FacadeError:
     """The error, with the patients whom the condition names: how many matches it has was told about them."""
-    error.about = await asked_about(call, type, params)
-    return error
+    return error.concerning(await asked_about(call, type, params))
 
 
 async def _found(

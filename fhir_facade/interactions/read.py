@@ -51,9 +51,8 @@ async def changeable(call: Call, ref: Ref) -> StoredResource:
     NotFound, Gone, Forbidden."""
     stored = await visible(call, ref)
     if not call.may_read(stored):
-        error = Forbidden(f"This change depends on what is there: it needs a scope like {ref.type}.r too.")
-        error.about = patients_of(parse_stored(stored.body))
-        raise error
+        lacking = f"This change depends on what is there: it needs a scope like {ref.type}.r too."
+        raise Forbidden(lacking).concerning(patients_of(parse_stored(stored.body)))
     return stored
 
 
@@ -66,9 +65,7 @@ async def was_yours(call: Call, ref: Ref) -> bool:
 async def _refuse_foreign(call: Call, ref: Ref, resource: JsonObject) -> None:
     if not call.allow.check.may_leave(resource):
         await _last_versions(call, ref)  # as for what is absent: how long it takes would tell one from the other
-        error = _absent(ref)
-        error.about = patients_of(resource)
-        raise error
+        raise _absent(ref).concerning(patients_of(resource))
 
 
 async def _last_versions(call: Call, ref: Ref) -> Sequence[StoredResource]:
@@ -79,9 +76,7 @@ async def _last_versions(call: Call, ref: Ref) -> Sequence[StoredResource]:
 
 
 def _absent(ref: Ref) -> NotFound:
-    error = NotFound(f"{ref} is not there")
-    error.about = frozenset((ref.id,)) if ref.type == "Patient" else frozenset()
-    return error
+    return NotFound(f"{ref} is not there").concerning({ref.id} if ref.type == "Patient" else set())
 
 
 async def _refuse_foreign_now(call: Call, version: Ref) -> None:
@@ -90,9 +85,7 @@ async def _refuse_foreign_now(call: Call, version: Ref) -> None:
         with suppress(Gone):  # it was the caller's to the end
             await visible(call, call.ref)
     except NotFound as refused:
-        error = NotFound(f"{version} is not there")
-        error.about = refused.about
-        raise error from None
+        raise NotFound(f"{version} is not there").concerning(refused.about) from None
 
 
 def _not_modified(call: Call, stored: StoredResource) -> bool:

@@ -109,9 +109,8 @@ def _check(call: Call, draft: Draft) -> None:
         issues = validate(dict(draft.resource), type=draft.ref.type)
         errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
         if errors:
-            error = InvalidResource(errors[0].diagnostics, issues=issues)
-            error.about = patients_of(draft.before or draft.resource)
-            raise error
+            about = patients_of(draft.before or draft.resource)
+            raise InvalidResource(errors[0].diagnostics, issues=issues).concerning(about)
         _refuse_conditions(draft)
         if not free:
             _refuse(draft, draft.allow.check.may_write(draft.before, draft.resource))
@@ -123,9 +122,8 @@ def _refuse_unseen(draft: Draft) -> None:
     seen = (draft.before or {}).get("meta", {}).get("versionId")
     expected = draft.precondition
     if seen is not None and isinstance(expected, ExpectVersion) and expected.version != seen:
-        error = PreconditionFailed(f"{draft.ref} is at version {seen}, not {expected.version}: look at it again")
-        error.about = _patients_of_all([draft])
-        raise error
+        stale = f"{draft.ref} is at version {seen}, not {expected.version}: look at it again"
+        raise PreconditionFailed(stale).concerning(_patients_of_all([draft]))
 
 
 def _refuse_conditions(draft: Draft) -> None:
@@ -142,11 +140,12 @@ def _refuse(draft: Draft, refusal: Deny | None) -> None:
     if refusal is None:
         return
     hidden = refusal.kind == "hidden"
-    error = NotFound(f"{draft.ref} is not there") if hidden else Forbidden(refusal.reason)
     # What was sent counts for nothing where the record is hidden: else the log of whoever sent it tells an id that is
     # free from a foreign one.
-    error.about = patients_of(draft.before or ({} if hidden else draft.resource) or {})
-    raise error
+    about = patients_of(draft.before or ({} if hidden else draft.resource) or {})
+    if hidden:
+        raise NotFound(f"{draft.ref} is not there").concerning(about)
+    raise Forbidden(refusal.reason).concerning(about)
 
 
 async def _refuse_entrenching(call: Call, drafts: Sequence[Draft]) -> None:
@@ -166,9 +165,8 @@ async def _refuse_unreachable(call: Call, drafts: Sequence[Draft]) -> None:
     for draft in bound:
         for text in dict.fromkeys(reference_texts(draft.resource or {})):
             if text not in own and not await _reachable(call, draft, text):
-                error = DanglingReference(f"{draft.ref} refers to {text}, which is not there: correct the reference")
-                error.about = _patients_of_all([draft])
-                raise error
+                dangling = f"{draft.ref} refers to {text}, which is not there: correct the reference"
+                raise DanglingReference(dangling).concerning(_patients_of_all([draft]))
 
 
 async def _reachable(call: Call, draft: Draft, text: str) -> bool:

@@ -27,9 +27,7 @@ async def refused(ports: Ports, request: FhirRequest, decision: Deny) -> FacadeE
     """The error to raise. The store is asked the same, once, whether what is named is there, foreign or one's own; a
     stranger's request asks it nothing."""
     error = refusal(decision, request)
-    if decision.kind != "unauthenticated":
-        error.about = await _about(ports, request)
-    return error
+    return error if decision.kind == "unauthenticated" else error.concerning(await _about(ports, request))
 
 
 def refusal(decision: Deny, request: FhirRequest) -> FacadeError:

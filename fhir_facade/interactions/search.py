@@ -175,9 +175,7 @@ def in_compartment(call: Call, query: SearchQuery) -> SearchQuery:
 async def _query(call: Call, parsed: ParsedSearch, cursor: str | None) -> SearchQuery:
     query = await within(call, in_compartment(call, parsed.query), parsed.includes)
     if isinstance(query, Deny):
-        error = Forbidden(query.reason)
-        error.about = patients_asked_about(call.type, parsed.query.criteria)
-        raise error
+        raise Forbidden(query.reason).concerning(patients_asked_about(call.type, parsed.query.criteria))
     total = query.total or call.ports.deployment.total_always
     return dataclasses.replace(query, cursor=cursor, total=total)
 

@@ -25,6 +25,7 @@ def left():
     [
         pytest.param("GET", "/fhir/Patient/nobody", b"", 404, id="absent"),
         pytest.param("POST", "/fhir/Patient", b'{"resourceType":', 400, id="half a body"),
+        pytest.param("POST", "/fhir/Observation", b'{"resourceType": "Observation"}', 422, id="an invalid record"),
     ],
 )
 async def test_a_refusal_leaves_no_trace_that_keeps_itself(tmp_path, left, method, path, body, status):
