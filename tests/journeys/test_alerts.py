@@ -555,7 +555,7 @@ async def test_events_are_references_and_codes(ward):
     )
 
     assert [(event.topic, event.kind) for event in events] == [("alert", kind) for kind in ("raised", "acknowledged", "cleared")]  # fmt: skip
-    assert not any(text in event.data for event in events for text in ("140", "Mustermann", bad["id"], "doctor"))
+    assert not any(text in event.data for event in events for text in ("140.25", "Mustermann", bad["id"], "doctor"))
     data = json.loads(events[0].data)
     assert data == {
         "patient": f"Patient/{ward.patient}",
