@@ -43,6 +43,8 @@ class Profile:
     value_required: bool
     units: tuple[str, ...]
     components: tuple[Component, ...]
+    members: bool
+    """Whether it is a panel, whose values are other Observations."""
 
 
 def _profile(name: str, row: Mapping[str, Any]) -> Profile:
@@ -55,6 +57,7 @@ def _profile(name: str, row: Mapping[str, Any]) -> Profile:
         components=tuple(
             Component(part["name"], part["code"], tuple(part["units"])) for part in row.get("components", ())
         ),
+        members=row.get("members", False),
     )
 
 
@@ -95,8 +98,8 @@ def _profiles_of(observation: Mapping[str, Any]) -> list[Profile]:
 
 
 def _general(observation: Mapping[str, Any]) -> Iterator[Fault]:
-    if not any(_is_coded(concept, *_CATEGORY) for concept in observation.get("category", ())):
-        yield "category", f"needs the coding '{_CATEGORY[1]}' of {_CATEGORY[0]} for a vital sign.", "error"
+    if sum(_is_coded(concept, *_CATEGORY) for concept in observation.get("category", ())) != 1:
+        yield "category", f"needs the coding '{_CATEGORY[1]}' of {_CATEGORY[0]} for a vital sign, once.", "error"
     if "subject" not in observation:
         yield "subject", "is required for a vital sign.", "error"
     elif (kind := _kind_of(observation["subject"])) not in ("", _SUBJECT):
@@ -128,13 +131,16 @@ def _particular(observation: Mapping[str, Any], profile: Profile) -> Iterator[Fa
         yield "valueQuantity", f"is required (profile {profile.name}).", "error"
     if name is not None and profile.value != "any":
         yield from _value(observation, name, profile)
+    if profile.members and "hasMember" not in observation:
+        yield "hasMember", f"is required, each value is an Observation of its own (profile {profile.name}).", "error"
     for component in profile.components:
         yield from _component(observation, component, profile)
 
 
 def _value(observation: Mapping[str, Any], name: str, profile: Profile) -> Iterator[Fault]:
     if profile.value == "none":
-        yield name, f"is not allowed, the values are in the components (profile {profile.name}).", "error"
+        place = "hasMember" if profile.members else "the components"
+        yield name, f"is not allowed, the values are in {place} (profile {profile.name}).", "error"
     elif name != "valueQuantity":
         yield name, f"is not allowed, use valueQuantity (profile {profile.name}).", "error"
     else:
@@ -151,8 +157,11 @@ def _component(observation: Mapping[str, Any], wanted: Component, profile: Profi
         text = f"needs exactly one {wanted.name} component with the LOINC coding {wanted.code}"
         yield "component", f"{text} (profile {profile.name}).", "error"
     for index, component in places:
-        if "valueQuantity" in component:
-            yield from _quantity(component["valueQuantity"], f"component[{index}].valueQuantity", wanted.units, profile)
+        name, path = _value_name(component), f"component[{index}]"
+        if name == "valueQuantity":
+            yield from _quantity(component[name], f"{path}.{name}", wanted.units, profile)
+        elif name is not None:
+            yield f"{path}.{name}", f"is not allowed, use valueQuantity (profile {profile.name}).", "error"
 
 
 def _quantity(quantity: Mapping[str, Any], path: str, units: Sequence[str], profile: Profile) -> Iterator[Fault]:

@@ -23,6 +23,7 @@ def paths(observation: dict) -> list[str]:
             id="category without system",
         ),
         pytest.param({"category": [TEXT]}, "category", "'vital-signs'", id="category as text"),
+        pytest.param({"category": [CATEGORY, CATEGORY]}, "category", "once", id="category twice"),
         pytest.param({"subject": DROP}, "subject", "required", id="no subject"),
         pytest.param({"subject": {"reference": "Group/g"}}, "subject", "is a Group", id="subject of another type"),
         pytest.param(
@@ -98,7 +99,9 @@ def test_every_profile_accepts_its_code_with_each_of_its_units(code: str, unit: 
     assert check(bent(HEART_RATE, code=loinc(code), valueQuantity=quantity(1, unit), meta={"profile": [url]})) == []
 
 
-@pytest.mark.parametrize("code", ["9279-1", "2708-6", "8310-5", "8302-2", "29463-7", "39156-5", "8867-4"])
+@pytest.mark.parametrize(
+    "code", ["9279-1", "2708-6", "8310-5", "8302-2", "9843-4", "8287-5", "29463-7", "39156-5", "8867-4"]
+)
 def test_another_unit_is_refused(code: str) -> None:
     assert paths(bent(HEART_RATE, meta=DROP, code=loinc(code), valueQuantity=quantity(1, "mm"))) == [
         "valueQuantity.code"
@@ -141,10 +144,42 @@ def component(code: str, unit: str = "mm[Hg]") -> dict:
             id="kPa",
         ),
         pytest.param({"component": DROP, "dataAbsentReason": TEXT}, ["component", "component"], id="no components"),
+        pytest.param(
+            {"component": [component("8480-6"), {"code": loinc("8462-4"), "valueString": "80"}]},
+            ["component[1].valueString"],
+            id="diastolic as text",
+        ),
     ],
 )
 def test_a_blood_pressure_that_breaks_its_profile_is_refused(changes: dict, expected: list[str]) -> None:
     assert paths(bent(BLOOD_PRESSURE, **changes)) == expected
+
+
+PANEL = bent(
+    HEART_RATE, meta=DROP, code=loinc("85353-1"), valueQuantity=DROP, hasMember=[{"reference": "Observation/pulse"}]
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"hasMember": DROP, "dataAbsentReason": TEXT}, ["hasMember"], id="no members"),
+        pytest.param({"valueQuantity": quantity(72, "/min")}, ["valueQuantity"], id="a value of its own"),
+        pytest.param({"category": DROP, "subject": DROP}, ["category", "subject"], id="what all vital signs need"),
+    ],
+)
+def test_a_panel_that_breaks_its_profile_is_refused(changes: dict, expected: list[str]) -> None:
+    assert paths(bent(PANEL, **changes)) == expected
+
+
+def test_a_panel_of_members_is_accepted() -> None:
+    assert check(PANEL) == []
+
+
+def test_a_code_that_the_validator_of_hl7_leaves_alone_is_left_alone() -> None:
+    saturation = bent(HEART_RATE, meta=DROP, code=loinc("2711-0"), valueQuantity=quantity(1, "mm"), category=DROP)
+
+    assert check(saturation) == []
 
 
 def test_a_component_without_value_is_accepted_with_a_reason() -> None:
