@@ -1,4 +1,4 @@
-"""Runs PostgreSQL or HAPI for one test run: `python -m tests.hapi_keeper postgres|hapi FOLDER`.
+"""Runs PostgreSQL or HAPI for one test run: `python -m tests.hapi_keeper postgres|hapi|hapi_unchecked FOLDER`.
 
 Writes `FOLDER/<service>.json`, closes its standard output, and stops the service when the lock `FOLDER/alive` is free.
 """
@@ -30,11 +30,13 @@ QUICK_AND_UNSAFE = {
     "log_timezone": "UTC",
     "listen_addresses": "127.0.0.1",
 }
+NO_SETTINGS: Mapping[str, str] = {}
 Stop = Callable[[], None]
 
 
 def main(service: str, folder: Path) -> None:
-    state, stop = {"postgres": start_postgres, "hapi": start_hapi}[service](folder)
+    starts = {"postgres": start_postgres, "hapi": start_hapi, "hapi_unchecked": start_unchecked_hapi}
+    state, stop = starts[service](folder)
     publish(folder / f"{service}.json", state)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with (folder / "alive").open() as alive:
@@ -82,13 +84,22 @@ def start_postgres(folder: Path, chosen: Mapping[str, str] = QUICK_AND_UNSAFE) -
     return {"url": f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"}, stop
 
 
-def start_hapi(folder: Path, java_opts: str = QUICK_START) -> tuple[dict[str, str], Stop]:
+def start_unchecked_hapi(folder: Path) -> tuple[dict[str, str], Stop]:
+    """A HAPI of its own that does not mind where references lead."""
+    keys = ("HAPI_FHIR_ENFORCE_REFERENTIAL_INTEGRITY_ON_WRITE", "HAPI_FHIR_ENFORCE_REFERENTIAL_INTEGRITY_ON_DELETE")
+    return start_hapi(folder, name="hapi_unchecked", settings=dict.fromkeys(keys, "false"))
+
+
+def start_hapi(
+    folder: Path, java_opts: str = QUICK_START, *, name: str = "hapi", settings: Mapping[str, str] = NO_SETTINGS
+) -> tuple[dict[str, str], Stop]:
     """HAPI in a fresh database of the run's cluster, told to say a random text about itself."""
     admin = str(json.loads((folder / "postgres.json").read_text())["url"])
-    psql(admin, "CREATE DATABASE hapi")
-    database, canary = admin.removesuffix("/postgres") + "/hapi", secrets.token_hex(16)
+    psql(admin, f"CREATE DATABASE {name}")
+    database, canary = admin.removesuffix("/postgres") + f"/{name}", secrets.token_hex(16)
     env = {
         **os.environ,
+        **settings,
         "JAVA_OPTS": java_opts,
         "FHIR_FACADE_HAPI_DATABASE_URL": database,
         "HAPI_FHIR_IMPLEMENTATION_DESCRIPTION": canary,
@@ -105,7 +116,7 @@ def start_hapi(folder: Path, java_opts: str = QUICK_START) -> tuple[dict[str, st
         sys.exit("hapi/start ended before the server answered")
 
     def stop() -> None:
-        (folder / "hapi.json").unlink()
+        (folder / f"{name}.json").unlink()
         server.terminate()
         server.wait()
 

@@ -99,9 +99,19 @@ def postgres_server() -> str:
 @pytest.fixture(scope="session")
 def hapi_server(postgres_server: str) -> HapiServer:
     """A real HAPI on PostgreSQL, shared by the whole run, proven to be the one that this run started."""
+    return started("hapi")
+
+
+@pytest.fixture(scope="session")
+def unchecked_hapi_url(postgres_server: str) -> str:
+    """One that keeps references to nothing."""
+    return started("hapi_unchecked").url
+
+
+def started(service: str) -> HapiServer:
     if missing := [tool for tool, asked in HAPI_TOOLS.items() if not answers(shutil.which(tool), asked)]:
         leave_out(f"HAPI needs Java 17 and Maven ({', '.join(missing)} not found)")
-    state = kept("hapi")
+    state = kept(service)
     server = HapiServer(state["url"], state["postgres_url"], state["canary"])
     assert said_by(server.url) == server.canary, f"{server.url} is not the HAPI that this test run started"
     return server

@@ -24,7 +24,8 @@ from fhir_facade.values import SearchQuery, Sort
 OF_THE_RESOURCE: Final = {"_id": "r.id", "_lastUpdated": "r.updated"}
 
 _TARGETS: Final = """idx_reference v CROSS JOIN fhir_resource t
-  ON t.type = substr(v.target, 1, instr(v.target, '/') - 1) AND t.id = substr(v.target, instr(v.target, '/') + 1)"""
+  ON t.type = substr(v.target, 1, instr(v.target, '/') - 1) AND t.id = substr(v.target, instr(v.target, '/') + 1)
+  AND t.deleted = 0"""
 
 _COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "date": ("idx_date v", "v.low"),
@@ -130,5 +131,5 @@ def _token(row: TokenRow, *, there: bool) -> tuple[str, str]:
 
 def _written(connection: sqlite3.Connection, target: str) -> list[int]:
     kind, _, id_ = target.partition("/")
-    found = connection.execute("SELECT pk FROM fhir_resource WHERE type = ? AND id = ?", (kind, id_))
+    found = connection.execute("SELECT pk FROM fhir_resource WHERE type = ? AND id = ? AND deleted = 0", (kind, id_))
     return [pk for (pk,) in found.fetchall()]

@@ -10,7 +10,7 @@ import org.springframework.stereotype.Component;
 @Component
 public class Settings {
 
-  private static final String PREFIX = "hapi.fhir.";
+  static final String PREFIX = "hapi.fhir.";
 
   private final Environment env;
 

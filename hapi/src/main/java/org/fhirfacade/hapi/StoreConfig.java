@@ -59,8 +59,8 @@ public class StoreConfig {
     storage.setAllowExternalReferences(settings.on("allow_external_references", false));
     // The facade resolves them where the caller's rights are known; a second lock, should one ever arrive here.
     storage.setAllowInlineMatchUrlReferences(settings.on("allow_inline_match_url_references", false));
-    storage.setEnforceReferentialIntegrityOnWrite(settings.on("enforce_referential_integrity_on_write", true));
-    storage.setEnforceReferentialIntegrityOnDelete(settings.on("enforce_referential_integrity_on_delete", true));
+    storage.setEnforceReferentialIntegrityOnWrite(settings.on(ReferencesToNothing.ON_WRITE, true));
+    storage.setEnforceReferentialIntegrityOnDelete(settings.on(ReferencesToNothing.ON_DELETE, true));
     storage.setAutoCreatePlaceholderReferenceTargets(
         settings.on("auto_create_placeholder_reference_targets", false));
     storage.setTreatBaseUrlsAsLocal(new HashSet<>(settings.list("local_base_urls", String.class, List.of())));
