@@ -24,6 +24,7 @@ from fhir_facade.rows import Append
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.connections import Connection
 from fhir_facade.rows.events import Event
+from fhir_facade.rules.observations import FINAL
 from fhir_facade.rules.score import compute
 from fhir_facade.rules.score.composite import Refused, own_day
 from fhir_facade.rules.score.inputs import NEEDED, Need
@@ -35,6 +36,8 @@ from terminology.canonical import HEALTH_SCORE, OBSERVATION_CATEGORY
 
 ENGINE: Final = Principal(kind="engine", name="score")
 CODE: Final = (HEALTH_SCORE, "le8-composite")
+COUNTED: Final = ",".join(sorted(FINAL))
+"""What was withdrawn would push what stands out of a search that ends."""
 ATTEMPTS: Final = 3
 NO_SCORE: Final = "There is no score for this person; the reason is told to who may read the Patient."
 _LOG = logging.getLogger(__name__)
@@ -238,10 +241,11 @@ def _language(patient: Mapping[str, Any]) -> str | None:
 
 
 async def _known(ports: Ports, patient_id: str, need: Need, day: date) -> list[Resource]:
-    """The newest Observations of one need. A day more on both ends: the store compares dates by UTC."""
+    """The newest Observations of one need that count. A day more on both ends: the store compares dates by UTC."""
     params = (
         ("patient", patient_id),
         ("code", ",".join("|".join(code) for code in need.codes)),
+        ("status", COUNTED),
         ("date", f"ge{(day - timedelta(days=need.lookback_days + 1)).isoformat()}"),
         ("date", f"le{(day + timedelta(days=1)).isoformat()}"),
         ("_sort", "-date"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -28,6 +28,7 @@ from fhir_facade.rows.oauth import Client, Grant
 from fhir_facade.rules.score.tables import sentences
 from fhir_facade.settings import Settings
 from fhir_facade.simulator.data_types import SCOPES, SLEEP
+from terminology.canonical import HEALTH_SCORE
 from tests.accounts import with_account
 from tests.facade import PUBLIC
 from tests.wearables import ALEX, SAM, World
@@ -646,6 +647,70 @@ async def test_an_answer_about_oneself_moves_the_score(api):
     after = (await app.post("/api/v1/patients/p1/score")).json()
     assert after["summary"]["value"] == 100
     assert after["observation"]["meta"]["versionId"] == "2"
+
+
+def _told(code: str, days_ago: int, *, status: str = "final", **value) -> dict:
+    system = "http://loinc.org" if code[0].isdigit() else HEALTH_SCORE
+    kind = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+    return {
+        "resourceType": "Observation",
+        "status": status,
+        "category": [{"coding": [kind]}],
+        "code": {"coding": [{"system": system, "code": code}]},
+        "subject": {"reference": "Patient/p1"},
+        "effectiveDateTime": (datetime.now(UTC) - timedelta(days=days_ago)).isoformat(),
+        **value,
+    }
+
+
+def _amount(value: float, unit: str) -> dict:
+    return {"valueQuantity": {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": unit}}
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize(
+    ("once", "often", "part", "points"),
+    [
+        pytest.param(
+            [_told("43396-1", 200, **_amount(120, "mg/dL"))],
+            [_told("1558-6", ago, **_amount(95, "mg/dL")) for ago in range(1, 62)],
+            "le8-lipids",
+            100,
+            id="lipids once, glucose every day",
+        ),
+        pytest.param(
+            [_told("diabetes", 300, valueBoolean=True), _told("4548-4", 1, **_amount(6.0, "%"))],
+            [_told("mepa-score", ago, **_amount(12, "{score}")) for ago in range(1, 62)],
+            "le8-glucose",
+            40,
+            id="a diagnosis once, the diet every day",
+        ),
+        pytest.param(
+            [_told("39156-5", 60, **_amount(22, "kg/m2"))],
+            [_told("29463-7", ago, **_amount(70, "kg")) for ago in range(1, 41)],
+            "le8-bmi",
+            100,
+            id="a body mass index once, the weight every day",
+        ),
+        pytest.param(
+            [_told("39156-5", 60, **_amount(22, "kg/m2"))],
+            [_told("39156-5", ago, status="entered-in-error", **_amount(70, "kg/m2")) for ago in range(1, 41)],
+            "le8-bmi",
+            100,
+            id="much that was withdrawn since",
+        ),
+    ],
+)
+async def test_what_is_told_often_hides_nothing_that_is_told_seldom(api, once, often, part, points):
+    system = await api.app_of(None, "system/*.cruds")
+    await system.put("/fhir/Patient/p1", json={"resourceType": "Patient", "id": "p1", "birthDate": "1980-01-01"})
+    entries = [{"resource": each, "request": {"method": "POST", "url": "Observation"}} for each in (*once, *often)]
+    written = await system.post("/fhir", json={"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert written.status_code == 200, written.text
+
+    answer = (await system.post("/api/v1/patients/p1/score")).json()
+
+    assert {each["code"]: each["points"] for each in answer["summary"]["parts"]}[part] == points
 
 
 # --- vitals ---------------------------------------------------------------------------------------------------

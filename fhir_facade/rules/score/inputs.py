@@ -1,6 +1,6 @@
 """From Observations to the inputs of the score.
 
-    NEEDED: tuple[Need, ...]                              what to search for, in few searches
+    NEEDED: tuple[Need, ...]                              what to search for
     inputs_from(observations, zone, day) -> Inputs        `day` is the person's own day the score is for
 
 Nothing is imputed. Observations that are not final (or amended, corrected) and those after the day take no part.
@@ -29,37 +29,28 @@ class Need:
     limit: int
 
 
+_NEWEST = 5
+"""So many of what counts once: the newest may have no number, or none in a unit that converts."""
+
 NEEDED: tuple[Need, ...] = (
     Need((*home.MODERATE, *home.VIGOROUS), le8().activity.days + 1, 100),
     Need(home.SLEEP, le8().sleep.days + 1, 100),
     Need(home.PRESSURE, le8().blood_pressure.days + 1, 500),
-    Need((*home.BMI, *home.WEIGHT), le8().bmi.days + 1, 20),
-    Need(home.HEIGHT, le8().bmi.height_days, 5),
-    Need(
-        (
-            *laboratory.NON_HDL,
-            *laboratory.CHOLESTEROL,
-            *laboratory.HDL,
-            *laboratory.HBA1C,
-            *laboratory.HBA1C_IFCC,
-            *laboratory.FASTING,
-        ),
-        le8().glucose.days + 1,
-        60,
-    ),
-    Need(
-        (
-            *answers.MEPA,
-            *answers.NICOTINE,
-            *answers.SECONDHAND,
-            *answers.DIABETES,
-            *answers.LIPID_TREATED,
-            *answers.PRESSURE_TREATED,
-        ),
-        le8().glucose.history_days,
-        60,
-    ),
+    Need(home.BMI, le8().bmi.days + 1, _NEWEST),
+    Need(home.WEIGHT, le8().bmi.days + 1, _NEWEST),
+    Need(home.HEIGHT, le8().bmi.height_days, _NEWEST),
+    Need(laboratory.NON_HDL, le8().lipids.days + 1, _NEWEST),
+    Need((*laboratory.CHOLESTEROL, *laboratory.HDL), le8().lipids.days + 1, 60),
+    Need((*laboratory.HBA1C, *laboratory.HBA1C_IFCC), le8().glucose.days + 1, _NEWEST),
+    Need(laboratory.FASTING, le8().glucose.days + 1, _NEWEST),
+    Need(answers.MEPA, le8().diet.days + 1, _NEWEST),
+    Need(answers.NICOTINE, le8().nicotine.days + 1, _NEWEST),
+    Need(answers.SECONDHAND, le8().glucose.history_days, _NEWEST),
+    Need(answers.DIABETES, le8().glucose.history_days, _NEWEST),
+    Need(answers.LIPID_TREATED, le8().glucose.history_days, _NEWEST),
+    Need(answers.PRESSURE_TREATED, le8().glucose.history_days, _NEWEST),
 )
+"""What is asked often has a search of its own: it would push what is asked seldom out of one they share."""
 
 
 @dataclass(frozen=True, slots=True)

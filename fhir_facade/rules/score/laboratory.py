@@ -27,19 +27,27 @@ def _mass(reading: Reading) -> Decimal | None:
     return reading.amount("mg/dL")
 
 
-def _newest_mass(readings: Iterable[Reading]) -> tuple[Reading, Decimal] | None:
+def _masses(readings: Iterable[Reading]) -> list[tuple[Reading, Decimal]]:
+    """Newest first, those that have a concentration."""
     ordered = sorted(readings, key=lambda found: found.at, reverse=True)
-    return next(((found, value) for found in ordered if (value := _mass(found)) is not None), None)
+    return [(found, value) for found in ordered if (value := _mass(found)) is not None]
+
+
+def _subtracted(chart: Chart) -> tuple[Decimal, tuple[Reading, ...]] | None:
+    """Total minus HDL of the newest day that has both."""
+    days = le8().lipids.days
+    totals, hdls = _masses(chart.within(CHOLESTEROL, days)), _masses(chart.within(HDL, days))
+    pairs = ((total, hdl) for total in totals for hdl in hdls if total[0].day == hdl[0].day)
+    pair = next(pairs, None)
+    return None if pair is None else (pair[0][1] - pair[1][1], (pair[0][0], pair[1][0]))
 
 
 def _non_hdl(chart: Chart) -> tuple[Decimal, tuple[Reading, ...]] | None:
     """As measured, or total minus HDL of the same day; the newer of the two."""
-    days = le8().lipids.days
-    direct = _newest_mass(chart.within(NON_HDL, days))
-    total, hdl = _newest_mass(chart.within(CHOLESTEROL, days)), _newest_mass(chart.within(HDL, days))
-    if total is None or hdl is None or total[0].day != hdl[0].day or (direct and direct[0].day > total[0].day):
-        return None if direct is None else (direct[1], (direct[0],))
-    return total[1] - hdl[1], (total[0], hdl[0])
+    direct, subtracted = next(iter(_masses(chart.within(NON_HDL, le8().lipids.days))), None), _subtracted(chart)
+    if direct and (subtracted is None or direct[0].day > subtracted[1][0].day):
+        return direct[1], (direct[0],)
+    return subtracted
 
 
 def lipids(chart: Chart) -> Found:
@@ -62,7 +70,7 @@ def _newest_hba1c(chart: Chart) -> tuple[Reading, Decimal] | None:
 
 def glucose(chart: Chart) -> Found:
     table = le8().glucose
-    hba1c, fasting = _newest_hba1c(chart), _newest_mass(chart.within(FASTING, table.days))
+    hba1c, fasting = _newest_hba1c(chart), next(iter(_masses(chart.within(FASTING, table.days))), None)
     taken = hba1c or fasting
     if taken is None:
         return missing("no-data", days=table.days)
