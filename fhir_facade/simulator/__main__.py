@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from datetime import datetime
 from typing import Annotated
@@ -11,7 +10,7 @@ import typer
 import uvicorn
 
 from fhir_facade.simulator.app import DEFAULT_CLIENT, create_simulator, utc_now
-from fhir_facade.simulator.faults import Fault
+from fhir_facade.simulator.faults import Fault, Faults, fault_from
 from fhir_facade.simulator.grants import VendorClient
 
 
@@ -54,9 +53,11 @@ def _moment(text: str) -> datetime:
 
 def _fault(text: str) -> Fault:
     try:
-        return Fault(**json.loads(text))
-    except (TypeError, ValueError) as error:
+        fault = fault_from(text)
+        Faults().add(fault)
+    except ValueError as error:
         raise typer.BadParameter(f"{text} is not a fault: {error}") from error
+    return fault
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from fhir_facade.simulator import account_pages, health_api
 from fhir_facade.simulator.accounts import accounts
 from fhir_facade.simulator.data_types import Method
-from fhir_facade.simulator.faults import REFUSALS, Fault, Faults
+from fhir_facade.simulator.faults import REFUSALS, Fault, Faults, fault_from
 from fhir_facade.simulator.grants import Grants, VendorClient
 from fhir_facade.simulator.points import Wearer
 from fhir_facade.simulator.refusals import OAuthRefusal, Refusal
@@ -229,14 +229,14 @@ async def _faults(request: Request) -> Response:
         faults.reset()
     if request.method == "POST":
         try:
-            faults.add(Fault(**await request.json()))
-        except (TypeError, ValueError) as error:
+            faults.add(fault_from(await request.body()))
+        except ValueError as error:
             raise HTTPException(400, str(error)) from error
     return JSONResponse({"faults": [_shown(fault) for fault in faults.active], "edits": len(faults.factors)})
 
 
 def _shown(fault: Fault) -> dict[str, Any]:
-    return {name: getattr(fault, name) for name in Fault.__slots__}
+    return {name: getattr(fault, name) for name in Fault.__struct_fields__}
 
 
 async def _log(request: Request) -> Response:

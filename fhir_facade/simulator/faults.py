@@ -6,10 +6,13 @@ A fault is one JSON object of `POST /simulator/faults`; docs/vendor-simulator.md
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+import msgspec
+
+from fhir_facade.simulator.data_types import DATA_TYPES
 from fhir_facade.simulator.points import Edits
 from fhir_facade.simulator.refusals import OAuthRefusal, Refusal, not_linked, scope_insufficient, throttled
 from fhir_facade.simulator.refusals import unauthenticated as _unauthenticated
@@ -17,17 +20,19 @@ from fhir_facade.simulator.refusals import unauthenticated as _unauthenticated
 EVER = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """`times` answers are spoilt (-1: until reset). `where` is `token`, `revoke`, `identity`, `settings`,
-    `pairedDevices`, `profile` or a data type; None: every call of the Health API. `page` counts from 1."""
+PLACES = frozenset({"token", "revoke", "identity", "settings", "pairedDevices", "profile"}) | frozenset(DATA_TYPES)
+
+
+class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`times` answers are spoilt (-1: until reset). `where` is one of PLACES; None: every call of the Health API.
+    `page` counts from 1. `retry_after` is sent as it is given."""
 
     kind: str
     times: int = 1
     where: str | None = None
     account: str | None = None
     page: int | None = None
-    retry_after: str | None = None
+    retry_after: int | str | None = None
     seconds: float = 0.0
     date: str | None = None
     factor: float = 1.0
@@ -35,6 +40,14 @@ class Fault:
     def hits(self, where: str, account: str, page: int) -> bool:
         place = self.where == where or (self.where is None and where not in {"token", "revoke"})
         return place and self.account in {None, account} and self.page in {None, page}
+
+
+def fault_from(text: bytes | str) -> Fault:
+    """The fault that a JSON object tells of. ValueError, with the member that is wrong."""
+    try:
+        return msgspec.json.decode(text, type=Fault)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
 
 
 REFUSALS: Mapping[str, Callable[[Fault], Exception]] = {
@@ -63,9 +76,11 @@ class Faults:
     log: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
-        """Switch a fault on. ValueError for an unknown kind or an edit without account, data type and date."""
+        """Switch a fault on. ValueError for an unknown kind or place, an edit without account, type or date."""
         if fault.kind not in KINDS:
             raise ValueError(f"unknown kind '{fault.kind}'; known are {', '.join(sorted(KINDS))}")
+        if fault.where not in PLACES | {None}:
+            raise ValueError(f"unknown where '{fault.where}'; known are {', '.join(sorted(PLACES))}")
         if fault.kind not in EDITS:
             self.active.append(fault)
             return
@@ -93,6 +108,6 @@ class Faults:
         if fault.times == EVER:
             return
         if fault.times > 1:
-            self.active[index] = replace(fault, times=fault.times - 1)
+            self.active[index] = msgspec.structs.replace(fault, times=fault.times - 1)
         else:
             del self.active[index]

@@ -72,7 +72,7 @@ def not_linked() -> Refusal:
     )
 
 
-def throttled(retry_after: str | None) -> Refusal:
+def throttled(retry_after: int | str | None) -> Refusal:
     message = "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute per user'."
-    headers = {"Retry-After": retry_after} if retry_after else {}
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Refusal(429, message, reason="RATE_LIMIT_EXCEEDED", headers=headers)

@@ -55,7 +55,7 @@ async def add_client(ports: Ports, new: NewClient, *, actor: str = "operator") -
 
     def register(tx: StateTransaction) -> None:
         if tx.get(Client, new.id) is not None:
-            raise Conflict(f"There is a client {new.id} already; choose another id or disable that one first.")
+            raise Conflict(f"There is a client {new.id} already; choose another id, or change that one.")
         if tx.get(Account, new.id) is not None:
             raise Conflict(f"{new.id} is the id of a person: a token could not say which of the two it stands for.")
         put_client(tx, row)

@@ -13,6 +13,7 @@ import msgspec
 
 from fhir_facade.access.scopes import parse_scopes
 from fhir_facade.errors import BadRequest
+from fhir_facade.fhir.references import ID
 from fhir_facade.flows.launch.issuer import GRANT_LIFETIME, REFRESH_IDLE, SESSION_IDLE
 from fhir_facade.flows.launch.opaque import ACCESS, REFRESH, digest
 from fhir_facade.ports import Ids, Ports, StateTransaction
@@ -134,6 +135,8 @@ async def mint_token(
         raise BadRequest(f"Not a usable SMART scope: {', '.join(scopes.refused) or 'none given'}.")
     if not timedelta(0) < timedelta(minutes=minutes) <= LONGEST_MINTED:
         raise BadRequest("A token lives between 1 and 1440 minutes.")
+    if patient is not None and not ID.fullmatch(patient):
+        raise BadRequest(f"{patient} is no id of a Patient: 1 to 64 letters, digits, hyphens and dots, without a type.")
     now = ports.clock.now()
 
     def mint(tx: StateTransaction) -> str:

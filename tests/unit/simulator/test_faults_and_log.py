@@ -26,6 +26,11 @@ _DAY = 'daily_respiratory_rate.date >= "2026-11-20" AND daily_respiratory_rate.d
         pytest.param({}, id="no kind"),
         pytest.param({"kind": "correct", "where": "steps"}, id="correction of nobody"),
         pytest.param({"kind": "vanish", "where": "steps", "account": "a", "date": "soon"}, id="no date"),
+        pytest.param({"kind": "vanish", "where": "steps", "account": "a", "date": 5}, id="a number for a date"),
+        pytest.param({"kind": "gone", "where": "moon"}, id="unknown place"),
+        pytest.param({"kind": "gone", "times": "x"}, id="a text for a number"),
+        pytest.param({"kind": "gone", "page": "x"}, id="a text for a page"),
+        pytest.param({"kind": "slow", "seconds": "x"}, id="a text for seconds"),
     ],
 )
 async def test_a_fault_that_makes_no_sense_is_refused(person, fault):
@@ -72,9 +77,10 @@ async def test_a_fault_can_last_for_some_calls_of_one_place(person):
     assert seen == [200, 410, 410, 200]
 
 
-async def test_retry_after_is_sent_only_when_asked(person):
+@pytest.mark.parametrize("retry_after", ["7", 7])
+async def test_retry_after_is_sent_only_when_asked(person, retry_after):
     await person.sign_in()
-    await person.fault(kind="throttled", retry_after="7")
+    await person.fault(kind="throttled", retry_after=retry_after)
     await person.fault(kind="throttled")
 
     first, second = await person.points("weight"), await person.points("weight")
@@ -199,6 +205,16 @@ async def test_faults_can_be_given_at_the_start(clock):
 
         assert [(fault["kind"], fault["where"]) for fault in shown] == [("server-error", "token")]
         assert (await http.post("/token")).status_code == 500
+
+
+@pytest.mark.parametrize("fault", ['{"kind": "meteorite"}', '{"kind": "gone", "times": "x"}', "[]", "x"])
+def test_the_program_refuses_a_fault_that_makes_no_sense(fault):
+    command = [sys.executable, "-m", "fhir_facade.simulator", "--port", "0", "--fault", fault]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    assert done.returncode == 2
+    assert "is not a fault" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_program_says_where_it_listens_and_answers_there():

@@ -69,7 +69,7 @@ async def test_a_bad_registration_is_refused_with_a_reason(ports, registration):
 
 async def test_an_id_is_taken_once(ports):
     await add_client(ports, NewClient(**NEW))
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="choose another id, or change that one"):
         await add_client(ports, NewClient(**NEW))
 
 

@@ -123,6 +123,8 @@ async def test_a_hit_of_the_cache_is_quick(world):
         pytest.param({"scope": "patient/*.rs"}, id="patient scope without a patient"),
         pytest.param({"scope": "user/*.rs"}, id="user scope without a user"),
         pytest.param({"scope": "system/*.rs", "username": "ann"}, id="system scope with a user"),
+        pytest.param({"scope": "patient/*.rs", "patient": "Patient/p1"}, id="a reference for an id"),
+        pytest.param({"scope": "patient/*.rs", "patient": "a b"}, id="what can be nobody's id"),
         pytest.param({"scope": "patient/*.rs", "username": "nobody"}, id="unknown user"),
         pytest.param({"scope": "patient/*.rs", "username": "ann", "patient": "p2"}, id="another patient's record"),
         pytest.param({"scope": "system/*.rs", "minutes": 0}, id="no time"),
