@@ -5,6 +5,7 @@ Pure ASGI, because these are the hot routes. https://hl7.org/fhir/R4/http.html
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -89,24 +90,30 @@ class FhirApi:
         headers = headers_of(scope)
         rid = request_id(headers, self._ports.ids.new)
         where: Route | None = None
+        asked = "unknown"
         try:
-            if scope["method"] == "OPTIONS":
-                answer = preflight()
-            else:
-                where = route(scope["method"], scope["path"].removeprefix("/fhir"))
-                answer = await self._answer(scope, receive, headers, where, rid)
-        except FacadeError as error:
-            address = self._address(scope, headers)  # no name for what comes back: a trace would keep itself and more
-            answer = refusal(await self._recorded(error, where, rid, address), self._ports.deployment.fhir_url)
-        except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
-            self._observer.defect(rid)
-            answer = Answer(Defect.status, outcome_of(Defect(rid)), _SAFE)
-        if b"_pretty=true" in scope["query_string"]:
-            answer = pretty(answer)
-        told = [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere]
-        answer = Answer(answer.status, answer.body, told, answer.parts)
-        await respond(send, answer, headers, head=scope["method"] == "HEAD")
-        asked = "unknown" if where is None else where.interaction._value_
+            try:
+                if scope["method"] == "OPTIONS":
+                    answer = preflight()
+                else:
+                    where = route(scope["method"], scope["path"].removeprefix("/fhir"))
+                    asked = where.interaction._value_
+                    answer = await self._answer(scope, receive, headers, where, rid)
+            except FacadeError as error:
+                address = self._address(scope, headers)
+                # no name for what comes back: a trace would keep itself and more
+                answer = refusal(await self._recorded(error, where, rid, address), self._ports.deployment.fhir_url)
+            except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
+                self._observer.defect(rid)
+                answer = Answer(Defect.status, outcome_of(Defect(rid)), _SAFE)
+            if b"_pretty=true" in scope["query_string"]:
+                answer = pretty(answer)
+            told = [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere]
+            answer = Answer(answer.status, answer.body, told, answer.parts)
+            await respond(send, answer, headers, head=scope["method"] == "HEAD")
+        except asyncio.CancelledError:
+            self._observer.cut_off("fhir", asked, time.perf_counter() - started, rid)
+            raise
         self._observer.request("fhir", asked, answer.status, time.perf_counter() - started, rid)
 
     async def _recorded(self, error: FacadeError, where: Route | None, rid: str, address: str | None) -> FacadeError:

@@ -21,7 +21,6 @@ FROM_ELSEWHERE: Final = (
 )
 
 
-@router.head("/health", include_in_schema=False)  # many probes ask for no more
 @router.get("/health", responses={503: {"description": "A dependency is down"}})
 async def health(ports: PortsDep) -> JSONResponse:
     """Each dependency with its status and `response_time_ms`; 503 when one is down."""

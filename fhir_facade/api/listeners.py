@@ -51,6 +51,7 @@ class CountedStream(EventSourceResponse):
 
     def __init__(self, events: AsyncIterator[ServerSentEvent], listeners: Listeners, principal: Principal) -> None:
         super().__init__(events, ping=KEEP_ALIVE_S, sep="\n", shutdown_grace_period=GRACE_S)
+        del self.headers["connection"]  # of which the server speaks, who knows whether it is kept
         self._listeners, self._principal = listeners, principal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fhir_facade.api.tallies import Tallies, exposition
+from fhir_facade.errors import Unavailable
 
 _LOG = logging.getLogger("fhir_facade.request")
 _OF_EVERY_REQUEST = vars(logging.LogRecord(_LOG.name, logging.INFO, __file__, 0, "request.answered", (), None))
@@ -46,6 +47,12 @@ class Observer:
                 "request_id": request_id,
             }
             self._answered.append((time.time(), members))
+
+    def cut_off(self, room: str, interaction: str, seconds: float, request_id: str) -> None:
+        """Of a request that the server did not wait for when it ended, however far its answer was."""
+        self._tallies.count((room, interaction, Unavailable.status), seconds)
+        told = {"room": room, "interaction": interaction, "status": Unavailable.status}
+        _LOG.info("request.cut_off", extra={**told, "ms": round(seconds * 1000, 2), "request_id": request_id})
 
     def _tell(self) -> None:
         lines, self._answered = self._answered, []

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from fhir_facade.api.dependencies import record_refusal
+from fhir_facade.api.head import with_head
 from fhir_facade.api.pages.troubles import problem_page, wants_page
 from fhir_facade.api.wire import Scope
 from fhir_facade.errors import FacadeError, NotScorable, TooManyRequests, Unauthenticated, Unavailable
@@ -100,7 +101,8 @@ async def _http(request: Request, error: Exception) -> Response:
     if wants_page(request):
         return problem_page(request, error.status_code)
     title, detail = _TOLD.get(error.status_code, ("http", str(error.detail)))
-    return problem(error.status_code, title, detail, _request_id(request), dict(error.headers or {}))
+    headers = {name: with_head(value) if name == "Allow" else value for name, value in (error.headers or {}).items()}
+    return problem(error.status_code, title, detail, _request_id(request), headers)
 
 
 async def _given_up(request: Request, error: Exception) -> JSONResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -11,10 +12,11 @@ from fhir_facade.api import docs, health, problems
 from fhir_facade.api.bounded import BoundedBodies
 from fhir_facade.api.cross_origin import CrossOrigin
 from fhir_facade.api.dependencies import WebDeps
+from fhir_facade.api.head import HeadAsGet
 from fhir_facade.api.oauth.routes import oauth_routes
 from fhir_facade.api.observe import Observer
 from fhir_facade.api.openapi import describe
-from fhir_facade.api.pages.render import assets
+from fhir_facade.api.pages.assets import assets
 from fhir_facade.api.portal import portal_routes
 from fhir_facade.api.v1 import access_log, accounts, alerts, callback, connections, emergency, launches, scores, vitals
 from fhir_facade.api.wire import NO_SNIFFING, Receive, Scope, Send, headers_of, request_id, transport_security
@@ -52,6 +54,7 @@ def web_app(deps: WebDeps) -> FastAPI:
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))
     app.router.routes.append(assets())
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BoundedBodies)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Observed, ports=deps.ports, observer=deps.observer)
@@ -88,11 +91,17 @@ class Observed:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:
+            self._observer.cut_off("web", _asked(scope), time.perf_counter() - started, rid)
+            raise
         except Exception:  # noqa: BLE001 - the last line: logged with its id, answered without a trace
             self._observer.defect(rid)
             if status == 500:
                 answer = problems.defect(scope, rid)
                 await answer(scope, receive, send)
-        route = scope.get("route")
-        name = getattr(route, "path", "none")
-        self._observer.request("web", name, status, time.perf_counter() - started, rid)
+        self._observer.request("web", _asked(scope), status, time.perf_counter() - started, rid)
+
+
+def _asked(scope: Scope) -> str:
+    """The path of the route, with the names of its parameters."""
+    return getattr(scope.get("route"), "path", "none")

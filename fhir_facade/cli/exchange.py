@@ -25,6 +25,10 @@ class Exchange(RequestResponseCycle):
     _start: Any = None
     _told: int | None = None
     _until_closed = False
+    listens = False
+    """Whoever answers waits for the other side to go."""
+    nothing_follows = False
+    """The other side has ended its half of the connection, or is gone: nobody can tell until something is sent."""
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         await super().run_asgi(partial(self._to_the_end, app))
@@ -45,6 +49,14 @@ class Exchange(RequestResponseCycle):
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (_LENGTH, b"%d" % len(_ENDING))]
             await send({"type": "http.response.start", "status": 503, "headers": headers})
             await send({"type": "http.response.body", "body": _ENDING})
+
+    async def receive(self) -> Any:
+        if not self.more_body and not self.message_event.is_set():
+            self.listens = True
+            if self.nothing_follows:
+                self.disconnected = True
+                self.transport.close()
+        return await super().receive()
 
     async def send(self, message: Any) -> None:
         if not self.response_started and message["type"] == "http.response.start":

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import deque
 from typing import ClassVar
 from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
+from httptools import parse_url
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from fhir_facade.cli.connections import Connections
 from fhir_facade.cli.exchange import Exchange
 from fhir_facade.cli.unread import WITHIN_S, Unread
+from fhir_facade.cli.upgrades import NoUpgrades
 
 LARGEST = 128 * 1024
 ON_ITS_WAY_S = 0.1
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class BoundedHeads(HttpToolsProtocol):
+class BoundedHeads(NoUpgrades):
     """The server's protocol, which by itself waits for a head for ever and keeps whatever comes of it, and waits as
     long for somebody who does not read."""
 
@@ -34,7 +35,8 @@ class BoundedHeads(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _peer: str | None = None
     _unread: Unread | None = None
-    _answering: RequestResponseCycle | None = None
+    _answering: Exchange | None = None
+    pipeline: deque[tuple[Exchange, ASGI3Application]]  # type: ignore[assignment]  # as this one makes them
     _rests_since = 0.0
     _resting: asyncio.TimerHandle | None = None
     _refusal: str | None = None
@@ -68,35 +70,6 @@ class BoundedHeads(HttpToolsProtocol):
             self._close()
         elif self._pending and self._timer is None:
             self._wait()
-
-    def _parse(self, data: bytes) -> None:
-        """Who asks for another protocol is answered in this one. A parser takes what follows such a head for the other
-        protocol, or for a request: another reads the head again, without the question, and then the body.
-        https://www.rfc-editor.org/rfc/rfc9110#section-7.8"""
-        rest: bytes | memoryview = data
-        try:
-            while rest:
-                try:
-                    self.parser.feed_data(rest)
-                    return
-                except HttpParserUpgrade as other:
-                    rest = memoryview(rest)[other.args[0] :]
-                    self.parser = HttpRequestParser(self)
-                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in the server
-                    self.parser.feed_data(self._without_upgrade())
-        except HttpParserError:
-            message = "Invalid HTTP request received."
-            self.logger.warning(message)
-            self.send_400_response(message)
-
-    def _should_upgrade(self) -> bool:
-        """Such a head is none yet: the server passes over what belongs to it."""
-        return True
-
-    def _without_upgrade(self) -> bytes:
-        asked = f"{self.scope['method']} ".encode() + self.url + f" HTTP/{self.scope['http_version']}\r\n".encode()
-        kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
-        return asked + b"".join(kept) + b"\r\n"
 
     def on_headers_complete(self) -> None:
         """As the server does it, for the exchange of our own. ValueError, which is answered with 400, for a tunnel, and
@@ -138,7 +111,7 @@ class BoundedHeads(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
         self.headers = []  # what comes behind the body is none of them: https://www.rfc-editor.org/rfc/rfc9110#section-6.5.1
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(self, cycle: Exchange, app: ASGI3Application) -> None:  # type: ignore[override]  # as in `pipeline`
         self._answering = cycle  # the server knows the last one that came, which may wait behind it
         super()._start_asgi_task(cycle, app)
 
@@ -162,6 +135,28 @@ class BoundedHeads(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._arrived()
         super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        """Behind the last one there may be fields that end the connection: the parser takes nothing after them."""
+        if not self.parser.should_keep_alive():
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self._close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # the server ends the connection in any case
+        """What was asked whole is answered before the connection ends. But whoever is gone looks the same: an answer
+        that waits for just that is over. https://www.rfc-editor.org/rfc/rfc9112#section-9.6"""
+        self._arrived()
+        if self.pipeline and self.cycle.more_body:
+            self.pipeline.popleft()
+        first = self._answering
+        if first is None or first.response_complete or first.more_body or first.listens:
+            return False
+        asked = [*(cycle for cycle, _ in self.pipeline), first]
+        for each in asked:
+            each.nothing_follows = True
+        asked[0].keep_alive = self._refusal is not None
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()

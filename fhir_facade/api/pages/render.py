@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 
 from fhir_facade.api.pages.texts import LANGUAGES, language_of, texts
 
@@ -79,16 +76,7 @@ def safe_headers(form_targets: Sequence[str] = ()) -> dict[str, str]:
     }
 
 
-def assets() -> Mount:
-    """The style sheet and other files of our pages, at /static."""
-    return Mount("/static", StaticFiles(directory=_folder("static")), name="static")
-
-
 @cache
 def _environment() -> Environment:
-    loader = FileSystemLoader(_folder("templates"))
+    loader = FileSystemLoader(str(files("fhir_facade.api").joinpath("templates")))
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
-
-def _folder(name: str) -> Path:
-    return Path(str(files("fhir_facade.api").joinpath(name)))

@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 
 from fhir_facade.api.address import parse_networks
 from fhir_facade.api.oauth import OAuthDeps, oauth_routes
-from fhir_facade.api.pages.render import assets
+from fhir_facade.api.pages.assets import assets
 from tests.sign_in_world import BASE, clock, ports, state, world
 
 __all__ = ["app", "clock", "ports", "state", "web", "world"]

@@ -76,6 +76,16 @@ async def test_the_style_sheet_is_served(web):
     assert "prefers-color-scheme: dark" in answer.text
 
 
+async def test_a_browser_that_has_the_style_sheet_already_is_not_sent_it_again(web):
+    first = await web.get("/static/facade.css")
+
+    again = await web.get("/static/facade.css", headers={"If-None-Match": f'"another", {first.headers["etag"]}'})
+    changed = await web.get("/static/facade.css", headers={"If-None-Match": '"another"'})
+
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (changed.status_code, changed.content) == (200, first.content)
+
+
 @pytest.mark.parametrize("path", ["/static/../oauth/routes.py", "/static/%2e%2e/oauth/routes.py", "/static/absent.css"])
 async def test_nothing_else_is_served(web, path):
     assert (await web.get(path)).status_code == 404

@@ -322,3 +322,91 @@ async def test_a_request_that_is_being_answered_when_the_server_ends_is_told_tha
 
     assert told.startswith(b"HTTP/1.1 200")
     assert b"\r\nconnection: close\r\n" in told
+
+
+async def told_to_who_is_done(app, asked):
+    """What comes to somebody who ends their own side of the connection behind what they ask."""
+    async with connected(BoundedHeads, app) as (reader, writer):
+        writer.write(asked)
+        writer.write_eof()
+        return await until_closed(reader)
+
+
+async def slowly(scope, receive, send):
+    await asyncio.sleep(0.05)
+    await echo(scope, receive, send)
+
+
+TRAILED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nConnection: close\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("asked", [GET + b"\r\n", POST, 3 * POST, 2 * (GET + b"\r\n")], ids=["GET", "POST", "3", "2"])
+async def test_who_asks_and_ends_their_side_is_answered_and_then_the_connection_ends(asked):
+    told = await told_to_who_is_done(slowly, asked)
+
+    assert told.count(b"HTTP/1.1 200 OK") == asked.count(b"HTTP/1.1")
+    assert told.count(b"connection: close") == 1
+    assert told.endswith(b"00000003" if b"POST" in asked else b"00000000")
+
+
+@pytest.mark.parametrize("begun", [GET, POST[:-1], TRAILED[:-40]])
+async def test_what_was_asked_before_a_request_that_is_cut_off_is_answered_and_the_rest_is_not(begun):
+    assert (await told_to_who_is_done(slowly, POST + begun)).count(b"HTTP/1.1 ") == 1
+    assert await told_to_who_is_done(slowly, begun) == b""
+
+
+async def test_what_came_before_nonsense_is_answered_to_who_ends_their_side_behind_it():
+    told = await told_to_who_is_done(slowly, POST + GET + b"\r\nnonsense\r\n\r\n")
+
+    assert [part[:3] for part in told.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"400"]
+
+
+async def test_an_answer_in_parts_comes_whole_to_who_has_ended_their_side():
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in (b"1", b"2", b"3"):
+            await asyncio.sleep(0.02)
+            await send({"type": "http.response.body", "body": part, "more_body": part != b"3"})
+
+    assert (await told_to_who_is_done(app, GET + b"\r\n")).endswith(b"1\r\n3\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05], ids=["listening by then", "listening later"])
+async def test_a_stream_that_looks_whether_somebody_listens_ends_with_their_side_of_the_connection(late, caplog):
+    """Who is gone looks the same, and a stream that went on would keep the place of one who listens."""
+    left = asyncio.Event()
+
+    async def stream(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await asyncio.sleep(late)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        left.set()
+
+    for before in (b"", POST):
+        left.clear()
+        told = await told_to_who_is_done(stream, before + GET + b"\r\n")
+        async with asyncio.timeout(PATIENCE_S):
+            await left.wait()
+        assert not told.endswith(b"0\r\n\r\n")
+    assert not caplog.records
+
+
+async def unread(scope, receive, send):
+    await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body"})
+
+
+@pytest.mark.parametrize("app", [slowly, unread])
+@pytest.mark.parametrize("pause", [0, 0.05])
+async def test_a_connection_that_a_trailer_ends_is_not_kept(app, pause):
+    """The parser takes nothing behind it: who asked on waited half a minute for nothing."""
+    async with connected(BoundedHeads, app) as (reader, writer):
+        writer.write(TRAILED[:-24])
+        await asyncio.sleep(pause)
+        writer.write(TRAILED[-24:] + GET + b"\r\n")
+        told = await until_closed(reader)
+
+    assert told.count(b"HTTP/1.1 ") == 1
