@@ -11,6 +11,7 @@ from typing import Any
 from fhir_facade.errors import Issue
 from fhir_facade.fhir.document import known_types
 from fhir_facade.fhir.validation.contained import look_at_contained
+from fhir_facade.fhir.validation.meta import look_at_meta
 from fhir_facade.fhir.validation.schema import schema_issues, validator
 from fhir_facade.fhir.validation.tables import shapes
 from fhir_facade.fhir.validation.walk import Findings, Place, walk
@@ -48,7 +49,8 @@ def validate(
         look_at_contained(resource, found)
     if type == "Observation":
         _look_at_vital_signs(resource, root, found)
-    if "meta" in resource and "profile" in resource["meta"]:
+    if "meta" in resource:
+        look_at_meta(resource["meta"], found)
         _look_at_own_profiles(resource, root, found)
     return tuple(found.issues)
 
@@ -75,7 +77,7 @@ def _look_at_vital_signs(resource: Mapping[str, Any], root: str, found: Findings
 
 def _look_at_own_profiles(resource: Mapping[str, Any], root: str, found: Findings) -> None:
     """Those of this project that the resource claims for itself; what others define is theirs to look at."""
-    for url in resource["meta"]["profile"]:
+    for url in resource["meta"].get("profile", ()):
         profile = own_profiles().get(url)
         if profile is not None and profile.type == resource["resourceType"]:
             _add(check(resource, profile), root, found)

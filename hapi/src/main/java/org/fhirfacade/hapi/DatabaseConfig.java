@@ -5,8 +5,11 @@ import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
 import jakarta.persistence.EntityManagerFactory;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import javax.sql.DataSource;
+import org.hibernate.jpa.boot.spi.IntegratorProvider;
+import org.hibernate.jpa.boot.spi.JpaSettings;
 import org.springframework.beans.factory.config.ConfigurableListableBeanFactory;
 import org.springframework.boot.autoconfigure.jdbc.DataSourceProperties;
 import org.springframework.boot.autoconfigure.orm.jpa.JpaProperties;
@@ -29,8 +32,10 @@ public class DatabaseConfig {
       ConfigurableListableBeanFactory beans,
       FhirContext fhir,
       JpaStorageSettings storage) {
-    Map<String, String> properties = new HashMap<>(jpa.getProperties());
+    WideColumns.forgetLostTags(dataSource);
+    Map<String, Object> properties = new HashMap<>(jpa.getProperties());
     properties.put("hibernate.dialect", NumberIndex.dialect(source.determineUrl()).getName());
+    properties.put(JpaSettings.INTEGRATOR_PROVIDER, (IntegratorProvider) () -> List.of(new WideColumns()));
     LocalContainerEntityManagerFactoryBean factory =
         HapiEntityManagerFactoryUtil.newEntityManagerFactory(beans, fhir, storage);
     factory.setPersistenceUnitName("HAPI_PU");

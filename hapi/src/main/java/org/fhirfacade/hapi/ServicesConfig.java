@@ -7,8 +7,10 @@ import ca.uhn.fhir.jpa.api.config.JpaStorageSettings;
 import ca.uhn.fhir.jpa.api.dao.IFhirSystemDao;
 import ca.uhn.fhir.jpa.binstore.DatabaseBinaryContentStorageSvcImpl;
 import ca.uhn.fhir.jpa.config.util.ResourceCountCacheUtil;
+import ca.uhn.fhir.jpa.dao.CacheTagDefinitionDao;
 import ca.uhn.fhir.jpa.dao.FulltextSearchSvcImpl;
 import ca.uhn.fhir.jpa.dao.IFulltextSearchSvc;
+import ca.uhn.fhir.jpa.dao.data.ITagDefinitionDao;
 import ca.uhn.fhir.jpa.dao.search.HSearchSortHelperImpl;
 import ca.uhn.fhir.jpa.dao.search.IHSearchSortHelper;
 import ca.uhn.fhir.jpa.dao.validation.SearchParameterDaoValidator;
@@ -20,6 +22,7 @@ import ca.uhn.fhir.jpa.search.builder.predicate.DatePredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.predicate.TagPredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.sql.SearchQueryBuilder;
 import ca.uhn.fhir.jpa.searchparam.extractor.ISearchParamExtractor;
+import ca.uhn.fhir.jpa.util.MemoryCacheService;
 import ca.uhn.fhir.jpa.util.ResourceCountCache;
 import ca.uhn.fhir.rest.api.IResourceSupportedSvc;
 import ca.uhn.fhir.rest.server.util.ISearchParamRegistry;
@@ -86,8 +89,15 @@ public class ServicesConfig {
   /** In the place of HAPI's own. */
   @Bean
   @Primary
-  public ISearchParamExtractor quantityEnds() {
-    return new QuantityEnds();
+  public ISearchParamExtractor shortAddresses() {
+    return new ShortAddresses();
+  }
+
+  /** In the place of HAPI's own. */
+  @Bean
+  @Primary
+  public CacheTagDefinitionDao tagsAsSent(ITagDefinitionDao known, MemoryCacheService cache) {
+    return new TagsAsSent(known, cache);
   }
 
   /** In the place of HAPI's own: a SearchParameter is a record that no search looks at, so whatever it says will do. */

@@ -1,0 +1,77 @@
+"""What R4 lets be long is stored and found on each store: units, addresses of other servers, canonical URLs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.contract.case import Case
+
+LENGTHS = (300, 740)
+"""More than the 200 and the 500 characters that HAPI alone has room for, and as many as a search may be about."""
+VERY_LONG = 20_000
+
+
+async def kept(case: Case, type: str, **elements: Any) -> None:
+    written = await case.put(type, "a", **elements)
+
+    read = json.loads((await case.store.read(written.ref)).body)
+    assert {name: read[name] for name in elements} == elements
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_a_reference_to_another_server(case: Case, length: int) -> None:
+    reference = "http://example.org/Organization/" + "o" * (length - 32)
+
+    await kept(case, "Patient", managingOrganization={"reference": reference})
+
+    assert await case.labels("Patient", f"organization={reference}") == ["a"]
+    assert await case.labels("Patient", f"organization={reference[:-1]}") == []
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_a_canonical_url(case: Case, length: int) -> None:
+    url = "http://example.org/Questionnaire/" + "q" * (length - 33)
+    mark = {"system": "urn:case", "value": case.name}
+
+    await kept(case, "QuestionnaireResponse", status="completed", questionnaire=url, identifier=mark)
+
+    assert await case.labels("QuestionnaireResponse", f"questionnaire={url}") == ["a"]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_a_uri(case: Case, length: int) -> None:
+    url = "http://example.org/" + "u" * (length - 19)
+
+    await kept(case, "ValueSet", url=url)
+
+    assert await case.labels("ValueSet", f"url={url}") == ["a"]
+    assert await case.labels("ValueSet", f"url={url[:-1]}") == []
+    assert await case.labels("ValueSet", f"url:below={url[:-1]}") == ["a"]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_a_unit(case: Case, length: int) -> None:
+    system, code, unit = "urn:" + "s" * length, "c" * (length - 100), "u" * (length - 100)
+    quantity = {"value": 1, "unit": unit, "system": system, "code": code}
+
+    await kept(case, "Observation", valueQuantity=quantity)
+
+    assert await case.labels("Observation", f"value-quantity=1||{code}") == ["a"]
+    assert await case.labels("Observation", f"value-quantity=1||{unit}") == ["a"]
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600"])
+async def test_an_address_that_no_search_can_be_about(case: Case, letter: str) -> None:
+    """HAPI finds it by its beginning; PostgreSQL has no index for so much."""
+    url = "http://example.org/" + letter * VERY_LONG
+
+    await kept(case, "ValueSet", url=url)
+    await kept(case, "Patient", managingOrganization={"reference": url})
+    content = [{"attachment": {"contentType": "image/png", "url": "data:image/png;base64," + "iVBORw0KGgo" * VERY_LONG}}]
+    await kept(case, "DocumentReference", status="current", content=content)
+
+    assert await case.labels("ValueSet", f"url:below={url[:100]}") == ["a"]
+    assert await case.labels("Patient", "organization:missing=false") == ["a"]
