@@ -70,7 +70,9 @@ async def test_an_address_that_no_search_can_be_about(case: Case, letter: str) -
 
     await kept(case, "ValueSet", url=url)
     await kept(case, "Patient", managingOrganization={"reference": url})
-    content = [{"attachment": {"contentType": "image/png", "url": "data:image/png;base64," + "iVBORw0KGgo" * VERY_LONG}}]
+    content = [
+        {"attachment": {"contentType": "image/png", "url": "data:image/png;base64," + "iVBORw0KGgo" * VERY_LONG}}
+    ]
     await kept(case, "DocumentReference", status="current", content=content)
 
     assert await case.labels("ValueSet", f"url:below={url[:100]}") == ["a"]

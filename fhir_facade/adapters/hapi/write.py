@@ -27,9 +27,9 @@ from fhir_facade.adapters.hapi.content import (
     written_by,
 )
 from fhir_facade.adapters.hapi.read import current, currents, deletion, path_of
+from fhir_facade.adapters.hapi.refusals import refuse_for_good, refuse_going, refuse_own_address, refuse_versions
 from fhir_facade.adapters.hapi.session import Answer, HapiSession
 from fhir_facade.errors import (
-    BadRequest,
     Conflict,
     DanglingReference,
     InvalidResource,
@@ -37,16 +37,12 @@ from fhir_facade.errors import (
     UpstreamError,
 )
 from fhir_facade.fhir.document import members_of
-from fhir_facade.fhir.extract import extract
-from fhir_facade.fhir.extract.local import local_targets
-from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import Absent, Change, ExpectVersion, Ref, StoredResource, Write
 
 MAX_ATTEMPTS = 8
 FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
-REFERENCED = "has a reference to this resource"  # a delete would leave one behind, said without a code: no use to retry
 DANGLING = ("HAPI-1094", "HAPI-1096")  # a reference to what is not there, or no longer
 NOTHING = "0"  # the version that no resource has
 
@@ -65,49 +61,17 @@ async def write(session: HapiSession, writes: Sequence[Write], *, whole: bool = 
     `whole`: references to what goes in the same transaction are refused."""
     if not writes:
         return []
-    _refuse_own_address(session.base, writes)
-    _refuse_versions(writes)
+    refuse_own_address(session.base, writes)
+    refuse_versions(writes)
     if whole:
-        _refuse_going(writes)
+        refuse_going(writes)
     for attempt in range(MAX_ATTEMPTS):
         answer = await _attempt(session, writes, await _versions(session, writes, look=attempt > 0))
         if answer.status != 409:
             return await _results(session, writes, _accepted(answer))
-        if REFERENCED in answer.diagnostics:
-            raise answer.refusal("a delete")
+        refuse_for_good(answer, writes)
         await asyncio.sleep(random.uniform(0, min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)))  # noqa: S311 - jitter
     raise Conflict(f"Other writers kept changing {writes[0].ref}; try again later")
-
-
-def _refuse_own_address(base: str, writes: Sequence[Write]) -> None:
-    """HAPI takes a reference below its own address for a local one. Our callers know the records by our address, so
-    whoever writes HAPI's tries to reach past the checks. Escapes may hide the address."""
-    address = f"{base}/"
-    for write in writes:
-        if address.encode() not in write.body and b"\\" not in write.body:
-            continue
-        if any(text.startswith(address) for text in reference_texts(write.resource)):
-            raise BadRequest(f"{write.ref} refers to another server: such references cannot be stored here")
-
-
-def _refuse_versions(writes: Sequence[Write]) -> None:
-    """HAPI breaks on a version that is no number. Escapes may hide the word."""
-    for write in writes:
-        if b"_history" in write.body or b"\\u" in write.body:
-            for text in sorted(local_targets(extract(dict(write.resource), texts=False), write.ref.type)):
-                if "/_history/" in text:
-                    raise DanglingReference(f"{write.ref} refers to {text}, which is not there: correct the reference")
-
-
-def _refuse_going(writes: Sequence[Write]) -> None:
-    """HAPI checks each reference when it is written: what the same transaction deletes is still there for it."""
-    going = {str(write.ref) for write in writes if write.kind == "delete"}
-    for write in writes:
-        if not any(text.encode() in write.body for text in going):
-            continue
-        dangling = going & local_targets(extract(dict(write.resource), texts=False), write.ref.type)
-        for text in sorted(dangling):
-            raise DanglingReference(f"{write.ref} refers to {text}, which is deleted with it: correct the reference")
 
 
 async def _versions(session: HapiSession, writes: Sequence[Write], *, look: bool) -> Versions:

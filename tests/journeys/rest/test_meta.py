@@ -81,16 +81,16 @@ async def test_racing_transactions_lose_none_of_their_tags(client: httpx.AsyncCl
         {
             "resourceType": "Bundle",
             "type": "transaction",
-            "entry": [{"resource": patient(id, tags), "request": {"method": "PUT", "url": f"Patient/{id}"}}],
+            "entry": [{"resource": patient(name, tags), "request": {"method": "PUT", "url": f"Patient/{name}"}}],
         }
-        for id, tags in sent.items()
+        for name, tags in sent.items()
     ]
 
     answers = await asyncio.gather(*(client.post("/fhir", json=bundle) for bundle in bundles))
 
     assert [answer.status_code for answer in answers] == [200] * len(sent)
-    for id, tags in sent.items():
-        assert await tags_of(client, f"/fhir/Patient/{id}") == tags
+    for name, tags in sent.items():
+        assert await tags_of(client, f"/fhir/Patient/{name}") == tags
 
 
 async def test_what_was_tagged_can_be_changed(client: httpx.AsyncClient, mark: str) -> None:

@@ -110,6 +110,29 @@ async def test_a_refused_resource_is_told_without_codes_of_hapi() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "could not execute batch [Batch entry 0 was aborted: ERROR: value too long for type character varying(500)",
+        "could not execute batch [Value too long for column 'SP_URI CHARACTER VARYING(500)': 'http://e.. (513)'",
+    ],
+    ids=["PostgreSQL", "H2"],
+)
+async def test_a_text_that_has_no_room_is_no_conflict(said: str) -> None:
+    """It would be the same with every try. The columns of `hapi/` are wide; those of another HAPI may not be."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        outcome = f'{{"resourceType":"OperationOutcome","issue":[{{"diagnostics":"HAPI-0550: {said}"}}]}}'
+        return web.Response(status=409, text=outcome)
+
+    async with answering(handler) as url, open_store(url) as store:
+        with pytest.raises(InvalidResource, match="Patient/p has a text that is too long"):
+            await store.write([Write("put", PATIENT, b'{"resourceType":"Patient","id":"p"}')])
+    assert asked == ["PUT"]
+
+
+@pytest.mark.parametrize(
     ("given", "kept"),
     [pytest.param("abc-1", True, id="fit for a header"), pytest.param("a b\r\n", False, id="unfit")],
 )
