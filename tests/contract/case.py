@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from random import Random
+from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -68,6 +70,11 @@ class Case:
 
     def labels_of(self, page: Page) -> list[str]:
         return [entry.id.removeprefix(f"{self.name}-") for entry in page.entries]
+
+
+def dense(length: int, alphabet: str = ascii_letters + digits) -> str:
+    """A text, the same each time, of which a database cannot store less than all of it."""
+    return "".join(Random(length).choices(alphabet, k=length))
 
 
 LEAST: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ import pytest
 
 from fhir_facade.errors import FacadeError
 from fhir_facade.values import Ref
-from tests.contract.case import Case
+from tests.contract.case import Case, dense
 
 LONG = "long " * 40 + "ends"
 """More than the 200 characters that HAPI alone has room for."""
@@ -64,10 +64,10 @@ async def test_others_of_the_same_code_keep_their_own_display(case: Case) -> Non
     "sent",
     [
         {"tag": [{"system": "urn:t", "version": f"http://snomed.info/sct/{'7' * 40}", "code": "v"}]},
-        {"tag": [{"system": "urn:" + "s" * (LONGEST - 4), "version": "v" * LONGEST, "code": "c" * LONGEST}]},
-        {"security": [{"system": "urn:" + "s" * (LONGEST - 4), "code": "c" * LONGEST}]},
-        {"profile": ["http://example.org/" + "p" * (LONGEST - 19)]},
-        {"source": "http://example.org/" + "s" * (LONGEST - 19)},
+        {"tag": [{"system": f"urn:{dense(LONGEST - 4)}", "version": dense(LONGEST), "code": dense(LONGEST)}]},
+        {"security": [{"system": f"urn:{dense(LONGEST - 4)}", "code": dense(LONGEST)}]},
+        {"profile": [f"http://example.org/{dense(LONGEST - 19)}"]},
+        {"source": f"http://example.org/{dense(LONGEST - 19)}"},
     ],
     ids=["version", "tag", "label", "profile", "source"],
 )

@@ -36,9 +36,10 @@ class ShortAddresses extends QuantityEnds {
     return address != null && address.getBytes(UTF_8).length > WideColumns.ADDRESS;
   }
 
-  /** A quarter of the bytes are that many characters in any script. */
+  /** A character has at most four bytes. */
   private static String beginning(String address) {
     boolean ascii = address.chars().allMatch(each -> each < 0x80);
-    return address.substring(0, ascii ? WideColumns.ADDRESS : WideColumns.ADDRESS / 4);
+    int characters = ascii ? WideColumns.ADDRESS : WideColumns.ADDRESS / 4;
+    return address.substring(0, address.offsetByCodePoints(0, characters));
   }
 }
