@@ -60,7 +60,8 @@ def deps_of(request: Request) -> WebDeps:
     return deps
 
 
-def _ports(request: Request) -> Ports:
+async def _ports(request: Request) -> Ports:
+    """Nothing here waits, but the framework would call a plain function in a thread."""
     return deps_of(request).ports
 
 

@@ -26,6 +26,7 @@ from fhir_facade.cli.connections import Connections, shared_by_workers
 from fhir_facade.cli.heads import limited_to
 from fhir_facade.cli.heap import give_holes_back, tidy_heap
 from fhir_facade.cli.port import bind
+from fhir_facade.cli.threads import limit_threads
 from fhir_facade.cli.workers import Worker, Workers, apart
 from fhir_facade.errors import FacadeError
 from fhir_facade.opening import open_ports
@@ -84,6 +85,7 @@ async def _open_and_serve(
     marks: Marks | None = None,
     metrics_folder: str | None = None,
 ) -> None:
+    limit_threads()
     async with open_ports(settings, marks=marks) as ports, AsyncExitStack() as stack:
         doorway, connections = Doorway(ports), shared_by_workers(settings)
         config = uvicorn.Config(

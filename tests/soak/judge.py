@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import linear_regression
+
+from fhir_facade.cli.threads import MOST
 
 Series = Sequence[tuple[float, float]]
 """Seconds since the beginning, and the value then."""
@@ -19,12 +22,14 @@ FEWEST = 4
 
 @dataclass(frozen=True)
 class Bound:
-    """How far a line may rise over the last half: by a share of where it begins, or by an amount, if that is more."""
+    """How far a line may rise over the last half: by a share of where it begins, or by an amount, if that is more. At no
+    time it may be above `most`."""
 
     what: str
     unit: str
     share: float
     amount: float
+    most: float = inf
 
 
 @dataclass(frozen=True)
@@ -43,17 +48,20 @@ class Verdict:
 
     @property
     def flat(self) -> bool:
-        return self.rises <= self.allowed
+        return self.rises <= self.allowed and self.highest <= self.bound.most
 
     def __str__(self) -> str:
         word = "flat" if self.flat else "GROWS"
         rise, unit = f"{self.rises:+.2f} of {self.allowed:.2f}", self.bound.unit
-        return f"{word:5}  {self.series:28} from {self.begins:8.1f} {rise:>16} {unit}, highest {self.highest:.1f}"
+        most = "" if self.bound.most == inf else f" of {self.bound.most:.1f}"
+        return f"{word:5}  {self.series:28} from {self.begins:8.1f} {rise:>16} {unit}, highest {self.highest:.1f}{most}"
 
 
 MEMORY = Bound("RssAnon", "MiB", share=0.05, amount=2.0)
 DESCRIPTORS = Bound("file descriptors", "", share=0.1, amount=8.0)
-THREADS = Bound("threads", "", share=0.0, amount=1.0)
+THREADS = Bound("threads", "", share=0.0, amount=MOST, most=MOST)
+"""Pools fill when they are needed at once, which may be late, and have an end."""
+ALONE = Bound("threads", "", share=0.0, amount=0.0, most=1.0)
 WAL = Bound("write-ahead log", "MiB", share=0.5, amount=64.0)
 ROWS = Bound("rows that come and go", "", share=0.1, amount=20.0)
 

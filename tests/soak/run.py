@@ -2,8 +2,8 @@
 
 python -m tests.soak.run [--minutes 30] [--per-second 50] [--every 5] [--out build/soak]
 
-Ends with 1 when memory, descriptors, threads, the write-ahead log or rows that should come and go rise in the last
-half, or when an answer was not as promised.
+Ends with 1 when memory, descriptors, the write-ahead log or rows that should come and go rise in the last half, when a
+process has more threads than its pools, or when an answer was not as promised.
 """
 
 from __future__ import annotations

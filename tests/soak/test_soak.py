@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from fhir_facade.cli.threads import MOST
 from tests.soak import run
-from tests.soak.judge import DESCRIPTORS, MEMORY, ROWS, judge
+from tests.soak.judge import ALONE, DESCRIPTORS, MEMORY, ROWS, THREADS, judge
 from tests.soak.picture import picture
 
 EVERY_S, SAMPLES = 5, 360
@@ -28,6 +29,8 @@ def uneven(number):
         pytest.param(lambda number: 100 + number * EVERY_S * 50 * 150 / 2**20 + uneven(number), MEMORY, id="150 bytes of each answer"),
         pytest.param(lambda number: 40 + number // 20, DESCRIPTORS, id="a descriptor in a hundred seconds"),
         pytest.param(lambda number: 4 + number // 5, ROWS, id="rows that stay"),
+        pytest.param(lambda number: 7 + number // 60, THREADS, id="a thread in five minutes"),
+        pytest.param(lambda number: 1 + number // 300, ALONE, id="a thread of the process that watches"),
     ],
 )  # fmt: skip
 def test_a_leak_is_no_flat_line(value, bound):
@@ -44,6 +47,10 @@ def test_a_leak_is_no_flat_line(value, bound):
 )
 def test_what_comes_and_goes_is_flat(value):
     assert judge("memory", series(value), MEMORY).flat
+
+
+def test_a_pool_that_fills_late_is_flat():
+    assert judge("threads", series(lambda number: min(MOST, 7 + number // 40)), THREADS).flat
 
 
 def test_too_few_samples_are_no_verdict():

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.bench.processes import family, taken
-from tests.soak.judge import DESCRIPTORS, MEMORY, ROWS, THREADS, WAL, Bound, Verdict, judge
+from tests.soak.judge import ALONE, DESCRIPTORS, MEMORY, ROWS, THREADS, WAL, Bound, Verdict, judge
 
 MIB = 1 << 20
 COMING_AND_GOING = (
@@ -42,7 +42,7 @@ class Watch:
             held = taken(pid)
             self.seen[f"{name}: RssAnon", MEMORY].append((at, held.rss_anon))
             descriptors += held.descriptors
-            self.seen[f"{name}: threads", THREADS].append((at, held.threads))
+            self.seen[f"{name}: threads", THREADS if number else ALONE].append((at, held.threads))
         # together, because the kernel hands connections to one worker or the other as it likes
         self.seen["descriptors", DESCRIPTORS].append((at, descriptors))
         wal = self._data.with_name(f"{self._data.name}-wal")
