@@ -4,6 +4,7 @@
     canonical(value, code) -> (Decimal, str) | None    None for a unit outside the table
     canonical_code(code) -> str | None                 the unit that stands for all comparable ones
     comparable(a, b) -> bool
+    alike(code) -> (str, ...)                          all units that compare with this one
     printed(code) -> str                               how a person writes the unit
 
 A result that has an end is exact (37 Cel are 98.6 [degF] and back); one that has none is rounded to 15 significant
@@ -114,6 +115,13 @@ def comparable(a: str, b: str) -> bool:
     """Whether both units are known and measure the same thing."""
     first, second = table().get(a), table().get(b)
     return first is not None and second is not None and first.dimension == second.dimension
+
+
+@cache
+def alike(code: str) -> tuple[str, ...]:
+    """The units of the table that compare with this one, itself included; none for a unit outside the table."""
+    unit = table().get(code)
+    return () if unit is None else tuple(own for own, other in table().items() if other.dimension == unit.dimension)
 
 
 def printed(code: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -52,6 +53,57 @@ async def readings(case: Case) -> Case:
 )
 async def test_a_quantity_is_found(readings: Case, asked: str, found: str) -> None:
     assert "".join(await readings.labels("Observation", f"{asked}&_sort=_id")) == found
+
+
+AMOUNTS = {
+    "a": ("g", 5.4),
+    "b": ("mg", 5400),
+    "c": ("%", 95),
+    "d": ("{score}", 0.95),
+    "e": ("1", 0.95),
+    "f": ("10*3/uL", 7),
+    "g": ("/uL", 7000),
+    "h": ("nmol/L", 100),
+    "i": ("Cel", 36.5),
+    "j": ("[degF]", 97.7),
+    "k": ("{beats}/min", 72),
+    "l": ("1/min", 72),
+    "m": ("[lb_av]", 150),
+}
+COMPARED = {
+    "5.4 g": "ab",
+    "0.0054 kg": "ab",
+    "gt90 %": "c",  # no number of anything else
+    "le95 %": "c",
+    "ne95 %": "",
+    "0.95 {score}": "d",
+    "lt2 1": "e",
+    "gt5 10*9/L": "fg",  # cells are no molecules
+    "gt0 mmol/L": "h",
+    "36.5 Cel": "ij",
+    "gt300 K": "",  # a difference of temperatures is none
+    "72 /min": "k",
+    "72 1/min": "l",  # a unit outside the table compares with itself alone
+    "le68.0388555 kg": "abm",  # an edge that is converted is neither lost nor crossed
+    "gt68.0388555 kg": "",
+    "7 10^3/uL": "",
+}
+
+
+async def test_a_quantity_is_compared_with_what_measures_the_same(case: Case) -> None:
+    patient = await case.put("Patient", "p")
+    subject = {"reference": f"Patient/{patient.id}"}
+    for label, (unit, value) in AMOUNTS.items():
+        quantity = {"value": value, "system": UCUM, "code": unit}
+        await case.put("Observation", label, subject=subject, valueQuantity=quantity)
+
+    for text, found in COMPARED.items():
+        number, unit = text.split()
+        asked = f"value-quantity={number}|{UCUM}|{quote(unit)}"
+        assert "".join(await case.labels("Observation", f"{asked}&_sort=_id")) == found, text
+        assert (await case.search("Observation", asked, count=0, total=True)).total == len(found), text
+        behind = await case.labels("Patient", f"_has:Observation:patient:{asked}")
+        assert behind == (["p"] if found else []), text
 
 
 async def test_two_components_do_not_make_up_one_value_between_them(case: Case) -> None:

@@ -5,10 +5,11 @@ https://hl7.org/fhir/R4/search.html#prefix. Where HAPI reads a prefix in its own
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from fhir_facade.adapters.hapi.amounts import decimal_text, quantity, quantity_as_asked
+from fhir_facade.adapters.hapi.escaping import escaped, pattern
 from fhir_facade.adapters.hapi.moments import is_within, second_of
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS
@@ -38,20 +39,6 @@ and the finds are checked."""
 
 NEAR_SLACK = 1.01
 
-_WILD = re.compile(r"[\\_]")
-_SPECIAL = re.compile(r"([\\,$|])")
-
-
-def escaped(text: str) -> str:
-    """https://hl7.org/fhir/R4/search.html#escaping"""
-    return _SPECIAL.sub(r"\\\1", text)
-
-
-def pattern(text: str) -> str:
-    """A text for which HAPI finds that text only: it takes `_` and the backslash for signs of the database's LIKE, and
-    a space at an end for a part of the text."""
-    return _WILD.sub(r"\\\g<0>", text.strip() or text)
-
 
 def bounds(value: SearchValue) -> list[str]:
     """The value as one text, or as two that must both hold."""
@@ -59,8 +46,7 @@ def bounds(value: SearchValue) -> list[str]:
         case DateValue(prefix="ap"):
             return [f"ge{moment_text(second_of(value.low))}", f"lt{moment_text(value.high)}"]
         case QuantityValue(prefix="eq" | "ap"):
-            below = "lt" if value.prefix == "eq" else "le"
-            return [f"ge{_decimal(value.low)}{_unit(value)}", f"{below}{_decimal(value.high)}{_unit(value)}"]
+            return [quantity("ge", value.low, value), quantity(_BELOW[value.prefix], value.high, value)]
         case NumberValue():
             return _widened(value)
         case CompositeValue():
@@ -69,10 +55,14 @@ def bounds(value: SearchValue) -> list[str]:
             return [single(value)]
 
 
+_BELOW = {"eq": "lt", "ap": "le"}
+"""The edge above is not equal any more, and still around."""
+
+
 def _widened(value: NumberValue) -> list[str]:
     exact = value.prefix not in ("eq", "ap")
     low, high = (value.number, value.number) if exact else (value.low, value.high)
-    lower, upper = f"ge{_decimal(low - STORED_STEP)}", f"le{_decimal(high + STORED_STEP)}"
+    lower, upper = f"ge{decimal_text(low - STORED_STEP)}", f"le{decimal_text(high + STORED_STEP)}"
     return {"gt": [lower], "ge": [lower], "sa": [lower], "lt": [upper], "le": [upper], "eb": [upper]}.get(
         value.prefix, [lower, upper]
     )
@@ -80,13 +70,26 @@ def _widened(value: NumberValue) -> list[str]:
 
 def _broadly(part: SearchValue) -> str:
     """A part of a composite as one text that finds too much rather than too little."""
-    if isinstance(part, NumberValue):
-        return _widened(part)[0]
-    return _part(part) if isinstance(part, StringValue) else bounds(part)[0]
+    match part:
+        case NumberValue():
+            return _widened(part)[0]
+        case QuantityValue(prefix="eq" | "ap"):
+            return quantity_as_asked("ge", part.low, part)
+        case StringValue() | QuantityValue():
+            return _part(part)
+        case _:
+            return bounds(part)[0]
 
 
 def _part(part: SearchValue) -> str:
-    return escaped(pattern(part.text)) if isinstance(part, StringValue) else single(part)
+    """A list of units has no place in a composite: HAPI converts, and takes those without a dimension for any."""
+    match part:
+        case StringValue():
+            return escaped(pattern(part.text))
+        case QuantityValue():
+            return quantity_as_asked(_prefix(part), part.number, part)
+        case _:
+            return single(part)
 
 
 def single(value: SearchValue) -> str:
@@ -155,16 +158,11 @@ def moment_text(moment: datetime) -> str:
 
 
 def _number(value: NumberValue | QuantityValue) -> str:
+    if isinstance(value, QuantityValue):
+        return quantity(_prefix(value), value.number, value)
+    return f"{_prefix(value)}{decimal_text(value.number)}"
+
+
+def _prefix(value: NumberValue | QuantityValue) -> str:
     """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`."""
-    prefix = {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)
-    return f"{prefix}{_decimal(value.number)}{_unit(value)}"
-
-
-def _unit(value: NumberValue | QuantityValue) -> str:
-    if isinstance(value, NumberValue) or (value.system is None and value.code is None):
-        return ""
-    return f"|{escaped(value.system or '')}|{escaped(value.code or '')}"
-
-
-def _decimal(number: Decimal) -> str:
-    return format(number, "f")
+    return {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)

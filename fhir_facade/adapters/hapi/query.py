@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeGuard
 
-from fhir_facade.adapters.hapi.literals import bounds, moment_text, pattern, single
+from fhir_facade.adapters.hapi.escaping import pattern
+from fhir_facade.adapters.hapi.literals import bounds, moment_text, single
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import reference_targets, search_parameters
 from fhir_facade.fhir.definitions.canonicals import VERSIONLESS

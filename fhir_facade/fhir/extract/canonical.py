@@ -2,6 +2,7 @@
 
 in_canonical_units(value, code) -> (float, code) | None     of a stored value; None outside the table of units
 canonical_quantity(asked) -> QuantityValue | None           of a value asked for; None when its unit says nothing
+in_each_unit(number, code) -> {code: number}                an amount in every unit that compares with its own
 """
 
 from __future__ import annotations
@@ -38,3 +39,8 @@ def canonical_quantity(asked: QuantityValue) -> QuantityValue | None:
         return None
     number, low, high = (ucum.convert(value, code, target) for value in (asked.number, asked.low, asked.high))
     return replace(asked, number=number, low=low, high=high, code=target)
+
+
+def in_each_unit(number: Decimal, code: str) -> dict[str, Decimal]:
+    """The number by each unit that compares with its own, itself among them; by its own alone outside the table."""
+    return {other: ucum.convert(number, code, other) for other in ucum.alike(code)} or {code: number}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fhir_facade.fhir.definitions import Component, SearchParameter
 from fhir_facade.fhir.extract import compile as compiling
 from fhir_facade.fhir.extract import extract, extract_parameter
+from fhir_facade.fhir.extract.canonical import in_each_unit
 from fhir_facade.fhir.extract.dates import MAX_US, MIN_US, from_us, interval, to_us
 from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, PathError, Refers, parse
 from fhir_facade.fhir.extract.rows import (
@@ -523,6 +524,11 @@ def test_a_logical_reference_is_found_by_its_identifier():
     assert rows_of(observation(subject=subject), "subject") == []
     for name in ("subject:identifier", "patient:identifier"):
         assert rows_of(observation(subject=subject), name) == [TokenRow(name, "urn:h", "12")]
+
+
+def test_an_amount_is_told_in_every_unit_that_compares_with_its_own():
+    assert in_each_unit(Decimal("36.5"), "Cel") == {"Cel": Decimal("36.5"), "[degF]": Decimal("97.7")}
+    assert in_each_unit(Decimal(7), "1/min") == {"1/min": Decimal(7)}
 
 
 def test_a_canonical_keeps_its_version_apart():

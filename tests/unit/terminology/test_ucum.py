@@ -37,6 +37,12 @@ def test_a_number_of_any_size_converts(value: str) -> None:
     assert ucum.convert(ucum.convert(Decimal(value), "kg", "mg"), "mg", "kg") == Decimal(value)
 
 
+def test_the_units_that_compare_with_one_are_told_itself_among_them() -> None:
+    assert set(ucum.alike("[degF]")) == {"Cel", "[degF]"}
+    assert ucum.alike("%") == ("%",)
+    assert ucum.alike("lbs") == ()
+
+
 def test_comparable_units_have_one_canonical_code() -> None:
     assert {ucum.canonical_code(code) for code in ("kg", "g", "mg", "[lb_av]")} == {"kg"}
     assert ucum.canonical_code("lbs") is None
