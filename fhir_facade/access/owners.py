@@ -56,14 +56,24 @@ def owners(resource: JsonObject) -> frozenset[PatientReference]:
 
 def stored_owners(type_name: str, body: bytes) -> frozenset[PatientReference]:
     """`owners` of a stored resource, decoding only the members that can name one: a fraction of its cost."""
-    return owners(_owning_members(type_name)(body))
+    members, only = _owning_members(type_name)
+    found = members(body)
+    named = None if only is None else found.get(only)
+    if not isinstance(named, dict):
+        return owners(found)
+    owner = _patient_of(named)
+    return frozenset() if owner is None else frozenset((owner,))
 
 
 @lru_cache(maxsize=256)
-def _owning_members(type_name: str) -> Callable[[bytes], JsonObject]:
+def _owning_members(type_name: str) -> tuple[Callable[[bytes], JsonObject], str | None]:
+    """What decodes them, and the only one where a Reference in it says it all: so it is of most types."""
     rule = type_rules().get(type_name)
-    names = {"resourceType", "id", *(path[0] for path in (rule.paths if rule is not None else ()))}
-    return msgspec.json.Decoder(TypedDict("Owning", dict.fromkeys(names, Any), total=False)).decode  # type: ignore[operator]
+    paths = () if rule is None else rule.paths
+    names = {"resourceType", "id", *(path[0] for path in paths)}
+    decode = msgspec.json.Decoder(TypedDict("Owning", dict.fromkeys(names, Any), total=False)).decode  # type: ignore[operator]
+    plain = rule is not None and rule.type_class in ("personal", "shared") and len(paths) == 1 and len(paths[0]) == 1
+    return decode, paths[0][0] if plain else None
 
 
 def patient_references(resource: JsonObject) -> frozenset[PatientReference]:

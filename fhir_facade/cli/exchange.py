@@ -7,7 +7,8 @@ regular expressions about each header. https://asgi.readthedocs.io/en/latest/spe
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import lru_cache, partial
+from itertools import chain
 from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
@@ -88,19 +89,26 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         headers = [*self.default_headers, *start["headers"]]
-        head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
+        told = tuple(chain.from_iterable(headers))
+        joined = b"".join(told)
+        if b"\n" in joined or b"\r" in joined or b"\0" in joined:
             raise RuntimeError("a header of the answer holds a line break")
+        head = _lines(len(headers)) % told
         self.response_started = True
         self.waiting_for_100_continue = False
         body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
         last = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        self.transport.writelines((STATUS_LINE[start["status"]], head, last, body))
+        self.transport.writelines((b"%b%b%b" % (STATUS_LINE[start["status"]], head, last), body))
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+@lru_cache(maxsize=64)
+def _lines(count: int) -> bytes:
+    return b"%b: %b\r\n" * count
 
 
 def _length(start: Any) -> int | None:

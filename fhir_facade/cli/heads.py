@@ -85,12 +85,11 @@ class BoundedHeads(NoUpgrades):
         hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise ValueError("one Host is needed")
-        target = parse_url(self.url)
-        raw_path = target.path or b"/"  # http://host names it: https://www.rfc-editor.org/rfc/rfc9110#section-4.2.3
+        raw_path, query = _target(self.url)
         path = raw_path.decode("ascii")
         self.scope["path"] = unquote(path) if "%" in path else path
         self.scope["raw_path"] = raw_path
-        self.scope["query_string"] = target.query or b""
+        self.scope["query_string"] = query
         self.cycle = Exchange(
             scope=self.scope,
             transport=self.transport,
@@ -232,6 +231,15 @@ class BoundedHeads(NoUpgrades):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _target(url: bytes) -> tuple[bytes, bytes]:
+    """Path and query of what is asked for. The usual form needs no parser: it is a path from the root of this host."""
+    if url[:1] == b"/" and url[1:2] != b"/" and b"#" not in url:
+        path, _, query = url.partition(b"?")
+        return path, query
+    target = parse_url(url)
+    return target.path or b"/", target.query or b""  # https://www.rfc-editor.org/rfc/rfc9110#section-4.2.3
 
 
 def limited_to(places: Connections) -> type[BoundedHeads]:

@@ -68,21 +68,23 @@ _SHAPES: dict[tuple[str, ...], dict[str, Interaction]] = {
     ("Type", "id", "*", "_search"): {"GET": Interaction.SEARCH_SYSTEM, "POST": Interaction.SEARCH_SYSTEM},
 }
 
-_INSTANCE = ("Type", "id")
+_OF_AN_INSTANCE = _SHAPES["Type", "id"]
 _PARTS = {"Type": "{type}", "id": "{id}", "$": "${operation}"}
 _WORDS = frozenset(("metadata", "_history", "_search"))
+_NO_IDS = frozenset((*_WORDS, ".", ".."))
 _IN_COMPARTMENT = (("Type", "id", "Type"), ("Type", "id", "*"))
 
 
 def route(method: str, path: str) -> Route:
     """The interaction of `METHOD path` below the FHIR base; HEAD is a GET. NotFound for a path that means nothing,
     MethodNotAllowed for a method that the path does not take, BadRequest for an operation that is not there."""
+    parts = path.split("/")
+    if len(parts) == 3 and method in _OF_AN_INSTANCE and _is_instance(*parts):  # what is asked for most
+        return Route(_OF_AN_INSTANCE[method], parts[1], parts[2])
     plain = path.removeprefix("/").removesuffix("/")
     segments = plain.split("/") if plain else []
     shape = tuple([_shape(i, segment) for i, segment in enumerate(segments)])
     methods = _SHAPES.get(shape)
-    if shape == _INSTANCE and methods is not None and method in methods:  # what is asked for most
-        return Route(methods[method], segments[0], segments[1])
     if methods is None or not _is_member(shape, segments):
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
     interaction = methods.get("GET" if method == "HEAD" else method)
@@ -127,6 +129,14 @@ def addresses() -> Iterator[tuple[str, str, Interaction]]:
             yield method, "".join(f"/{part}" for part in parts), interaction
 
 
+def _is_instance(before: str, type: str, id: str) -> bool:
+    return not before and is_resource_type(type) and _is_id(id)
+
+
+def _is_id(segment: str) -> bool:
+    return ID.fullmatch(segment) is not None and segment not in _NO_IDS
+
+
 def _shape(position: int, segment: str) -> str:
     if segment in _WORDS or (segment == VERSIONS and position == 0):
         return segment
@@ -136,7 +146,7 @@ def _shape(position: int, segment: str) -> str:
         return "Type" if is_resource_type(segment) else "?"
     if position == 2 and (segment == "*" or is_resource_type(segment)):
         return "*" if segment == "*" else "Type"
-    return "id" if ID.fullmatch(segment) and segment not in (".", "..") else "?"
+    return "id" if _is_id(segment) else "?"
 
 
 def _route(interaction: Interaction, shape: tuple[str, ...], segments: list[str]) -> Route:

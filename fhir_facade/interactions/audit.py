@@ -79,15 +79,12 @@ def audit_lines(
 
     https://profiles.ihe.net/ITI/BALP/StructureDefinition-IHE.BasicAudit.PatientQuery.html
     """
+    line = audit_line(ports, principal, request, patient=min(patients, default=None), **elements)
     if len(patients) <= 1:
-        return [audit_line(ports, principal, request, patient=next(iter(patients), None), **elements)]
-    line = audit_line(ports, principal, request, **elements)
-    first, *others = sorted(patients)
+        return [line]
+    _, *others = sorted(patients)
     short = msgspec.structs.replace(line, query=_cut(line.query))
-    return [
-        msgspec.structs.replace(line, patient=first),
-        *(msgspec.structs.replace(short, patient=patient) for patient in others),
-    ]
+    return [line, *(msgspec.structs.replace(short, patient=patient) for patient in others)]
 
 
 def _cut(query: str | None) -> str | None:
