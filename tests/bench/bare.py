@@ -1,6 +1,7 @@
 """The ceiling: a Starlette route on uvicorn that takes the whole request and answers with fixed bytes.
 
-`python -m tests.bench.bare PORT FOLDER` serves every file of the folder at `/<name>`; several of them share the port.
+`python -m tests.bench.bare PORT FOLDER [logs]` serves every file of the folder at `/<name>`; several of them share the
+port. With `logs` the server writes its line for each request, which it does unless it is told not to.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def main() -> None:
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     shared.bind(("127.0.0.1", port))
-    config = uvicorn.Config(app(folder), log_level="warning", access_log=False, lifespan="off")
+    logs = "logs" in sys.argv[3:]
+    level = "info" if logs else "warning"
+    config = uvicorn.Config(app(folder), log_level=level, access_log=logs, lifespan="off")
     uvicorn.Server(config).run(sockets=[shared])
 
 
