@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from fhir_facade.adapters.embedded.canonicals import canonicals_of, named_by
 from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, TAILS, Catalogue
-from fhir_facade.adapters.embedded.compare import interval
+from fhir_facade.adapters.embedded.columns import OWN_COLUMNS, own_column
 from fhir_facade.adapters.embedded.conditions import value_sql
 from fhir_facade.adapters.embedded.fulltext import full_text
 from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.texts import says
-from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions.canonicals import canonical_targets
 from fhir_facade.fhir.extract.canonical import canonical_quantity
-from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.words import TEXTS
 from fhir_facade.values import (
@@ -38,6 +36,8 @@ from fhir_facade.values import (
 )
 
 MANY = 10
+MOST_HOPS = 8
+"""Types a reference may lead to of which each is tried: to Any there are 146."""
 
 
 def condition(catalogue: Catalogue, type: str, criterion: Criterion) -> Test:
@@ -62,8 +62,8 @@ def any_of(catalogue: Catalogue, type: str, groups: tuple[tuple[Criterion, ...],
 
 
 def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
-    if match.name in _OWN_COLUMNS:
-        return _own_column(type, match)
+    if match.name in OWN_COLUMNS:
+        return own_column(type, match)
     if match.kind == "special":
         return full_text(type, match) if match.name in TEXTS else _near(catalogue, type, match)
     table = _TABLES.get(match.kind)
@@ -197,41 +197,6 @@ def _place(longitude: int, asked: NearValue) -> Sql:
     return f"low BETWEEN ? AND ? AND {other}", args
 
 
-# --- the resource's own columns -------------------------------------------------------------------------------
-
-
-def _own_column(type: str, match: Match) -> Condition:
-    if match.modifier not in (None, "not", "missing"):
-        raise NotSupported(f"{match.name}:{match.modifier} is not available on this store")
-    missing = next((value.missing for value in match.values if isinstance(value, MissingValue)), None)
-    if missing is not None:
-        return Condition("fhir_resource", "type = ?", (type,), negated=missing)
-    return _OWN_COLUMNS[match.name](type, match)
-
-
-def _id(type: str, match: Match) -> Condition:
-    """With the type, because the index of ids begins with it."""
-    ids = [v.code for v in match.values if isinstance(v, TokenValue) and not v.system]
-    among, wanted = one_of(ids)
-    return Condition("fhir_resource", f"type = ? AND id {among}", (type, *wanted), negated=match.modifier == "not")
-
-
-def _last_updated(type: str, match: Match) -> Condition:
-    clauses: list[str] = []
-    args: list[Any] = [type]
-    for value in match.values:
-        assert isinstance(value, DateValue)
-        low, high = to_us(value.low), to_us(value.high)
-        sql, values = interval(value.prefix, low, high)
-        clauses.append(f"({sql})")
-        args.extend(-(-v // 1000) for v in values)
-    where = " OR ".join(clauses).replace("high", "updated + 1").replace("low", "updated")
-    return Condition("fhir_resource", f"type = ? AND ({where})", tuple(args))
-
-
-_OWN_COLUMNS: dict[str, Callable[[str, Match], Condition]] = {"_id": _id, "_lastUpdated": _last_updated}
-
-
 # --- chains ---------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +204,7 @@ def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
     """References whose target satisfies the inner criterion."""
     selects: list[str] = []
     args: list[Any] = [catalogue.param(type, chain.name)]
+    hops: list[Sql] = []
     named = canonical_targets(type, chain.name)
     for target in chain.targets:
         inner = condition(catalogue, target, chain.inner)
@@ -246,26 +212,45 @@ def _chain(catalogue: Catalogue, type: str, chain: Chain) -> Condition:
         type_ = "type" if inner.negated else "+type"  # with the + it is not looked for among all of the type
         selects.append(f"SELECT type || '/' || id FROM fhir_resource WHERE {type_} = ? AND deleted = 0 AND {sql}")
         args += [target, *values]
+        hops.append(_led_to(target, inner))
         if target in named:
             by_url, more = canonicals_of(catalogue, target, (sql, values))
             selects.append(by_url)
             args += more
     targets = f"target IN ({' UNION ALL '.join(selects)})"
+    each = len(hops) <= MOST_HOPS and not set(named).intersection(chain.targets)
+    hop, behind = _joined(" OR ", hops if each else [])
     # The + keeps SQLite from trying every target for one resource instead of looking at what it refers to.
-    return Condition("idx_reference", f"param = ? AND {targets}", tuple(args), check=f"param = ? AND +{targets}")
+    return Condition(
+        "idx_reference", f"param = ? AND {targets}", tuple(args), check=f"param = ? AND +{targets}",
+        hop=hop and f"param = ? AND ({hop})", hop_args=(args[0], *behind),
+    )  # fmt: skip
+
+
+def _led_to(type: str, inner: Test) -> Sql:
+    """Whether a row of references leads to a resource of the type that satisfies the condition."""
+    sql, args = inner.holds_for("t.pk", alone=True)
+    test = f"""EXISTS (SELECT 1 FROM fhir_resource t WHERE t.type = ? AND t.id = substr(idx_reference.target, ?)
+      AND t.deleted = 0 AND {sql})"""
+    return f"target >= ? AND target < ? AND {test}", (f"{type}/", f"{type}0", type, len(type) + 2, *args)
 
 
 def _has(catalogue: Catalogue, type: str, has: Has) -> Condition:
     """Resources that some `has.type` refers to and that satisfies the inner criterion."""
     inner = condition(catalogue, has.type, has.inner)
     sql, values = _pks(inner)
-    start = len(type) + 2
-    args = (type, start, catalogue.param(has.type, has.name), f"{type}/", f"{type}0", *values)
+    start, by = len(type) + 2, catalogue.param(has.type, has.name)
+    args = (type, start, by, f"{type}/", f"{type}0", *values)
     select = f"SELECT substr(target, ?) FROM idx_reference WHERE param = ? AND target >= ? AND target < ? AND {sql}"
-    if type not in canonical_targets(has.type, has.name):
-        return Condition("fhir_resource", f"type = ? AND id IN ({select})", args)
-    named, more = named_by(catalogue, type, has, (sql, values))
-    return Condition("fhir_resource", f"type = ? AND (id IN ({select}) OR pk IN ({named}))", (*args, *more))
+    if type in canonical_targets(has.type, has.name):
+        named, more = named_by(catalogue, type, has, (sql, values))
+        return Condition("fhir_resource", f"type = ? AND (id IN ({select}) OR pk IN ({named}))", (*args, *more))
+    test, behind = inner.holds_for("f.pk", alone=True)
+    hop = f"EXISTS (SELECT 1 FROM idx_reference f WHERE f.target = type || '/' || id AND f.param = ? AND {test})"
+    return Condition(
+        "fhir_resource", f"type = ? AND id IN ({select})", args,
+        hop=f"type = ? AND {hop}", hop_args=(type, by, *behind),
+    )  # fmt: skip
 
 
 def _pks(inner: Test) -> tuple[str, Sequence[Any]]:

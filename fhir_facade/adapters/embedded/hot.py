@@ -10,9 +10,9 @@ from typing import Any
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.compare import interval
 from fhir_facade.adapters.embedded.criteria import condition
-from fhir_facade.adapters.embedded.source import Source
+from fhir_facade.adapters.embedded.source import Condition, Source
 from fhir_facade.fhir.extract.dates import to_us
-from fhir_facade.values import Criterion, DateValue, Match, ReferenceValue, SearchQuery, TokenValue
+from fhir_facade.values import CompositeValue, Criterion, DateValue, Match, ReferenceValue, SearchQuery, TokenValue
 
 SUBJECT_PARAMS = frozenset({"subject", "patient"})
 NO_DATE = -(2**63)
@@ -47,6 +47,26 @@ def code_of(criterion: Criterion) -> TokenValue | None:
         case Match("code", "token", (TokenValue(_, str(), None) as value,), None):
             return value
     return None
+
+
+def _code_said_by(criterion: Criterion) -> TokenValue | None:
+    """The one code without which a criterion does not hold."""
+    match criterion:
+        case Match(name, "composite", (CompositeValue((TokenValue(_, str(), None) as code, *_)),), None):
+            return code if name.startswith("code-value-") else None
+    return code_of(criterion)
+
+
+def subject_and_code(catalogue: Catalogue, query: SearchQuery) -> list[Condition]:
+    """What the criteria of a search say of subject and code together: each alone may leave a thousand times as much."""
+    target = next((t for c in query.criteria if (t := subject_of(c))), None)
+    token = next((code for c in query.criteria if (code := _code_said_by(c))), None)
+    if query.type != "Observation" or target is None or token is None or not token.code:
+        return []
+    where, args = "target = ? AND code = ?", (target, token.code)
+    if token.system is None:
+        return [Condition("idx_subject_code", where, args)]
+    return [Condition("idx_subject_code", f"{where} AND system = ?", (*args, catalogue.system(token.system)))]
 
 
 def sorted_by_date(query: SearchQuery) -> bool:

@@ -14,17 +14,16 @@ from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows, rows_of
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.criteria import any_of, condition
 from fhir_facade.adapters.embedded.functions import enable
-from fhir_facade.adapters.embedded.hot import hot_source
+from fhir_facade.adapters.embedded.hot import hot_source, subject_and_code
 from fhir_facade.adapters.embedded.order import sort_keys
 from fhir_facade.adapters.embedded.paging import Place, Reader, behind, caught_up, opened, place_after, sealed
+from fhir_facade.adapters.embedded.rarest import rarest
 from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.adapters.sqlite_lists import one_of
 from fhir_facade.fhir.definitions.occurrence import occurs_once
 from fhir_facade.values import DateValue, Match, Page, SearchQuery
-
-PROBE_LIMIT = 500
 
 
 def search(
@@ -59,8 +58,9 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
     conditions = _conditions(catalogue, query)
     if query.any_of:
         conditions.append(any_of(catalogue, query.type, query.any_of))
-    driver = _rarest(connection, conditions)
-    filters = [own.holds_for("r.pk") for own in conditions if own is not driver]
+    both = subject_and_code(catalogue, query)
+    driver, quick = rarest(connection, [*both, *conditions])
+    filters = [own.holds_for("r.pk", alone=own not in quick) for own in conditions if own is not driver]
     keys = sort_keys(catalogue, query)
     if driver is None:
         return Source("fhir_resource r", (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
@@ -92,22 +92,6 @@ def _conditions(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
             case _:
                 found.append(condition(catalogue, query.type, criterion))
     return [*found, *(date_condition(catalogue, query.type, name, [values]) for name, values in together.items())]
-
-
-def _rarest(connection: sqlite3.Connection, conditions: Sequence[Test]) -> Test | None:
-    """The positive condition with the fewest rows; counting stops where the one before it had fewer, and at
-    PROBE_LIMIT, where order of the query decides."""
-    positive = [own for own in conditions if not own.negated and not own.slow]
-    if len(positive) <= 1:
-        return positive[0] if positive else None
-    best, fewest = positive[0], PROBE_LIMIT + 1
-    for own in positive:
-        members, args = own.members()
-        statement = f"SELECT count(*) FROM ({members} LIMIT ?)"
-        found = connection.execute(statement, (*args, min(fewest, PROBE_LIMIT))).fetchone()[0]
-        if found < fewest:
-            best, fewest = own, found
-    return best
 
 
 def _page(

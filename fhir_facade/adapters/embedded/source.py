@@ -16,7 +16,8 @@ class Condition:
 
     `fhir_resource` is a table here too (for `_id`, `_lastUpdated`): its rows are the resources themselves. What is
     `slow` has no index and is asked of the candidates that the other conditions leave. `check` says the same as `where`
-    of one resource, where that is better found by its pk than by value.
+    of one resource, where that is better found by its pk than by value. `hop` says it of one resource of the table
+    without looking for all others first that lie behind the reference.
     """
 
     table: str
@@ -26,6 +27,13 @@ class Condition:
     slow: bool = False
     check: str = ""
     check_args: tuple[Any, ...] | None = None
+    hop: str = ""
+    hop_args: tuple[Any, ...] = ()
+
+    @property
+    def has_hops(self) -> bool:
+        """Whether something else has to be found before its members are."""
+        return bool(self.hop)
 
     @property
     def all_live(self) -> bool:
@@ -36,11 +44,15 @@ class Condition:
         """A SELECT of the pks that satisfy the (positive) condition."""
         return f"SELECT pk FROM {self.table} WHERE {self.where}", self.args
 
-    def holds_for(self, pk: str) -> Sql:
-        """An expression that is true for the resource whose pk is the SQL expression `pk`."""
-        test = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND ({self.check or self.where}))"
-        args = self.args if self.check_args is None else self.check_args
-        return (f"NOT {test}" if self.negated else test), args
+    def holds_for(self, pk: str, *, alone: bool = False) -> Sql:
+        """An expression that is true for the resource whose pk is the SQL expression `pk`. `alone`: so few are asked
+        that what lies behind references is looked at for each of them, instead of all of it at first."""
+        if alone and self.hop:
+            test, args = self.hop, self.hop_args
+        else:
+            test, args = self.check or self.where, self.args if self.check_args is None else self.check_args
+        found = f"EXISTS (SELECT 1 FROM {self.table} WHERE pk = {pk} AND ({test}))"
+        return (f"NOT {found}" if self.negated else found), args
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,10 @@ class Either:
         return any(_base(group) is None for group in self.groups)
 
     @property
+    def has_hops(self) -> bool:
+        return any(own.has_hops for group in self.groups for own in group)
+
+    @property
     def all_live(self) -> bool:
         bases = [_base(group) for group in self.groups]
         return all(base is not None and base.all_live for base in bases)
@@ -64,8 +80,8 @@ class Either:
         """A SELECT of the pks that satisfy a group, some of them several times: counting it can stop early."""
         return _joined(" UNION ALL ", [_members(group) for group in self.groups])
 
-    def holds_for(self, pk: str) -> Sql:
-        sql, args = _joined(" OR ", [_all_hold(group, pk) for group in self.groups])
+    def holds_for(self, pk: str, *, alone: bool = False) -> Sql:
+        sql, args = _joined(" OR ", [_all_hold(group, pk, alone=alone) for group in self.groups])
         return f"({sql})", args
 
 
@@ -84,8 +100,8 @@ def _members(group: tuple[Test, ...]) -> Sql:
     return f"SELECT g.pk FROM ({sql}) g WHERE {test}", (*args, *more)
 
 
-def _all_hold(group: tuple[Test, ...], pk: str) -> Sql:
-    sql, args = _joined(" AND ", [own.holds_for(pk) for own in group])
+def _all_hold(group: tuple[Test, ...], pk: str, *, alone: bool = False) -> Sql:
+    sql, args = _joined(" AND ", [own.holds_for(pk, alone=alone) for own in group])
     return f"({sql})" if sql else "1", args
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fhir_facade.adapters.embedded.interrupt import STEPS, Interrupted, until
+from fhir_facade.adapters.embedded.interrupt import STEPS, Interrupted, until, within
 
 ENDLESS = "WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up) SELECT count(*) FROM up"
 LONG = f"WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up LIMIT {STEPS}) SELECT count(*) FROM up"
@@ -64,3 +64,33 @@ def test_each_connection_has_a_time_of_its_own(connection: sqlite3.Connection) -
             ended.result()
         assert going_on.result() == [(STEPS,)]
     other.close()
+
+
+def test_what_takes_more_than_the_steps_it_may_take_is_given_up(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+
+    assert within(connection, 1000, lambda: rows(ENDLESS, connection)) is None
+
+    assert connection.in_transaction
+    assert rows(LONG, connection) == [(STEPS,)]
+
+
+def test_what_takes_fewer_steps_is_answered(connection: sqlite3.Connection) -> None:
+    assert within(connection, 1000, lambda: rows("SELECT 1", connection)) == [(1,)]
+
+
+def test_a_mistake_is_no_lack_of_steps(connection: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        within(connection, 1000, lambda: rows("SELECT * FROM absent", connection))
+
+
+def test_after_steps_were_counted_the_clock_is_looked_at_again(connection: sqlite3.Connection) -> None:
+    given_up: list[bool] = []
+
+    def work(own: sqlite3.Connection) -> list[tuple[int]]:
+        given_up.append(within(own, 1000, lambda: rows(ENDLESS, own)) is None)
+        return rows(ENDLESS, own)
+
+    with pytest.raises(Interrupted):
+        until(connection, time.monotonic() + 0.05, work)
+    assert given_up == [True]
