@@ -25,8 +25,10 @@ class HeadAsGet:
                 await send({"type": "http.response.body", "body": b""})
 
         asked = {**scope, "method": "GET"}
-        await self._app(asked, receive, head_only)
-        scope["route"] = asked.get("route")  # which is counted by its name
+        try:
+            await self._app(asked, receive, head_only)
+        finally:
+            scope["route"] = asked.get("route")  # which is counted by its name
 
 
 def with_head(allowed: str) -> str:

@@ -154,7 +154,8 @@ class BoundedHeads(NoUpgrades):
         asked = [*(cycle for cycle, _ in self.pipeline), first]
         for each in asked:
             each.nothing_follows = True
-        asked[0].keep_alive = self._refusal is not None
+        if self._refusal is None:  # which follows the last answer
+            asked[0].keep_alive = False
         return True
 
     def pause_writing(self) -> None:
