@@ -28,7 +28,7 @@ from fhir_facade.flows.registry import find_account
 from fhir_facade.flows.sign_ins import end_sessions
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Remove, RowChange
-from fhir_facade.rows.accounts import Account, PasswordLink, Session
+from fhir_facade.rows.accounts import NO_ZONE, Account, PasswordLink, Session
 from fhir_facade.rows.audit import AuditLine
 
 ROLES: Final = ("patient", "proxy", "practitioner", "staff", "admin")
@@ -52,7 +52,7 @@ class NewAccount:
     password: str
     patient_id: str | None = None
     practitioner_id: str | None = None
-    zone: str = "UTC"
+    zone: str = NO_ZONE
     related_person_id: str | None = None
     organization_id: str | None = None
     email: str | None = None

@@ -19,6 +19,7 @@ from fhir_facade.interactions.audit import audit_line, record_lines
 from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows import Append, Remove, RowChange
+from fhir_facade.rows.accounts import NO_ZONE, Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, ConnectionTokens, Cursor, PendingConnection, SyncRun
 from fhir_facade.values import FhirRequest, Interaction, Principal
@@ -94,12 +95,14 @@ async def _seen(
 
 
 async def disconnect(ports: Ports, principal: Principal, connection_id: str) -> Disconnected:
-    """Revoke at the vendor, end the Consent, forget tokens and cursors; what was measured stays.
+    """Revoke at the vendor, end the Consent, forget tokens and cursors; what was measured stays, and so does the day
+    that it is for the person.
 
     Also when the vendor cannot be reached the connection ends here.
     """
     connection = await reachable(ports, principal, connection_id, Interaction.CREATE)
     revoked = await revoke_at_vendor(ports, connection)
+    await ports.state.write(lambda tx: _keep_zone(tx, connection))
     rows = await ports.state.read(lambda tx: belongings(tx, connection))
     line = connection_line(ports, connection, "disconnect", "success", principal.user, None)
     request = await _withdrawal(ports, connection)
@@ -108,6 +111,13 @@ async def disconnect(ports: Ports, principal: Principal, connection_id: str) -> 
     else:
         await dispatch(ports, SYNC, request, rows=[*rows, Append(line)])
     return Disconnected(revoked)
+
+
+def _keep_zone(tx: StateTransaction, connection: Connection) -> None:
+    """The zone of the wearable, which counted until now, becomes that of an account for which nobody chose one."""
+    if connection.zone is not None:
+        nobody_chose = ("patient_id", "=", connection.patient), ("zone", "=", NO_ZONE)
+        tx.change(Account, nobody_chose, zone=connection.zone)
 
 
 async def revoke_at_vendor(ports: Ports, connection: Connection) -> bool:

@@ -6,8 +6,12 @@ https://github.com/OWASP/ASVS/tree/master/5.0 chapters 6 and 7
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from fhir_facade.rows.table import Row, table
+
+NO_ZONE: Final = "UTC"
+"""The zone of an account for which nobody chose one, or UTC was chosen."""
 
 
 @table(
@@ -33,7 +37,7 @@ class Account(Row, frozen=True, kw_only=True):
     created_at: datetime
     patient_id: str | None = None
     practitioner_id: str | None = None
-    zone: str = "UTC"
+    zone: str = NO_ZONE
     disabled: bool = False
     related_person_id: str | None = None
     organization_id: str | None = None

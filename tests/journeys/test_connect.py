@@ -9,15 +9,18 @@ from datetime import timedelta
 import pytest
 
 from fhir_facade.errors import AlreadyLinked, BadRequest, Forbidden, NotFound, Withdrawn
+from fhir_facade.flows.accounts import NewAccount
 from fhir_facade.flows.connect import begin, finish
 from fhir_facade.flows.connections import connections_of, disconnect, look
 from fhir_facade.flows.launch.tokens import revoke_grants
 from fhir_facade.flows.wearables.tokens import access_token
+from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
 from fhir_facade.rows.connections import Connection, ConnectionTokens, Cursor, PendingConnection, SyncRun
 from fhir_facade.rows.oauth import Grant
 from fhir_facade.simulator.data_types import ACTIVITY, SCOPES, SLEEP
 from fhir_facade.values import Principal
+from tests.accounts import with_account
 from tests.wearables import ALEX, CALLBACK, KIM, SAM, person
 
 
@@ -337,6 +340,17 @@ async def test_disconnecting_revokes_ends_the_consent_and_keeps_the_data(world):
     assert await world.versions() == kept != {}
     with pytest.raises(NotFound):
         await world.sync(connection)
+
+
+@pytest.mark.parametrize(("chosen", "after"), [("UTC", "Europe/Berlin"), ("Asia/Tokyo", "Asia/Tokyo")])
+async def test_the_day_of_a_person_stays_the_own_one_after_disconnecting(world, chosen, after):
+    await with_account(world.ports, NewAccount("ann", "patient", "correct horse battery", patient_id="p1", zone=chosen))
+    await with_account(world.ports, NewAccount("bob", "patient", "correct horse battery", patient_id="p2"))
+    connection = await world.connect()
+
+    await disconnect(world.ports, person("p1"), connection.id)
+
+    assert {row.username: row.zone for row in await _rows(world, Account)} == {"ann": after, "bob": "UTC"}
 
 
 @pytest.mark.both_stores
