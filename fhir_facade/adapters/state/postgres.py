@@ -104,7 +104,8 @@ class PostgresState:
         await self._appends.append(rows)
 
     async def ping(self) -> None:
-        await self.read(lambda _: None)
+        """A transaction without a statement would not leave this machine: the driver begins it with the first one."""
+        await _repeated(self._readers, lambda connection: connection.execute(sa.select(1)))
 
     def _run(self, connection: sa.Connection, work: Callable[[StateTransaction], T]) -> T:
         return work(_PostgresTransaction(connection, self._tables))

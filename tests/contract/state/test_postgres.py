@@ -53,6 +53,38 @@ async def test_a_wrong_password_is_unavailable(postgres_url):
     await state.close()
 
 
+async def test_a_server_that_fell_silent_is_noticed_on_a_connection_that_is_open_already(state, postgres_url):
+    """Of what is sent to a stopped machine nothing comes back, and nothing says so."""
+    speaking = asyncio.Event()
+    speaking.set()
+    there = urlsplit(postgres_url)
+
+    async def pass_on(reader, writer):
+        while data := await reader.read(65536):
+            await speaking.wait()
+            writer.write(data)
+        writer.close()
+
+    async def relay(reader, writer):
+        from_server, to_server = await asyncio.open_connection(there.hostname, there.port)
+        await asyncio.gather(pass_on(reader, to_server), pass_on(from_server, writer))
+
+    async with await asyncio.start_server(relay, "127.0.0.1", 0) as between:
+        port = between.sockets[0].getsockname()[1]
+        account = there.netloc.rpartition("@")[0]
+        far = PostgresState(there._replace(netloc=f"{account}@127.0.0.1:{port}").geturl(), TABLES)
+        await far.ping()
+
+        speaking.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await far.ping()
+
+        speaking.set()
+        await far.ping()
+        await far.close()
+
+
 async def test_absent_tables_are_unavailable(state, admin):
     await admin.execute(sa.text("DROP TABLE line"))
 
