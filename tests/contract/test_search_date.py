@@ -158,6 +158,36 @@ async def test_a_period_across_the_near_edge_is_neither_greater_nor_equal(
     assert (counted.total, first.total, case.labels_of(first)) == (len(found), len(found), found[:2])
 
 
+COARSE = {
+    "birthdate=le1980-02": ["1980", "1980-02", "1980-02-01"],
+    "birthdate=le1980-01-01": [],
+    "birthdate=ge1980-02-29": ["1980", "1981"],
+    "birthdate=ge1980-03": ["1980", "1981"],
+    "birthdate=ge1980": ["1980", "1980-02", "1980-02-01", "1981"],
+    "birthdate=le1980": ["1980", "1980-02", "1980-02-01"],
+    "birthdate=le1980-02-01T00:00:00Z": ["1980"],
+    "birthdate=ge1980-02-01T23:59:59Z": ["1980", "1980-02", "1981"],
+}
+
+
+@pytest.mark.parametrize("asked", COARSE)
+async def test_a_year_a_month_or_a_day_across_the_near_edge_is_neither_greater_nor_equal(
+    case: Case, asked: str
+) -> None:
+    found = COARSE[asked]
+    for label in ("1980", "1980-02", "1980-02-01", "1981"):
+        patient = await case.put("Patient", label, birthDate=label)
+        subject = {"reference": f"Patient/{patient.id}"}
+        await case.put("Observation", label, subject=subject, effectiveDateTime=label)
+
+    assert await case.labels("Patient", f"{asked}&_sort=_id") == found
+    assert (await case.search("Patient", asked, count=0, total=True)).total == len(found)
+    assert await case.labels("Observation", f"{asked.replace('birthdate', 'date')}&_sort=_id") == found
+    assert await case.labels("Observation", f"patient.{asked}&_sort=_id") == found
+    behind = asked.replace("birthdate", "_has:Observation:patient:date")
+    assert await case.labels("Patient", f"{behind}&_sort=_id") == found
+
+
 async def test_a_period_across_the_near_edge_is_not_meant_beside_a_code_or_among_several(case: Case) -> None:
     for label, period in ACROSS.items():
         await case.put("Observation", label, valuePeriod=period)

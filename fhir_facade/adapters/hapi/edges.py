@@ -1,11 +1,11 @@
 """What stands across an edge of what is asked, and is found by HAPI though it is not meant.
 
-A period that begins before the range that `ge` names and ends in it, or begins in that of `le` and ends after it, is
-neither greater nor equal, nor less: docs/decisions/009-what-a-prefix-means.md. Of a quantity that is an interval
-(`< 5 mg/L`, SampledData, a Range) `hapi/` keeps both ends, and HAPI takes one of them for all of it where it is to be
-equal, to start after or to end before a number. Each find of a page is looked at; where finds are counted, those that
-stand across the edge are asked for, and taken off. Where one resource may have several quantities, those with an open
-end are.
+A period, or a year, a month or a day, that begins before the range that `ge` names and ends in it, or begins in that of
+`le` and ends after it, is neither greater nor equal, nor less: docs/decisions/009-what-a-prefix-means.md. Of a quantity
+that is an interval (`< 5 mg/L`, SampledData, a Range) `hapi/` keeps both ends, and HAPI takes one of them for all of it
+where it is to be equal, to start after or to end before a number. Each find of a page is looked at; where finds are
+counted, those that stand across the edge are asked for, and taken off. Where one resource may have several quantities,
+those with an open end are.
 """
 
 from __future__ import annotations
@@ -13,24 +13,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
 from fhir_facade.adapters.hapi.broad import is_broad, may_be_several, satisfies
 from fhir_facade.adapters.hapi.moments import is_about_a_date
-from fhir_facade.fhir.definitions.lasting import may_last
+from fhir_facade.fhir.definitions.lasting import may_be_coarse, may_last
 from fhir_facade.values import AnyOf, Criterion, DateValue, Match, Prefix, QuantityValue, SearchQuery, SearchValue
 
-_LASTING: Final = re.compile(rb'"start"|"end"|iming')
-"""It stands in a resource with a period or a timing (`effectiveTiming`, `timing`)."""
+_LASTING: Final = re.compile(rb'"start"|"end"|iming"|[:\[,]\s*"\d{4}(-\d\d)?"')
+"""It stands in a resource with a period or a timing (`effectiveTiming`, `timing`), a year or a month."""
+_LASTING_A_DAY: Final = re.compile(_LASTING.pattern + rb'|[:\[,]\s*"\d{4}-\d\d-\d\d"')
 _INTERVAL: Final = re.compile(rb'"comparator"|SampledData"|Range"\s*:\s*\{')
 """It stands in a resource with a quantity that is an interval. `referenceRange` is a list."""
 
 
 def with_edges(type: str, criteria: Sequence[Criterion]) -> tuple[Match, ...]:
     """Those of the criteria by which HAPI may find what stands across an edge."""
-    dates = [own for own in criteria if is_about_a_date(own) and may_last(type, own.name)]
+    dates = [own for own in criteria if is_about_a_date(own) and _may_be_across(type, own)]
     return tuple([own for own in (*dates, *_amounts(criteria)) if any(_edges(own))])
+
+
+def _may_be_across(type: str, match: Match) -> bool:
+    """What is a year at most stands across no edge of a year."""
+    return may_last(type, match.name) or (may_be_coarse(type, match.name) and _is_finer(match, _YEAR))
+
+
+def _is_finer(match: Match, length: timedelta) -> bool:
+    return any(isinstance(value, DateValue) and value.high - value.low < length for value in match.values)
+
+
+_YEAR: Final = timedelta(days=365)
+_DAY: Final = timedelta(days=1)
 
 
 def _amounts(criteria: Sequence[Criterion]) -> list[Match]:
@@ -110,7 +125,10 @@ def _bound(value: QuantityValue, prefix: Prefix, edge: Decimal) -> QuantityValue
 def is_meant(body: bytes, edged: Sequence[Match]) -> bool:
     """Whether a find meets these criteria: most readings are one number with a moment, which is seen without looking
     into them."""
-    return not any(_SIGNS[own.kind].search(body) for own in edged) or satisfies(body, edged)
+    return not any(_sign_of(own).search(body) for own in edged) or satisfies(body, edged)
 
 
-_SIGNS: Final = {"date": _LASTING, "quantity": _INTERVAL}
+def _sign_of(match: Match) -> re.Pattern[bytes]:
+    if match.kind == "quantity":
+        return _INTERVAL
+    return _LASTING_A_DAY if _is_finer(match, _DAY) else _LASTING

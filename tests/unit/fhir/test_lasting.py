@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_facade.fhir.definitions import resource_types, search_parameters
-from fhir_facade.fhir.definitions.lasting import may_last
+from fhir_facade.fhir.definitions.lasting import may_be_coarse, may_last
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,21 @@ from fhir_facade.fhir.definitions.lasting import may_last
 )
 def test_what_reads_periods_may_last(type_, code, lasts):
     assert may_last(type_, code) is lasts
+
+
+@pytest.mark.parametrize(
+    ("type_", "code", "coarse"),
+    [
+        ("Patient", "birthdate", True),
+        ("Patient", "death-date", True),
+        ("Observation", "date", True),
+        ("Encounter", "date", False),
+        ("Appointment", "date", False),
+        ("Observation", "_lastUpdated", False),
+    ],
+)
+def test_what_reads_dates_may_be_a_year(type_, code, coarse):
+    assert may_be_coarse(type_, code) is coarse
 
 
 def test_every_date_is_one_or_the_other():
