@@ -53,6 +53,12 @@ def of(case: Case, kind: str, label: str) -> dict[str, str]:
         ),
         pytest.param("Patient", "_has:Encounter:subject:_has:Observation:encounter:_id={0}-r", ["p"], id="has of has"),
         pytest.param("Observation", "subject:Patient._has:Group:member:_id={0}-g", ["r"], id="has behind a chain"),
+        pytest.param(
+            "Observation",
+            "subject:Patient._has:Encounter:subject:subject:Patient.organization.name=House {0}",
+            ["r"],
+            id="chain behind has behind a chain",
+        ),
         pytest.param("Patient", "_has:Observation:patient:encounter.status=finished", ["p"], id="chain behind has"),
         pytest.param(
             "Organization",

@@ -147,6 +147,21 @@ async def test_tags_and_labels_of_a_system_are_found(case: Case) -> None:
     assert {asked: await case.labels("Patient", f"{asked}&_sort=_id") for asked in expected} == expected
 
 
+async def test_the_text_of_a_tag_is_how_it_is_shown(case: Case) -> None:
+    await case.put("Patient", "a", meta={"tag": [{"system": "urn:t", "code": "x", "display": f"Shown {case.name}"}]})
+    await case.put("Patient", "b", meta={"tag": [{"system": "urn:t", "code": "shown"}]})
+
+    assert await case.labels("Patient", "_tag:text=shown") == ["a"]
+    assert await case.labels("Patient", "_tag:text=x") == []
+
+
+async def test_a_source_above_is_any_text(case: Case) -> None:
+    await case.put("Patient", "a", meta={"source": "http://example.org/a"})
+
+    assert await case.labels("Patient", "_source:above=http://example.org/a/b") == ["a"]
+    assert await case.labels("Patient", "_source:above=nowhere") == []
+
+
 async def test_a_reference_is_no_id(case: Case) -> None:
     person = await case.put("Patient", "a")
     await case.put("Observation", "a", subject={"reference": f"Patient/{person.id}"})

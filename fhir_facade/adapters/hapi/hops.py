@@ -1,8 +1,9 @@
 """Chains and `_has` that HAPI does not go, or not as R4 means them: taken hop by hop.
 
 It goes over a canonical URL only where the reference says type and id, understands no modifier behind `_has`, finds
-nothing by a chain behind two of them, and neither `:missing` nor a value that has to be looked at behind a reference.
-What lies behind such a hop is found first, and asked for by its id, or by its URL with its version or without one.
+nothing by a chain behind two of them, refuses one behind a `_has` that is chained to, and knows neither `:missing` nor
+a value that has to be looked at behind a reference. What lies behind such a hop is found first, and asked for by its
+id, or by its URL with its version or without one.
 https://hl7.org/fhir/R4/search.html#chaining, https://hl7.org/fhir/R4/search.html#has
 """
 
@@ -74,7 +75,11 @@ class _Filler:
         match criterion:
             case Chain(name, targets, inner):
                 by_url = bool(canonical_targets(type, name))
-                return by_url or not is_said(inner) or any(self.leads_on(target, inner) for target in targets)
+                return (
+                    by_url
+                    or not _is_said_behind_chain(inner)
+                    or any(self.leads_on(target, inner) for target in targets)
+                )
             case Has(source, name, inner):
                 by_url = type in canonical_targets(source, name)
                 return by_url or not _is_said_behind_has(source, inner) or self.leads_on(source, inner)
@@ -157,6 +162,11 @@ def is_said(inner: Criterion) -> bool:
             inexact = is_broad(inner) or is_only_near_it(inner) or any(is_unsure(value) for value in values)
             return not (odd or inexact or any(_is_range(value) for value in values))
     return False
+
+
+def _is_said_behind_chain(inner: Criterion) -> bool:
+    """No chain behind a `_has`."""
+    return not isinstance(inner.inner, Chain) if isinstance(inner, Has) else is_said(inner)
 
 
 def _is_said_behind_has(source: str, inner: Criterion) -> bool:

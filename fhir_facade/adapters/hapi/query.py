@@ -42,6 +42,7 @@ Span = tuple[datetime | None, datetime | None]
 CREATION: Final = "_pid"
 UNINDEXED_META: Final = frozenset(("_profile", "_tag", "_security", "_source"))
 """What HAPI finds, and neither sorts by nor misses."""
+_ADDRESSES: Final = frozenset(("_profile", "_source"))
 
 
 def parameters(criteria: Sequence[Criterion]) -> list[Parameter]:
@@ -196,14 +197,14 @@ def id_text(value: TokenValue) -> str:
 
 def is_unindexed(match: Match) -> bool:
     """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
-    address (`urn:`, `mailto:`), profiles above an address, tags by their system alone, and what has none of a tag
-    without one."""
+    address (`urn:`, `mailto:`), profiles and sources above an address, tags by their text or by their system alone,
+    and what has none of a tag without one."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
     if match.name in UNINDEXED_META:
         system_alone = any(isinstance(value, TokenValue) and value.code is None for value in match.values)
-        above = (match.name, match.modifier) == ("_profile", "above")
-        return system_alone or above or (match.modifier == "not" and is_of_no_system(match))
+        unread = match.modifier == "text" or (match.name in _ADDRESSES and match.modifier == "above")
+        return system_alone or unread or (match.modifier == "not" and is_of_no_system(match))
     return match.name == CONTAINED or match.kind == "reference"
 
 

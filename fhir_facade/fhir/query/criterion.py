@@ -37,6 +37,8 @@ _MODIFIERS: Final[dict[str, tuple[str, ...]]] = {
     "composite": ("missing",),
     "special": (),
 }
+_OF_IDS: Final = ("missing", "not")
+"""An id is no code of a system: it has no text, no type and nothing above or below it."""
 
 
 @lru_cache(maxsize=4096)
@@ -184,11 +186,12 @@ def _no_target(parameter: SearchParameter, wanted: str) -> str:
 
 
 def _check_modifier(parameter: SearchParameter, modifier: str) -> None:
-    valid = _MODIFIERS[parameter.kind]
+    valid = _OF_IDS if parameter.code == "_id" else _MODIFIERS[parameter.kind]
     if modifier not in valid and not (parameter.kind == "reference" and modifier in parameter.targets):
         types = ", a type it points to" if parameter.kind == "reference" else ""
+        kind = "an id" if parameter.code == "_id" else f"a {parameter.kind}"
         raise UnknownParameter(
-            f"{parameter.code}:{modifier} is unknown; modifiers of a {parameter.kind} are {', '.join(valid)}{types}"
+            f"{parameter.code}:{modifier} is unknown; modifiers of {kind} are {', '.join(valid)}{types}"
         )
 
 

@@ -79,6 +79,7 @@ def value_of(fhir_type, name, value):
         ("_type", "Patient", "_type"),
         ("", "x", "is not a search parameter"),
         ("code:exact", "x", "modifiers of a token are above, below, in, missing, not, not-in, of-type, text"),
+        ("_id:text", "x", "_id:text is unknown; modifiers of an id are missing, not"),
         ("date:not", "2020", "modifiers of a date are missing"),
         ("value-string:below", "x", "modifiers of a string are contains, exact, missing"),
         (
