@@ -144,6 +144,29 @@ async def test_no_page_of_the_history_of_a_resource_is_empty(case: Case, count: 
         assert "".join(entry.version for page in pages for entry in page.entries) == shown
 
 
+@pytest.mark.parametrize("type_", ["Patient", None], ids=["type", "all"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+async def test_no_page_of_the_history_of_many_is_empty(case: Case, type_: str | None, count: int) -> None:
+    """Neither where the versions fill the pages before, nor where what is left is not of the time."""
+    gone = await case.put("Patient", "gone")
+    await case.delete(gone.ref)
+    await case.put("Patient", "kept")
+    written = await versions(case)
+    whole = HistoryQuery(type_, since=written[0].last_updated, count=count)
+    begun = replace(whole, since=gone.last_updated)
+    within = replace(begun, at=(written[1].last_updated, written[4].last_updated))
+    before = replace(begun, at=(written[0].last_updated, written[2].last_updated))
+
+    for query, shown in ((whole, "54321"), (begun, "54321121"), (within, "4321"), (before, "211")):
+        pages = [await case.store.history(query)]
+        while pages[-1].cursor is not None:
+            pages.append(await case.store.history(replace(query, cursor=pages[-1].cursor)))
+
+        assert "".join(entry.version for page in pages for entry in page.entries) == shown
+        assert all(page.entries for page in pages)
+        assert {len(page.entries) for page in pages[:-1]} <= {count}
+
+
 async def test_no_page_follows_the_version_that_brought_a_resource_back(case: Case) -> None:
     patient = await case.put("Patient", "p", gender="female")
     await case.delete(patient.ref)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from itertools import accumulate, count
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from fhir_facade.adapters.hapi.asking import halved
+from fhir_facade.adapters.hapi.asking import halved, of_as_many
 from fhir_facade.adapters.hapi.content import Bundle, Entry, bundle, stored, tombstone
 from fhir_facade.adapters.hapi.cursor import InHistory, digests, opened, sealed, those_sent
 from fhir_facade.adapters.hapi.read import deletion, path_of, read
@@ -18,27 +19,66 @@ from fhir_facade.fhir.document import instant
 from fhir_facade.values import HistoryQuery, Page, Ref, StoredResource
 
 FIRST = "1"
+MAX_FURTHER = 10
+"""So many questions fill a page and look what follows, where HAPI has versions that are not meant."""
 THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def history(session: HapiSession, query: HistoryQuery) -> Page:
-    """New versions push the later pages of HAPI down, so what was shown already is left out there."""
-    cursor = _position(query)
-    asked = urlsplit(cursor.link).query if cursor else _parameters(query)
-    total, first = (cursor.total if cursor else None), cursor is None
-    while True:
+    """New versions push the later pages of HAPI down, so what was shown already is left out there. What is left of a
+    page is filled from those that follow, and its link leads to a version that is meant: after MAX_FURTHER questions
+    it leaves as it is."""
+    place, shown = _position(query), list[StoredResource]()
+    asked = _parameters(query) if place is None else _of_as_many(place.link, query.count)
+    begins, total = place is None, place.total if place else None
+    for further in count():
         found = await _ask(session, query, asked)
         looked_at = found.entry[: max(query.count, 1)]  # the newest one tells how many there are
         versions = list(await asyncio.gather(*(_version(session, entry) for entry in looked_at)))
-        fresh = await _current_then(session, query, _unseen(cursor, versions) if cursor else versions)
-        total = _total(query, found, fresh) if first else total
+        unseen = _unseen(place, versions) if place else versions
+        fresh = await _current_then(session, query, unseen)
+        if begins and further == 0:
+            total = _total(query, found, fresh)
+        if query.count == 0:
+            return Page((), total=total)
+        room = _room(session, query, shown, fresh)
+        shown += fresh[:room]
+        if room < len(fresh):
+            break
         link = found.linked("next")
-        if link is None or query.count == 0 or await _is_past(session, query, versions):
-            return Page(fresh if query.count else (), total=total)
-        if fresh:
-            following = InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
-            return Page(fresh, sealed(following), total)
-        asked, first = urlsplit(link).query, False
+        if link is None or await _is_past(session, query, versions):
+            return Page(shown, total=len(shown) if begins and query.total and total is None else total)
+        place = _behind(link, unseen, total) if unseen else place
+        is_full = _is_full(session, query, shown)
+        asked = _of_as_many(link, 1 if is_full and fresh else query.count)
+        if shown and (further == MAX_FURTHER or (is_full and _is_followed(query))):
+            break
+    return Page(shown, sealed(_behind(f"?{of_as_many(asked, query.count)}", shown, total)), total)
+
+
+def _room(session: HapiSession, query: HistoryQuery, shown: list[StoredResource], fresh: list[StoredResource]) -> int:
+    """How many of these versions the page has room for behind those shown: one at least."""
+    ends = accumulate(len(version.body) for version in (*shown, *fresh))
+    fitting = sum(end <= session.page_bytes for end in ends)
+    return max(min(fitting, query.count) - len(shown), 0 if shown else 1)
+
+
+def _is_full(session: HapiSession, query: HistoryQuery, shown: list[StoredResource]) -> bool:
+    """By number, or by bytes: where HAPI was asked for fewer, as many again are too many."""
+    return len(shown) == query.count or 2 * sum(len(version.body) for version in shown) > session.page_bytes
+
+
+def _is_followed(query: HistoryQuery) -> bool:
+    """Whether `_is_past` tells for sure that something follows."""
+    return query.id is not None and query.at is None
+
+
+def _behind(link: str, versions: list[StoredResource], total: int | None) -> InHistory:
+    return InHistory(link, versions[-1].last_updated, digests(map(_name, versions)), total)
+
+
+def _of_as_many(link: str, count: int) -> str:
+    return of_as_many(urlsplit(link).query, count)
 
 
 async def _is_past(session: HapiSession, query: HistoryQuery, versions: list[StoredResource]) -> bool:
