@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fhir_facade.errors import BadRequest, Gone
+from fhir_facade.errors import BadRequest, Conflict, Gone
 from fhir_facade.values import Ref, Write
 from tests.contract.case import Case
 
@@ -34,6 +34,31 @@ async def test_a_transaction_leaves_no_reference_to_what_it_deletes(case: Case, 
 
     with pytest.raises(Gone):
         await case.store.read(patient.ref)
+
+
+@pytest.mark.parametrize("others", [(), ("p", "q")], ids=["alone", "in a transaction"])
+async def test_both_stores_say_the_same_of_a_reference_to_nothing(case: Case, others: tuple[str, ...]) -> None:
+    itself, nobody = case.ref("Observation", "o"), case.ref("Patient", "nobody")
+    reading = case.resource("Observation", "o", subject={"reference": str(nobody)})
+    beside = [case.put_of(case.resource("Patient", label)) for label in others]
+
+    with pytest.raises(BadRequest) as refused:
+        await case.store.write([*beside, case.put_of(reading)])
+
+    sentence = f"{itself} refers to {nobody}, which is not there: create it first or correct the reference"
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("others", [(), ("q",)], ids=["alone", "in a transaction"])
+async def test_both_stores_say_the_same_of_a_delete_that_would_leave_one(case: Case, others: tuple[str, ...]) -> None:
+    patient = await case.put("Patient", "p")
+    reading = await case.put("Observation", "o", subject={"reference": str(patient.ref)})
+    beside = [case.put_of(case.resource("Patient", label)) for label in others]
+
+    with pytest.raises(Conflict) as refused:
+        await case.store.write([*beside, Write("delete", patient.ref)])
+
+    assert str(refused.value) == f"{patient.ref} cannot be deleted: {reading.ref} has a reference to this resource"
 
 
 @pytest.mark.parametrize("others", [(), ("p",)], ids=["alone", "in a transaction"])

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_facade.adapters.hapi.sentences import referred_to
 from fhir_facade.adapters.hapi.session import Answer
-from fhir_facade.errors import BadRequest, DanglingReference, InvalidResource
+from fhir_facade.errors import BadRequest, Conflict, DanglingReference, InvalidResource
 from fhir_facade.fhir.extract import extract
 from fhir_facade.fhir.extract.local import local_targets
 from fhir_facade.fhir.references import reference_texts
 from fhir_facade.values import Write
 
-REFERENCED = "has a reference to this resource"  # a delete would leave one behind, said without a code
 TOO_LONG = "value too long"  # as PostgreSQL and H2 say it
 
 
 def refuse_for_good(answer: Answer, writes: Sequence[Write]) -> None:
     """What no other try would change."""
-    if REFERENCED in answer.diagnostics:
-        raise answer.refusal("a delete")
+    if (said := referred_to(answer.diagnostics)) is not None:
+        raise Conflict(said)
     if TOO_LONG in answer.diagnostics.lower():
         among = " or what is written with it" if len(writes) > 1 else ""
         raise InvalidResource(f"{writes[0].ref}{among} has a text that is too long for HAPI's database: shorten it")

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from fhir_facade.adapters.hapi.connections import Address, Connections
+from fhir_facade.adapters.hapi.sentences import without_inside
 from fhir_facade.errors import (
     BadRequest,
     Conflict,
@@ -41,7 +42,6 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 _FHIR_JSON = "application/fhir+json"
 # Packed, because HAPI sends an answer that is not packed member by member, each in a packet of its own.
 _HEADERS = {"Accept": _FHIR_JSON, "Accept-Encoding": "gzip", "Cache-Control": "no-cache"}
-_CODE = re.compile(r"HAPI-\d{4}: ")
 _REFUSALS: dict[int, type[FacadeError]] = {
     400: BadRequest,
     404: NotFound,
@@ -87,7 +87,7 @@ class Answer:
 
     def refusal(self, asked: str) -> FacadeError:
         """The error that this answer means to a caller who wanted `asked`."""
-        said = _CODE.sub("", self.diagnostics)
+        said = without_inside(self.diagnostics)
         refusal = _REFUSALS.get(self.status)
         if refusal is not None:
             return refusal(said or f"{asked}: refused with {self.status}")

@@ -28,6 +28,7 @@ from fhir_facade.adapters.hapi.content import (
 )
 from fhir_facade.adapters.hapi.read import current, currents, deletion, path_of
 from fhir_facade.adapters.hapi.refusals import refuse_for_good, refuse_going, refuse_own_address, refuse_versions
+from fhir_facade.adapters.hapi.sentences import dangling
 from fhir_facade.adapters.hapi.session import Answer, HapiSession
 from fhir_facade.errors import (
     Conflict,
@@ -68,7 +69,7 @@ async def write(session: HapiSession, writes: Sequence[Write], *, whole: bool = 
     for attempt in range(MAX_ATTEMPTS):
         answer = await _attempt(session, writes, await _versions(session, writes, look=attempt > 0))
         if answer.status != 409:
-            return await _results(session, writes, _accepted(answer))
+            return await _results(session, writes, _accepted(answer, writes))
         refuse_for_good(answer, writes)
         await asyncio.sleep(random.uniform(0, min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)))  # noqa: S311 - jitter
     raise Conflict(f"Other writers kept changing {writes[0].ref}; try again later")
@@ -154,11 +155,11 @@ def _identified(write: Write) -> bytes:
     return msgspec.json.encode({"resourceType": members.pop("resourceType"), **members, "id": msgspec.Raw(named)})
 
 
-def _accepted(answer: Answer) -> Answer:
+def _accepted(answer: Answer, writes: Sequence[Write]) -> Answer:
     if answer.status in (200, 201):
         return answer
     if any(code in answer.diagnostics for code in DANGLING):
-        raise DanglingReference(f"{answer.refusal('a write')}: create it first or correct the reference")
+        raise DanglingReference(dangling(answer.diagnostics, writes))
     if answer.status == 400:  # our request is sound, so it is what the resource says, a reference above all
         raise InvalidResource(str(answer.refusal("a write")))
     raise answer.refusal("a write")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,9 +12,10 @@ import pytest
 from aiohttp import web
 
 from fhir_facade.adapters.hapi import open_store, request_id
+from fhir_facade.adapters.hapi.asking import follow
 from fhir_facade.adapters.hapi.content import without_request_id
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import FacadeError, InvalidResource, NotSupported, TooLarge, Unavailable, UpstreamError
+from fhir_facade.errors import FacadeError, Gone, InvalidResource, NotSupported, TooLarge, Unavailable, UpstreamError
 from fhir_facade.values import Ref, SearchQuery, Write
 
 PATIENT = Ref("Patient", "p")
@@ -107,6 +109,58 @@ async def test_a_refused_resource_is_told_without_codes_of_hapi() -> None:
     async with answering(always(400, outcome)) as url, open_store(url) as store:
         with pytest.raises(InvalidResource, match=r"^Failed to parse$"):
             await store.write([Write("put", PATIENT, b'{"resourceType":"Patient","id":"p"}')])
+
+
+INSIDE = [
+    "HAPI-0450: Failed to parse request body as JSON resource. Error was: ca.uhn.fhir.parser.DataFormatException: x",
+    "HAPI-0389: could not execute statement [ERROR: null value in column of HFJ_RESOURCE]",
+    'HAPI-0417: Search ID "7c1d" does not exist and may have expired',
+    "Failed to call access method: java.lang.NullPointerException",
+    "HAPI-0550 (HAPI-0825): The operation has failed with a unique index constraint failure of SQL",
+]
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 410, 412, 413, 422, 500, 501])
+@pytest.mark.parametrize("said", INSIDE)
+async def test_what_is_inside_hapi_is_told_to_nobody(said: str, status: int) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"diagnostics": said}]}
+
+    async with answering(always(status, json.dumps(outcome))) as url:
+        session = HapiSession(url, pool_size=1)
+        refusal = str((await session.send("GET", "/Patient")).refusal("a search of Patient"))
+        await session.close()
+
+    assert "a search of Patient" in refusal
+    for word in ("HAPI-", "ca.uhn", "java.", "Exception", "HFJ_", "SQL", "Search ID"):
+        assert word not in refusal
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Invalid reference at path[Observation.component.value] - mailto:x@example.org",
+        "Fulltext search is not enabled on this service, can not process parameter: _text",
+    ],
+)
+async def test_what_says_nothing_of_the_inside_is_passed_on(said: str) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"diagnostics": f"HAPI-0505: {said}"}]}
+
+    async with answering(always(400, json.dumps(outcome))) as url:
+        session = HapiSession(url, pool_size=1)
+        refusal = str((await session.send("GET", "/Patient")).refusal("a search of Patient"))
+        await session.close()
+
+    assert refusal == said
+
+
+async def test_an_expired_page_of_hapi_is_told_as_an_expired_link() -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"diagnostics": INSIDE[2]}]}
+
+    async with answering(always(410, json.dumps(outcome))) as url:
+        session = HapiSession(url, pool_size=1)
+        with pytest.raises(Gone, match="expired: repeat the search"):
+            await follow(session, "Patient", f"{url}?_getpages=7c1d")
+        await session.close()
 
 
 @pytest.mark.parametrize(
