@@ -124,6 +124,53 @@ async def test_what_was_shown_and_changed_since_is_not_shown_again(readings: Cas
     assert readings.labels_of(second) == LABELS[5:10]
 
 
+@pytest.fixture
+def fills(request: pytest.FixtureRequest) -> bool:
+    """Whether pages are filled: those of a server whose links do not say `_count`, as our own, are taken as they are."""
+    return "[hapi-over-mirror" not in request.node.name
+
+
+def are_full(found: list[Page], count: int) -> bool:
+    """All but the last page, which shows something."""
+    return all(len(page.entries) == count for page in found[:-1]) and 0 < len(found[-1].entries) <= count
+
+
+@pytest.mark.parametrize("reached", [1, 2])
+async def test_pages_are_full_whatever_others_write(readings: Case, reached: int, fills: bool) -> None:
+    found = [await readings.search("Observation", "_sort=-date", count=5)]
+    while len(found) < reached:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
+    unseen = [label for label in LABELS if label not in labels(readings, found)]
+
+    for number in range(3):
+        await readings.put("Observation", f"new{number}", effectiveDateTime="2026-02-01")
+    for label in unseen[:2]:
+        await readings.delete(readings.ref("Observation", label))
+    while found[-1].cursor is not None:
+        found.append(await readings.search("Observation", "_sort=-date", count=5, cursor=found[-1].cursor))
+
+    assert are_full(found, 5) or not fills
+    assert [label for label in labels(readings, found) if label in unseen[:2]] == []
+
+
+@pytest.mark.parametrize("sort", ["_sort=date", "_sort=-date", "_sort=_id", ""])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+async def test_pages_are_full_where_what_stands_across_an_edge_is_not_meant(
+    case: Case, count: int, sort: str, fills: bool
+) -> None:
+    """HAPI finds a period that begins before what `ge` names and ends in it: no page is shorter for it, and none without entries."""
+    across = {"start": "2026-01-01", "end": "2026-02-01T12:00:00Z"}
+    within = {"start": "2026-02-02", "end": "2026-03-01"}
+    periods = {"0": across, "1": within, "2": across, "3": within, "4": within, "5": across, "6": within, "7": across}
+    for label, period in periods.items():
+        await case.put("Observation", label, effectivePeriod=period)
+
+    found = await pages(case, f"date=ge2026-02-01&{sort}", count=count)
+
+    assert sorted(labels(case, found)) == ["1", "3", "4", "6"]
+    assert are_full(found, count) or not fills
+
+
 @pytest.mark.parametrize("reached", [1, 2])
 async def test_what_changes_between_pages_is_on_one_of_them(readings: Case, reached: int) -> None:
     """Wherever its new place is, also before the page that was just shown."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from fhir_facade.adapters.hapi.content import Bundle, bundle, stored
 from fhir_facade.adapters.hapi.query import Parameter
 from fhir_facade.adapters.hapi.session import HapiSession
-from fhir_facade.errors import UpstreamError
+from fhir_facade.errors import Gone, UpstreamError
 from fhir_facade.values import StoredResource
 
 LONGEST_URL = 1500
@@ -69,18 +69,32 @@ async def follow(session: HapiSession, type: str, link: str, count: int | None =
     """The page behind a link of HAPI, asked for where we reach HAPI; its links may name another host. Of `count`
     resources, whatever the page before had, and of fewer where it would have more bytes than a page may: HAPI's next
     link goes on behind them."""
-    parts = urlsplit(link)
-    path = f"/{type}" if parts.path.endswith(f"/{type}") else ""
-    asked: str | None = parts.query if count is None else of_as_many(parts.query, count)
-    while asked is not None:
+    query = urlsplit(link).query
+    asked = query if count is None else of_as_many(query, count)
+    while True:
         fewer = halved(asked)
-        answer = await session.send("GET", f"{path}?{asked}", most=session.page_bytes if fewer else None)
-        if answer.status != 200:
-            raise answer.refusal("the next page of the search")
-        if not answer.overlong:
-            return bundle(answer.body)
+        found = await _behind(session, type, link, asked, session.page_bytes if fewer else None)
+        if found is not None:
+            return found
+        assert fewer is not None, "there was no limit"
         asked = fewer
-    raise AssertionError("unreachable")
+
+
+async def follow_once(session: HapiSession, type: str, link: str, count: int, most: int) -> Bundle | None:
+    """So many resources behind a link of HAPI, whose next link goes on behind them. None where they have more than so
+    many bytes, or the link does not say how many its page has."""
+    query = urlsplit(link).query
+    return await _behind(session, type, link, of_as_many(query, count), most) if _COUNT.search(query) else None
+
+
+async def _behind(session: HapiSession, type: str, link: str, asked: str, most: int | None) -> Bundle | None:
+    path = f"/{type}" if urlsplit(link).path.endswith(f"/{type}") else ""
+    answer = await session.send("GET", f"{path}?{asked}", most=most)
+    if answer.status == 410:
+        raise Gone("this page link has expired: repeat the search")
+    if answer.status != 200:
+        raise answer.refusal("the next page of the search")
+    return None if answer.overlong else bundle(answer.body)
 
 
 def of_as_many(asked: str, count: int) -> str:

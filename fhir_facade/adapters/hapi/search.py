@@ -9,12 +9,12 @@ https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/http.html#pagi
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate
 
-from fhir_facade.adapters.hapi.asking import ask, asked_within, follow, once, resources
+from fhir_facade.adapters.hapi.asking import ask, asked_within, follow, follow_once, once, resources
 from fhir_facade.adapters.hapi.broad import satisfies
 from fhir_facade.adapters.hapi.content import Bundle
 from fhir_facade.adapters.hapi.cursor import (
@@ -37,6 +37,9 @@ from fhir_facade.adapters.hapi.session import HapiSession
 from fhir_facade.adapters.patience import SEARCH_S, took_too_long
 from fhir_facade.errors import Gone
 from fhir_facade.values import Page, SearchQuery, StoredResource
+
+MAX_FURTHER = 10
+"""So many questions fill a page, and look whether something is meant behind it."""
 
 
 async def search(session: HapiSession, query: SearchQuery, *, within_s: float = SEARCH_S) -> Page:
@@ -81,7 +84,7 @@ async def _ordered(session: HapiSession, query: SearchQuery) -> Page:
 
 def _fit(entries: Sequence[StoredResource], page_bytes: int) -> int:
     """How many of the first ones a page has room for: one at least."""
-    ends = accumulate(len(entry.body) for entry in entries)
+    ends = itertools.accumulate(len(entry.body) for entry in entries)
     return max(1, sum(end <= page_bytes for end in ends))
 
 
@@ -119,8 +122,8 @@ async def _first_page(session: HapiSession, query: SearchQuery) -> Page:
     seen = entries[:count]
     following = AfterFirst(digests(entry.id for entry in seen), total)
     shown = _those_meant(seen, query)
-    if not shown:
-        return await _begin_stored(session, query, following)
+    if len(shown) < len(seen) or not _those_meant(entries[count:], query):
+        return await _begin_stored(session, query, following, shown)
     return Page(shown, sealed(following), total)
 
 
@@ -157,24 +160,61 @@ async def _counted(session: HapiSession, type: str, asked: Sequence[Parameter], 
     return await ask(session, type, [*asked, ("_count", str(count))])
 
 
-async def _begin_stored(session: HapiSession, query: SearchQuery, cursor: AfterFirst) -> Page:
-    """The same search again, kept by HAPI from now on."""
+async def _begin_stored(
+    session: HapiSession, query: SearchQuery, cursor: AfterFirst, shown: Sequence[StoredResource] = ()
+) -> Page:
+    """The same search again, kept by HAPI from now on. What it has beside those of the first page is behind `shown`."""
     asked_for = await narrowed(session, query)
     if asked_for is None:
-        return Page((), total=cursor.total)
+        return Page(shown, total=cursor.total)
     asked = [*asked_for, ("_sort", sort_keys(query.sort))]
-    return await _unsent(session, query, await _counted(session, query.type, asked, query.count), cursor)
+    found = await _counted(session, query.type, asked, query.count)
+    if len(shown) + len(_fresh(query, found, cursor)) > query.count:  # others wrote since: it waits for the next page
+        return Page(shown, sealed(cursor), cursor.total)
+    return await _unsent(session, query, found, cursor, shown)
 
 
-async def _unsent(session: HapiSession, query: SearchQuery, found: Bundle, first: AfterFirst) -> Page:
-    """What was not on the first page, of this page of a stored search or of the next one that has any of it."""
-    while True:
-        entries = resources(found)
-        sent = those_sent(first.sent, (entry.id for entry in entries))
-        fresh = _those_meant([entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent], query)
-        link = found.linked("next")
-        if link is None:
-            return Page(fresh, total=first.total)
-        if fresh:
-            return Page(fresh, sealed(InStored(link, first.sent, first.total)), first.total)
-        found = await follow(session, query.type, link, query.count)
+async def _unsent(
+    session: HapiSession, query: SearchQuery, found: Bundle, first: AfterFirst, before: Sequence[StoredResource] = ()
+) -> Page:
+    """What was not on the first page, of this page of a stored search and of those that fill it: HAPI is asked for as
+    many as there is room for, so that its next link goes on behind them."""
+    shown, link, further = [*before, *_fresh(query, found, first)], found.linked("next"), 0
+    while link is not None:
+        room, left = query.count - len(shown), session.page_bytes - sum(len(entry.body) for entry in shown)
+        if not shown:
+            found = await follow(session, query.type, link, room)
+        elif room <= 0 or further >= MAX_FURTHER or 2 * left < session.page_bytes:
+            break
+        elif (more := await follow_once(session, query.type, link, room, left)) is not None:
+            found = more
+        else:
+            break
+        shown += _fresh(query, found, first)
+        link, further = found.linked("next"), further + 1
+    following = None if link is None else await _leading_on(session, query, link, first)
+    return Page(shown, following and sealed(InStored(following, first.sent, first.total)), first.total)
+
+
+async def _leading_on(session: HapiSession, query: SearchQuery, link: str, first: AfterFirst) -> str | None:
+    """The link, or a later one, behind which something is shown: a page may end before what HAPI finds and is not
+    meant. None for none."""
+    if not looked_at(query) and not edged(query):
+        return link
+    ahead = 1
+    for _ in range(MAX_FURTHER):
+        found = await follow_once(session, query.type, link, ahead, session.page_bytes)
+        if found is None or _fresh(query, found, first):
+            return link
+        later = found.linked("next")
+        if later is None:
+            return None
+        link, ahead = later, query.count
+    return link
+
+
+def _fresh(query: SearchQuery, found: Bundle, first: AfterFirst) -> list[StoredResource]:
+    """Those that are meant and were not on the first page."""
+    entries = resources(found)
+    sent = those_sent(first.sent, (entry.id for entry in entries))
+    return _those_meant([entry for entry, was_sent in zip(entries, sent, strict=True) if not was_sent], query)

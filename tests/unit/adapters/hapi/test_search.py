@@ -179,7 +179,7 @@ async def test_a_later_page_has_as_many_as_it_is_asked_for_whatever_the_one_befo
             found.append([entry.id for entry in page.entries])
             query = replace(query, cursor=page.cursor, count=count)
 
-    assert found == [["p0", "p1", "p2", "p3"], ["p4", "p5"], ["p6", "p7"], ["p8"], ["p9", "p10", "p11"]]
+    assert found == [["p0", "p1", "p2", "p3"], ["p4", "p5", "p6"], ["p7", "p8"], ["p9"], ["p10", "p11"]]
 
 
 async def test_a_search_that_takes_too_long_is_told() -> None:
