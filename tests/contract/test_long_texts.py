@@ -80,3 +80,26 @@ async def test_an_address_that_no_search_can_be_about(case: Case, alphabet: str)
 
     assert await case.labels("ValueSet", f"url:below={url[:100]}") == ["a"]
     assert await case.labels("Patient", "organization:missing=false") == ["a"]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+async def test_identifiers_and_codes_that_begin_alike_are_different(case: Case, length: int) -> None:
+    alike = dense(length)
+    for label in "ab":
+        mark = [{"system": "urn:case", "value": case.name}, {"system": f"urn:{alike}", "value": f"{alike}{label}"}]
+        coding = [{"system": f"urn:{alike}{label}", "code": "x"}]
+        await case.put("Observation", label, identifier=mark, code={"coding": coding})
+
+    assert await case.labels("Observation", f"identifier={alike}a") == ["a"]
+    assert await case.labels("Observation", f"identifier=urn:{alike[:200]}|{alike}b") == []
+    assert await case.labels("Observation", f"code=urn:{alike}b|x") == ["b"]
+    assert await case.labels("Observation", f"code=urn:{alike}a|") == ["a"]
+
+
+async def test_texts_that_begin_alike_are_different(case: Case) -> None:
+    alike = dense(767)
+    for label in "ab":
+        await case.put("Patient", label, name=[{"family": f"{alike}{label}"}])
+
+    assert await case.labels("Patient", f"family:exact={alike}a") == ["a"]
+    assert await case.labels("Patient", f"family={alike}b") == ["b"]
