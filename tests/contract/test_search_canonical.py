@@ -89,3 +89,13 @@ async def test_a_canonical_leads_to_no_type_without_a_canonical_url(case: Case) 
 
 
 CARE = {"status": "active", "intent": "plan", "subject": {"display": "somebody"}}
+
+
+async def test_a_slash_at_the_end_of_an_address_belongs_to_it(case: Case) -> None:
+    mark = {"identifier": {"system": "urn:case", "value": case.name}}
+    url = f"http://example.org/{case.name}"
+    await case.put("QuestionnaireResponse", "a", status="completed", questionnaire=url, **mark)
+    await case.put("QuestionnaireResponse", "b", status="completed", questionnaire=f"{url}/", **mark)
+
+    assert await case.labels("QuestionnaireResponse", f"questionnaire={url}") == ["a"]
+    assert await case.labels("QuestionnaireResponse", f"questionnaire={url}/") == ["b"]

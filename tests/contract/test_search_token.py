@@ -148,7 +148,7 @@ async def test_tags_and_labels_of_a_system_are_found(case: Case) -> None:
 
 
 async def test_the_text_of_a_tag_is_how_it_is_shown(case: Case) -> None:
-    await case.put("Patient", "a", meta={"tag": [{"system": "urn:t", "code": "x", "display": f"Shown {case.name}"}]})
+    await case.put("Patient", "a", meta={"tag": [{"system": f"urn:{case.name}", "code": "x", "display": "Shown so"}]})
     await case.put("Patient", "b", meta={"tag": [{"system": "urn:t", "code": "shown"}]})
 
     assert await case.labels("Patient", "_tag:text=shown") == ["a"]
@@ -160,6 +160,14 @@ async def test_a_source_above_is_any_text(case: Case) -> None:
 
     assert await case.labels("Patient", "_source:above=http://example.org/a/b") == ["a"]
     assert await case.labels("Patient", "_source:above=nowhere") == []
+
+
+async def test_an_id_has_no_system(case: Case) -> None:
+    own = await case.put("Patient", "a")
+
+    assert await case.labels("Patient", f"_id:not=urn:t|{own.id}") == ["a"]
+    assert await case.labels("Patient", f"_id:not=|{own.id}") == []
+    assert await case.labels("Patient", "_id:not=urn:t|") == ["a"]
 
 
 async def test_a_reference_is_no_id(case: Case) -> None:

@@ -191,14 +191,15 @@ def _plain_id(value: SearchValue) -> SearchValue:
 
 
 def id_text(value: TokenValue) -> str:
-    """HAPI reads `Patient/1` as the id 1. No id has an underline either."""
-    return (value.code or "").replace("/", "_")
+    """HAPI reads `Patient/1` as the id 1, and an id that is not wanted without its system. No id has an underline
+    either."""
+    return "_" if value.system else (value.code or "").replace("/", "_")
 
 
 def is_unindexed(match: Match) -> bool:
     """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
-    address (`urn:`, `mailto:`), profiles and sources above an address, tags by their text or by their system alone,
-    and what has none of a tag without one."""
+    address to it (`urn:`, `mailto:`), profiles and sources above an address, tags by their text or by their system
+    alone, and what has none of a tag without one."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
     if match.name in UNINDEXED_META:
@@ -216,7 +217,8 @@ def is_of_no_system(match: Match) -> bool:
 
 
 def _is_no_address(url: str) -> bool:
-    return ":" in url and "://" not in url
+    """HAPI takes the slash off its end, which it keeps in its index."""
+    return ":" in url and ("://" not in url or url.endswith("/"))
 
 
 def is_ignored(match: Match) -> bool:
