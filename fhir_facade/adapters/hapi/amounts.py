@@ -8,7 +8,7 @@ knows the units of a whole list; the last one of each list is one that nothing i
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final
 
 from fhir_facade.adapters.hapi.escaping import escaped
@@ -18,8 +18,11 @@ from fhir_facade.values import QuantityValue
 from terminology.canonical import UCUM
 
 _NOT_CONVERTED: Final = "urn:none|none"
-_SLACK: Final = {"gt": 1, "le": 1, "ge": -1, "lt": -1}
-"""Where an edge moves that had to be converted: what binary floats cannot hold is neither beyond nor before it."""
+_STEP: Final = Decimal(str(RELATIVE_SLACK))
+_SLACK: Final = {"gt": _STEP, "le": _STEP, "ge": -_STEP, "lt": -_STEP}
+"""How far an edge moves that had to be converted: what binary floats cannot hold is neither beyond nor before it."""
+_AS_FLOATS: Final = Context(prec=17)
+"""As many digits as a float has."""
 
 
 def quantity(prefix: str, number: Decimal, like: QuantityValue) -> str:
@@ -27,8 +30,9 @@ def quantity(prefix: str, number: Decimal, like: QuantityValue) -> str:
     the first for all."""
     if like.system != UCUM or like.code is None:
         return quantity_as_asked(prefix, number, like)
+    factor = 1 + _SLACK.get(prefix, 0)
     amounts = {
-        code: amount if code == like.code else amount + abs(amount) * _SLACK.get(prefix, 0) * Decimal(RELATIVE_SLACK)
+        code: amount if code == like.code else _AS_FLOATS.multiply(amount, factor if amount > 0 else 2 - factor)
         for code, amount in in_each_unit(number, like.code).items()
     }
     texts = [f"{prefix}{decimal_text(amount)}|{UCUM}|{escaped(code)}" for code, amount in amounts.items()]
@@ -43,4 +47,4 @@ def quantity_as_asked(prefix: str, number: Decimal, like: QuantityValue) -> str:
 
 
 def decimal_text(number: Decimal) -> str:
-    return format(number, "f")
+    return format(number, "f") if number else "0"
