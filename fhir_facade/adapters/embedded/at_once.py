@@ -1,7 +1,6 @@
 """The first page of the plainest hot search, where it is asked: handing it to a reader costs more than the search.
 
 One patient, one code, perhaps dates, newest first; its statement is known by heart.
-https://sqlite.org/c3ref/progress_handler.html
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from fhir_facade.adapters.embedded.bounds import PAGE_BYTES, first_rows
 from fhir_facade.adapters.embedded.catalogue import UNKNOWN, Catalogue
 from fhir_facade.adapters.embedded.compare import interval
 from fhir_facade.adapters.embedded.hot import ONE_OF_SEVERAL_SYSTEMS, code_of, dated, sorted_by_date, subject_of
+from fhir_facade.adapters.embedded.interrupt import within
 from fhir_facade.adapters.embedded.paging import Place, sealed
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.fhir.extract.dates import to_us
@@ -24,8 +24,6 @@ MOST_AT_ONCE = 100
 """Matches of a page for which the event loop is held up; more are read by a reader."""
 STEPS_AT_ONCE = 20_000
 """Steps of SQLite's machine after which a search on the event loop is given to a reader: about a millisecond."""
-_PATIENCE = (0, 1)
-"""SQLite counts the steps of all executions of a statement: the first call may come at once, the second is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +39,7 @@ def page_at_once(
     """`hot_page` for the event loop: None also when it turns out to be long."""
     if query.count > MOST_AT_ONCE:
         return None
-    connection.set_progress_handler(iter(_PATIENCE).__next__, STEPS_AT_ONCE)
-    try:
-        return hot_page(connection, catalogue, query, page_bytes)
-    except sqlite3.OperationalError:
-        return None
-    finally:
-        connection.set_progress_handler(None, 0)
+    return within(connection, STEPS_AT_ONCE, lambda: hot_page(connection, catalogue, query, page_bytes))
 
 
 def hot_page(
