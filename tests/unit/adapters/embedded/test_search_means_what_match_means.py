@@ -16,6 +16,7 @@ from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract.dates import interval
 from fhir_facade.fhir.match import matches, matches_query
 from fhir_facade.fhir.query import parse_query
+from fhir_facade.values import Match, SearchQuery, TokenValue
 from terminology import ucum
 from tests.unit.adapters.embedded.corner import NOW, Corner, empty_corner
 from tests.unit.fhir.sampling import samples
@@ -235,7 +236,7 @@ def test_what_every_resource_has_is_found_without_index_rows(
 
 def test_what_the_store_cannot_do_is_refused(corner: Corner) -> None:
     with pytest.raises(NotSupported):
-        corner.found("Observation", "_id:text", "x")
+        corner.find(SearchQuery("Observation", (Match("_id", "token", (TokenValue(None, "x"),), "text"),)))
 
 
 @pytest.mark.parametrize(("asked", "found"), [("http://o/q", True), ("http://o/q|2", True), ("http://o/q|3", False)])
