@@ -150,6 +150,12 @@ async def test_around_a_quantity_includes_its_edges(case: Case) -> None:
 
 
 MG = {"system": UCUM, "code": "mg/L"}
+
+
+def amount(value: float, comparator: str | None = None) -> dict[str, Any]:
+    return {"value": value} | ({} if comparator is None else {"comparator": comparator})
+
+
 MEASURED: dict[str, dict[str, Any]] = {
     "a": {"valueQuantity": {"value": 5} | MG},
     "b": {"valueQuantity": {"value": 5, "comparator": "<"} | MG},
@@ -192,10 +198,13 @@ async def intervals(case: Case) -> Case:
         pytest.param(f"value-quantity=lt5000|{UCUM}|ug/L", "bds", id="less, in another unit"),
         pytest.param("value-quantity=lt3", "bd", id="far less"),
         pytest.param("value-quantity=ge6", "ces", id="greater or equal"),
-        pytest.param("value-quantity=le5", "abcdes", id="less or equal, an end included"),
+        pytest.param("value-quantity=le5", "abdes", id="less or equal, an end included"),
+        pytest.param("value-quantity=ge5", "acdes", id="greater or equal, an end included"),
         pytest.param("value-quantity=sa4.5", "ace", id="starts after"),
         pytest.param("value-quantity=sa3", "aces", id="samples start after"),
         pytest.param("value-quantity=sa6", "", id="starts far after"),
+        pytest.param("value-quantity=sa5", "c", id="starts after an end"),
+        pytest.param("value-quantity=eb5", "b", id="ends before an end"),
         pytest.param(f"value-quantity=eb6|{UCUM}|mg/L", "abd", id="ends before"),
         pytest.param("value-quantity=eb8", "abds", id="samples end before"),
         pytest.param("value-quantity=ap5", "abcdes", id="around"),
@@ -204,6 +213,9 @@ async def intervals(case: Case) -> Case:
         pytest.param("combo-value-quantity=5", "a", id="of the whole or a part"),
         pytest.param("combo-value-quantity=sa3&value-quantity=eb9", "as", id="of the whole or a part, and ends before"),
         pytest.param("combo-value-quantity=lt3", "bd", id="of the whole or a part, less"),
+        pytest.param("combo-value-quantity=sa3", "aces", id="of the whole or a part, starts after"),
+        pytest.param("combo-value-quantity=sa6", "", id="of the whole or a part, starts far after"),
+        pytest.param(f"combo-value-quantity=eb5000|{UCUM}|ug/L", "b", id="of the whole or a part, ends before an end"),
         pytest.param("code-value-quantity=718-7$5", "a", id="beside a code"),
         pytest.param("code-value-quantity=718-7$gt100", "ce", id="beside a code, far greater"),
         pytest.param("code-value-quantity=718-7$sa6", "", id="beside a code, starts after"),
@@ -217,10 +229,6 @@ async def test_a_quantity_that_is_an_interval_is_found_by_its_ends(intervals: Ca
     assert "".join(intervals.labels_of(shown)) == found
     assert shown.total == len(found)
     assert (await intervals.search("Observation", asked, count=0, total=True)).total == len(found)
-
-
-async def test_samples_of_the_whole_or_a_part_do_not_start_after_a_number_among_them(intervals: Case) -> None:
-    assert await intervals.labels("Observation", "combo-value-quantity=sa6") == []
 
 
 @pytest.mark.parametrize("sort", ["value-quantity", "-value-quantity"])
@@ -256,16 +264,21 @@ async def test_what_a_page_leaves_out_ends_no_search(intervals: Case) -> None:
 async def test_an_interval_is_sorted_by_its_least_number_and_backwards_by_its_greatest(
     intervals: Case, sort: str, found: str
 ) -> None:
-    await intervals.put("Observation", "b", valueQuantity={"value": 4, "comparator": "<"} | MG)
-    await intervals.put("Observation", "c", valueQuantity={"value": 5.5, "comparator": ">"} | MG)
-
     assert "".join(await intervals.labels("Observation", f"_sort={sort}")) == found
+
+
+async def test_a_number_is_sorted_before_what_is_greater_and_backwards_before_what_is_less(case: Case) -> None:
+    compared = {"a": ">", "b": None, "c": "<"}
+    for label, comparator in compared.items():
+        await case.put("Observation", label, valueQuantity=amount(5, comparator) | MG)
+
+    assert await case.labels("Observation", "_sort=value-quantity") == ["c", "b", "a"]
+    assert await case.labels("Observation", "_sort=-value-quantity") == ["a", "b", "c"]
 
 
 async def test_a_part_is_an_interval_too(case: Case) -> None:
     def component(code: str, value: float, comparator: str | None) -> dict[str, object]:
-        compared = {} if comparator is None else {"comparator": comparator}
-        return {"code": {"coding": [{"code": code}]}, "valueQuantity": {"value": value} | compared | MG}
+        return {"code": {"coding": [{"code": code}]}, "valueQuantity": amount(value, comparator) | MG}
 
     await case.put("Observation", "p", component=[component("x", 5, "<"), component("y", 9, None)])
 
@@ -274,12 +287,17 @@ async def test_a_part_is_an_interval_too(case: Case) -> None:
         "component-value-quantity=5": [],
         "component-value-quantity=9": ["p"],
         "component-value-quantity=sa5": ["p"],
+        "component-value-quantity=eb5": ["p"],
+        "component-value-quantity=eb4": [],
         "component-value-quantity=sa10": [],
         "component-value-quantity=eb7": ["p"],
         "component-code-value-quantity=x$lt3": ["p"],
         "component-code-value-quantity=y$lt3": [],
         "component-code-value-quantity=x$gt7": [],
         "component-code-value-quantity=x$5": [],
+        "component-code-value-quantity=x$ge5": [],
+        "component-code-value-quantity=x$eb5": ["p"],
+        "component-code-value-quantity=x$sa4": [],
     }
     assert {text: await case.labels("Observation", text) for text in asked} == asked
     totals = {text: (await case.search("Observation", text, count=0, total=True)).total for text in asked}
@@ -289,17 +307,58 @@ async def test_a_part_is_an_interval_too(case: Case) -> None:
 async def test_an_interval_is_found_behind_references(case: Case) -> None:
     patient = await case.put("Patient", "p")
     subject = {"reference": f"Patient/{patient.id}"}
-    low = await case.put("Observation", "o", subject=subject, valueQuantity={"value": 5, "comparator": "<"} | MG)
+    low = await case.put("Observation", "o", subject=subject, valueQuantity=amount(5, "<") | MG)
     await case.put("DiagnosticReport", "r", result=[{"reference": f"Observation/{low.id}"}])
 
     asked = {
         ("Patient", "_has:Observation:patient:value-quantity=lt3"): ["p"],
         ("Patient", "_has:Observation:patient:value-quantity=5"): [],
         ("Patient", "_has:Observation:patient:value-quantity=gt7"): [],
+        ("Patient", "_has:Observation:patient:value-quantity=ge5"): [],
+        ("Patient", "_has:Observation:patient:value-quantity=sa3"): [],
+        ("Patient", "_has:Observation:patient:value-quantity=eb3"): [],
+        ("Patient", f"_has:Observation:patient:value-quantity=eb5000|{UCUM}|ug/L"): ["p"],
         ("DiagnosticReport", "result.value-quantity=lt3"): ["r"],
         ("DiagnosticReport", "result.value-quantity=5"): [],
+        ("DiagnosticReport", f"result.value-quantity=sa3000|{UCUM}|ug/L"): [],
+        ("DiagnosticReport", "result.value-quantity=eb5"): ["r"],
+        ("DiagnosticReport", "result.patient._has:Observation:patient:value-quantity=sa3"): [],
     }
     assert {(kind, text): await case.labels(kind, text) for kind, text in asked} == asked
+
+
+async def test_samples_on_both_sides_of_a_number_neither_start_after_it_nor_end_before_it(case: Case) -> None:
+    """Behind references, in a part, in totals, and beside a number that does."""
+
+    def sampled(data: str) -> dict[str, Any]:
+        return {"origin": {"value": 0} | MG, "period": 10, "dimensions": 1, "data": data}
+
+    code = {"code": {"coding": [{"code": "x"}]}}
+    for label, amounts in {
+        "a": [{"valueSampledData": sampled("4 7")}],
+        "b": [{"valueSampledData": sampled("4 7")}, {"valueQuantity": amount(7) | MG}],
+        "c": [{"valueSampledData": sampled("4 7")}, {"valueSampledData": sampled("7 9")}],
+        "d": [{"valueSampledData": sampled("4 7")}, {"valueQuantity": amount(7) | MG | {"code": "mmol/L"}}],
+    }.items():
+        patient = await case.put("Patient", label)
+        subject = {"reference": f"Patient/{patient.id}"}
+        await case.put("Observation", label, subject=subject, component=[code | own for own in amounts])
+
+    asked = {
+        "sa5": "bcd",
+        f"sa5|{UCUM}|mg/L": "bc",
+        f"sa5000|{UCUM}|ug/L": "bc",
+        "sa3": "abcd",
+        "eb6": "",
+        "eb8": "abcd",
+    }
+    for text, found in asked.items():
+        shown = await case.search("Observation", f"component-value-quantity={text}&_sort=_id", total=True)
+        assert ("".join(case.labels_of(shown)), shown.total) == (found, len(found)), text
+        counted = await case.search("Observation", f"combo-value-quantity={text}", count=0, total=True)
+        assert counted.total == len(found), text
+        behind = await case.labels("Patient", f"_has:Observation:patient:component-value-quantity={text}&_sort=_id")
+        assert "".join(behind) == found, text
 
 
 async def test_an_age_that_is_a_range_is_found_by_its_ends(case: Case) -> None:
@@ -347,6 +406,68 @@ async def test_a_unit_is_found_as_it_is_printed(case: Case, asked: str, found: s
     )
 
     assert "".join(await case.labels("Observation", f"value-quantity={asked}&_sort=_id")) == found
+
+
+WITHOUT = {"a": None, "b": "<", "c": "<=", "d": ">", "e": ">="}
+AT_THE_END = {
+    "": "a",
+    "ne": "bcde",
+    "gt": "de",
+    "ge": "acde",
+    "lt": "bc",
+    "le": "abce",
+    "sa": "d",
+    "eb": "b",
+    "ap": "abcde",
+}
+"""Which of `5`, `< 5`, `<= 5`, `> 5` and `>= 5` each prefix finds beside 5."""
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "asked"),
+    [
+        pytest.param(5, "mg/L", ["5", "5.0", f"5|{UCUM}|mg/L", f"5.000|{UCUM}|mg/L"], id="as it is written"),
+        pytest.param(5, "mg/L", [f"5000|{UCUM}|ug/L", f"0.0050|{UCUM}|g/L"], id="in other units"),
+        pytest.param(0.7, "g", ["0.7", "0.70", f"0.7|{UCUM}|g", f"700|{UCUM}|mg", "0.7||g"], id="with decimals"),
+        pytest.param(0, "mmol/L", ["0", "0.0", f"0|{UCUM}|mmol/L", f"0.0|{UCUM}|umol/L"], id="zero"),
+        pytest.param(-3, "kg", ["-3", f"-3|{UCUM}|kg", f"-3000|{UCUM}|g"], id="less than zero"),
+        pytest.param(37, "Cel", ["37", f"37.0|{UCUM}|Cel", f"98.6|{UCUM}|[degF]"], id="degrees"),
+        pytest.param(0, "Cel", ["0", f"0.0|{UCUM}|Cel", f"32|{UCUM}|[degF]"], id="the zero of a scale"),
+    ],
+)
+async def test_an_end_that_is_not_within_is_not_found_at_the_number(
+    case: Case, value: float, unit: str, asked: list[str]
+) -> None:
+    own = {"system": UCUM, "code": unit}
+    for label, comparator in WITHOUT.items():
+        await case.put("Observation", label, valueQuantity=amount(value, comparator) | own)
+
+    found = {
+        prefix + text: "".join(await case.labels("Observation", f"value-quantity={prefix}{text}&_sort=_id"))
+        for text in asked
+        for prefix in AT_THE_END
+    }
+
+    assert found == {prefix + text: labels for text in asked for prefix, labels in AT_THE_END.items()}
+
+
+async def test_an_end_of_a_part_that_is_not_within_is_not_found_at_the_number(case: Case) -> None:
+    code = {"coding": [{"code": "x"}]}
+    for label, comparator in WITHOUT.items():
+        await case.put("Observation", label, component=[{"code": code, "valueQuantity": amount(5, comparator) | MG}])
+
+    for name, begin in (
+        ("component-value-quantity", ""),
+        ("combo-value-quantity", ""),
+        ("component-code-value-quantity", "x$"),
+        ("combo-code-value-quantity", "x$"),
+    ):
+        for text in ("5", f"5.0|{UCUM}|mg/L", f"5000|{UCUM}|ug/L"):
+            found = {
+                prefix: "".join(await case.labels("Observation", f"{name}={begin}{prefix}{text}&_sort=_id"))
+                for prefix in AT_THE_END
+            }
+            assert found == AT_THE_END, (name, text)
 
 
 async def test_samples_beyond_all_numbers_are_kept(case: Case) -> None:

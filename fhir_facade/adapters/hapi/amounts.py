@@ -19,8 +19,9 @@ from terminology.canonical import UCUM
 
 _NOT_CONVERTED: Final = "urn:none|none"
 _STEP: Final = Decimal(str(RELATIVE_SLACK))
-_SLACK: Final = {"gt": _STEP, "le": _STEP, "ge": -_STEP, "lt": -_STEP}
-"""How far an edge moves that had to be converted: what binary floats cannot hold is neither beyond nor before it."""
+_SLACK: Final = {"gt": _STEP, "sa": _STEP, "le": _STEP, "ge": -_STEP, "lt": -_STEP, "eb": -_STEP}
+"""How far an edge moves that had to be converted: what binary floats cannot hold is neither beyond nor before it.
+Zero is what it is in any unit."""
 _AS_FLOATS: Final = Context(prec=17)
 """As many digits as a float has."""
 
@@ -30,7 +31,7 @@ def quantity(prefix: str, number: Decimal, like: QuantityValue) -> str:
     the first for all."""
     if like.system != UCUM or like.code is None:
         return quantity_as_asked(prefix, number, like)
-    factor = 1 + _SLACK.get(prefix, 0)
+    factor = 1 + _SLACK.get(prefix, 0) if number else Decimal(1)
     amounts = {
         code: amount if code == like.code else _AS_FLOATS.multiply(amount, factor if amount > 0 else 2 - factor)
         for code, amount in in_each_unit(number, like.code).items()

@@ -2,10 +2,9 @@
 
 A period, or a year, a month or a day, that begins before the range that `ge` names and ends in it, or begins in that of
 `le` and ends after it, is neither greater nor equal, nor less: docs/decisions/009-what-a-prefix-means.md. Of a quantity
-that is an interval (`< 5 mg/L`, SampledData, a Range) `hapi/` keeps both ends, and HAPI takes one of them for all of it
-where it is to be equal, to start after or to end before a number. Each find of a page is looked at; where finds are
-counted, those that stand across the edge are asked for, and taken off. Where one resource may have several quantities,
-those with an open end are.
+that is an interval (`< 5 mg/L`, SampledData, a Range) `hapi/` keeps both ends, and each of two bounds may be met by
+another one where it is to be equal to a number. Each find of a page is looked at; where finds are counted, those that
+stand across the edge are asked for, and taken off.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
-from fhir_facade.adapters.hapi.broad import is_broad, may_be_several, satisfies
+from fhir_facade.adapters.hapi.broad import is_broad, satisfies
 from fhir_facade.adapters.hapi.moments import is_about_a_date
 from fhir_facade.fhir.definitions.lasting import may_be_coarse, may_last
 from fhir_facade.values import AnyOf, Criterion, DateValue, Match, Prefix, QuantityValue, SearchQuery, SearchValue
@@ -70,10 +69,7 @@ def amounts_are_looked_at(query: SearchQuery) -> bool:
 def across(match: Match) -> Iterator[tuple[Match, Match]]:
     """For each edge what finds all that stands across it, as a lower and an upper bound."""
     for value in _edges(match):
-        if isinstance(value, DateValue):
-            bounds = _at_date(value)
-        else:
-            bounds = _open(value) if may_be_several(match.name) else _at_amount(value)
+        bounds = _at_date(value) if isinstance(value, DateValue) else _at_amount(value)
         for lower, upper in bounds:
             yield replace(match, values=(lower,)), replace(match, values=(upper,))
 
@@ -84,7 +80,7 @@ def _edges(match: Match) -> Iterator[DateValue | QuantityValue]:
             yield value
 
 
-_UNSURE: Final = {"date": ("ge", "le"), "quantity": ("eq", "sa", "eb")}
+_UNSURE: Final = {"date": ("ge", "le"), "quantity": ("eq",)}
 
 
 def _at_date(value: DateValue) -> Iterator[tuple[SearchValue, SearchValue]]:
@@ -93,29 +89,8 @@ def _at_date(value: DateValue) -> Iterator[tuple[SearchValue, SearchValue]]:
 
 
 def _at_amount(value: QuantityValue) -> Iterator[tuple[SearchValue, SearchValue]]:
-    """An end is on the side that is asked for, the other one is not."""
-    match value.prefix:
-        case "sa":
-            yield _bound(value, "gt", value.number), _bound(value, "le", value.number)
-        case "eb":
-            yield _bound(value, "ge", value.number), _bound(value, "lt", value.number)
-        case _:
-            yield _bound(value, "ge", value.low), _bound(value, "lt", value.low)
-            yield _bound(value, "ge", value.high), _bound(value, "lt", value.high)
-
-
-def _open(value: QuantityValue) -> Iterator[tuple[SearchValue, SearchValue]]:
-    """Where two numbers of one resource stand on both sides of most numbers: an open end, on the side not asked for."""
-    if value.prefix == "sa":
-        yield _bound(value, "gt", value.number), _bound(value, "lt", -_BEYOND)
-        yield _bound(value, "gt", _BEYOND), _bound(value, "le", value.number)
-    else:
-        yield _bound(value, "gt", _BEYOND), _bound(value, "lt", value.number)
-        yield _bound(value, "ge", value.number), _bound(value, "lt", -_BEYOND)
-
-
-_BEYOND: Final = Decimal("1e38")
-"""No end but an open one, which `hapi/` indexes as a greater number."""
+    for edge in (value.low, value.high):
+        yield _bound(value, "ge", edge), _bound(value, "lt", edge)
 
 
 def _bound(value: QuantityValue, prefix: Prefix, edge: Decimal) -> QuantityValue:

@@ -164,5 +164,7 @@ def _number(value: NumberValue | QuantityValue) -> str:
 
 
 def _prefix(value: NumberValue | QuantityValue) -> str:
-    """HAPI takes `5.4` for exactly 5.4 and refuses `sa` and `eb`."""
+    """HAPI takes `5.4` for exactly 5.4. `sa` and `eb` it knows of quantities only, and only that of `hapi/`."""
+    if isinstance(value, QuantityValue):
+        return "" if value.prefix == "eq" else value.prefix
     return {"eq": "", "sa": "gt", "eb": "lt"}.get(value.prefix, value.prefix)

@@ -25,7 +25,7 @@ from fhir_facade.fhir.extract.rows import (
 )
 from fhir_facade.values import JsonObject
 
-VERSION = 9
+VERSION = 10
 """Counts the changes of what is extracted: a store whose index rows are of an older version makes them anew."""
 
 _NOTHING: frozenset[str] = frozenset()

@@ -60,21 +60,24 @@ def number_range(names: Names) -> Emit:
     return emit
 
 
-def _quantity_rows(names: Names, low: float, high: float, unit: dict[str, Any], rows: IndexRows) -> None:
+_Canonical = tuple[float | None, float | None, str | None]
+_NO_CANONICAL: Final = (None, None, None)
+
+
+def _quantity_rows(
+    names: Names, low: float, high: float, unit: dict[str, Any], rows: IndexRows, canonical: _Canonical | None = None
+) -> None:
+    """`canonical`: the ends in canonical units, where they are not simply those of the row converted."""
+    if canonical is None:
+        canonical = _in_canonical_units(low, high, unit, rows)
     system, code, printed = unit.get("system"), unit.get("code"), unit.get("unit")
-    canonical = _in_canonical_units(low, high, system, code, rows)
     for name in names:
         rows.quantities.append(quantity_row((name, low, high, system, code, printed, *canonical)))
 
 
-_NO_CANONICAL: Final = (None, None, None)
-
-
-def _in_canonical_units(
-    low: float, high: float, system: Any, code: Any, rows: IndexRows
-) -> tuple[float | None, float | None, str | None]:
-    convert = rows.canonical
-    if convert is None or system != UCUM or not isinstance(code, str):
+def _in_canonical_units(low: float, high: float, unit: dict[str, Any], rows: IndexRows) -> _Canonical:
+    convert, code = rows.canonical, unit.get("code")
+    if convert is None or unit.get("system") != UCUM or not isinstance(code, str):
         return _NO_CANONICAL
     first = convert(low, code) if math.isfinite(low) else None
     last = first if low == high else convert(high, code) if math.isfinite(high) else None
@@ -84,11 +87,22 @@ def _in_canonical_units(
     return first[0] if first else low, last[0] if last else high, known[1]
 
 
+OPEN_STEP: Final = 4e-12
+"""An end that is not within (`> 5`) is moved by this part of the number: by more than the slack of comparisons, which
+would find it at the number, and by less than any digit that a client can mean. That is done to the converted number
+too: a unit with a zero of its own (`Cel`) would make another part of it."""
+_LEAST: Final = 1e-200
+
+
+def _step(number: float) -> float:
+    return abs(number) * OPEN_STEP or _LEAST
+
+
 _COMPARED: Final[dict[str, Callable[[float], tuple[float, float]]]] = {
-    "<": lambda value: (-math.inf, math.nextafter(value, -math.inf)),
-    "<=": lambda value: (-math.inf, value),
-    ">=": lambda value: (value, math.inf),
-    ">": lambda value: (math.nextafter(value, math.inf), math.inf),
+    "<": lambda number: (-math.inf, number - _step(number)),
+    "<=": lambda number: (-math.inf, number),
+    ">=": lambda number: (number, math.inf),
+    ">": lambda number: (number + _step(number), math.inf),
 }
 
 
@@ -99,8 +113,12 @@ def quantity(names: Names) -> Emit:
             if number is None:
                 continue
             compared = _COMPARED.get(value.get("comparator", ""))
-            low, high = compared(number) if compared else (number, number)
-            _quantity_rows(names, low, high, value, rows)
+            if compared is None:
+                _quantity_rows(names, number, number, value, rows)
+                continue
+            converted, _, unit = _in_canonical_units(number, number, value, rows)
+            canonical = _NO_CANONICAL if converted is None else (*compared(converted), unit)
+            _quantity_rows(names, *compared(number), value, rows, canonical)
 
     return emit
 

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_facade.fhir.comparisons import RELATIVE_SLACK
 from fhir_facade.fhir.definitions import Component, SearchParameter
 from fhir_facade.fhir.extract import compile as compiling
 from fhir_facade.fhir.extract import extract, extract_parameter
+from fhir_facade.fhir.extract.amounts import OPEN_STEP
 from fhir_facade.fhir.extract.canonical import in_each_unit
 from fhir_facade.fhir.extract.dates import MAX_US, MIN_US, from_us, interval, to_us
 from fhir_facade.fhir.extract.paths import Equals, Field, OfType, Path, PathError, Refers, parse
@@ -424,10 +426,10 @@ def test_what_is_no_finite_number_has_no_row(number):
     ("value", "low", "high"),
     [
         ({"valueQuantity": {"value": 5}}, 5, 5),
-        ({"valueQuantity": {"value": 5, "comparator": "<"}}, -math.inf, math.nextafter(5, 0)),
+        ({"valueQuantity": {"value": 5, "comparator": "<"}}, -math.inf, 5 - 5 * OPEN_STEP),
         ({"valueQuantity": {"value": 5, "comparator": "<="}}, -math.inf, 5),
         ({"valueQuantity": {"value": 5, "comparator": ">="}}, 5, math.inf),
-        ({"valueQuantity": {"value": 5, "comparator": ">"}}, math.nextafter(5, 6), math.inf),
+        ({"valueQuantity": {"value": 5, "comparator": ">"}}, 5 + 5 * OPEN_STEP, math.inf),
         ({"valueSampledData": {"origin": {"value": 2}, "factor": 0.5, "data": "2 E -2 x"}}, 1, 3),
         (
             {"valueSampledData": {"origin": {"value": 2}, "lowerLimit": -4, "upperLimit": 4, "data": "L U"}},
@@ -465,6 +467,10 @@ def test_money_without_a_currency_has_no_unit():
     assert (row.low, row.system, row.code) == (3, None, None)
 
 
+def test_an_end_that_is_not_within_is_moved_by_more_than_comparisons_overlook():
+    assert OPEN_STEP > 2 * RELATIVE_SLACK
+
+
 def to_grams(value, code):
     return (value / 1000, "g") if code == "mg" else None
 
@@ -475,7 +481,10 @@ def to_grams(value, code):
         ({"value": 500, "system": UCUM, "code": "mg"}, (0.5, 0.5, "g")),
         ({"value": 500, "system": UCUM, "code": "mg", "comparator": "<="}, (-math.inf, 0.5, "g")),
         ({"value": 500, "system": UCUM, "code": "mg", "comparator": ">="}, (0.5, math.inf, "g")),
+        ({"value": 500, "system": UCUM, "code": "mg", "comparator": ">"}, (0.5 + 0.5 * OPEN_STEP, math.inf, "g")),
+        ({"value": 0, "system": UCUM, "code": "mg", "comparator": "<"}, (-math.inf, -1e-200, "g")),
         ({"value": 500, "system": UCUM, "code": "furlong"}, (None, None, None)),
+        ({"value": 500, "system": UCUM, "code": "furlong", "comparator": "<"}, (None, None, None)),
         ({"value": 500, "system": "urn:other", "code": "mg"}, (None, None, None)),
         ({"value": 500, "system": UCUM}, (None, None, None)),
     ],

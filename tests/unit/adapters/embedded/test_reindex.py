@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import pytest
@@ -148,8 +149,14 @@ def test_the_log_tells_of_it_now_and_then_and_at_the_end(caplog: pytest.LogCaptu
     assert [record.done for record in caplog.records] == [0, 1000, 1200]  # type: ignore[attr-defined]
 
 
-PINNED = (9, "83a44ae3372de74f")
-"""The extractors' version and the fingerprint of what they say of one sample per search parameter of R4."""
+PINNED = (10, "ff0e0ebf6f544069")
+"""The extractors' version and the fingerprint of what they say of one sample per search parameter of R4, and of
+quantities that are intervals."""
+MG: Final = {"system": "http://unitsofmeasure.org", "code": "mg"}
+INTERVALS: Final = [
+    *({"valueQuantity": {"value": 5, "comparator": comparator} | MG} for comparator in ("<", "<=", ">=", ">")),
+    {"valueSampledData": {"origin": {"value": 1} | MG, "factor": 2, "data": "E 1.5 2"}},
+]
 
 
 def test_extractors_that_say_something_else_have_another_version() -> None:
@@ -165,5 +172,8 @@ def test_extractors_that_say_something_else_have_another_version() -> None:
             for resource, _ in samples(parameter) if code not in WITHOUT_VALUES else ():
                 values = index_values(resource).values
                 digest.update(repr((fhir_type, code, sorted(map(repr, values or ())))).encode())
+
+    for reading in INTERVALS:
+        digest.update(repr(index_values({"resourceType": "Observation", **reading}).values.quantities).encode())
 
     assert (VERSION, digest.hexdigest()[:16]) == PINNED

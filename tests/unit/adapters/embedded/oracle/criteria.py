@@ -161,25 +161,43 @@ def dates(draw: st.DrawFn, name: str) -> Asked:
 
 # --- quantities ---------------------------------------------------------------------------------------------------------
 
-Ends = tuple[Fraction | float, Fraction | float]
+End = tuple[Fraction | float, int]
+"""A number, and whether it is meant itself (0) or only what lies below (-1) or above it (1), however close."""
+Ends = tuple[End, End]
 
 
-def ends(quantity: Resource) -> Ends:
-    """The least and the greatest number that it may be, in its unit; one end is open where it is compared."""
-    number = Fraction(str(quantity["value"]))
-    comparator = quantity.get("comparator", "")
-    return -math.inf if "<" in comparator else number, math.inf if ">" in comparator else number
+def amount(place: Resource) -> Resource | None:
+    """The quantity that tells the unit, of what is measured there."""
+    return place.get("valueQuantity") or place.get("valueSampledData", {}).get("origin")
+
+
+def ends(place: Resource) -> Ends:
+    """Where it begins and where it ends, in its unit; one end is open where it is compared."""
+    if "valueSampledData" in place:
+        samples = [(Fraction(sample), 0) for sample in place["valueSampledData"]["data"].split()]
+        return min(samples), max(samples)
+    number, comparator = Fraction(str(place["valueQuantity"]["value"])), place["valueQuantity"].get("comparator")
+    lowest, highest, own = (-math.inf, 0), (math.inf, 0), (number, 0)
+    return {
+        "<": (lowest, (number, -1)),
+        "<=": (lowest, own),
+        ">=": (own, highest),
+        ">": ((number, 1), highest),
+    }.get(comparator, (own, own))
 
 
 AMOUNT_TESTS: dict[str, Callable[[Ends, Fraction, Fraction], bool]] = {
-    "": lambda own, number, slack: number - slack <= own[0] and own[1] < number + slack,
-    "ne": lambda own, number, slack: not (number - slack <= own[0] and own[1] < number + slack),
-    "gt": lambda own, number, _: own[1] > number,
-    "ge": lambda own, number, _: own[1] >= number,
-    "lt": lambda own, number, _: own[0] < number,
-    "le": lambda own, number, _: own[0] <= number,
-    "sa": lambda own, number, _: own[0] > number,
-    "eb": lambda own, number, _: own[1] < number,
+    "": lambda own, number, slack: (number - slack, 0) <= own[0] and own[1] < (number + slack, 0),
+    "ne": lambda own, number, slack: not ((number - slack, 0) <= own[0] and own[1] < (number + slack, 0)),
+    "gt": lambda own, number, _: own[1] > (number, 0),
+    "ge": lambda own, number, _: own[1] >= (number, 0),
+    "lt": lambda own, number, _: own[0] < (number, 0),
+    "le": lambda own, number, _: own[0] <= (number, 0),
+    "sa": lambda own, number, _: own[0] > (number, 0),
+    "eb": lambda own, number, _: own[1] < (number, 0),
+    "ap": lambda own, number, slack: (
+        own[0] <= (number + max(slack, number / 10), 0) and own[1] >= (number - max(slack, number / 10), 0)
+    ),
 }
 
 
@@ -188,17 +206,21 @@ def amount_test(prefix: str, text: str, unit: str | None, *, coded: bool) -> Cal
     Equality means what the digits that are written leave open."""
     number, slack = Fraction(text), Fraction(1, 2 * 10 ** (len(text.partition(".")[2])))
 
-    def test(quantity: Resource) -> bool:
+    def test(place: Resource) -> bool:
+        quantity = amount(place)
+        if quantity is None:
+            return False
         code = quantity.get("code")
         if coded and unit is not None:
             if code is None:
                 return False
             low, high = (
-                end * GRAMS[code] / GRAMS[unit] if isinstance(end, Fraction) else end for end in ends(quantity)
+                (end * GRAMS[code] / GRAMS[unit], side) if isinstance(end, Fraction) else (end, side)
+                for end, side in ends(place)
             )
             return AMOUNT_TESTS[prefix]((low, high), number, slack)
         named = unit is None or unit in (code, quantity.get("unit"))
-        return named and AMOUNT_TESTS[prefix](ends(quantity), number, slack)
+        return named and AMOUNT_TESTS[prefix](ends(place), number, slack)
 
     return test
 
@@ -212,26 +234,28 @@ def amounts(draw: st.DrawFn) -> tuple[str, Callable[[Resource], bool]]:
     return f"{prefix}{text}{asked}", amount_test(prefix, text, unit, coded=coded)
 
 
+PLACES: dict[str, Callable[[Resource], list[Resource]]] = {
+    "": lambda resource: [resource],
+    "component-": lambda resource: resource.get("component", []),
+    "combo-": lambda resource: [resource, *resource.get("component", [])],
+}
+
+
 @st.composite
 def quantities(draw: st.DrawFn) -> Asked:
-    text, test = draw(amounts())
-    return Asked("value-quantity", text, lambda r, _: "valueQuantity" in r and test(r["valueQuantity"]))
+    (text, test), begin = draw(amounts()), draw(st.sampled_from(sorted(PLACES)))
+    return Asked(f"{begin}value-quantity", text, lambda r, _: any(test(place) for place in PLACES[begin](r)))
 
 
 @st.composite
 def composites(draw: st.DrawFn) -> Asked:
-    """Both parts of the same component, or of the resource itself."""
-    (text, test), code = draw(amounts()), draw(st.sampled_from(CODES))
-    name = draw(st.sampled_from(["code-value-quantity", "component-code-value-quantity", "combo-code-value-quantity"]))
+    """Both parts of the same component, or of the resource itself; R4 defines them of quantities, not of samples."""
+    (text, test), code, begin = draw(amounts()), draw(st.sampled_from(CODES)), draw(st.sampled_from(sorted(PLACES)))
 
     def means(resource: Resource, _: World) -> bool:
-        places = [] if name.startswith("component") else [resource]
-        places += [] if name.startswith("code") else resource.get("component", [])
         return any(
-            "valueQuantity" in place
-            and test(place["valueQuantity"])
-            and any(c["code"] == code for c in codings(place, "code"))
-            for place in places
+            "valueQuantity" in place and test(place) and any(c["code"] == code for c in codings(place, "code"))
+            for place in PLACES[begin](resource)
         )
 
-    return Asked(name, f"{code}${text}", means)
+    return Asked(f"{begin}code-value-quantity", f"{code}${text}", means)

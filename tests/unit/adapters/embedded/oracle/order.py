@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.unit.adapters.embedded.oracle.criteria import FOLDED, codings, ends, spans
+from tests.unit.adapters.embedded.oracle.criteria import FOLDED, amount, codings, ends, spans
 from tests.unit.adapters.embedded.oracle.world import Resource
 
 
@@ -32,7 +32,7 @@ SORTS: dict[str, dict[str, Callable[[Resource], list[Any]]]] = {
         "status": lambda r: [r["status"]],
         "date": moments_of,
         "code": lambda r: [(one.get("system"), one["code"]) for one in codings(r, "code")],
-        "value-quantity": lambda r: [*ends(r["valueQuantity"])] if "valueQuantity" in r else [],
+        "value-quantity": lambda r: [[*end] for end in ends(r)] if amount(r) else [],
         "subject": lambda r: [r["subject"]["reference"]] if "subject" in r else [],
     },
     "Encounter": {"date": moments_of, "_id": lambda r: [r["id"]]},

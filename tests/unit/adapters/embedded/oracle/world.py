@@ -66,15 +66,23 @@ CONCEPT = st.fixed_dictionaries({"coding": st.lists(CODING, min_size=1, max_size
 AMOUNT = {"value": st.sampled_from(AMOUNTS).map(float)}
 CODED = {"system": st.just(UCUM), "code": st.sampled_from(sorted(GRAMS))}
 UNCODED = {"unit": st.sampled_from([*sorted(GRAMS), PRINTED])}
-COMPARED = st.sampled_from([("<=", 500.0), (">=", 2.0), ("<", 3.0), (">", 700.0)]).map(
-    lambda own: {"comparator": own[0], "value": own[1]}
-)
-"""What is less than a number is sorted before what is at most that number on one store, and beside it on the other."""
+COMPARATOR = {"comparator": st.sampled_from(["<", "<=", ">=", ">"])}
 QUANTITY = st.one_of(
-    st.fixed_dictionaries(AMOUNT | CODED),
     st.fixed_dictionaries(AMOUNT | CODED, optional={"unit": st.just(PRINTED)}),
     st.fixed_dictionaries(AMOUNT | UNCODED),
-    st.tuples(COMPARED, st.fixed_dictionaries(CODED) | st.fixed_dictionaries(UNCODED)).map(lambda own: own[0] | own[1]),
+    st.fixed_dictionaries(AMOUNT | COMPARATOR | CODED) | st.fixed_dictionaries(AMOUNT | COMPARATOR | UNCODED),
+)
+SAMPLED = st.fixed_dictionaries(
+    {
+        "origin": st.fixed_dictionaries({"value": st.just(0.0)} | CODED),
+        "period": st.just(1),
+        "dimensions": st.just(1),
+        "data": st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=2).map(" ".join),
+    }
+)
+VALUE = st.one_of(
+    *(st.fixed_dictionaries({"valueQuantity": QUANTITY}) for _ in range(3)),
+    st.fixed_dictionaries({"valueSampledData": SAMPLED}),
 )
 PATIENT = st.sampled_from(IDS).map(lambda id_: {"reference": f"Patient/{id_}"})
 PERIOD = st.sampled_from([(0, 1), (0, 3), (1, 3), (2, 6), (0, None), (None, 3), (4, 6)]).map(
@@ -88,16 +96,23 @@ PATIENTS = made(
     birthDate=maybe(st.sampled_from(DATES[:4])),
     name=maybe(st.lists(st.fixed_dictionaries({"family": st.sampled_from(NAMES)}), min_size=1, max_size=2)),
 )
-OBSERVATIONS = made(
-    "Observation",
-    status=st.sampled_from(["final", "amended"]),
-    code=CONCEPT,
-    subject=maybe(PATIENT),
-    effectiveDateTime=maybe(st.sampled_from(DATES)),
-    valueQuantity=maybe(QUANTITY),
-    component=maybe(
-        st.lists(st.fixed_dictionaries({"code": CONCEPT, "valueQuantity": QUANTITY}), min_size=1, max_size=2)
+OBSERVATIONS = st.builds(
+    lambda resource, value: resource | (value or {}),
+    made(
+        "Observation",
+        status=st.sampled_from(["final", "amended"]),
+        code=CONCEPT,
+        subject=maybe(PATIENT),
+        effectiveDateTime=maybe(st.sampled_from(DATES)),
+        component=maybe(
+            st.lists(
+                st.builds(lambda code, value: {"code": code} | value, CONCEPT, VALUE),
+                min_size=1,
+                max_size=2,
+            )
+        ),
     ),
+    maybe(VALUE),
 )
 ENCOUNTERS = made("Encounter", status=st.just("finished"), subject=maybe(PATIENT), period=maybe(PERIOD))
 

@@ -14,11 +14,14 @@ import ca.uhn.fhir.jpa.dao.data.ITagDefinitionDao;
 import ca.uhn.fhir.jpa.dao.search.HSearchSortHelperImpl;
 import ca.uhn.fhir.jpa.dao.search.IHSearchSortHelper;
 import ca.uhn.fhir.jpa.dao.validation.SearchParameterDaoValidator;
+import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import ca.uhn.fhir.jpa.provider.DaoRegistryResourceSupportedSvc;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.search.IStaleSearchDeletingSvc;
 import ca.uhn.fhir.jpa.search.StaleSearchDeletingSvcImpl;
 import ca.uhn.fhir.jpa.search.builder.predicate.DatePredicateBuilder;
+import ca.uhn.fhir.jpa.search.builder.predicate.QuantityNormalizedPredicateBuilder;
+import ca.uhn.fhir.jpa.search.builder.predicate.QuantityPredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.predicate.TagPredicateBuilder;
 import ca.uhn.fhir.jpa.search.builder.sql.SearchQueryBuilder;
 import ca.uhn.fhir.jpa.searchparam.extractor.ISearchParamExtractor;
@@ -89,8 +92,8 @@ public class ServicesConfig {
   /** In the place of HAPI's own. */
   @Bean
   @Primary
-  public ISearchParamExtractor shortAddresses() {
-    return new ShortAddresses();
+  public ISearchParamExtractor shortAddresses(PartitionSettings partitions) {
+    return new ShortAddresses(partitions);
   }
 
   /** In the place of HAPI's own. */
@@ -98,6 +101,22 @@ public class ServicesConfig {
   @Primary
   public CacheTagDefinitionDao tagsAsSent(ITagDefinitionDao known, MemoryCacheService cache) {
     return new TagsAsSent(known, cache);
+  }
+
+  /** In the place of HAPI's own, one for each search. */
+  @Bean
+  @Primary
+  @Scope(BeanDefinition.SCOPE_PROTOTYPE)
+  public QuantityPredicateBuilder wholeQuantities(SearchQueryBuilder search) {
+    return new WholeQuantities.AsWritten(search);
+  }
+
+  /** In the place of HAPI's own, one for each search. */
+  @Bean
+  @Primary
+  @Scope(BeanDefinition.SCOPE_PROTOTYPE)
+  public QuantityNormalizedPredicateBuilder wholeConvertedQuantities(SearchQueryBuilder search) {
+    return new WholeQuantities.Converted(search);
   }
 
   /** In the place of HAPI's own: a SearchParameter is a record that no search looks at, so whatever it says will do. */

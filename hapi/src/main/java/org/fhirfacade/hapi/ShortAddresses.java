@@ -2,6 +2,7 @@ package org.fhirfacade.hapi;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import org.hl7.fhir.instance.model.api.IBase;
 import org.hl7.fhir.r4.model.Reference;
 import org.hl7.fhir.r4.model.UriType;
@@ -13,6 +14,10 @@ import org.hl7.fhir.r4.model.UriType;
  * <p>HAPI alone refuses the record.
  */
 class ShortAddresses extends QuantityEnds {
+
+  ShortAddresses(PartitionSettings partitions) {
+    super(partitions);
+  }
 
   @Override
   public IValueExtractor getPathValueExtractor(IBase resource, String path) {
