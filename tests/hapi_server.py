@@ -1,4 +1,4 @@
-"""One PostgreSQL cluster and one real HAPI for a whole test run, as pytest fixtures.
+"""One PostgreSQL cluster and one real HAPI for a whole test run, and one that checks no references, as pytest fixtures.
 
 The first test that asks starts them through a keeper process (`tests/hapi_keeper.py`); all pytest-xdist workers share
 them. The keeper waits for the run's lock, which the kernel frees when pytest ends however it ends, and stops what it

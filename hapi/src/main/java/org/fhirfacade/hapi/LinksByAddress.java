@@ -43,9 +43,9 @@ class LinksByAddress extends SearchParamExtractorService {
 
   private static ResourceLink link(PathAndRef from, ResourceTable entity, TransactionDetails transaction) {
     IIdType target = from.getRef().getReferenceElement();
+    String address = address(target.getResourceType(), target.getIdPart());
     ResourceLink link =
-        ResourceLink.forLogicalReference(
-            from.getPath(), entity, address(target.getResourceType(), target.getIdPart()), transaction.getTransactionDate());
+        ResourceLink.forLogicalReference(from.getPath(), entity, address, transaction.getTransactionDate());
     link.setTargetResource(target.getResourceType(), null, null);
     return link;
   }
