@@ -207,6 +207,13 @@ async def test_a_period_across_the_near_edge_is_not_meant_beside_a_code_or_among
     ]
 
 
+async def test_a_tenth_of_a_second_lasts_longer_than_a_hundredth(case: Case) -> None:
+    await case.put("Observation", "a", effectiveDateTime="2026-01-01T00:00:00.5Z")
+    expected = {"2026-01-01T00:00:00.5Z": ["a"], "2026-01-01T00:00:00.50Z": [], "2026-01-01T00:00:00Z": ["a"]}
+
+    assert {text: await case.labels("Observation", f"date={text}") for text in expected} == expected
+
+
 async def test_a_moment_belongs_to_the_day_that_it_is_in_utc(case: Case) -> None:
     await case.put("Observation", "ahead", effectiveDateTime="2026-01-01T00:30:00+01:00")
     await case.put("Observation", "behind", effectiveDateTime="2025-12-31T23:30:00-02:00")

@@ -33,7 +33,7 @@ def is_within(moment: datetime) -> bool:
 
 
 _UNSURE: Final[Mapping[str, Callable[[DateValue], bool]]] = {
-    "eq": _ends_within,
+    "eq": lambda value: is_within(value.high),
     "le": _ends_within,
     "gt": lambda value: is_within(value.high),
     "ge": lambda value: is_within(value.low),
