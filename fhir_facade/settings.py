@@ -7,11 +7,12 @@ import re
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -162,6 +163,30 @@ class Settings(BaseSettings):
     google_client_id: str = Field("", description="Client id at Google; empty switches the connection off.")
     google_client_secret: SecretStr = Field(SecretStr(""), description="Client secret at Google.")
     sync_lookback_days: int = Field(90, ge=1, le=730, description="How far a first sync reads back, in days.")
+
+    @field_validator(
+        "public_url",
+        "hapi_url",
+        "google_authorize_url",
+        "google_token_url",
+        "google_revoke_url",
+        "google_health_api_base",
+    )
+    @classmethod
+    def _an_address(cls, url: str, told: ValidationInfo) -> str:
+        parts = urlsplit(url)
+        if url == "" and told.field_name == "public_url":
+            return url
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:  # a port may be no number
+            raise ValueError("an address begins with http:// or https:// and names a host")
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for part in filter(None, map(str.strip, text.split(","))):
+            ip_network(part, strict=False)  # says what is wrong with it
+        return text
 
     @field_validator("metrics_token")
     @classmethod

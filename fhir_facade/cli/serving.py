@@ -67,7 +67,7 @@ def serve_together(settings: Settings, metrics_folder: str) -> int:
 def _prepare(settings: Settings) -> None:
     async def once() -> None:
         async with open_ports(settings) as ports:
-            await _tell_what_is_down(ports)
+            await _look_around(settings, ports)
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(once())
@@ -109,7 +109,7 @@ async def _open_and_serve(
             ready()
 
         if marks is None:
-            await _tell_what_is_down(ports)
+            await _look_around(settings, ports)
         for name, lasting in {"refused connections": _tell_refused(connections), "heap": give_holes_back()}.items():
             stack.callback(asyncio.create_task(lasting, name=name).cancel)
         await _Server(config, doorway, load).serve(sockets=[listening])
@@ -165,6 +165,14 @@ def _collect_less() -> None:
     gc.freeze()
     gc.enable()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def _look_around(settings: Settings, ports: Ports) -> None:
+    """Once before anybody is served."""
+    from fhir_facade.flows.keys import refuse_foreign_keys
+
+    await refuse_foreign_keys(ports, str(settings.keys_path))
+    await _tell_what_is_down(ports)
 
 
 async def _tell_what_is_down(ports: Ports) -> None:

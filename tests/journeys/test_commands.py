@@ -251,6 +251,9 @@ def test_a_restore_overwrites_nothing(env, patients, tmp_path):
         ("HOST", "256.0.0.1", "cannot listen on 256.0.0.1"),
         ("DATABASE_URL", "postgresql://a:b@127.0.0.1:9/c", "the database cannot be used"),
         ("KEYS_FILE", "absent.json", "the key file absent.json cannot be read"),
+        ("HAPI_URL", "hapi", "FHIR_FACADE_HAPI_URL: Value error, an address begins with http:// or https://"),
+        ("PUBLIC_URL", "health.example.org", "FHIR_FACADE_PUBLIC_URL: Value error, an address begins with http://"),
+        ("TRUSTED_PROXIES", "proxy", "FHIR_FACADE_TRUSTED_PROXIES: Value error, 'proxy' does not appear to be an IPv4"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named_at_the_start(env, name, value, said):
@@ -283,6 +286,20 @@ def test_the_version_is_the_one_that_metadata_tells(env, tmp_path):
         software = httpx.get(f"{server.url}/fhir/metadata", timeout=PATIENCE_S).json()["software"]
 
     assert told == f"{software['name']} {software['version']}\n"
+
+
+def test_the_keys_of_another_deployment_are_no_keys(env, tmp_path):
+    run_command(env, "token", "--scope", "system/*.rs")
+    run_command(env, "audit", "seal")
+    run_command(env, "keys", "new", str(tmp_path / "others.json"))
+    others = env | {"FHIR_FACADE_KEYS_FILE": str(tmp_path / "others.json")}
+
+    assert "are not those that data is sealed with" in sentence(tried(others, "serve"))
+
+    assert "no key of the file opens" in tried(others, "keys", "rotate").stderr  # who lost them for good says so
+    run_command(others, "audit", "seal")
+    with served(others, tmp_path / "log") as server:
+        assert httpx.get(f"{server.url}/health", timeout=PATIENCE_S).status_code == 200
 
 
 def test_a_port_that_is_taken_is_named_at_the_start(env):
