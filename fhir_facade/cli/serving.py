@@ -169,7 +169,7 @@ def _collect_less() -> None:
 
 async def _look_around(settings: Settings, ports: Ports) -> None:
     """Once before anybody is served."""
-    from fhir_facade.flows.keys import refuse_foreign_keys
+    from fhir_facade.flows.audit_chain import refuse_foreign_keys
 
     await refuse_foreign_keys(ports, str(settings.keys_path))
     await _tell_what_is_down(ports)

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from fhir_facade.errors import BadRequest
+from fhir_facade.errors import BadRequest, Unavailable
 from fhir_facade.flows.audit_copy import LOCK as COPY_LOCK
 from fhir_facade.flows.audit_copy import copied_to, erase_copies
 from fhir_facade.flows.audit_digest import Salts, new_salts, seal_hash
@@ -85,6 +85,20 @@ def _ready(lines: Sequence[AuditLine], last: int, now: datetime) -> Sequence[Aud
 def seal_context(number: int) -> str:
     """What a seal is sealed for."""
     return f"audit-seal|{number}"
+
+
+async def refuse_foreign_keys(ports: Ports, path: str) -> None:
+    """Before anybody is served: Unavailable when no key of the file made the newest seal of the audit. With the keys of
+    another deployment nothing that is sealed opens, and what is sealed from then on opens with these alone."""
+    for seal in await ports.state.read(lambda tx: tx.find(AuditSeal, order=("-number",), limit=1)):
+        try:
+            ports.vault.open(seal.sealed, context=seal_context(seal.number))
+        except BadRequest:
+            raise Unavailable(
+                f"the keys of {path} are not those that data is sealed with: put the right file back, restore it from "
+                "a backup, or name it with FHIR_FACADE_KEYS_FILE; if they are lost for good, `fhir-facade keys rotate` "
+                "and then `fhir-facade audit seal` go on with these"
+            ) from None
 
 
 def _statement(made: AuditSeal) -> bytes:

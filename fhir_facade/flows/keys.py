@@ -56,20 +56,6 @@ async def refuse_lost_keys(state: StateStore, path: str) -> None:
         )
 
 
-async def refuse_foreign_keys(ports: Ports, path: str) -> None:
-    """Before anybody is served: Unavailable when no key of the file made the newest seal of the audit. With the keys of
-    another deployment nothing that is sealed opens, and what is sealed from then on opens with these alone."""
-    for seal in await ports.state.read(lambda tx: tx.find(AuditSeal, order=("-number",), limit=1)):
-        try:
-            ports.vault.open(seal.sealed, context=seal_context(seal.number))
-        except BadRequest:
-            raise Unavailable(
-                f"the keys of {path} are not those that data is sealed with: put the right file back, restore it from "
-                "a backup, or name it with FHIR_FACADE_KEYS_FILE; if they are lost for good, `fhir-facade keys rotate` "
-                "and then `fhir-facade audit seal` go on with these"
-            ) from None
-
-
 @dataclass(frozen=True, slots=True)
 class Rotation:
     """`number` of the new key; per table how many values were `resealed`, and how many no key of the file opens."""
