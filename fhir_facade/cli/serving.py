@@ -34,6 +34,9 @@ from fhir_facade.ports import Ports
 from fhir_facade.settings import Settings
 
 SHUTDOWN_S = 10
+KEPT_S = 75
+"""A connection on which nothing is asked stays open longer than the other side keeps it, which then lets go first: what
+it sends while we do is lost. Clients keep theirs for 5 s (httpx) to 60 s (proxies)."""
 REFUSED_TOLD_EVERY_S = 60
 GC_THRESHOLDS = (50_000, 20, 20)
 _LOG = logging.getLogger("fhir_facade.serve")
@@ -78,6 +81,22 @@ def _end_at_once() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _config(doorway: Doorway, connections: Connections) -> uvicorn.Config:
+    return uvicorn.Config(
+        doorway,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        timeout_keep_alive=KEPT_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        proxy_headers=False,
+        http=limited_to(connections),
+        ws="none",
+    )
+
+
 async def _open_and_serve(
     settings: Settings,
     listening: socket.socket,
@@ -88,18 +107,7 @@ async def _open_and_serve(
     limit_threads()
     async with open_ports(settings, marks=marks) as ports, AsyncExitStack() as stack:
         doorway, connections = Doorway(ports), shared_by_workers(settings)
-        config = uvicorn.Config(
-            doorway,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=SHUTDOWN_S,
-            proxy_headers=False,
-            http=limited_to(connections),
-            ws="none",
-        )
+        config = _config(doorway, connections)
 
         async def load() -> None:
             """In a thread, because /health is answered meanwhile."""

@@ -47,8 +47,7 @@ TOLD_EVERY_S = 30.0
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[tuple[Visitors, int]]:
     """A facade as it is served by default, the vendor simulator, who comes to them; and the facade's process."""
-    kept = httpx.Limits(keepalive_expiry=2)  # before the server ends them
-    async with running_simulator() as vendor, httpx.AsyncClient(timeout=60, limits=kept) as http:
+    async with running_simulator() as vendor, httpx.AsyncClient(timeout=60) as http:
         settings = {
             "GOOGLE_AUTHORIZE_URL": f"{vendor}/o/oauth2/v2/auth",
             "GOOGLE_TOKEN_URL": f"{vendor}/token",

@@ -9,7 +9,8 @@ import pytest
 import uvicorn
 
 from fhir_facade.api.doorway import Doorway
-from fhir_facade.cli.serving import _Server
+from fhir_facade.cli.connections import Connections
+from fhir_facade.cli.serving import _config, _Server
 from fhir_facade.errors import Unavailable
 from tests.facade import embedded_facade
 from tests.patience import PATIENCE_S
@@ -58,3 +59,11 @@ async def test_a_signal_while_it_loads_refuses_those_who_wait_and_ends_in_order(
     assert not ended.done()
     loaded.set()
     await ended
+
+
+@pytest.mark.parametrize(
+    "kept_s",
+    [pytest.param(httpx.Limits().keepalive_expiry, id="httpx"), pytest.param(60, id="proxies")],
+)
+def test_whoever_keeps_a_connection_lets_go_of_it_before_the_server_does(doorway, kept_s):
+    assert _config(doorway, Connections(16, 16)).timeout_keep_alive > kept_s + 5
