@@ -5,6 +5,7 @@ import uuid
 import pytest
 
 from fhir_facade.adapters.hapi import open_store, request_id
+from fhir_facade.fhir.document import parse
 from fhir_facade.values import Ref, Write
 
 pytestmark = pytest.mark.hapi
@@ -49,7 +50,8 @@ async def test_what_nobody_wrote_did_not_happen(store, refs, request_ids):
 
 
 async def test_a_refused_transaction_did_not_happen(store, refs, request_ids):
-    bad = Write("put", refs[1], b'{"resourceType":"Patient","link":[{"other":{"reference":"Patient/absent-one"}}]}', {})
+    body = b'{"resourceType":"Patient","link":[{"other":{"reference":"Patient/absent-one"}}]}'
+    bad = Write("put", refs[1], body, parse(body))
 
     with pytest.raises(Exception, match="absent-one"):
         await write_as(store, request_ids[0], put(refs[0], "female"), bad)
