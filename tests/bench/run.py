@@ -43,6 +43,7 @@ class Options:
     operations: tuple[str, ...]
     hapi: bool
     bare_logs: bool = False
+    bare_processes: int | None = None
 
 
 @dataclass
@@ -78,6 +79,7 @@ def main(words: Sequence[str] | None = None) -> None:
         operations=tuple(arguments.operations),
         hapi=not missing and not arguments.without_hapi,
         bare_logs=arguments.bare_logs,
+        bare_processes=arguments.bare_processes,
     )
     left_out = f"HAPI is left out: {', '.join(missing)} not found" if missing else "HAPI is left out as asked"
     if not options.hapi:
@@ -108,6 +110,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=OPERATIONS)
     parser.add_argument("--without-hapi", action="store_true")
     parser.add_argument("--bare-logs", action="store_true", help="the bare framework logs every request, as others do")
+    parser.add_argument("--bare-processes", type=int, help="how many it has, if not as many as the facade")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     return parser.parse_args(words)
 
@@ -146,7 +149,12 @@ def _start(options: Options, folder: Path, stack: ExitStack) -> list[Server]:
             server.ask(("POST", "", bundle))
         _say(f"{server.name}: {options.data.observations} Observations loaded in {time.monotonic() - began:.0f} s")
     answers = {operation: _answer(started[0], operation, options.data) for operation in options.operations}
-    return [stack.enter_context(servers.bare(answers, folder / "bare", logs=options.bare_logs)), *started]
+    return [
+        stack.enter_context(
+            servers.bare(answers, folder / "bare", logs=options.bare_logs, processes=options.bare_processes)
+        ),
+        *started,
+    ]
 
 
 def _answer(server: Server, operation: str, stored: data.Data) -> bytes:

@@ -125,23 +125,26 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def bare(answers: Mapping[str, bytes], folder: Path, *, logs: bool = False) -> Iterator[Server]:
-    """The ceiling, answering `/name` with these bytes from as many processes as the facade has; `logs`: with a line of
-    the server's own log for each."""
+def bare(
+    answers: Mapping[str, bytes], folder: Path, *, logs: bool = False, processes: int | None = None
+) -> Iterator[Server]:
+    """The ceiling, answering `/name` with these bytes from as many processes as the facade has, or as are said; `logs`:
+    with a line of the server's own log for each."""
     folder.mkdir()
     for name, content in answers.items():
         (folder / name).write_bytes(content)
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.bare", str(port), str(folder), *(["logs"] if logs else [])]
+    many = processes or Settings(workers=0).worker_count
     with folder.with_suffix(".log").open("wb") as log:
-        processes = [subprocess.Popen(command, cwd=ROOT, stdout=log) for _ in range(Settings(workers=0).worker_count)]
+        started = [subprocess.Popen(command, cwd=ROOT, stdout=log) for _ in range(many)]
     try:
-        own = Processes(tuple(process.pid for process in processes))
+        own = Processes(tuple(process.pid for process in started))
         server = Server(BARE, f"http://127.0.0.1:{port}", processes={PYTHON: own})
         _wait(server, f"/{next(iter(answers))}")
         yield server
     finally:
-        for process in processes:
+        for process in started:
             process.terminate()
             process.wait()
 
