@@ -30,7 +30,7 @@ def create_app(settings: Settings, ports: Ports, metrics_folder: str | None = No
     """The ASGI application: /fhir on its own fast path, everything else on FastAPI. `close` it."""
     observer, tokens, syncs, key_sets = Observer(metrics_folder), TokenCache(ports), RunningSyncs(ports), HttpKeySets()
     trusted = parse_networks(settings.trusted_proxies)
-    fhir = FhirApi(ports, tokens, observer, trusted)
+    fhir = FhirApi(ports, tokens.verify, observer, trusted)
     sign_in = SignIn(ports, Issuer(settings.base_url), key_sets, partial(patients_of, ports))
     oauth = OAuthDeps(sign_in, settings.plain_loopback, trusted)
     web = web_app(WebDeps(oauth, tokens, observer, syncs, settings.metrics_token.get_secret_value()))

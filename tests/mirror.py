@@ -25,7 +25,6 @@ from fhir_facade.api.observe import Observer
 from fhir_facade.app import create_app
 from fhir_facade.errors import FacadeError
 from fhir_facade.fhir.document import members_of
-from fhir_facade.flows.launch.verify import TokenCache
 from fhir_facade.ports import Commit, Committed, FhirStore, Ports, UnitOfWork
 from fhir_facade.rows import RowChange
 from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
@@ -111,17 +110,12 @@ async def _serve(folder: Path, writer: Principal | None, told: list[Any], ready:
 
 
 def _of(writer: Principal, ports: Ports) -> FhirApi:
-    """The FHIR API for one whom every token stands for."""
-    return FhirApi(ports, _Always(ports, writer), Observer())
+    """The FHIR API for one who needs no token."""
 
+    async def verify(_token: str) -> Principal:
+        return writer
 
-class _Always(TokenCache):
-    def __init__(self, ports: Ports, holder: Principal) -> None:
-        super().__init__(ports)
-        self._holder = holder
-
-    def remembered(self, token: str) -> Principal | None:
-        return self._holder
+    return FhirApi(ports, verify, Observer())
 
 
 def _admitting(app: Any, token: str) -> Any:

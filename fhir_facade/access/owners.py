@@ -72,7 +72,7 @@ def _owning_members(type_name: str) -> tuple[Callable[[bytes], JsonObject], str 
     paths = () if rule is None else rule.paths
     names = {"resourceType", "id", *(path[0] for path in paths)}
     decode = msgspec.json.Decoder(TypedDict("Owning", dict.fromkeys(names, Any), total=False)).decode  # type: ignore[operator]
-    plain = rule is not None and rule.type_class in ("personal", "shared") and len(paths) == 1 and len(paths[0]) == 1
+    plain = rule is not None and rule.type_class == "personal" and len(paths) == 1 and len(paths[0]) == 1
     return decode, paths[0][0] if plain else None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -50,7 +51,6 @@ from fhir_facade.fhir.outcome import outcome_of
 from fhir_facade.fhir.query.carried import LARGEST
 from fhir_facade.fhir.routes import Route, route
 from fhir_facade.fhir.urls import query_pairs
-from fhir_facade.flows.launch.verify import TokenCache
 from fhir_facade.interactions.answers import stored_outcome
 from fhir_facade.interactions.audit import audit_line
 from fhir_facade.interactions.audit_refusals import record_refusal
@@ -60,6 +60,7 @@ from fhir_facade.interactions.dispatch import dispatch
 from fhir_facade.ports import Ports
 from fhir_facade.values import FhirRequest, FhirResponse, Interaction, Principal, StoredResource
 
+Verify = Callable[[str], Awaitable[Principal | None]]
 MOST_FIELDS = 200
 
 _SAFE = [
@@ -77,9 +78,9 @@ _WRITES = frozenset((Interaction.CREATE, Interaction.UPDATE, Interaction.PATCH))
 class FhirApi:
     """ASGI application for everything below /fhir."""
 
-    def __init__(self, ports: Ports, tokens: TokenCache, observer: Observer, trusted: tuple[Network, ...] = ()) -> None:
+    def __init__(self, ports: Ports, verify: Verify, observer: Observer, trusted: tuple[Network, ...] = ()) -> None:
         self._ports = ports
-        self._tokens = tokens
+        self._verify = verify
         self._observer = observer
         self._trusted = trusted
         self._everywhere = transport_security(ports.deployment.fhir_url)
@@ -100,7 +101,7 @@ class FhirApi:
                     answer = await self._answer(scope, receive, headers, where, rid)
             except FacadeError as error:
                 address = self._address(scope, headers)
-                # no name for what comes back: a trace would keep itself and more
+                # no name for the error that comes back: its trace would keep itself and more
                 answer = refusal(await self._recorded(error, where, rid, address), self._ports.deployment.fhir_url)
             except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
                 self._observer.defect(rid)
@@ -161,11 +162,8 @@ class FhirApi:
 
     async def _holder(self, headers: Headers) -> Principal | None:
         """Whose the bearer token is by now; nobody's without one that works."""
-        scheme, _, sent = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer":
-            return None
-        token = sent.strip().decode("latin-1")
-        return self._tokens.remembered(token) or await self._tokens.verify(token)
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        return await self._verify(token.strip().decode("latin-1")) if scheme.lower() == b"bearer" else None
 
     async def _request(
         self, scope: Scope, receive: Receive, headers: Headers, where: Route, query: list[tuple[str, str]], rid: str

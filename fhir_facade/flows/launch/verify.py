@@ -55,16 +55,11 @@ class TokenCache:
         self._now = ports.clock.now
         self._kept: dict[bytes, _Kept] = {}
 
-    def remembered(self, token: str) -> Principal | None:
-        """Who held it a moment ago."""
-        kept = self._kept.get(_key(token))
-        return kept.principal if kept is not None and kept.until > self._now() else None
-
     async def verify(self, token: str) -> Principal | None:
-        known = self.remembered(token)
-        if known is not None:
-            return known
-        key = _key(token)
+        key = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        kept = self._kept.get(key)
+        if kept is not None and kept.until > self._now():
+            return kept.principal
         principal = await verify_access_token(self._ports, token)
         if principal is None:
             self._kept.pop(key, None)
@@ -77,10 +72,6 @@ class TokenCache:
             self._kept.clear()
         assert principal.expires_at is not None
         self._kept[key] = _Kept(principal, min(self._now() + TRUST, principal.expires_at))
-
-
-def _key(token: str) -> bytes:
-    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def principal_of_account(account: Account, *, expires_at: datetime | None = None) -> Principal:
