@@ -74,12 +74,12 @@ def test_growth_is_told_for_every_way_to_search(capsys):
     growth.main(["--sizes", "100", "200"])
 
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    assert [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]] == list(growth.WAYS)
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows[2:]] == list(growth.ROWS)
 
 
 @pytest.mark.parametrize(("ms", "matches", "told"), [(20, 10, 1.0), (2, 10, 0.1), (40, 1, 20.0)])
 def test_growth_is_measured_by_the_matches(ms, matches, told):
-    first, last = dict.fromkeys(growth.WAYS, growth.Found(2, 1)), dict.fromkeys(growth.WAYS, growth.Found(ms, matches))
+    first, last = dict.fromkeys(growth.ROWS, growth.Found(2, 1)), dict.fromkeys(growth.ROWS, growth.Found(ms, matches))
 
     assert f"| {told:.2f} |" in growth.table([1, 2], [first, last])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from fhir_facade.adapters.embedded.amounts import amount
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.compare import interval, point
 from fhir_facade.adapters.embedded.source import Sql
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions import search_parameters
-from fhir_facade.fhir.extract.canonical import canonical_quantity
 from fhir_facade.fhir.extract.dates import to_us
 from fhir_facade.fhir.extract.text import normalise
 from fhir_facade.values import (
@@ -42,7 +42,7 @@ def value_sql(catalogue: Catalogue, type: str, match: Match, value: SearchValue)
         case NumberValue():
             return point(value)
         case QuantityValue():
-            return _quantity(catalogue, value)
+            return amount(catalogue, value)
         case ReferenceValue():
             return _reference(type, match, value)
         case UriValue():
@@ -81,18 +81,6 @@ def _string(match: Match, value: StringValue) -> Sql:
 def _date(value: DateValue) -> Sql:
     low, high = to_us(value.low), to_us(value.high)
     return interval(value.prefix, low, high)
-
-
-def _quantity(catalogue: Catalogue, value: QuantityValue) -> Sql:
-    asked = canonical_quantity(value) or value
-    sql, args = point(asked)
-    if asked.system is not None:
-        sql, args = f"({sql}) AND system = ?", (*args, catalogue.system(asked.system))
-    if asked.code is None:
-        return sql, args
-    if asked.system is not None:
-        return f"{sql} AND code = ?", (*args, asked.code)
-    return f"({sql}) AND (code = ? OR unit = ?)", (*args, asked.code, asked.code)
 
 
 def _reference(type: str, match: Match, value: ReferenceValue) -> Sql:

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from fhir_facade.adapters.embedded.amounts import ENDS, amount, amounts, by_ends
 from fhir_facade.adapters.embedded.canonicals import canonicals_of, named_by
-from fhir_facade.adapters.embedded.catalogue import CANONICAL, NEAR, RANGE, TAILS, Catalogue
+from fhir_facade.adapters.embedded.catalogue import CANONICAL, TAILS, Catalogue
 from fhir_facade.adapters.embedded.columns import OWN_COLUMNS, own_column
 from fhir_facade.adapters.embedded.conditions import value_sql
 from fhir_facade.adapters.embedded.fulltext import full_text
+from fhir_facade.adapters.embedded.near import near
 from fhir_facade.adapters.embedded.source import Condition, Either, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.texts import says
 from fhir_facade.errors import NotSupported
 from fhir_facade.fhir.definitions.canonicals import canonical_targets
 from fhir_facade.fhir.extract.canonical import canonical_quantity
-from fhir_facade.fhir.positions import box_around
 from fhir_facade.fhir.words import TEXTS
 from fhir_facade.values import (
     AnyOf,
@@ -28,7 +29,6 @@ from fhir_facade.values import (
     Has,
     Match,
     MissingValue,
-    NearValue,
     Not,
     QuantityValue,
     SearchValue,
@@ -65,7 +65,7 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
     if match.name in OWN_COLUMNS:
         return own_column(type, match)
     if match.kind == "special":
-        return full_text(type, match) if match.name in TEXTS else _near(catalogue, type, match)
+        return full_text(type, match) if match.name in TEXTS else near(catalogue, type, match)
     table = _TABLES.get(match.kind)
     if table is None:
         raise NotSupported(f"{type}?{match.name} is not searchable here")
@@ -81,13 +81,28 @@ def _match(catalogue: Catalogue, type: str, match: Match) -> Condition:
         raise NotSupported(f":{match.modifier} on {match.name} is not available on this store")
     if match.kind == "date":
         return date_condition(catalogue, type, match.name, [[v] for v in match.values if isinstance(v, DateValue)])
+    if match.kind == "quantity":
+        return _quantity(catalogue, type, match)
     (where, args), (check, check_args) = _any_value(catalogue, type, match)
     return Condition(table, where, args, match.modifier == "not", check=check, check_args=check_args)
 
 
+def _quantity(catalogue: Catalogue, type: str, match: Match) -> Condition:
+    """Those in UCUM units also search the rows in canonical units."""
+    found: list[Sql] = []
+    checks: list[Sql] = []
+    for names, values in _rows_searched(match):
+        if asked := [value for value in values if isinstance(value, QuantityValue)]:
+            where, args = _joined(" OR ", [amount(catalogue, value) for value in asked])
+            checks.append(_of(catalogue, type, names, TAILS, where, args))
+            found += amounts(catalogue, {tail: _numbers(catalogue, type, names, (tail,)) for tail in ENDS}, asked)
+    where, args = _joined(" OR ", checks)
+    members = " UNION ALL ".join([sql for sql, _ in found])
+    return Condition("idx_quantity", where, args, found=(members, tuple([arg for _, own in found for arg in own])))
+
+
 def _any_value(catalogue: Catalogue, type: str, match: Match) -> tuple[Sql, Sql]:
-    """The values are alternatives, as they are found and as one resource is checked for them. Those in UCUM units also
-    search the rows in canonical units."""
+    """The values are alternatives, as they are found and as one resource is checked for them."""
     found: list[Sql] = []
     checks: list[Sql] = []
     for params, values in _rows_searched(match):
@@ -105,15 +120,18 @@ def _joined(word: str, parts: Sequence[Sql]) -> Sql:
 def _of(
     catalogue: Catalogue, type: str, params: Sequence[str], tails: Sequence[str], where: str, args: tuple[Any, ...]
 ) -> Sql:
-    numbers = tuple([number for name in params for number in catalogue.searched(type, name, tails)])
+    numbers = _numbers(catalogue, type, params, tails)
     return f"param IN ({_marks(numbers)}) AND ({where})", (*numbers, *args)
 
 
+def _numbers(catalogue: Catalogue, type: str, params: Sequence[str], tails: Sequence[str]) -> tuple[int, ...]:
+    return tuple([number for name in params for number in catalogue.searched(type, name, tails)])
+
+
 def _by_length(match: Match, where: str) -> tuple[tuple[Sequence[str], str], ...]:
-    """Amounts whose ends are the same are found by the lower one, which the index begins with."""
-    if match.kind not in ("number", "quantity"):
+    if match.kind != "number":
         return ((TAILS, where),)
-    return (("",), where.replace("high", "low")), ((RANGE,), where)
+    return tuple([((tail,), by_ends(where, tail)) for tail in ENDS])
 
 
 def _marks(values: Sequence[object]) -> str:
@@ -176,25 +194,6 @@ def _special_token(catalogue: Catalogue, type: str, match: Match) -> Condition:
     if match.modifier == "of-type":
         tokens = [TokenValue(token.system, f"{token.type_code}|{token.code}") for token in tokens]
     return _match(catalogue, type, Match(f"{match.name}:{match.modifier}", "token", tuple(tokens)))
-
-
-def _near(catalogue: Catalogue, type: str, match: Match) -> Condition:
-    """Within a box first, which the index finds, then by the distance itself."""
-    latitude, longitude = (catalogue.param(type, name) for name in NEAR)
-    places = [_place(longitude, value) for value in match.values if isinstance(value, NearValue)]
-    where = " OR ".join(f"({sql})" for sql, _ in places)
-    args = (latitude, *(arg for _, args in places for arg in args))
-    return Condition("idx_number", f"param = ? AND ({where})", args)
-
-
-def _place(longitude: int, asked: NearValue) -> Sql:
-    south, north, west, east = box_around(asked)
-    within = "o.low BETWEEN ? AND ?" if west <= east else "NOT o.low BETWEEN ? AND ?"
-    other = f"""EXISTS (SELECT 1 FROM idx_number o WHERE o.pk = idx_number.pk AND o.param = ? AND {within}
-      AND fhir_metres(idx_number.low, o.low, ?, ?) <= ?)"""
-    ends = (west, east) if west <= east else (east, west)
-    args = (south, north, longitude, *ends, asked.latitude, asked.longitude, asked.metres)
-    return f"low BETWEEN ? AND ? AND {other}", args
 
 
 # --- chains ---------------------------------------------------------------------------------------------------

@@ -16,10 +16,6 @@ STEPS: Final = 500_000
 one it does not matter that a look waits for the interpreter's lock."""
 
 
-_AT_ONCE_OR_LATE: Final = (0, 1)
-"""SQLite counts the steps of all executions of a statement: the first call may come at once, the second is late."""
-
-
 class Interrupted(Exception):
     """The time was over before the work was done."""
 
@@ -53,16 +49,23 @@ def until(connection: sqlite3.Connection, moment: float, work: Callable[[sqlite3
 
 def within(connection: sqlite3.Connection, steps: int, work: Callable[[], T]) -> T | None:
     """What `work`, one statement that only reads, answers within so many steps of SQLite's machine, at most twice as
-    many; None when that was not enough."""
-    connection.set_progress_handler(iter(_AT_ONCE_OR_LATE).__next__, steps)
+    many; None when that was not enough. It does not outlive the moment of `until`."""
+    clock, every = _watching.clock, min(steps, STEPS)
+    # SQLite counts the steps of all executions of a statement: the first call may come at once.
+    left = iter(range(-(-steps // every)))
+
+    def is_over() -> bool | int:
+        return next(left, None) is None or (clock is not None and clock())
+
+    connection.set_progress_handler(is_over, every)
     try:
         return work()
     except sqlite3.OperationalError as error:
-        if not _was_ended(error):
+        if not _was_ended(error) or (clock is not None and clock()):
             raise
         return None
     finally:
-        connection.set_progress_handler(_watching.clock, STEPS if _watching.clock else 0)
+        connection.set_progress_handler(clock, STEPS if clock else 0)
 
 
 def _was_ended(error: sqlite3.OperationalError) -> bool:

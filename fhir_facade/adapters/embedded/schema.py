@@ -6,6 +6,7 @@ search needs the first to find candidates and the second to check them.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 
 from fhir_facade.adapters.embedded.catalogue import CANONICAL, DATE_TAILS, NEAR, RANGE, insert_params
@@ -14,9 +15,18 @@ from fhir_facade.fhir.definitions import resource_types, search_parameters
 from fhir_facade.fhir.extract import VERSION
 from fhir_facade.fhir.match import CONTAINED
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+SERVER_IS_OLDER = "the running server is an older release than this command: restart the server first"
 
-_TABLES = """
+_LOG = logging.getLogger(__name__)
+
+_QUANTITIES = """
+CREATE TABLE idx_quantity (param INTEGER NOT NULL, low REAL NOT NULL, high REAL NOT NULL, code TEXT NOT NULL,
+  system INTEGER NOT NULL, unit TEXT NOT NULL, pk INTEGER NOT NULL,
+  PRIMARY KEY (param, code, system, unit, low, high, pk)) WITHOUT ROWID;"""
+_QUANTITIES_PK = "CREATE INDEX idx_quantity_pk ON idx_quantity (pk, param, low, high, code, system, unit);"
+
+_TABLES = f"""
 CREATE TABLE fhir_resource (
   pk INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
   updated INTEGER NOT NULL, deleted INTEGER NOT NULL, body BLOB NOT NULL);
@@ -48,10 +58,8 @@ CREATE TABLE idx_number (param INTEGER NOT NULL, low REAL NOT NULL, high REAL NO
   PRIMARY KEY (param, low, high, pk)) WITHOUT ROWID;
 CREATE INDEX idx_number_pk ON idx_number (pk, param, low, high);
 
-CREATE TABLE idx_quantity (param INTEGER NOT NULL, low REAL NOT NULL, high REAL NOT NULL, code TEXT NOT NULL,
-  system INTEGER NOT NULL, unit TEXT NOT NULL, pk INTEGER NOT NULL,
-  PRIMARY KEY (param, low, high, code, system, unit, pk)) WITHOUT ROWID;
-CREATE INDEX idx_quantity_pk ON idx_quantity (pk, param, low, high, code, system, unit);
+{_QUANTITIES}
+{_QUANTITIES_PK}
 
 CREATE TABLE idx_reference (target TEXT NOT NULL, param INTEGER NOT NULL, pk INTEGER NOT NULL,
   PRIMARY KEY (target, param, pk)) WITHOUT ROWID;
@@ -102,21 +110,52 @@ INSERTS = {
     "VALUES (?, ?, ?, ?, ?, ?, ?)",
 }
 
+_SCHEMA_SAID = f"INSERT OR REPLACE INTO fhir_meta (key, value) VALUES ('schema', '{SCHEMA_VERSION}');"
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Make the tables in an empty file; refuse a file written by a newer release. Conflict says what to do."""
+_UPGRADES = {
+    2: f"""
+ALTER TABLE idx_quantity RENAME TO idx_quantity_1;
+{_QUANTITIES}
+INSERT INTO idx_quantity (param, low, high, code, system, unit, pk)
+  SELECT param, low, high, code, system, unit, pk FROM idx_quantity_1;
+DROP TABLE idx_quantity_1;
+{_QUANTITIES_PK}""",
+}
+"""How a file of one schema less becomes one of this schema."""
+
+
+def migrate(connection: sqlite3.Connection, *, guest: bool = False) -> None:
+    """Make the tables in an empty file, bring those of an older release up to date; refuse a file written by a newer
+    one, and as a guest beside a running server an older one. Conflict says what to do."""
     present = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'fhir_meta'").fetchone()
     if present is None:
-        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
-        set_meta(connection, "schema", str(SCHEMA_VERSION))
+        connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_SCHEMA_SAID} COMMIT;")
         set_meta(connection, "extractor", str(VERSION))
         number_params(connection)
         return
-    found = int(meta(connection, "schema") or 0)
+    found = int(meta(connection, "schema") or 1)  # made by a first release that was ended before it said so
     if found > SCHEMA_VERSION:
         raise Conflict(
             f"the data file has schema {found}, this release knows {SCHEMA_VERSION}: start the newer release again"
         )
+    if found < SCHEMA_VERSION:
+        if guest:
+            raise Conflict(SERVER_IS_OLDER)
+        _upgrade(connection, range(found + 1, SCHEMA_VERSION + 1))
+
+
+def _upgrade(connection: sqlite3.Connection, versions: range) -> None:
+    _LOG.warning("schema.upgrading", extra={"to": SCHEMA_VERSION})
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for version in versions:
+            for statement in _UPGRADES[version].split(";"):
+                connection.execute(statement)
+        connection.execute(_SCHEMA_SAID)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def meta(connection: sqlite3.Connection, key: str) -> str | None:

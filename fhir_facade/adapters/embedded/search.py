@@ -22,8 +22,9 @@ from fhir_facade.adapters.embedded.source import Source, Sql, Test
 from fhir_facade.adapters.embedded.spans import date_condition
 from fhir_facade.adapters.embedded.write import stored_resource
 from fhir_facade.adapters.sqlite_lists import one_of
+from fhir_facade.fhir.definitions import search_parameters
 from fhir_facade.fhir.definitions.occurrence import occurs_once
-from fhir_facade.values import DateValue, Match, Page, SearchQuery
+from fhir_facade.values import CompositeValue, DateValue, Match, Page, SearchQuery
 
 
 def search(
@@ -58,25 +59,34 @@ def _plain_source(connection: sqlite3.Connection, catalogue: Catalogue, query: S
     conditions = _conditions(catalogue, query)
     if query.any_of:
         conditions.append(any_of(catalogue, query.type, query.any_of))
-    both = subject_and_code(catalogue, query)
-    driver, quick = rarest(connection, [*both, *conditions])
-    filters = [own.holds_for("r.pk", alone=own not in quick) for own in conditions if own is not driver]
+    implied = [*subject_and_code(catalogue, query), *_values_of_composites(catalogue, query)]
+    driver, quick, sparse = rarest(connection, [*implied, *conditions])
+    others = [(own.slow, own.holds_for("r.pk", alone=own not in quick)) for own in conditions if own is not driver]
+    filters = [sql for _, sql in others]
     keys = sort_keys(catalogue, query)
     if driver is None:
         return Source("fhir_resource r", (("r.type = ? AND r.deleted = 0", (query.type,)), *filters), keys)
     members, args = driver.members()
+    if sparse:  # in the indexes alone: most resources would be read for nothing
+        members, args = _those(driver, [sql for slow, sql in others if not slow])
     # With the + all of the type are no candidates. Those of the list come by their pk: the search ends with the page.
     found = (f"r.pk IN ({members}) AND +r.type = ? AND r.deleted = 0", (*args, query.type))
+    left = [sql for slow, sql in others if slow or not sparse]
     counted = _among_members(driver, filters) if driver.all_live else None
-    return Source("fhir_resource r", (found, *filters), keys, in_order=not query.sort, counted=counted)
+    return Source("fhir_resource r", (found, *left), keys, in_order=not query.sort, counted=counted)
+
+
+def _those(driver: Test, filters: Sequence[Sql]) -> Sql:
+    """A SELECT of the pks of the members that pass the filters."""
+    members, args = driver.members()
+    where, more = _where(filters)
+    return (f"SELECT r.pk FROM ({members}) r WHERE {where}", (*args, *more)) if where else (members, args)
 
 
 def _among_members(driver: Test, filters: Sequence[Sql]) -> Sql:
     """A FROM clause: the pks of what matches, each once."""
-    members, args = driver.members()
-    where, more = _where(filters)
-    found = f"(SELECT DISTINCT pk FROM ({members})) r"
-    return (f"{found} WHERE {where}", (*args, *more)) if where else (found, args)
+    found, args = _those(driver, filters)
+    return f"(SELECT DISTINCT pk FROM ({found})) r", args
 
 
 def _conditions(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
@@ -92,6 +102,17 @@ def _conditions(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
             case _:
                 found.append(condition(catalogue, query.type, criterion))
     return [*found, *(date_condition(catalogue, query.type, name, [values]) for name, values in together.items())]
+
+
+def _values_of_composites(catalogue: Catalogue, query: SearchQuery) -> list[Test]:
+    """What composites say of all their parts but the first, with which their index begins: `code$gt5` of anything."""
+    found: list[Test] = []
+    for criterion in query.criteria:
+        match criterion:
+            case Match(name, "composite", (CompositeValue(parts),), None):
+                named = list(zip(search_parameters(query.type)[name].components, parts, strict=True))[1:]
+                found += [condition(catalogue, query.type, Match(own.code, own.kind, (part,))) for own, part in named]
+    return found
 
 
 def _page(

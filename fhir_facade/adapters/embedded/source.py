@@ -17,7 +17,8 @@ class Condition:
     `fhir_resource` is a table here too (for `_id`, `_lastUpdated`): its rows are the resources themselves. What is
     `slow` has no index and is asked of the candidates that the other conditions leave. `check` says the same as `where`
     of one resource, where that is better found by its pk than by value. `hop` says it of one resource of the table
-    without looking for all others first that lie behind the reference.
+    without looking for all others first that lie behind the reference. `found` is a SELECT of the pks, where more leads
+    to them than a look at the rows of the table.
     """
 
     table: str
@@ -29,6 +30,7 @@ class Condition:
     check_args: tuple[Any, ...] | None = None
     hop: str = ""
     hop_args: tuple[Any, ...] = ()
+    found: Sql | None = None
 
     @property
     def has_hops(self) -> bool:
@@ -42,7 +44,7 @@ class Condition:
 
     def members(self) -> Sql:
         """A SELECT of the pks that satisfy the (positive) condition."""
-        return f"SELECT pk FROM {self.table} WHERE {self.where}", self.args
+        return self.found or (f"SELECT pk FROM {self.table} WHERE {self.where}", self.args)
 
     def holds_for(self, pk: str, *, alone: bool = False) -> Sql:
         """An expression that is true for the resource whose pk is the SQL expression `pk`. `alone`: so few are asked

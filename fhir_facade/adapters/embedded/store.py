@@ -22,7 +22,7 @@ from fhir_facade.adapters.embedded.index import Indexed, bind, index_values
 from fhir_facade.adapters.embedded.interrupt import Interrupted, until
 from fhir_facade.adapters.embedded.referring import referring
 from fhir_facade.adapters.embedded.reindex import Progress, is_outdated, log_progress, reindex
-from fhir_facade.adapters.embedded.schema import migrate
+from fhir_facade.adapters.embedded.schema import SERVER_IS_OLDER, migrate
 from fhir_facade.adapters.embedded.search import search
 from fhir_facade.adapters.embedded.write import (
     CHECKED,
@@ -99,12 +99,12 @@ class EmbeddedStore:
         Conflict: the file belongs to a newer release; or a guest beside a running server is newer than the server.
         """
         writer = self._file.writer
-        migrate(writer)
+        migrate(writer, guest=guest)
         self._catalogue.load(writer)
         if not is_outdated(writer):
             return
         if guest:
-            raise Conflict("the running server is an older release than this command: restart the server first")
+            raise Conflict(SERVER_IS_OLDER)
         reindex(writer, self._catalogue, progress or log_progress())
 
     async def read(self, ref: Ref) -> StoredResource:

@@ -94,3 +94,19 @@ def test_after_steps_were_counted_the_clock_is_looked_at_again(connection: sqlit
     with pytest.raises(Interrupted):
         until(connection, time.monotonic() + 0.05, work)
     assert given_up == [True]
+
+
+def test_many_steps_are_given_up_too(connection: sqlite3.Connection) -> None:
+    assert within(connection, 3 * STEPS, lambda: rows(ENDLESS, connection)) is None
+    assert within(connection, 100 * STEPS, lambda: rows(LONG, connection)) == [(STEPS,)]
+
+
+def test_many_steps_end_with_the_time_of_what_they_are_for(connection: sqlite3.Connection) -> None:
+    given_up: list[bool] = []
+
+    def work(own: sqlite3.Connection) -> None:
+        given_up.append(within(own, 10**12, lambda: rows(ENDLESS, own)) is None)
+
+    with pytest.raises(Interrupted):
+        until(connection, time.monotonic() + 0.05, work)
+    assert given_up == []

@@ -41,6 +41,14 @@ def behind(members: int) -> Condition:
     return Condition("fhir_resource", "pk IN (SELECT pk FROM idx_token WHERE pk <= ?)", (members,), hop="pk = -1")
 
 
+def late(members: int) -> Condition:
+    """None of the first rows."""
+    return Condition("idx_token", "pk > ?", (MANY - members,))
+
+
+BILLIONS = Condition("idx_token", "pk < 0", (), found=("SELECT a.pk FROM idx_token a CROSS JOIN idx_token b", ()))
+
+
 @pytest.mark.parametrize(
     ("members", "chosen"),
     [
@@ -50,7 +58,12 @@ def behind(members: int) -> Condition:
         pytest.param([having(3), having(0)], 1, id="what nothing satisfies"),
         pytest.param([behind(3), having(5)], 0, id="the rarer one behind a hop"),
         pytest.param([having(MANY), having(FEW + 1)], 1, id="the rarer of many by far"),
-        pytest.param([having(MANY), having(BEARABLE - 1)], 0, id="the first of two that have many"),
+        pytest.param([having(BEARABLE - 1), having(FEW + 1)], 1, id="the one with far fewer"),
+        pytest.param([having(2 * FEW), having(FEW + 1)], 0, id="the first of two that have many"),
+        pytest.param([having(BEARABLE), having(BEARABLE - 1)], 1, id="the one that has not too many"),
+        pytest.param([having(MANY), having(2 * BEARABLE)], 0, id="the first of two that the same satisfy"),
+        pytest.param([having(MANY - BEARABLE), late(2 * BEARABLE)], 1, id="the one with far fewer, if few have both"),
+        pytest.param([having(MANY - BEARABLE), late(MANY // 2)], 1, id="the one with fewer, if few have both"),
         pytest.param([having(MANY), having(MANY, "idx_reference")], 1, id="of many, what refers to somebody"),
         pytest.param([having(MANY), sought(MANY)], 0, id="the first, for neither has few"),
         pytest.param([having(MANY), sought(3)], 1, id="what takes long to find, if nothing else has few"),
@@ -61,19 +74,54 @@ def behind(members: int) -> Condition:
     ],
 )
 def test_a_search_begins_with(connection: Counting, members: list[Condition | Either], chosen: int) -> None:
-    assert rarest(connection, members)[0] is members[chosen]
+    assert rarest(connection, members).driver is members[chosen]
 
 
 def test_only_what_is_denied_is_nothing_to_begin_with(connection: Counting) -> None:
-    assert rarest(connection, [Condition("idx_token", "0", (), negated=True)]) == (None, [])
+    assert rarest(connection, [Condition("idx_token", "0", (), negated=True)]) == (None, [], False)
 
 
 def test_what_takes_longer_than_the_best_is_worth_is_given_up(connection: Counting) -> None:
     best, long, short, hop = having(2), sought(1), having(MANY), behind(MANY)
     connection.steps = 0
 
-    driver, quick = rarest(connection, [long, short, hop, best])
+    driver, quick, _ = rarest(connection, [long, short, hop, best])
 
     assert driver is best
     assert list(quick) == [short, best]
     assert connection.steps < 100 * FEW, "of the many thousand rows of each table"
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["the larger one first", "the smaller one first"])
+@pytest.mark.parametrize("smaller", [2 * BEARABLE, MANY - BEARABLE])
+def test_of_two_that_have_many_the_choice_costs_what_the_smaller_one_has(
+    connection: Counting, smaller: int, order: int
+) -> None:
+    connection.steps = 0
+
+    driver, _, sparse = rarest(connection, [BILLIONS, late(smaller)][::order])
+
+    assert driver == late(smaller)
+    assert sparse
+    assert connection.steps < 150 * smaller
+
+
+def test_members_that_mostly_satisfy_the_others_are_not_counted_to_the_end(connection: Counting) -> None:
+    first = having(MANY)
+    connection.steps = 0
+
+    assert rarest(connection, [first, having(MANY // 2)]) == (first, [first, having(MANY // 2)], False)
+    assert connection.steps < 40 * BEARABLE
+
+
+def test_the_one_to_begin_with_may_have_nothing_but_matches(connection: Counting) -> None:
+    driver, _, sparse = rarest(connection, [having(MANY), late(2 * BEARABLE)])
+
+    assert driver == late(2 * BEARABLE)
+    assert not sparse
+
+
+def test_what_takes_long_to_ask_of_the_first_members_is_no_reason_to_begin_there(connection: Counting) -> None:
+    asked = Condition("fhir_resource", "0 = (SELECT count(*) FROM idx_token WHERE pk < 0 OR abs(pk) < 0)", ())
+
+    assert rarest(connection, [having(MANY), asked]).sparse

@@ -56,6 +56,8 @@ def corner_with(others: int) -> Corner:
     for number in range(3):
         corner.add(reading("ada", "weight", 60 + number, "kg"), f"ada-weight-{number}")
     corner.add(reading("ada", "rate", 1, "/min", identifier=[{"value": "R1"}]), "ada-named")
+    for number in range(3):
+        corner.add(reading("ada", "bmi", 20 + number, "kg/m2"), f"ada-bmi-{number}")
     for number in range(others):
         corner.add(patient("Bo", "female"), f"p{number}")
         corner.add(visit(f"p{number}"), f"v{number}")
@@ -92,6 +94,11 @@ def steps_of(corner: Corner, asked: str, matches: int) -> int:
         pytest.param("Patient?_has:Encounter:patient:date=ge2024-01-01&family=Ada", 1, id="a visit and a name"),
         pytest.param("Observation?patient=Patient/ada&value-quantity=gt50||kg", 3, id="a patient and a value"),
         pytest.param("Observation?value-quantity=gt50||kg&patient=Patient/ada", 3, id="a value and a patient"),
+        pytest.param(f"Observation?value-quantity=gt5|{UCUM}|kg/m2", 3, id="a value in a rare unit"),
+        pytest.param("Observation?value-quantity=gt5||kg/m2", 3, id="and in one of any system"),
+        pytest.param("Observation?value-quantity=gt5||kg/m2,lt9||kg/m2", 3, id="and in one of two ranges"),
+        pytest.param("Observation?combo-value-quantity=gt5||kg/m2", 3, id="and of a part or the whole"),
+        pytest.param("Observation?value-quantity=gt1000", 0, id="a value in any unit"),
         pytest.param("Observation?patient=Patient/ada&code=weight", 3, id="a patient and a code"),
         pytest.param("Observation?patient=Patient/ada&code-value-quantity=weight$gt50", 3, id="a code with a value"),
         pytest.param("Observation?patient=Patient/ada&code-value-quantity=urn:s|weight$gt50", 3, id="of a system"),
@@ -118,3 +125,14 @@ def test_a_patient_with_a_code_is_found_among_thousand_readings_of_hers(corners:
     after = steps_of(corner, "Observation?patient=Patient/ada&code=weight", 3)
 
     assert after < 2 * before, (before, after)
+
+
+def test_a_code_with_a_rare_value_is_found_by_the_value(corners: tuple[Corner, Corner]) -> None:
+    corner = corners[1]
+    before = steps_of(corner, "Observation?code-value-quantity=weight$lt63", 3)
+    for number in range(MANY):
+        corner.add(reading("ada", "weight", 70, "kg"), f"ada-heavy-{number}")
+
+    after = steps_of(corner, "Observation?code-value-quantity=weight$lt63", 3)
+
+    assert after < 1.1 * before, (before, after)
