@@ -26,6 +26,7 @@ from fhir_facade.ports import Ports
 from fhir_facade.rows import Put
 from fhir_facade.rows.access import NamingType
 from fhir_facade.settings import Settings
+from tests.parted import Parted, run
 from tests.patience import PATIENCE_S
 from tests.ports import free_port
 
@@ -96,7 +97,7 @@ class Served:
 
     url: str
     env: Mapping[str, str]
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Parted
     log: Path
 
     def command(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -112,15 +113,7 @@ class Served:
 
 
 def run_command(env: Mapping[str, str], *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "fhir_facade", *words],
-        env=dict(env),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    result = run(env, *words, stdin=stdin)
     if result.returncode != 0:
         raise RuntimeError(f"fhir-facade {' '.join(words)}: {result.stderr}")
     return result
@@ -136,10 +129,10 @@ def facade_env(folder: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def served(env: Mapping[str, str], log: Path, *, module: str = "fhir_facade") -> Iterator[Served]:
-    """`fhir-facade serve` until the block ends; waits until it answers everything."""
-    with log.open("ab") as stream:
-        process = subprocess.Popen([sys.executable, "-m", module, "serve"], env=dict(env), stderr=stream)
+def served(env: Mapping[str, str], log: Path, *, module: str | None = None) -> Iterator[Served]:
+    """`fhir-facade serve` until the block ends; waits until it answers everything. Started from nothing, which takes
+    longer, where a module is named."""
+    process = Parted(("serve",), env, Path(os.devnull), log) if module is None else _from_nothing(module, env, log)
     running = Served(env["FHIR_FACADE_PUBLIC_URL"], env, process, log)
     try:
         _wait_until_healthy(running)
@@ -151,6 +144,11 @@ def served(env: Mapping[str, str], log: Path, *, module: str = "fhir_facade") ->
                 process.wait(timeout=PATIENCE_S)
             if process.poll() is None:
                 process.kill()
+
+
+def _from_nothing(module: str, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as stream:
+        return subprocess.Popen([sys.executable, "-m", module, "serve"], env=dict(env), stderr=stream)
 
 
 def _wait_until_healthy(running: Served) -> None:

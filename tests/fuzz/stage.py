@@ -155,7 +155,7 @@ def opened_stage(folder: Path, **settings: str) -> Iterator[Stage]:
     if chosen.keys_file is not None and not chosen.keys_file.exists():
         run_command(env, "keys", "new", str(chosen.keys_file))
     with ExitStack() as stack:
-        running = stack.enter_context(served(env, folder / "log"))
+        running = stack.enter_context(served(env, folder / "log", module="fhir_facade"))
         lines = tuple(Line(chosen.host, chosen.port) for _ in range(AT_ONCE))
         for line in lines:
             stack.callback(line.close)

@@ -1,4 +1,4 @@
-"""The commands as real processes: before the first start, beside a running server, and when something is wrong."""
+"""The commands as processes: before the first start, beside a running server, and when something is wrong."""
 
 import asyncio
 import contextlib
@@ -20,6 +20,7 @@ from fhir_facade.flows.launch.verify import TRUST
 from fhir_facade.interactions.naming import ALL
 from fhir_facade.rows.access import NamingType
 from tests.facade import facade_env, run_command, served
+from tests.parted import run
 from tests.patience import PATIENCE_S
 
 PATIENT = {"resourceType": "Patient", "id": "anna", "name": [{"text": "Anna Example"}], "birthDate": "1980-05-17"}
@@ -36,14 +37,6 @@ def patients(tmp_path):
     file = tmp_path / "patients.ndjson"
     file.write_text(json.dumps(PATIENT) + "\n")
     return str(file)
-
-
-def tried(env, *words, stdin=""):
-    """A command that may fail."""
-    return subprocess.run(
-        [sys.executable, "-m", "fhir_facade", *words],
-        env=dict(env), input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
 
 
 def sentence(told):
@@ -179,7 +172,7 @@ def test_rows_in_postgres_are_told_of_a_restore_once_they_answer(tmp_path, datab
     restore = ("restore", str(tmp_path / "backup.tar"))
     away = elsewhere | {"FHIR_FACADE_DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none"}
 
-    assert "not taken up: restore the rows of the database" in sentence(tried(away, *restore))
+    assert "not taken up: restore the rows of the database" in sentence(run(away, *restore))
     assert asyncio.run(is_looked_through(database_url))
     run_command(elsewhere, *restore)
 
@@ -215,7 +208,7 @@ def test_the_commands_work_over_hapi(env, patients, hapi_url):
     ids=lambda value: " ".join(value[:2]) if isinstance(value, tuple) else None,
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_in_a_sentence(env, tmp_path, words, stdin, said):
-    assert said in sentence(tried(env | {"PWD": str(tmp_path)}, *words, stdin=stdin))
+    assert said in sentence(run(env | {"PWD": str(tmp_path)}, *words, stdin=stdin))
 
 
 def test_an_import_of_nothing_says_so(env, tmp_path):
@@ -229,7 +222,7 @@ def test_a_refused_resource_is_named_and_the_import_fails(env, tmp_path):
     file = tmp_path / "mixed.ndjson"
     file.write_text(json.dumps(PATIENT) + "\n" + '{"resourceType":"Patient","birthDate":"yesterday"}\n')
 
-    told = tried(env, "import", str(file))
+    told = run(env, "import", str(file))
 
     assert "birthDate" in sentence(told)
     assert "1 refused" in told.stderr
@@ -240,8 +233,8 @@ def test_a_restore_overwrites_nothing(env, patients, tmp_path):
     run_command(env, "import", patients)
     run_command(env, "backup", str(tmp_path / "backup.tar"))
 
-    assert "is not empty" in sentence(tried(env, "restore", str(tmp_path / "backup.tar")))
-    assert "exists; a backup never replaces a file" in sentence(tried(env, "backup", str(tmp_path / "backup.tar")))
+    assert "is not empty" in sentence(run(env, "restore", str(tmp_path / "backup.tar")))
+    assert "exists; a backup never replaces a file" in sentence(run(env, "backup", str(tmp_path / "backup.tar")))
 
 
 @pytest.mark.parametrize(
@@ -257,7 +250,7 @@ def test_a_restore_overwrites_nothing(env, patients, tmp_path):
     ],
 )
 def test_a_setting_that_is_wrong_is_named_at_the_start(env, name, value, said):
-    told = tried(env | {"FHIR_FACADE_STORE": "hapi", f"FHIR_FACADE_{name}": value}, "serve")
+    told = run(env | {"FHIR_FACADE_STORE": "hapi", f"FHIR_FACADE_{name}": value}, "serve")
 
     assert said in sentence(told)
     assert told.stderr.count("\n") == 1
@@ -294,9 +287,9 @@ def test_the_keys_of_another_deployment_are_no_keys(env, tmp_path):
     run_command(env, "keys", "new", str(tmp_path / "others.json"))
     others = env | {"FHIR_FACADE_KEYS_FILE": str(tmp_path / "others.json")}
 
-    assert "are not those that data is sealed with" in sentence(tried(others, "serve"))
+    assert "are not those that data is sealed with" in sentence(run(others, "serve"))
 
-    assert "no key of the file opens" in tried(others, "keys", "rotate").stderr  # who lost them for good says so
+    assert "no key of the file opens" in run(others, "keys", "rotate").stderr  # who lost them for good says so
     run_command(others, "audit", "seal")
     with served(others, tmp_path / "log") as server:
         assert httpx.get(f"{server.url}/health", timeout=PATIENCE_S).status_code == 200
@@ -307,15 +300,15 @@ def test_a_port_that_is_taken_is_named_at_the_start(env):
         other.bind(("127.0.0.1", int(env["FHIR_FACADE_PORT"])))
         other.listen()
 
-        said = sentence(tried(env, "serve"))
+        said = sentence(run(env, "serve"))
 
     assert f"cannot listen on 127.0.0.1:{env['FHIR_FACADE_PORT']}: Address already in use" in said
 
 
 def test_a_data_folder_has_one_server(env, tmp_path):
     with served(env, tmp_path / "log"):
-        said = sentence(tried(env | {"FHIR_FACADE_PORT": "0"}, "serve"))
-        restored = sentence(tried(env, "restore", str(tmp_path / "backup.tar")))
+        said = sentence(run(env | {"FHIR_FACADE_PORT": "0"}, "serve"))
+        restored = sentence(run(env, "restore", str(tmp_path / "backup.tar")))
 
     assert "a server is running on" in said
     assert "a server is running on" in restored
@@ -326,7 +319,7 @@ def test_a_data_folder_that_may_not_be_read_is_named(env, tmp_path):
     run_command(env, "token", "--scope", "system/*.rs")
     (tmp_path / "data").chmod(0o000)
 
-    said = sentence(tried(env, "serve"))
+    said = sentence(run(env, "serve"))
     (tmp_path / "data").chmod(0o700)
 
     assert "cannot be used: Permission denied" in said
@@ -335,14 +328,14 @@ def test_a_data_folder_that_may_not_be_read_is_named(env, tmp_path):
 def test_a_key_file_open_to_others_and_a_damaged_data_file_are_named_with_the_cure(env, tmp_path):
     run_command(env, "token", "--scope", "system/*.rs")
     (tmp_path / "data" / "keys.json").chmod(0o644)
-    keys = sentence(tried(env, "serve"))
+    keys = sentence(run(env, "serve"))
     (tmp_path / "data" / "keys.json").chmod(0o600)
     for name in ("facade.sqlite", "facade.sqlite-wal", "facade.sqlite-shm"):
         (tmp_path / "data" / name).unlink(missing_ok=True)
     (tmp_path / "data" / "facade.sqlite").write_text("no database " * 50)
 
     assert "chmod 600" in keys
-    assert "facade.sqlite cannot be opened: file is not a database" in sentence(tried(env, "serve"))
+    assert "facade.sqlite cannot be opened: file is not a database" in sentence(run(env, "serve"))
 
 
 def test_a_server_says_once_where_it_is_and_that_hapi_is_down(env, tmp_path):

@@ -27,7 +27,7 @@ VITAL_SIGN = {
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
     env = facade_env(folder / "data", WORKERS=str(WORKERS), LOG_LEVEL="info")
-    with served(env, folder / "log") as running:
+    with served(env, folder / "log", module="fhir_facade") as running:
         running.authorization = {"Authorization": f"Bearer {running.token()}"}
         yield running
 
@@ -197,7 +197,7 @@ def test_a_signal_that_comes_while_a_worker_is_being_parted_ends_it(tmp_path):
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_in_order(tmp_path, sig):
-    with served(facade_env(tmp_path / "data", WORKERS="2"), tmp_path / "log") as running:
+    with served(facade_env(tmp_path / "data", WORKERS="2"), tmp_path / "log", module="fhir_facade") as running:
         children = workers(running)
         running.process.send_signal(sig)
         code = running.process.wait(PATIENCE_S)

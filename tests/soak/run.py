@@ -60,7 +60,7 @@ async def world(folder: Path) -> AsyncIterator[tuple[Visitors, int]]:
         person = Person("alex", secrets.token_urlsafe(12), SCOPE)
         app = SmartApp(env["FHIR_FACADE_PUBLIC_URL"], "soak", REDIRECT)
         system = await _fill(Settings(data_dir=folder / "data"), person, app)
-        with served(env, folder / "log") as running:
+        with served(env, folder / "log", module="fhir_facade") as running:
             names = tuple(f"soak-{number}" for number in range(PATIENTS))
             who = Visitors(http, app, person, {"Authorization": f"Bearer {system}"}, names)
             for number in range(PATIENTS):

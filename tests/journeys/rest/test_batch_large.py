@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("large")
-    with served(facade_env(folder / "data"), folder / "log") as running:
+    with served(facade_env(folder / "data"), folder / "log", module="fhir_facade") as running:
         yield running
 
 

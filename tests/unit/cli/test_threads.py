@@ -26,7 +26,7 @@ ASKED = (
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc of Linux")
 async def test_many_requests_at_once_make_no_more_threads_than_the_pools_have(tmp_path):
-    with served(facade_env(tmp_path / "data"), tmp_path / "log") as facade:
+    with served(facade_env(tmp_path / "data"), tmp_path / "log", module="fhir_facade") as facade:
         token = await asyncio.to_thread(facade.token)
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(base_url=facade.url, headers=headers, timeout=PATIENCE_S) as client:
