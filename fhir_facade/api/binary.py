@@ -27,20 +27,47 @@ _OTHER_FORMATS: Final = frozenset(
         *("application/fhir+turtle", "text/turtle", "ttl"),
     )
 )
-"""What a resource could be written in elsewhere: never taken for content, because it may be a Binary too."""
+"""What a resource could be written in elsewhere."""
+_PLAIN_JSON: Final = frozenset(("application/json", "text/json"))
+_PLAIN_XML: Final = frozenset(("application/xml", "text/xml"))
 _FHIR_TYPES: Final = JSON_TYPES | frozenset(each for each in _OTHER_FORMATS if "fhir" in each)
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:;[\x20-\x7e]*)?", re.ASCII)
+_BINARY_IN_XML: Final = re.compile(
+    rb"[^<]*(?:<[?!][^>]*>[^<]*)*<(?:[\w.-]+:)?Binary\b[^>]*[\"']http://hl7\.org/fhir[\"']", re.ASCII
+)
+"""After what may stand before it: a declaration, comments."""
 _CONTENT_HEADERS: Final = {
     b"content-disposition": b"attachment",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; sandbox",
 }
 
 
-def brings_content(where: Route, content_type: str | None) -> bool:
-    """Whether the body is the content of a Binary, and no resource."""
+class _Named(msgspec.Struct, rename="camel"):
+    resource_type: str = ""
+
+
+def brings_content(where: Route, content_type: str | None, body: bytes) -> bool:
+    """Whether the body is the content of a Binary, and no resource. What is in a format of FHIR is never taken for
+    content; other JSON and XML is, unless it is a Binary itself."""
     if where.type != BINARY or where.interaction not in _WRITES or not _MEDIA_TYPE.fullmatch(content_type or ""):
         return False
-    return media(content_type or "")[0] not in JSON_TYPES | _OTHER_FORMATS
+    essence = media(content_type or "")[0]
+    if essence in _PLAIN_JSON:
+        return _is_other_json(body)
+    if essence in _PLAIN_XML:
+        return _BINARY_IN_XML.match(body) is None
+    return essence not in JSON_TYPES | _OTHER_FORMATS
+
+
+def _is_other_json(body: bytes) -> bool:
+    """Not of what is no JSON at all: it may have been meant for a Binary."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+        return msgspec.json.decode(body, type=_Named).resource_type != BINARY
+    except msgspec.ValidationError:  # a list, a number: JSON, and no resource
+        return True
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
 
 
 def with_content(where: Route, content: bytes, headers: Headers) -> bytes:

@@ -36,6 +36,11 @@ class _Entry(msgspec.Struct, rename="camel", kw_only=True):
     request: _Request | None = None
 
 
+class _Named(msgspec.Struct, rename="camel", kw_only=True):
+    resource_type: str = ""
+    id: str = ""
+
+
 class _Bundle(msgspec.Struct, rename="camel", kw_only=True):
     resource_type: str = ""
     type: str = ""
@@ -68,6 +73,7 @@ CHECKED_AT_ONCE: Final = 64 * 1024
 
 _BUNDLES = msgspec.json.Decoder(_Bundle)
 _ENTRIES = msgspec.json.Decoder(_Entry)
+_NAMED = msgspec.json.Decoder(_Named)
 
 
 def parse_bundle(body: bytes, *, max_entries: int) -> ParsedBundle:
@@ -130,11 +136,12 @@ def _entry(position: int, raw: msgspec.Raw) -> BundleEntry:
         raise BadRequest(f"entry {position} has no request: method and url are needed", expression=path)
     if request.method not in _METHODS:
         raise BadRequest(f"'{request.method}' is no method of HTTP here", expression=f"{path}.method")
-    if not request.url:
+    url = request.url or _address(request.method, entry.resource)
+    if not url:
         raise BadRequest(f"entry {position} has no url", expression=f"{path}.url")
     return BundleEntry(
         method=request.method,  # type: ignore[arg-type]  # checked against the table above
-        url=request.url,
+        url=url,
         full_url=entry.full_url,
         resource=bytes(entry.resource),
         if_match=request.if_match,
@@ -142,6 +149,21 @@ def _entry(position: int, raw: msgspec.Raw) -> BundleEntry:
         if_modified_since=request.if_modified_since,
         if_none_exist=request.if_none_exist,
     )
+
+
+def _address(method: str, resource: msgspec.Raw) -> str:
+    """Where a resource is created or replaced whose entry has no url, as HAPI's client sends lists of resources. Empty
+    when the resource does not say it, and of a Bundle, which may be meant for the base."""
+    if method not in ("POST", "PUT") or not resource:
+        return ""
+    try:
+        named = _NAMED.decode(resource)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    if named.resource_type == "Bundle":
+        return ""
+    parts = (named.resource_type,) if method == "POST" else (named.resource_type, named.id)
+    return "/".join(parts) if all(parts) else ""
 
 
 # --- out ------------------------------------------------------------------------------------------------------

@@ -77,7 +77,8 @@ _IN_COMPARTMENT = (("Type", "id", "Type"), ("Type", "id", "*"))
 
 def route(method: str, path: str) -> Route:
     """The interaction of `METHOD path` below the FHIR base; HEAD is a GET. NotFound for a path that means nothing,
-    MethodNotAllowed for a method that the path does not take, BadRequest for an operation that is not there."""
+    MethodNotAllowed for a method that the path does not take, BadRequest for an operation that is not there and for an
+    update of what is no id."""
     parts = path.split("/")
     if len(parts) == 3 and method in _OF_AN_INSTANCE and _is_instance(*parts):  # what is asked for most
         return Route(_OF_AN_INSTANCE[method], parts[1], parts[2])
@@ -85,6 +86,8 @@ def route(method: str, path: str) -> Route:
     segments = plain.split("/") if plain else []
     shape = tuple([_shape(i, segment) for i, segment in enumerate(segments)])
     methods = _SHAPES.get(shape)
+    if shape == ("Type", "?"):
+        raise _no_id(method, segments[1])
     if methods is None or not _is_member(shape, segments):
         raise NotFound(f"/{path.strip('/')} is no FHIR address here: /metadata lists the resource types")
     interaction = methods.get("GET" if method == "HEAD" else method)
@@ -94,6 +97,12 @@ def route(method: str, path: str) -> Route:
     if interaction is Interaction.OPERATION:
         _refuse_method(method, path, found)
     return found
+
+
+def _no_id(method: str, segment: str) -> BadRequest | NotFound:
+    """Nothing is there; who wants to write it chooses another."""
+    text = f"'{segment}' is no id: 1 to 64 of A-Z, a-z, 0-9, - and . are one"
+    return BadRequest(text) if method == "PUT" else NotFound(text)
 
 
 def _is_member(shape: tuple[str, ...], segments: list[str]) -> bool:

@@ -163,6 +163,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _parameters(
             *("code code", "system uri", "version string", "coding Coding", "date dateTime"),
             *("displayLanguage code", "property code*"),
+            "language code",  # how HAPI's validator writes displayLanguage
         ),
     ),
     Operation(

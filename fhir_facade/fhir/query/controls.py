@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast, get_args
 
@@ -102,15 +102,28 @@ def _one_of(name: str, raw: str, allowed: tuple[str, ...]) -> str:
 
 
 def elements(controls: Controls, raw: str) -> None:
-    """Names of elements of the type; some clients write the type before them, or that of a choice behind them."""
+    """Names of elements of the type; some clients write the type before them, or that of a choice behind them, or
+    name a part: R4 knows base elements only, so that the whole of it is meant."""
     known = children(controls.fhir_type)
-    names = [_element_name(said.removeprefix(f"{controls.fhir_type}."), known) for said in raw.split(",")]
-    for name in names:
-        if name not in known and name != "resourceType":
-            raise UnknownParameter(
-                f"_elements: {controls.fhir_type} has no element {name!r}; known are {', '.join(known)}"
-            )
+    names = [_base_element(controls.fhir_type, said, known) for said in raw.split(",")]
     controls.elements += [name for name in dict.fromkeys(names) if name not in controls.elements]
+
+
+def _base_element(fhir_type: str, said: str, known: Mapping[str, Element]) -> str:
+    first, *inner = said.removeprefix(f"{fhir_type}.").split(".")
+    name = _element_name(first, known)
+    if name != "resourceType" and not _has(known, [name, *inner]):
+        raise UnknownParameter(f"_elements: {fhir_type} has no element {said!r}; known are {', '.join(known)}")
+    return name
+
+
+def _has(known: Mapping[str, Element], path: Sequence[str]) -> bool:
+    """Whether there is such a part of an element; of a choice, any of its types may have it."""
+    name, *inner = path
+    found = known.get(_element_name(name, known))
+    if found is None or not inner:
+        return found is not None
+    return any(_has(children(content), inner) for content in (found.types if found.choice else (found.content,)))
 
 
 def _element_name(said: str, known: Mapping[str, Element]) -> str:

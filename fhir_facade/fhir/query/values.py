@@ -98,19 +98,21 @@ def _token(parameter: SearchParameter, raw: str) -> TokenValue:
 
 
 def _reference(parameter: SearchParameter, raw: str, asked: Asked) -> ReferenceValue:
-    """An id alone takes the only type the parameter can point to; with several it stays open."""
+    """An id alone takes the only type the parameter can point to; with several it stays open.
+
+    The version of a resource of ours is not looked at: clients ask with the id that an answer gave them, version
+    included, for all that refers to the resource.
+    """
     text = unescape(raw)
     if ID.fullmatch(text):
         return ReferenceValue(parameter.targets[0] if len(parameter.targets) == 1 else None, text)
     by_url = is_canonical(parameter.type, parameter.code)  # also of our own address
     found = parse_reference(text, base_url=None if by_url else asked.base_url)
-    if found.kind == "relative" and found.version is None:
+    if found.kind == "relative":
         return ReferenceValue(found.type, found.id)
     if found.kind in ("absolute", "canonical", "urn"):
         return ReferenceValue(None, None, text)
-    raise BadRequest(
-        f"{parameter.code}: {text!r} is not a reference to search for; allowed are id, Type/id and URL, without version"
-    )
+    raise BadRequest(f"{parameter.code}: {text!r} is not a reference to search for; allowed are id, Type/id and URL")
 
 
 def _composite(parameter: SearchParameter, raw: str, asked: Asked) -> CompositeValue:

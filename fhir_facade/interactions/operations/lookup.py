@@ -29,7 +29,8 @@ async def lookup(call: Call, inputs: Inputs) -> FhirResponse:
     await record_question(call)
     if concept is None:
         raise _unknown(asked, system)
-    told = [*_told(concept, system, inputs.text("displayLanguage")), *_properties(concept, inputs.texts("property"))]
+    language = inputs.text("displayLanguage") or inputs.text("language")
+    told = [*_told(concept, system, language), *_properties(concept, inputs.texts("property"))]
     return FhirResponse(200, msgspec.json.encode({"resourceType": "Parameters", "parameter": told}))
 
 

@@ -166,6 +166,10 @@ async def test_what_is_stored_is_known_too(bedside: Bedside) -> None:
     code = await asked(bedside, f"CodeSystem/{bedside.patient}/$validate-code?code=a&displayLanguage=en&display=Apple")
     group = await asked(bedside, f"ValueSet/{bedside.patient}/$validate-code?code=g&abstract=false")
     german = await asked(bedside, f"CodeSystem/$lookup?system={name}&code=a")
+    english = [
+        await asked(bedside, f"CodeSystem/$lookup?system={name}&code=a&{parameter}=en")
+        for parameter in ("displayLanguage", "language")
+    ]
     async with await bedside.world.facade.client("system/ValueSet.r") as reader:
         unseen = await reader.get(f"/fhir/ValueSet/$expand?url={name}")
 
@@ -182,6 +186,7 @@ async def test_what_is_stored_is_known_too(bedside: Bedside) -> None:
     assert (told(code, "result"), told(code, "display")) == ([True], ["Apple"])
     assert (told(group, "result"), "abstract" in told(group, "message")[0]) == ([False], True)
     assert told(german, "display") == ["Apfel"]
+    assert [told(each, "display") for each in english] == [["Apple"], ["Apple"]]
     assert [part["valueString"] for part in told(german, "designation")[0] if part["name"] == "value"] == ["Apple"]
     assert unseen.status_code == 404, "what may not be searched is not there"
 

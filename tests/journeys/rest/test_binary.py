@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/binary.html#rest
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import httpx
@@ -39,9 +40,45 @@ async def test_what_may_be_a_resource_in_another_format_is_not_taken_for_content
     assert (await client.get(f"/fhir/Binary/{mark}", headers=JSON)).status_code == 404
 
 
-async def test_content_that_says_it_is_json_must_be_a_binary(client: httpx.AsyncClient, mark: str) -> None:
+async def test_what_says_it_is_json_of_fhir_must_be_a_binary(client: httpx.AsyncClient, mark: str) -> None:
     for body in (b'{"resourceType":"Patient"}', b'{"a":1}', b"{"):
-        assert (await put(client, mark, body, Content_Type="application/json")).status_code == 400
+        assert (await put(client, mark, body, Content_Type="application/fhir+json")).status_code == 400
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"resourceType":"Binary"', b"\xff", b"[" * 200_000])
+async def test_what_says_it_is_json_must_be_json(client: httpx.AsyncClient, mark: str, body: bytes) -> None:
+    assert (await put(client, mark, body, Content_Type="application/json")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b'{"a":1.50}'),
+        ("application/json; charset=utf-8", b'[{"resourceType":"Binary"}]'),
+        ("application/json", b'{"resourceType":"Patient"}'),
+        ("application/json", b'{"resourceType":5}'),
+        ("text/json", b"null"),
+        ("application/xml", b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"/>'),
+        ("text/xml", b"<Binary/>"),
+    ],
+)
+async def test_json_and_xml_that_are_no_binary_are_content_like_any_other(
+    client: httpx.AsyncClient, mark: str, content_type: str, body: bytes
+) -> None:
+    written = await put(client, mark, body, Content_Type=content_type)
+
+    assert written.status_code == 201, written.text
+    assert (await resource(client, mark))["contentType"] == content_type
+    read = await client.get(f"/fhir/Binary/{mark}", headers={"Accept": "*/*"})
+    assert (read.content, read.headers["Content-Type"]) == (body, content_type)
+
+
+async def test_a_binary_in_plain_json_is_the_resource(client: httpx.AsyncClient, mark: str) -> None:
+    binary = {"resourceType": "Binary", "id": mark, "contentType": "text/plain", "data": "aGVsbG8="}
+
+    assert (await put(client, mark, json.dumps(binary).encode(), Content_Type="application/json")).status_code == 201
+
+    assert await resource(client, mark) == binary
 
 
 async def test_other_types_take_no_content(client: httpx.AsyncClient, mark: str) -> None:

@@ -121,6 +121,25 @@ async def test_if_match_is_about_the_match(client: httpx.AsyncClient, mark: str)
     assert (await client.delete(path, headers={"If-Match": 'W/"2"'})).status_code == 200
 
 
+async def test_the_id_in_the_body_of_a_conditional_update_is_that_of_what_matches(
+    client: httpx.AsyncClient, mark: str
+) -> None:
+    path = f"/fhir/Patient?identifier=urn:test|{mark}"
+
+    first = await client.put(path, json=patient(mark, id=f"{mark}-a"))
+    other = await client.put(path, json=patient(mark, id=f"{mark}-b"))
+    again = await client.put(path, json=patient(mark, id=f"{mark}-a", gender="male"))
+
+    assert (first.status_code, first.json()["id"]) == (201, f"{mark}-a")
+    assert (other.status_code, again.status_code) == (400, 200)
+
+
+async def test_what_is_created_need_not_meet_its_own_condition(client: httpx.AsyncClient, mark: str) -> None:
+    condition = {"If-None-Exist": f"identifier=urn:test|{mark}-other"}
+
+    assert (await client.post("/fhir/Patient", json=patient(mark), headers=condition)).status_code == 201
+
+
 @pytest.mark.parametrize("kind", ["alone", "transaction", "batch"])
 async def test_a_star_demands_that_something_is_there_or_nothing(
     client: httpx.AsyncClient, mark: str, kind: str

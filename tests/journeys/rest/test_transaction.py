@@ -173,6 +173,31 @@ async def test_conditional_entries_are_resolved_as_alone(client: httpx.AsyncClie
     assert len(await found(client, f"{mark}-create")) == 1
 
 
+async def test_a_bundle_without_a_type_happens_whole_or_not_at_all(client: httpx.AsyncClient, mark: str) -> None:
+    made = place((await done(client, entry("POST", "Patient", patient(mark))))[0])
+    deletion = entry("DELETE", f"Patient?identifier=urn:test|{mark}")
+
+    async def send_untyped(*entries: Any) -> int:
+        return (await client.post("/fhir", json={"resourceType": "Bundle", "entry": entries})).status_code
+
+    assert await send_untyped(deletion, entry("POST", "Patient", {"resourceType": "Patient", "gender": 5})) == 422
+    assert (await client.get(f"/fhir/{made}")).status_code == 200
+    assert await send_untyped(deletion) == 200
+    assert (await client.get(f"/fhir/{made}")).status_code == 410
+
+
+async def test_entries_without_a_url_are_about_their_resource(client: httpx.AsyncClient, mark: str) -> None:
+    answers = await done(
+        client,
+        {"resource": patient(mark), "request": {"method": "POST"}},
+        {"resource": patient(mark, id=f"{mark}-put"), "request": {"method": "PUT"}},
+    )
+
+    assert statuses(answers) == ["201", "201"]
+    assert place(answers[1]) == f"Patient/{mark}-put"
+    assert {each["id"] for each in await found(client, mark)} == {place(each).partition("/")[2] for each in answers}
+
+
 async def test_what_is_deleted_is_not_found_by_what_is_created(client: httpx.AsyncClient, mark: str) -> None:
     """R4 processes deletes first, wherever they stand."""
     old = (await client.post("/fhir/Patient", json=patient(mark))).json()["id"]

@@ -62,6 +62,27 @@ def read(body: bytes) -> dict[str, Any]:
         pytest.param(bundle({"request": {"url": "Patient"}}), "'' is no method", id="no method"),
         pytest.param(bundle({"request": {"method": "BREW", "url": "x"}}), "'BREW' is no method", id="another method"),
         pytest.param(bundle({"request": {"method": "GET"}}), "entry 0 has no url", id="no url"),
+        pytest.param(
+            bundle({"resource": {"resourceType": "Patient"}, "request": {"method": "PUT"}}),
+            "has no url",
+            id="no id either",
+        ),
+        pytest.param(
+            bundle({"resource": {"id": "p"}, "request": {"method": "PUT"}}), "has no url", id="no type either"
+        ),
+        pytest.param(
+            bundle({"resource": "Patient", "request": {"method": "POST"}}), "has no url", id="no resource either"
+        ),
+        pytest.param(
+            bundle({"resource": {"resourceType": "Bundle"}, "request": {"method": "POST"}}),
+            "has no url",
+            id="a Bundle, which may be meant for the base",
+        ),
+        pytest.param(
+            bundle({"resource": {"resourceType": "Patient", "id": "p"}, "request": {"method": "PATCH"}}),
+            "has no url",
+            id="a patch, which says not what it changes",
+        ),
     ],
 )
 def test_what_is_no_batch_or_transaction_is_refused_with_its_place(body: bytes, words: str) -> None:
@@ -92,6 +113,13 @@ def test_a_batch_in_any_script_is_read_wherever_its_pieces_end(before: int) -> N
 
     assert isinstance(entry, BundleEntry)
     assert entry.full_url == name
+
+
+@pytest.mark.parametrize(("method", "url"), [("POST", "Patient"), ("PUT", "Patient/p")])
+def test_an_entry_without_a_url_is_about_its_resource(method: str, url: str) -> None:
+    entry = {"resource": {"resourceType": "Patient", "id": "p"}, "request": {"method": method}}
+
+    assert parse_bundle(bundle(entry), max_entries=1).entries[0].url == url
 
 
 def test_too_many_entries_are_refused() -> None:

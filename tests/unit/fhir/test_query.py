@@ -152,8 +152,7 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
         ("value-quantity", "٣", "is not a number"),
         ("value-quantity", "ge", "is not a number"),
         ("subject.birthdate", "x", "birthdate: 'x' is not a date"),
-        ("subject", "#p", "allowed are id, Type/id and URL, without version"),
-        ("subject", "Patient/1/_history/2", "without version"),
+        ("subject", "#p", "allowed are id, Type/id and URL"),
         ("subject", "Patient?name=x", "is not a reference to search for"),
         ("subject", "Heart/1", "is not a reference to search for"),
         ("subject:Patient", "a b", "is not an id of a Patient"),
@@ -627,17 +626,38 @@ def test_no_text_is_lost_between_escaping_and_reading(texts, separator):
     assert [unescape(part) for part in split(separator.join(escaped), separator)] == texts
 
 
+@pytest.mark.parametrize("said", ["Patient/1/_history/2", f"{BASE}/Patient/1/_history/2", f"{BASE}/Patient/1"])
+def test_a_reference_is_asked_for_without_the_version_that_it_names(said):
+    assert parsed("Observation", ("subject", said)).query == parsed("Observation", ("subject", "Patient/1")).query
+
+
 def test_every_type_can_be_searched():
     for fhir_type in resource_types():
         assert parsed(fhir_type, ("_id", "1")).query.type == fhir_type
 
 
-@pytest.mark.parametrize("said", ["value", "value[x]", "valueQuantity", "valueDateTime", "Observation.value"])
+@pytest.mark.parametrize(
+    "said",
+    ["value", "value[x]", "valueQuantity", "valueDateTime", "Observation.value", "value.unit", "valueQuantity.unit"],
+)
 def test_an_element_may_be_named_with_its_type(said):
     assert parsed("Observation", ("_elements", said)).elements == ("value",)
 
 
-@pytest.mark.parametrize("said", ["valuePatient", "status[y]", "Patient.status", "effectiveQuantity"])
+@pytest.mark.parametrize(
+    "said", ["code.coding.code", "Observation.code.coding", "code.extension.valueString", "code.id"]
+)
+def test_a_part_of_an_element_stands_for_the_element(said):
+    assert parsed("Observation", ("_elements", said)).elements == ("code",)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("valuePatient", "status[y]", "Patient.status", "effectiveQuantity"),
+        *("code.family", "code.coding.pulse", "code.", "status.x", "value.family", "pulse.code"),
+    ],
+)
 def test_an_element_of_another_type_is_unknown(said):
     with pytest.raises(UnknownParameter):
         parsed("Observation", ("_elements", said))
