@@ -82,7 +82,8 @@ class StateStore(Protocol):
 
     async def read(self, work: Callable[[StateTransaction], T], *, here: bool = False) -> T:
         """Run `work` on a consistent view. It must not write and may run more than once. `here`: it takes a millisecond
-        or two at most and may be done in the caller's thread, where that is quicker than to go to another."""
+        or two at most and may be done in the caller's thread, where that is quicker than to go to another; rows that
+        were appended since somebody asked for their table last may be missing."""
 
     async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
         """Those of the keys, of a class whose key is one text, that have a row as is committed now. The hot path."""
@@ -100,7 +101,8 @@ class StateStore(Protocol):
 
     def append(self, rows: Sequence[Row]) -> Awaitable[None]:
         """Insert rows durably: they are when this was awaited. Many callers share one commit. The hot path of the
-        audit, so it may be a future instead of a coroutine."""
+        audit, so it may be a future instead of a coroutine, and rows that the database numbers may get their number
+        later than what `write` adds meanwhile: in order among each other, and before anybody asks for their table."""
 
     async def ping(self) -> None:
         """Returns when the database answers; Unavailable otherwise."""

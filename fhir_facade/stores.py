@@ -11,6 +11,7 @@ from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.flows.alongside import again_and_again, alongside
 from fhir_facade.ports import Clock, FhirStore, Ids, Locks, StateStore, UnitOfWork
+from fhir_facade.rows.audit import AuditLine
 from fhir_facade.settings import Settings
 
 SETTLE_EVERY_S: Final = 5.0
@@ -24,9 +25,7 @@ async def open_stores(
 ) -> tuple[FhirStore, StateStore, UnitOfWork, Locks]:
     """The FHIR store, the facade's own rows, and what writes both; closed with `stack`."""
     if settings.store == "embedded":
-        file = _data_file(settings, stack)
-        state = SqliteState(file)
-        await state.migrate()
+        file, state = await _sqlite(settings, stack, guest=guest)
         integrity = Integrity(settings.referential_integrity_on_write, settings.referential_integrity_on_delete)
         page_bytes, search_s = settings.max_page_bytes, settings.max_search_seconds
         store = EmbeddedStore(file, clock, integrity=integrity, page_bytes=page_bytes, search_s=search_s)
@@ -49,7 +48,7 @@ async def _over_hapi(
         whole=settings.referential_integrity_on_write,
     )
     hapi = await stack.enter_async_context(opened)
-    rows, locks = await _state(settings, stack)
+    rows, locks = await _state(settings, stack, guest=guest)
     unit = IntentUnit(hapi, hapi, rows, clock, ids)
     if not guest:
         await unit.recover()
@@ -57,10 +56,9 @@ async def _over_hapi(
     return hapi, rows, unit, locks
 
 
-async def _state(settings: Settings, stack: AsyncExitStack) -> tuple[StateStore, Locks]:
+async def _state(settings: Settings, stack: AsyncExitStack, *, guest: bool) -> tuple[StateStore, Locks]:
     if not settings.rows_elsewhere:
-        sqlite = SqliteState(_data_file(settings, stack, apart_s=BESIDE_HAPI_S))
-        await sqlite.migrate()
+        _, sqlite = await _sqlite(settings, stack, guest=guest, apart_s=BESIDE_HAPI_S)
         return sqlite, _file_locks(settings, stack)
     from fhir_facade.adapters.postgres_locks import PostgresLocks
     from fhir_facade.adapters.state.postgres import PostgresState  # nor this; a second of its start goes there
@@ -72,11 +70,19 @@ async def _state(settings: Settings, stack: AsyncExitStack) -> tuple[StateStore,
     return postgres, locks
 
 
-def _data_file(settings: Settings, stack: AsyncExitStack, *, apart_s: float = 0.0) -> SqliteFile:
+async def _sqlite(
+    settings: Settings, stack: AsyncExitStack, *, guest: bool, apart_s: float = 0.0
+) -> tuple[SqliteFile, SqliteState]:
+    """The file and the facade's rows in it. Only who answers requests has lines of the audit to spool."""
     file = SqliteFile(settings.data_file, apart_s=apart_s)
     file.open()
     stack.callback(file.close)
-    return file
+    state = SqliteState(file, spooled=AuditLine)
+    await state.migrate()
+    if not guest:
+        stack.push_async_callback(state.close)
+        await state.serve(apart_s=apart_s)
+    return file, state
 
 
 def _file_locks(settings: Settings, stack: AsyncExitStack) -> FileLocks:

@@ -38,16 +38,27 @@ READER_THREADS = 2
 
 
 class SqliteFile:
-    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here."""
+    """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here.
 
-    def __init__(self, path: Path, *, apart_s: float = 0.0) -> None:
+    Who writes takes `turns` with other processes, of a file beside it if none are given.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        apart_s: float = 0.0,
+        turns: Turns | None = None,
+        checkpoint_pages: int = WAL_AUTOCHECKPOINT_PAGES,
+    ) -> None:
         self.path = path
+        self._checkpoint_pages = checkpoint_pages
         self._apart_s = apart_s
         self._writer: SqliteWriter | None = None
         self._here: sqlite3.Connection | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
-        self._turns = Turns(path.with_name(f"{path.name}.turns"))
+        self._turns = turns or Turns(path.with_name(f"{path.name}.turns"))
         self._connections: list[sqlite3.Connection] = []
 
     # --- life ------------------------------------------------------------------------------------------------
@@ -96,7 +107,7 @@ class SqliteFile:
         )
         for pragma in (  # no mmap_size: a mapping is thrown away at each commit of another process
             f"cache_size=-{reading_cache_kib or CACHE_KIB}",
-            f"wal_autocheckpoint={WAL_AUTOCHECKPOINT_PAGES}",
+            f"wal_autocheckpoint={self._checkpoint_pages}",
             "synchronous=FULL",
             "foreign_keys=ON",
             "temp_store=MEMORY",

@@ -40,3 +40,34 @@ class Turns:
 
     def give(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+class Slot(Turns):
+    """One turn that lasts, from `claimed` to `leave`: for a file that only one process writes."""
+
+    def claimed(self) -> bool:
+        """False when another process has it."""
+        super().open()
+        if super().taken_at_once():
+            return True
+        self.leave()
+        return False
+
+    def leave(self) -> None:
+        """Another may have it."""
+        super().close()
+
+    def open(self) -> None:
+        """It is its own already, and stays so when the file is closed."""
+
+    def close(self) -> None:
+        """See `open`."""
+
+    def take(self) -> None:
+        """See `open`."""
+
+    def taken_at_once(self) -> bool:
+        return True
+
+    def give(self) -> None:
+        """See `open`."""

@@ -18,6 +18,7 @@ from fhir_facade.errors import NotFound, Unavailable
 from fhir_facade.interactions.audit import record_operator
 from fhir_facade.interactions.naming import look_again
 from fhir_facade.ports import Ports
+from fhir_facade.rows.audit import AuditLine
 from fhir_facade.settings import Settings
 
 AFTER_ROWS = "restore the rows of the database, see that it answers, and repeat this command"
@@ -36,7 +37,7 @@ def backup_command(file: Annotated[Path, typer.Argument(help="The file to write;
     """Copy the data and the keys into one file, beside a running server or without one, and check it by restoring."""
     settings = Settings()
     _need_data(settings)
-    with_ports(lambda ports: record_operator(ports, "backup", "a copy of all data"))
+    with_ports(_noted)
     with _progress() as tell:
         manifest = backup(
             file,
@@ -49,6 +50,12 @@ def backup_command(file: Annotated[Path, typer.Argument(help="The file to write;
         )
     typer.echo(f"{file}: {file.stat().st_size:,} bytes, checked by restoring it; keep it as secret as the data")
     _contents(manifest)
+
+
+async def _noted(ports: Ports) -> None:
+    """To ask for the lines brings those that wait beside the file that is copied into it."""
+    await record_operator(ports, "backup", "a copy of all data")
+    await ports.state.read(lambda tx: tx.count(AuditLine))
 
 
 def restore_command(archive: Annotated[Path, typer.Argument(help="A file that `fhir-facade backup` wrote.")]) -> None:

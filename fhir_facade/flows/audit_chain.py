@@ -29,11 +29,17 @@ LATE: Final = timedelta(minutes=1)
 
 
 async def seal(ports: Ports) -> int:
-    """Seal all lines that are there; how many. Any process may, they take turns."""
-    sealed = 0
-    while count := await _seal_next(ports):
+    """Seal all lines that are there now; how many. Any process may, they take turns."""
+    waiting, sealed = await ports.state.read(_unsealed), 0
+    while sealed < waiting and (count := await _seal_next(ports)):
         sealed += count
     return sealed
+
+
+def _unsealed(tx: StateTransaction) -> int:
+    """How many lines no seal covers. To ask for it brings all that were appended to where `_next` looks."""
+    head = _head(tx)
+    return tx.count(AuditLine, ("id", ">", head.last if head else 0))
 
 
 async def _seal_next(ports: Ports) -> int:

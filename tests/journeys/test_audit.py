@@ -420,9 +420,11 @@ async def test_nothing_is_read_when_the_audit_cannot_be_written_unless_the_deplo
             service = await facade.client()
             patient = {"resourceType": "Patient", "id": "anna"}
             assert (await service.put("/fhir/Patient/anna", json=patient)).status_code == 201
-            with sqlite3.connect(facade.settings.data_file) as file:
-                file.execute("ALTER TABLE audit RENAME TO audit_elsewhere")
-            file.close()
+            data = facade.settings.data_file
+            for path in (data, data.with_name(f"{data.name}.audit-0")):
+                with sqlite3.connect(path) as file:
+                    file.execute("ALTER TABLE audit RENAME TO audit_elsewhere")
+                file.close()
 
             answers = [
                 await service.get("/fhir/Patient/anna"),

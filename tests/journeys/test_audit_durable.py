@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import sqlite3
+import tarfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,13 @@ import httpx
 import pytest
 
 from fhir_facade.adapters.keys import create_key_file
+from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.postgres import PostgresState
+from fhir_facade.adapters.state.sqlite import SqliteState
 from fhir_facade.adapters.system_clock import SystemClock
+from fhir_facade.ports import StateStore
 from fhir_facade.rows.audit import AuditLine, RefusalCount
-from tests.facade import Served, facade_env, served
+from tests.facade import Served, facade_env, run_command, served
 from tests.hapi_server import psql
 from tests.mirror import mirror
 from tests.patience import PATIENCE_S
@@ -88,14 +91,23 @@ async def app(running: Served, token: str) -> AsyncIterator[httpx.AsyncClient]:
 
 async def audited(env: Mapping[str, str]) -> set[str]:
     """The ids of the requests that have a line for a read that went well."""
+    async with rows_of(env) as state:
+        lines = await state.read(lambda tx: tx.find(AuditLine, ("action", "=", "read"), ("outcome", "=", "success")))
+        return {line.request_id for line in lines}
+
+
+@contextlib.asynccontextmanager
+async def rows_of(env: Mapping[str, str]) -> AsyncIterator[StateStore]:
+    """As a command beside the server has them, or without one."""
     if url := env.get("FHIR_FACADE_DATABASE_URL"):
         state = PostgresState(url)
-        lines = await state.read(lambda tx: tx.find(AuditLine, ("action", "=", "read"), ("outcome", "=", "success")))
+        yield state
         await state.close()
-        return {line.request_id for line in lines}
-    with contextlib.closing(sqlite3.connect(Path(env["FHIR_FACADE_DATA_DIR"]) / "facade.sqlite")) as file:
-        found = file.execute("SELECT request_id FROM audit WHERE action = 'read' AND outcome = 'success'")
-        return {name for (name,) in found}
+        return
+    file = SqliteFile(Path(env["FHIR_FACADE_DATA_DIR"]) / "facade.sqlite")
+    file.open()
+    yield SqliteState(file, spooled=AuditLine)
+    file.close()
 
 
 # --- what cannot be written ---------------------------------------------------------------------------------------
@@ -148,6 +160,26 @@ def read_only(database_url: str) -> Iterator[None]:
         psql(outside, hang_up)
 
 
+# --- copied -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_backup_has_the_line_of_every_read_that_was_answered_before_it(
+    running: Served, app: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    names = {f"copied-{number}" for number in range(READERS)}
+    answers = await asyncio.gather(*(app.get("/fhir/Patient/anna", headers={"X-Request-ID": name}) for name in names))
+    assert {answer.status_code for answer in answers} == {200}
+
+    copied = await asyncio.to_thread(run_command, running.env, "backup", str(tmp_path / "copy.tar"))
+    assert copied.returncode == 0, copied.stderr
+    if "FHIR_FACADE_DATABASE_URL" in running.env:
+        assert "PostgreSQL" in copied.stdout  # the rows are not in it, and it says so
+        return
+    with tarfile.open(tmp_path / "copy.tar") as archive:
+        archive.extract("facade.sqlite", tmp_path / "data", filter="data")
+    assert names <= await audited({"FHIR_FACADE_DATA_DIR": str(tmp_path / "data")})
+
+
 # --- many at once -------------------------------------------------------------------------------------------------
 
 
@@ -164,14 +196,8 @@ async def test_strangers_who_ask_all_at_once_are_each_counted(running: Served, a
 
 async def counted(env: Mapping[str, str]) -> int:
     """How many refusals were counted beyond the first of their kind."""
-    if url := env.get("FHIR_FACADE_DATABASE_URL"):
-        state = PostgresState(url)
-        counts = await state.read(lambda tx: tx.find(RefusalCount))
-        await state.close()
-        return sum(count.more for count in counts)
-    with contextlib.closing(sqlite3.connect(Path(env["FHIR_FACADE_DATA_DIR"]) / "facade.sqlite")) as file:
-        (found,) = file.execute("SELECT coalesce(sum(more), 0) FROM refusal_count").fetchone()
-        return int(found)
+    async with rows_of(env) as state:
+        return sum(count.more for count in await state.read(lambda tx: tx.find(RefusalCount)))
 
 
 # --- killed right after the answer ------------------------------------------------------------------------------

