@@ -72,19 +72,37 @@ def check(someone):
     assert [text for text in someone.complaints if "the server responded with a status of 4" not in text] == []
 
 
+@pytest.fixture(scope="module")
+def kept():
+    """By name, what the browser of somebody keeps who signed in."""
+    return {}
+
+
+@pytest.fixture
+def signed_in(visitor, kept):
+    """A visitor who is signed in already, for who has a name: for all pages they do so once."""
+
+    def open_browser(who, **options):
+        if who is not None and who not in kept:
+            first = visitor()
+            first.sign_in(who)
+            kept[who] = first.page.context.storage_state()
+        return visitor(storage_state=kept.get(who), **options)
+
+    return open_browser
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_for_everybody(visitor, dora, name):
+def test_a_page_is_for_everybody(signed_in, dora, name):
     who, path = PAGES[name]
-    someone = visitor()
-    if who is not None:
-        someone.sign_in(who)
+    someone = signed_in(who)
     someone.open(path)
     check(someone)
 
 
-def test_the_pages_of_a_connection_are_for_everybody(visitor, dora):
-    someone = visitor()
-    someone.sign_in(dora)
+def test_the_pages_of_a_connection_are_for_everybody(signed_in, dora):
+    someone = signed_in(dora)
+    someone.open("/")
     someone.page.get_by_role("link", name="Details").click()
     someone.page.get_by_role("heading", name="Google Health").wait_for()
     brand, way_out = someone.page.locator(".brand"), someone.page.get_by_role("button", name="Sign out")
@@ -95,9 +113,8 @@ def test_the_pages_of_a_connection_are_for_everybody(visitor, dora):
     check(someone)
 
 
-def test_choosing_a_patient_and_consenting_is_for_everybody(visitor, dora, app):
-    someone = visitor()
-    someone.sign_in("bo")
+def test_choosing_a_patient_and_consenting_is_for_everybody(signed_in, dora, app):
+    someone = signed_in("bo")
     someone.open(app)
     someone.page.get_by_role("heading", name="Choose a patient").wait_for()
     check(someone)
@@ -108,11 +125,9 @@ def test_choosing_a_patient_and_consenting_is_for_everybody(visitor, dora, app):
 
 
 @pytest.mark.parametrize("name", ["record", "worklist", "sign-in", "landing"])
-def test_a_page_stays_whole_when_text_is_twice_as_large(visitor, dora, name):
+def test_a_page_stays_whole_when_text_is_twice_as_large(signed_in, dora, name):
     who, path = PAGES[name]
-    someone = visitor(width=640)
-    if who is not None:
-        someone.sign_in(who)
+    someone = signed_in(who, width=640)
     someone.open(path)
     someone.page.evaluate("document.documentElement.style.fontSize = '200%'")
     assert someone.too_wide() <= 0

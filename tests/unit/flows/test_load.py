@@ -5,6 +5,7 @@ import gzip
 import json
 import random
 import tracemalloc
+from functools import cache
 
 import pytest
 
@@ -101,7 +102,14 @@ def _long(number: int, length: int = 100) -> bytes:
     return json.dumps({"resourceType": "Patient", "id": f"p{number}", "name": [{"text": noise}]}).encode() + b"\n"
 
 
-PACKED = [("gz", gzip.compress), ("bz2", lambda content: bz2.compress(content, 1))]
+def _bzip2(content: bytes, piece: int = 10**6) -> bytes:
+    """In pieces, as several processors pack a file (pbzip2); equal ones once, because bzip2 takes its time for lines
+    that are all the same."""
+    pack = cache(lambda part: bz2.compress(part, 1))
+    return b"".join(pack(content[start : start + piece]) for start in range(0, len(content), piece))
+
+
+PACKED = [("gz", gzip.compress), ("bz2", _bzip2)]
 
 
 @pytest.mark.parametrize(("suffix", "pack"), PACKED, ids=["gzip", "bzip2"])
@@ -112,6 +120,7 @@ PACKED = [("gz", gzip.compress), ("bz2", lambda content: bz2.compress(content, 1
 )
 async def test_a_bomb_is_refused_and_takes_no_room(told, suffix, pack, content):
     packed = pack(content)
+    await told("one.ndjson", _long(1))  # what is loaded when it is needed first is no room that a bomb takes
     tracemalloc.start()
 
     result, size, steps = await told(f"bomb.ndjson.{suffix}", packed, **SMALL)
