@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from fhir_facade.errors import FacadeError
 from fhir_facade.rows import Row, RowChange
-from fhir_facade.values import Deployment, HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import Deployment, HistoryQuery, Page, Ref, SearchQuery, StoredResource, Ways, Write
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -30,9 +30,9 @@ class FhirStore(Protocol):
     async def search(self, query: SearchQuery) -> Page:
         """Live resources that satisfy the query, ordered by its sort keys and then id."""
 
-    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
-        """Which types have a live resource that refers to one of the targets, all of one type. `ways`: the types that
-        are asked about, each with its reference parameters. Perhaps a type more than that, never one less."""
+    async def referring(self, targets: Sequence[Ref], ways: Ways) -> Ways:
+        """By which of these ways a live resource refers to one of the targets, all of one type. Perhaps by a way more
+        than that is true of, never by one less."""
 
     async def history(self, query: HistoryQuery) -> Page:
         """Versions, newest first, deletions included. NotFound when an instance never existed."""

@@ -254,6 +254,10 @@ class Include:
     iterate: bool = False
 
 
+Ways = Mapping[str, Sequence[str]]
+"""Types, each with reference parameters of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
     """What a store is asked: all of `criteria`, and at least one group of `any_of` when there are any.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from fhir_facade.errors import FacadeError
 from fhir_facade.fhir.document import members_of
 from fhir_facade.ports import Commit, Committed, FhirStore, Ports, UnitOfWork
 from fhir_facade.rows import RowChange
-from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Ways, Write
 from tests.facade import embedded_facade
 from tests.patience import PATIENCE_S
 
@@ -48,7 +48,7 @@ class SigningStore:
     async def search(self, query: SearchQuery) -> Page:
         return self._page(await self._store.search(query))
 
-    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+    async def referring(self, targets: Sequence[Ref], ways: Ways) -> Ways:
         return await self._store.referring(targets, ways)
 
     async def history(self, query: HistoryQuery) -> Page:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/auditevent.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,7 +19,7 @@ from fhir_facade.interactions.audit_search import conditions, lines, newest_firs
 from fhir_facade.ports import Ports, StateTransaction
 from fhir_facade.rows.accounts import Account
 from fhir_facade.rows.audit import AuditLine
-from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import HistoryQuery, Page, Principal, Ref, SearchQuery, StoredResource, Ways, Write
 
 NEVER_CHANGED: Final = "the history of all AuditEvents is the search for them: they never change"
 _OVERSEERS: Final = frozenset({"admin", "backend", "engine"})
@@ -59,7 +59,7 @@ class AuditEvents:
         names = await line_names(self.ports)
         return await self.ports.state.read(lambda tx: self._search(tx, query, names))
 
-    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+    async def referring(self, targets: Sequence[Ref], ways: Ways) -> Ways:
         return await self.ports.store.referring(targets, ways)
 
     async def history(self, query: HistoryQuery) -> Page:

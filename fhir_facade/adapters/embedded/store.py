@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -48,7 +48,7 @@ from fhir_facade.errors import (
 )
 from fhir_facade.ports import Clock, Commit, Committed
 from fhir_facade.rows import RowChange
-from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Ways, Write
 
 TOO_DEEP = "parser stack overflow"
 BEYOND_SQLITE = ("Expression tree is too large", "too many SQL variables", TOO_DEEP)
@@ -167,7 +167,7 @@ class EmbeddedStore:
         shallow = hop_by_hop(connection, self._catalogue, query)
         return search(connection, self._catalogue, shallow, self._page_bytes)
 
-    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+    async def referring(self, targets: Sequence[Ref], ways: Ways) -> Ways:
         return self._file.read_here(lambda connection: referring(connection, self._catalogue, targets, ways))
 
     async def history(self, query: HistoryQuery) -> Page:

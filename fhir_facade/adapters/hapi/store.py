@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fhir_facade.adapters.hapi import erase, evidence, history, read, referring, search, write
 from fhir_facade.adapters.hapi.session import PAGE_BYTES, PING_TIMEOUT_S, HapiSession
 from fhir_facade.adapters.patience import SEARCH_S
 from fhir_facade.errors import Unavailable
-from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Write
+from fhir_facade.values import HistoryQuery, Page, Ref, SearchQuery, StoredResource, Ways, Write
 
 ABSENT = "/Basic/ping"
 
@@ -29,7 +29,7 @@ class HapiStore:
     async def search(self, query: SearchQuery) -> Page:
         return await search.search(self._session, query, within_s=self._search_s)
 
-    async def referring(self, targets: Sequence[Ref], ways: Mapping[str, Collection[str]]) -> frozenset[str]:
+    async def referring(self, targets: Sequence[Ref], ways: Ways) -> Ways:
         return await referring.referring(self._session, targets, ways)
 
     async def history(self, query: HistoryQuery) -> Page:

@@ -24,6 +24,7 @@ from fhir_facade.interactions.operations.record_parts import (
     Wanted,
     check_bounds,
     is_plain,
+    itself,
     look,
     open_parts,
     present,
@@ -33,7 +34,7 @@ from fhir_facade.interactions.operations.supporting import supporting
 from fhir_facade.interactions.page_bytes import bytes_of
 from fhir_facade.interactions.pages import Asked, open_page, page_links
 from fhir_facade.interactions.read import visible
-from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource
+from fhir_facade.values import FhirResponse, Page, SearchQuery, StoredResource, Ways
 
 DEFAULT_COUNT: Final = 100
 MAX_COUNT: Final = 1000
@@ -45,14 +46,14 @@ AHEAD: Final = 8
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
     """Where a page ends: the stretch of parts, the records under way, the part of them and the place in it; how to find
-    the next records; and of which types in the stretch they have something (None: nobody knows)."""
+    the next records; and by which parameters in the stretch something is theirs (None: nobody knows)."""
 
     stretch: int
     ids: tuple[str, ...]
     part: int = 0
     cursor: str | None = None
     more: str | None = None
-    types: tuple[str, ...] | None = None
+    ways: Ways | None = None
 
 
 async def everything(call: Call, inputs: Inputs) -> FhirResponse:
@@ -61,8 +62,8 @@ async def everything(call: Call, inputs: Inputs) -> FhirResponse:
     wanted = _wanted(call, inputs)
     count = min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT)
     asked = Asked(inputs.said, open_page(call).cursor).counted(count)
-    place = await _begin(call, wanted) if asked.cursor is None else _continue(asked.cursor)
-    found, end = await _page(call, wanted, place, count)
+    place, found = await _begin(call, wanted) if asked.cursor is None else (_continue(asked.cursor), [])
+    end = await _page(call, wanted, place, found, count)
     extra = await supporting(call, wanted, found)
     shown = [stored for stored in found if wanted.has(stored.type)]
     about = patients_of_stored([*shown, *extra]) | (
@@ -87,11 +88,16 @@ def _wanted(call: Call, inputs: Inputs) -> Wanted:
 # --- records, one after another ---------------------------------------------------------------------------------------
 
 
-async def _begin(call: Call, wanted: Wanted) -> _Place | None:
+async def _begin(call: Call, wanted: Wanted) -> tuple[_Place | None, list[StoredResource]]:
+    """The first place, and what is on the page by then: one record has been read, so that it is not searched."""
     if call.request.id is None:
-        return await _next(call, wanted, None)
+        return await _next(call, wanted, None), []
     stored = await visible(call, call.ref)
-    return await _enter(call, wanted, _Place(0, (stored.id,)))
+    place = await _enter(call, wanted, _Place(0, (stored.id,)))
+    own = open_parts(call, wanted, place.stretch, place.ways)
+    if not own or own[0].type != wanted.type:
+        return place, []
+    return structs.replace(place, part=1), itself(call, wanted, stored)
 
 
 def _continue(cursor: str) -> _Place:
@@ -114,7 +120,7 @@ async def _next(call: Call, wanted: Wanted, cursor: str | None) -> _Place | None
 
 
 async def _enter(call: Call, wanted: Wanted, place: _Place) -> _Place:
-    return structs.replace(place, types=await present(call, wanted, place.ids, place.stretch))
+    return structs.replace(place, ways=await present(call, wanted, place.ids, place.stretch))
 
 
 async def _following(call: Call, wanted: Wanted, place: _Place) -> _Place | None:
@@ -125,18 +131,17 @@ async def _following(call: Call, wanted: Wanted, place: _Place) -> _Place | None
 
 
 async def _page(
-    call: Call, wanted: Wanted, place: _Place | None, count: int
-) -> tuple[list[StoredResource], _Place | None]:
-    """The entries of one page, and where the next one begins: None when everything was seen. Parts that follow empty
-    ones are asked for several at once: most records have few types."""
-    found: list[StoredResource] = []
+    call: Call, wanted: Wanted, place: _Place | None, found: list[StoredResource], count: int
+) -> _Place | None:
+    """Add the entries of one page; where the next one begins, None when everything was seen. Where nobody knows which
+    parts have any, those that follow empty ones are asked for several at once: most records have few types."""
     while place is not None:
-        own = open_parts(call, wanted, place.stretch, place.types)
+        own = open_parts(call, wanted, place.stretch, place.ways)
         place, full = await _fill(call, wanted, place, own, found, count)
         if full:
             break
         place = await _following(call, wanted, place)
-    return found, place
+    return place
 
 
 async def _fill(
@@ -159,7 +164,7 @@ async def _fill(
         after = _take(answers, place, found, count, most)
         if after == place or (room == 0 and has_more):
             return place, True
-        place, ahead = after, 1 if has_more else min(ahead * 2, AHEAD)
+        place, ahead = after, 1 if has_more or place.ways is not None else min(ahead * 2, AHEAD)
     return place, False
 
 

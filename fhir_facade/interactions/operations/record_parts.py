@@ -8,8 +8,8 @@ https://hl7.org/fhir/R4/compartmentdefinition-patient.html
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -24,7 +24,7 @@ from fhir_facade.fhir.definitions.tables import compartment
 from fhir_facade.fhir.document import parse_stored
 from fhir_facade.fhir.match import matches
 from fhir_facade.fhir.query import parse_query
-from fhir_facade.interactions.call import Call, sees_all
+from fhir_facade.interactions.call import Call, may_leave, sees_all
 from fhir_facade.interactions.operations.matches import matches_of_page
 from fhir_facade.values import (
     Criterion,
@@ -35,13 +35,14 @@ from fhir_facade.values import (
     SearchQuery,
     StoredResource,
     TokenValue,
+    Ways,
 )
 
 FEW: Final = 6
 """Searches of a record that are not worth the question which of them find anything."""
 STRETCH: Final = 40
-"""Searches of a record about which that is asked at once: HAPI answers with much of what they would find, so a page
-asks about what it may come to and no further."""
+"""Searches of a record about which that is asked at once: a HAPI that is not ours answers with much of what they would
+find, so a page asks about what it may come to and no further."""
 _ON_DEMAND: Final = frozenset(("AuditEvent",))
 """Part of the record only when `_type` names it: who looked is no part of what was done."""
 
@@ -106,24 +107,41 @@ def _stretches(type: str, types: frozenset[str]) -> tuple[tuple[Part, ...], ...]
     return tuple(map(tuple, cut))
 
 
-async def present(call: Call, wanted: Wanted, ids: Sequence[str], stretch: int) -> tuple[str, ...] | None:
-    """The types in a stretch of which these records may hold something besides themselves; None: any, because looking
-    at each takes no longer than finding out."""
+async def present(call: Call, wanted: Wanted, ids: Sequence[str], stretch: int) -> Ways | None:
+    """By which parameters something in a stretch may belong to these records besides themselves; None: by any, because
+    looking at each takes no longer than finding out."""
     ways: dict[str, list[str]] = defaultdict(list)
     for part in stretches(wanted)[stretch]:
         if part.type != wanted.type and part.type not in _ON_DEMAND:
             ways[part.type].append(part.param)
     if sum(map(len, ways.values())) <= FEW:
         return None
-    found = await call.ports.store.referring([Ref(wanted.type, id_) for id_ in ids], ways)
-    return tuple(sorted(found))
+    return await call.ports.store.referring([Ref(wanted.type, id_) for id_ in ids], ways)
 
 
-def open_parts(call: Call, wanted: Wanted, stretch: int, types: Collection[str] | None) -> list[Part]:
-    """The parts of a stretch, of these types besides the record itself, that the caller may search."""
-    always = {wanted.type, *_ON_DEMAND, *(types or ())}
-    own = (part for part in stretches(wanted)[stretch] if types is None or part.type in always)
-    return [part for part in own if not isinstance(call.search_rights(part.type), Deny)]
+def open_parts(call: Call, wanted: Wanted, stretch: int, ways: Ways | None) -> list[Part]:
+    """The parts of a stretch, by these ways besides the record itself, that the caller may search."""
+    own = [part for part in stretches(wanted)[stretch] if not isinstance(call.search_rights(part.type), Deny)]
+    return own if ways is None else list(_by(ways, wanted, own))
+
+
+def _by(ways: Ways, wanted: Wanted, own: Sequence[Part]) -> Iterator[Part]:
+    """Those of the parts that find something."""
+    for part in own:
+        if part.type == wanted.type or part.type in _ON_DEMAND:
+            yield part
+        elif part.param in ways.get(part.type, ()):
+            yield replace(part, before=tuple([param for param in part.before if param in ways[part.type]]))
+
+
+def itself(call: Call, wanted: Wanted, stored: StoredResource) -> list[StoredResource]:
+    """What a search for the record would find: it has been read already."""
+    rights = call.search_rights(stored.type)
+    if isinstance(rights, Deny) or not may_leave(rights.check, stored):
+        return []
+    limits = bounds(wanted, stored.type, call.ports.clock.now())
+    resource = parse_stored(stored.body) if limits else {}
+    return [stored] if all(matches(resource, limit) for limit in limits) else []
 
 
 def is_plain(call: Call, wanted: Wanted, part: Part) -> bool:

@@ -6,26 +6,24 @@ https://hl7.org/fhir/R4/resource-operation-validate.html, https://hl7.org/fhir/R
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
 from fhir_facade.fhir.definitions import reference_targets, resource_types, search_parameters
 from fhir_facade.ports import FhirStore
-from fhir_facade.values import AnyOf, Match, Ref, ReferenceValue, SearchQuery
+from fhir_facade.values import AnyOf, Match, Ref, ReferenceValue, SearchQuery, Ways
 
 AT_ONCE: Final = 40
 """Parameters that a store is asked about together."""
-
-Ways = Mapping[str, Sequence[str]]
-"""Types, each with its parameters that may point to a type."""
 
 
 async def referrer(store: FhirStore, ref: Ref) -> str | None:
     """A type of which a live resource, other than itself, refers to this one; None when nothing does."""
     for ways in _ways(ref.type):
-        for kind in sorted(await store.referring([ref], ways)):
-            page = await store.search(_pointing(kind, ways[kind], ref))
+        told = await store.referring([ref], ways)
+        for kind in sorted(told):
+            page = await store.search(_pointing(kind, told[kind], ref))
             if any(found.ref != ref for found in page.entries):
                 return kind
     return None

@@ -43,7 +43,8 @@ public class RestConfig {
       IValidationSupport validation,
       DatabaseBackedPagingProvider paging,
       BulkDataExportProvider export,
-      ValueSetOperationProvider valueSets) {
+      ValueSetOperationProvider valueSets,
+      Referrers referrers) {
     RestfulServer server = new RestfulServer(system.getContext());
     system.getContext().setNarrativeGenerator(new NullNarrativeGenerator());
     // a reference to one version of a resource stays one: HAPI takes the version off otherwise
@@ -53,6 +54,7 @@ public class RestConfig {
     server.registerProviders(resourceProviders.createProviders());
     server.registerProvider(systemProvider);
     server.registerProvider(valueSets);
+    server.registerProvider(referrers);
     if (settings.on("bulk_export_enabled", false)) {
       server.registerProvider(export);
     }
