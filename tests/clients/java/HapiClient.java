@@ -152,6 +152,7 @@ public class HapiClient {
       refused(UnprocessableEntityException.class, () -> client.create().resource(new Observation().setStatus(Observation.ObservationStatus.FINAL)).execute());
       refused(InvalidRequestException.class, () -> search(Patient.class).where(new StringClientParam("nonsense").matches().value("x")).execute());
       refused(ResourceVersionConflictException.class, () -> client.delete().resourceById("Patient", ann).cascade(DeleteCascadeModeEnum.DELETE).execute());
+      refused(InvalidRequestException.class, () -> client.update().resource(patient("ann")).withId("Patient/a_b").execute());
       refused(MethodNotAllowedException.class, () -> client.update().resource(patient("ann")).historyRewrite().withId("Patient/" + ann + "/_history/1").execute());
     });
     story("conditions create, change, patch and delete the one that matches", () -> {
@@ -195,6 +196,16 @@ public class HapiClient {
       same("risk", of(search(RiskAssessment.class).where(RiskAssessment.PROBABILITY.greaterThan().number("0.2")).and(RiskAssessment.PATIENT.hasId(ann)).execute()));
       same("org", of(search(Organization.class).where(Organization.NAME.matchesExactly().value("Org" + MARK)).lastUpdated(new DateRangeParam(new Date(0), null)).execute()));
     });
+    story("the id of an answer finds what refers to it, version and all", () -> {
+      var made = client.create().resource(new Patient().setActive(true)).execute().getId();
+      stored(glucose(made.getIdPart(), 1), "about");
+      var read = client.read().resource(Patient.class).withId(made.getIdPart()).execute().getIdElement();
+      for (var id : List.of((IdType) made, read)) {
+        same(true, id.hasVersionIdPart());
+        same("about", of(search(Observation.class).where(Observation.SUBJECT.hasId(id)).execute()));
+        same("about", of(search(Observation.class).where(Observation.PATIENT.hasAnyOfIds(id.getValue(), "Patient/x")).execute()));
+      }
+    });
     story("chains and includes go to what is referred to, and back", () -> {
       var organization = Organization.NAME.matches().value("Org" + MARK);
       same(7, search(Observation.class).where(Observation.PATIENT.hasChainedProperty(Patient.ORGANIZATION.hasChainedProperty(organization))).execute().getEntry().size());
@@ -219,6 +230,8 @@ public class HapiClient {
     });
     story("as much of a resource is sent as is asked for", () -> {
       same(false, client.read().resource(Patient.class).withId(ann).elementsSubset("birthDate").execute().hasName());
+      var named = client.read().resource(Patient.class).withId(ann).elementsSubset("name.family").execute();
+      same("true false", named.hasName() + " " + named.hasBirthDate());
       same(false, client.read().resource(Patient.class).withId(ann).summaryMode(SummaryEnum.TEXT).execute().hasName());
       var counted = search(Patient.class).where(Patient.RES_ID.exactly().code(ann)).summaryMode(SummaryEnum.COUNT).execute();
       same("1 0", counted.getTotal() + " " + counted.getEntry().size());
@@ -249,6 +262,14 @@ public class HapiClient {
       refused(UnprocessableEntityException.class, () -> client.transaction().withBundle((Bundle) broken.getBundle()).execute());
       refused(ResourceNotFoundException.class, () -> client.read().resource(Patient.class).withId(MARK + "half").execute());
     });
+    story("lists of resources, and deletes alone, are transactions", () -> {
+      same(2, client.transaction().withResources(List.of(patient("first"), patient("second"))).execute().size());
+      var deletes = new BundleBuilder(CONTEXT);
+      deletes.addTransactionDeleteEntryConditional("Patient?identifier=" + MRN + "|" + MARK + "first");
+      client.transaction().withBundle((Bundle) deletes.getBundle()).execute();
+      var left = Patient.IDENTIFIER.exactly().systemAndValues(MRN, MARK + "first", MARK + "second");
+      same(MARK + "second", ((Patient) search(Patient.class).where(left).execute().getEntryFirstRep().getResource()).getIdentifierFirstRep().getValue());
+    });
     story("a batch answers each entry", () -> {
       var batch = new Bundle().setType(Bundle.BundleType.BATCH);
       for (var url : List.of("Patient/" + ann, "Patient/" + MARK + "absent", "Observation?patient=" + ann)) batch.addEntry().getRequest().setMethod(Bundle.HTTPVerb.GET).setUrl(url);
@@ -266,9 +287,12 @@ public class HapiClient {
       same(true, outcome.getIssue().stream().noneMatch(issue -> issue.getSeverity() == OperationOutcome.IssueSeverity.ERROR));
     });
     story("the content of a Binary comes back as it was sent", () -> {
-      var id = client.create().resource(new Binary().setContentType("text/plain").setData("hällo".getBytes(StandardCharsets.UTF_8))).execute().getId();
-      var read = client.read().resource(Binary.class).withId(id.getIdPart()).execute();
-      same("text/plain hällo", read.getContentType() + " " + new String(read.getData(), StandardCharsets.UTF_8));
+      var contents = Map.of("text/plain", "hällo", "application/json", "{\"a\":1.50}", "text/xml", "<ClinicalDocument xmlns='urn:hl7-org:v3'/>");
+      for (var content : contents.entrySet()) {
+        var id = client.create().resource(new Binary().setContentType(content.getKey()).setData(content.getValue().getBytes(StandardCharsets.UTF_8))).execute().getId();
+        var read = client.read().resource(Binary.class).withId(id.getIdPart()).execute();
+        same(content.getKey() + " " + content.getValue(), read.getContentType() + " " + new String(read.getData(), StandardCharsets.UTF_8));
+      }
     });
     story("bodies may be packed", () -> {
       var packing = signedIn(CONTEXT.newRestfulGenericClient(BASE));
