@@ -90,7 +90,7 @@ async def test_an_entry_that_cannot_be_read_spoils_no_other(client: httpx.AsyncC
         "no entry",
         {"resource": patient(mark)},
         entry("BREW", "Patient"),
-        entry("POST", "", patient(mark)),
+        entry("DELETE", ""),
         {"request": {"method": 5, "url": "Patient"}},
         entry("GET", "Patient", ifModifiedSince="yesterday"),
         entry("POST", "Observation", about | {"subject": {"reference": f"Patient/{mark}-gone"}}),
