@@ -1,14 +1,14 @@
 """Which condition a search begins with: one that leads to few resources, found without more work than they are worth.
 
 What it takes to find the members of a condition is not known before: what refers to something has to be found first.
-So each is tried for as long as the best of those before deserves. Where all have many, and few of the first members of
-one satisfy the others, all are tried for four times as long, and so on: in the end that took some times what the
-members of the rarest one take, however many the others have.
+So each is tried for as long as the best of those before deserves. Where all have many, all are tried for four times as
+long, and so on: in the end that took some times what the members of the rarest one take, however many the others have.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -24,7 +24,9 @@ WORTH_IT: Final = 4
 """How many times fewer the members of another one have to be then. What refers to somebody was mostly written together:
 it stands on few pages of the file, and what has a code on many."""
 ENOUGH: Final = 10
-"""Of so many members one should satisfy the others, if they are not to be counted to the end."""
+"""When one of so many members satisfies the others, the rarest one need not be found,"""
+SHARE: Final = 16
+"""if no other has so many times fewer members."""
 STEPS_A_MEMBER: Final = 20
 """Of SQLite's machine, for finding a member of a condition that needs no detours: 4 to 15."""
 STEPS_TO_BEGIN: Final = 500
@@ -51,19 +53,25 @@ def rarest(connection: sqlite3.Connection, conditions: Sequence[Test]) -> Beginn
         return Beginning(best, quick)
     positive.sort(key=_scattered)
     best, fewest, quick = _best(connection, positive, BEARABLE, WORTH_IT)
-    if fewest < BEARABLE or (best is not None and _mostly_satisfies(connection, best, conditions)):
+    if fewest < BEARABLE:
         return Beginning(best, quick)
-    most = BEARABLE
-    while fewest == most:
-        most *= WORTH_IT
+    mostly = best is not None and _mostly_satisfies(connection, best, conditions)
+    most, bound = BEARABLE, _share_of_all(connection) if mostly else sys.maxsize
+    while fewest == most < bound:
+        most = min(most * WORTH_IT, bound)
         best, fewest, quick = _best(connection, positive, most, WORTH_IT)
-    assert best is not None, "it was counted to the end"
-    return Beginning(best, quick, not _mostly_satisfies(connection, best, conditions))
+    assert best is not None, "all were counted for long enough"
+    return Beginning(best, quick, fewest < most and not _mostly_satisfies(connection, best, conditions))
+
+
+def _share_of_all(connection: sqlite3.Connection) -> int:
+    """Of so many members none can have more than SHARE times as many."""
+    (newest,) = connection.execute("SELECT max(pk) FROM fhir_resource").fetchone()
+    return int(newest or 0) // SHARE + 1
 
 
 def _mostly_satisfies(connection: sqlite3.Connection, best: Test, conditions: Sequence[Test]) -> bool:
-    """Whether enough of its first members satisfy the others: then a page is full before many were looked at, and what
-    all its members cost is in proportion to the matches."""
+    """Whether enough of its first members satisfy the others: then a page is full before many were looked at."""
     members, args = best.members()
     others = [own.holds_for("r.pk", alone=True) for own in conditions if own is not best and not own.slow]
     where = " AND ".join([sql for sql, _ in others])
