@@ -42,6 +42,7 @@ async def ward(case: Case) -> Case:
         pytest.param("subject=Patient/{0}-a", ["oa"], id="type and id"),
         pytest.param("subject={0}-a", ["oa"], id="an id alone"),
         pytest.param("subject=Patient/{0}-a/_history/7", ["oa"], id="whichever version is named"),
+        pytest.param("subject:Patient=Patient/{0}-a/_history/7", ["oa"], id="the type as modifier, and a version"),
         pytest.param("subject:Patient={0}-a", ["oa"], id="the type as modifier"),
         pytest.param("patient={0}-a", ["oa"], id="a parameter of one type"),
         pytest.param("subject=Patient/{0}-a,Patient/{0}-b", ["oa", "ob"], id="one of a list"),

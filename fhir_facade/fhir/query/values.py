@@ -50,7 +50,7 @@ def parse_value(parameter: SearchParameter, modifier: str | None, raw: str, aske
     if modifier in _BY_MODIFIER:
         return _BY_MODIFIER[modifier](parameter, raw)
     if modifier is not None and is_resource_type(modifier):
-        return _typed_reference(parameter, modifier, raw)
+        return _typed_reference(parameter, modifier, raw, asked)
     return _BY_KIND[parameter.kind](parameter, raw, asked)
 
 
@@ -172,11 +172,14 @@ def _of_type(parameter: SearchParameter, raw: str) -> TokenValue:
     return TokenValue(parts[0], parts[2], type_code=parts[1])
 
 
-def _typed_reference(parameter: SearchParameter, fhir_type: str, raw: str) -> ReferenceValue:
-    text = unescape(raw).removeprefix(f"{fhir_type}/")
-    if not ID.fullmatch(text):
+def _typed_reference(parameter: SearchParameter, fhir_type: str, raw: str, asked: Asked) -> ReferenceValue:
+    text = unescape(raw)
+    if ID.fullmatch(text):
+        return ReferenceValue(fhir_type, text)
+    found = parse_reference(text, base_url=asked.base_url)
+    if found.kind != "relative" or found.type != fhir_type:
         raise BadRequest(f"{parameter.code}:{fhir_type}: {raw!r} is not an id of a {fhir_type}")
-    return ReferenceValue(fhir_type, text)
+    return ReferenceValue(fhir_type, found.id)
 
 
 _BY_MODIFIER: Final[dict[str, Callable[[SearchParameter, str], SearchValue]]] = {

@@ -156,6 +156,8 @@ def test_what_the_type_does_not_have_is_unknown_and_left_out_only_when_lenient(n
         ("subject", "Patient?name=x", "is not a reference to search for"),
         ("subject", "Heart/1", "is not a reference to search for"),
         ("subject:Patient", "a b", "is not an id of a Patient"),
+        ("subject:Patient", "Group/1", "is not an id of a Patient"),
+        ("subject:Patient", "http://elsewhere/Patient/1", "is not an id of a Patient"),
         ("code:in", "http://o/vs", "the value set 'http://o/vs' is not known here: store it"),
         ("code:not-in", "http://o/vs|1", "the value set 'http://o/vs|1' is not known here"),
         ("code:in", "http://hl7.org/fhir/ValueSet/mimetypes", "cannot be expanded: the codes of urn:ietf:bcp:13 are"),
@@ -628,7 +630,9 @@ def test_no_text_is_lost_between_escaping_and_reading(texts, separator):
 
 @pytest.mark.parametrize("said", ["Patient/1/_history/2", f"{BASE}/Patient/1/_history/2", f"{BASE}/Patient/1"])
 def test_a_reference_is_asked_for_without_the_version_that_it_names(said):
-    assert parsed("Observation", ("subject", said)).query == parsed("Observation", ("subject", "Patient/1")).query
+    for name in ("subject", "subject:Patient"):
+        asked = parsed("Observation", (name, said))
+        assert asked.query.criteria == parsed("Observation", (name, "Patient/1")).query.criteria
 
 
 def test_every_type_can_be_searched():
