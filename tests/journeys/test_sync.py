@@ -314,21 +314,7 @@ async def test_a_fault_of_one_call_is_overcome(world, kind):
     assert report.metrics["weight"].created > 1
 
 
-@pytest.mark.lookback(3)
-@pytest.mark.both_stores
-@pytest.mark.parametrize(
-    ("kind", "word"),
-    [
-        pytest.param("unauthorized", "access token", id="401"),
-        pytest.param("forbidden", "403", id="403"),
-        pytest.param("throttled", "slow", id="429"),
-        pytest.param("server-error", "500", id="500"),
-        pytest.param("garbage", "no JSON", id="garbage"),
-        pytest.param("empty", "no JSON", id="nothing"),
-        pytest.param("slow", "answer", id="slowly"),
-    ],
-)
-async def test_a_vendor_that_answers_badly_is_named_leaves_no_trace_and_is_caught_up(world, kind, word):
+async def _is_caught_up(world, kind, word):
     connection = await world.connect()
     await world.fault(kind=kind, times=-1, seconds=3)
     failed = await world.sync(connection)
@@ -346,6 +332,29 @@ async def test_a_vendor_that_answers_badly_is_named_leaves_no_trace_and_is_caugh
     assert (left, rows) == (({}, []), ([], []))
     assert (repaired.connection.state, repaired.connection.last_error) == ("active", None)
     assert _sums(repaired)["created"] == len(await world.observations())
+
+
+@pytest.mark.lookback(3)
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        pytest.param("unauthorized", "access token", id="401"),
+        pytest.param("forbidden", "403", id="403"),
+        pytest.param("throttled", "slow", id="429"),
+        pytest.param("garbage", "no JSON", id="garbage"),
+        pytest.param("empty", "no JSON", id="nothing"),
+        pytest.param("slow", "answer", id="slowly"),
+    ],
+)
+async def test_a_vendor_that_answers_badly_is_named_leaves_no_trace_and_is_caught_up(world, kind, word):
+    """Which fault it was is known before a store is asked."""
+    await _is_caught_up(world, kind, word)
+
+
+@pytest.mark.lookback(3)
+@pytest.mark.both_stores
+async def test_a_vendor_that_fails_leaves_no_trace_in_any_store_and_is_caught_up(world):
+    await _is_caught_up(world, "server-error", "500")
 
 
 async def test_a_vendor_that_is_down_ends_the_sync_soon_and_the_next_one_works(world):
