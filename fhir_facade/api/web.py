@@ -50,7 +50,7 @@ def web_app(deps: WebDeps) -> FastAPI:
         scores,
         vitals,
     ):
-        app.include_router(part.router)
+        app.router.routes.extend(part.router.routes)  # to include a router would look at each of its routes once more
     app.router.routes.extend(oauth_routes(deps.oauth))
     app.router.routes.extend(portal_routes(deps.oauth, deps.syncs))
     app.router.routes.append(assets())
