@@ -35,7 +35,8 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
         [sys.executable, str(ROOT / "hapi" / "build")], stdout=subprocess.PIPE, text=True, check=True
     )
     client, classes = f"{built.stdout.strip()}/lib/*", tmp_path_factory.mktemp("java")
-    subprocess.run(["javac", "-proc:none", "-cp", client, "-d", str(classes), str(SOURCE)], check=True)
+    compiler = ["javac", *(f"-J{flag}" for flag in QUICK_START), "-proc:none"]
+    subprocess.run([*compiler, "-cp", client, "-d", str(classes), str(SOURCE)], check=True)
     return f"{classes}{os.pathsep}{client}"
 
 

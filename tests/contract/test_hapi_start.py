@@ -18,6 +18,7 @@ from tests.hapi_server import ROOT, answers, leave_out
 from tests.patience import PATIENCE_S
 
 SOURCE = Path(__file__).with_name("StartedServer.java")
+QUICK = "-J-XX:TieredStopAtLevel=1"
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if missing := [tool for tool in ("java", "javac", "jar") if not answers(shutil.which(tool))]:
         leave_out(f"a small server in place of HAPI needs Java 17 with its compiler ({', '.join(missing)} not found)")
     folder = tmp_path_factory.mktemp("server")
-    subprocess.run(["javac", "-proc:none", "-d", str(folder), str(SOURCE)], check=True)
-    jar = ["jar", "--create", "--file", "hapi-server.jar", "--main-class", "StartedServer", "-C", ".", "."]
+    subprocess.run(["javac", QUICK, "-proc:none", "-d", str(folder), str(SOURCE)], check=True)
+    jar = ["jar", QUICK, "--create", "--file", "hapi-server.jar", "--main-class", "StartedServer", "-C", ".", "."]
     subprocess.run(jar, cwd=folder, check=True)
     return folder
 
