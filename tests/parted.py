@@ -78,7 +78,7 @@ def run(env: Mapping[str, str], *words: str, stdin: str = "") -> subprocess.Comp
 def _run(words: tuple[str, ...], env: dict[str, str], files: tuple[str, ...]) -> None:
     """In the new process."""
     for stream, (path, flags) in enumerate(zip(files, _FLAGS, strict=True)):
-        opened = os.open(path, flags)
+        opened = os.open(path, flags, 0o644)
         os.dup2(opened, stream)
         os.close(opened)
     sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
