@@ -50,8 +50,10 @@ class SqliteFile:
         apart_s: float = 0.0,
         turns: Turns | None = None,
         checkpoint_pages: int = WAL_AUTOCHECKPOINT_PAGES,
+        cache_kib: int = CACHE_KIB,
     ) -> None:
         self.path = path
+        self._cache_kib = cache_kib
         self._checkpoint_pages = checkpoint_pages
         self._apart_s = apart_s
         self._writer: SqliteWriter | None = None
@@ -106,7 +108,7 @@ class SqliteFile:
             timeout=BUSY_TIMEOUT_MS / 1000,
         )
         for pragma in (  # no mmap_size: a mapping is thrown away at each commit of another process
-            f"cache_size=-{reading_cache_kib or CACHE_KIB}",
+            f"cache_size=-{reading_cache_kib or self._cache_kib}",
             f"wal_autocheckpoint={self._checkpoint_pages}",
             "synchronous=FULL",
             "foreign_keys=ON",

@@ -18,7 +18,7 @@ mail. By itself the event loop of each worker would take four more than the mach
 MOST: Final = sum(
     (
         1,  # the event loop's own
-        1,  # who writes to the data file
+        2,  # who write to the data file, and lines of the audit beside it
         READER_THREADS,
         BESIDE,
         1,  # patches

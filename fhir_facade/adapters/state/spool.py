@@ -30,7 +30,8 @@ MOVED_AT_ONCE: Final = 512
 """Rows of one transaction: the shared file is free for others after some milliseconds."""
 FORGOTTEN_AT_ONCE: Final = 2048
 CHECKPOINT_PAGES: Final = 2048
-"""8 MB: what is written there is read once, soon, and then never again."""
+CACHE_KIB: Final = 1024
+"""What is written there is read once, soon, and then never again: 8 MB of log, and little of it in memory."""
 
 _PROGRESS = "CREATE TABLE IF NOT EXISTS spool_progress (name TEXT NOT NULL PRIMARY KEY, last INTEGER NOT NULL)"
 _MOVED = "INSERT INTO spool_progress (name, last) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last"
@@ -59,7 +60,7 @@ class Spool:
         """Take a file that no process has. Unavailable when it cannot be used."""
         path, slot = self._free()
         self._slot = slot
-        own = SqliteFile(path, turns=slot, apart_s=apart_s, checkpoint_pages=CHECKPOINT_PAGES)
+        own = SqliteFile(path, turns=slot, apart_s=apart_s, checkpoint_pages=CHECKPOINT_PAGES, cache_kib=CACHE_KIB)
         own.open()
         self._prepare(own.writer)
         _sync_folder(path.parent)
