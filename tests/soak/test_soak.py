@@ -29,7 +29,7 @@ def uneven(number):
         pytest.param(lambda number: 100 + number * EVERY_S * 50 * 150 / 2**20 + uneven(number), MEMORY, id="150 bytes of each answer"),
         pytest.param(lambda number: 40 + number // 20, DESCRIPTORS, id="a descriptor in a hundred seconds"),
         pytest.param(lambda number: 4 + number // 5, ROWS, id="rows that stay"),
-        pytest.param(lambda number: 7 + number // 60, THREADS, id="a thread in five minutes"),
+        pytest.param(lambda number: MOST - 3 + number // 60, THREADS, id="a thread in five minutes"),
         pytest.param(lambda number: 1 + number // 300, ALONE, id="a thread of the process that watches"),
     ],
 )  # fmt: skip
