@@ -12,11 +12,11 @@ from urllib.parse import unquote
 
 from fhir_facade.errors import BadRequest
 
-LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1"})
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 LONGEST: Final = 2000
 
 _URI: Final = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<scheme>https?)://(?P<host>\[::1\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[A-Za-z0-9\-._~!$&'()+,;=:@%/]*)?(?P<query>\?[A-Za-z0-9\-._~!$&'()+,;=:@%/?]*)?"
 )
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -43,12 +43,13 @@ class RedirectUri:
 
 
 def parse_redirect_uri(text: str) -> RedirectUri:
-    """`https`, or `http` on localhost or 127.0.0.1. BadRequest says what is wrong with anything else."""
+    """`https`, or `http` on localhost, 127.0.0.1 or [::1]. BadRequest says what is wrong with anything else."""
     match = _URI.fullmatch(text)
     if match is None or len(text) > LONGEST:
         raise BadRequest(
-            "A redirect URI is https://host/path, or http://localhost:port/path and http://127.0.0.1:port/path for "
-            "local apps: ASCII only, without user name, fragment, wildcard or IPv6 address."
+            "A redirect URI is https://host/path, or for local apps http://localhost:port/path, "
+            "http://127.0.0.1:port/path and http://[::1]:port/path: ASCII only, without user name, fragment, wildcard "
+            "or another IPv6 address."
         )
     if _BAD_ESCAPE.search(text) or _climbs(match["path"] or ""):
         raise BadRequest("The path of a redirect URI has no '.' or '..' segments and no broken percent escapes.")
@@ -56,7 +57,7 @@ def parse_redirect_uri(text: str) -> RedirectUri:
         text, match["scheme"], match["host"].lower(), _port(match), (match["path"] or "") + (match["query"] or "")
     )
     if uri.scheme == "http" and not uri.loopback:
-        raise BadRequest("A redirect URI uses https; http is accepted on localhost and 127.0.0.1 only.")
+        raise BadRequest("A redirect URI uses https; http is accepted on localhost, 127.0.0.1 and [::1] only.")
     return uri
 
 

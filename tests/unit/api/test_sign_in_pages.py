@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 
 from fhir_facade.api.oauth import OAuthDeps, oauth_routes
 from fhir_facade.api.oauth.browser import local_path
+from fhir_facade.api.pages.render import safe_headers
 from fhir_facade.flows.launch.authorize import begin, next_step
 from fhir_facade.flows.launch.clients import NewClient, add_client
 from fhir_facade.flows.launch.sign_in import Caller
@@ -214,6 +215,16 @@ async def test_any_authorization_request_is_answered(web, query, body):
     assert (await web.get(path)).status_code in (303, 400)
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert (await web.post("/oauth/authorize", content=body, headers=form)).status_code in (303, 400)
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [("http://127.0.0.1:3000", "http://127.0.0.1:3000"), ("http://[::1]:3000", "http:")],
+)
+def test_a_form_may_lead_to_an_app_on_this_machine(origin, source):
+    """A policy that names an IPv6 address is one that Chromium does not understand, and so forbids the way back."""
+    policy = safe_headers([origin])["Content-Security-Policy"]
+    assert f"form-action 'self' {source};" in policy
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -29,7 +29,8 @@ REGISTERED = "https://app.example/callback"
         pytest.param("https://app.example:70000/", id="port too large"),
         pytest.param("https://äpp.example/", id="not ASCII"),
         pytest.param("https://app.example/c b", id="space"),
-        pytest.param("http://[::1]:80/cb", id="IPv6"),
+        pytest.param("http://[2001:db8::1]:80/cb", id="IPv6 that is not loopback"),
+        pytest.param("http://[::1].evil.example/cb", id="IPv6 loopback as a prefix"),
         pytest.param("javascript:alert(1)", id="script"),
         pytest.param("data:text/html,x", id="data"),
         pytest.param("com.example.app:/cb", id="own scheme"),
@@ -51,6 +52,7 @@ def test_an_unsafe_redirect_uri_is_not_registered(uri):
         ("https://app.example:443/", "https://app.example"),
         ("http://localhost:3000/cb", "http://localhost:3000"),
         ("http://127.0.0.1/cb", "http://127.0.0.1"),
+        ("http://[::1]:3000/cb", "http://[::1]:3000"),
     ],
 )
 def test_a_safe_redirect_uri_has_a_web_origin(uri, origin):
