@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from fhir_facade.adapters.data_lock import lock_path
+from fhir_facade.adapters.folders import sync_folder
 from fhir_facade.errors import Conflict
 
 WORKSHOP = ".fhir-facade-"
@@ -26,8 +26,4 @@ def refuse_used(data: Path, keys: Path, restored_keys: bytes) -> None:
 def place(draft: Path, target: Path) -> None:
     """Move a finished file to its name, durably."""
     draft.rename(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)

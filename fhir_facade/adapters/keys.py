@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from fhir_facade.adapters.folders import sync_folder
 from fhir_facade.errors import Conflict, Unavailable
 from fhir_facade.ports import Clock
 
@@ -98,7 +99,7 @@ def create_key_file(path: Path, clock: Clock) -> None:
         raise Conflict(f"{path} exists; keys are added to it with `fhir-facade keys rotate`") from error
     finally:
         draft.unlink()
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 def open_key_file(path: Path, clock: Clock, *, create: bool) -> KeyFile:
@@ -142,7 +143,7 @@ def _new_key(number: int, created: datetime) -> _Key:
 
 def _replace(path: Path, document: _KeyDocument) -> None:
     _draft(path, document).replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _draft(path: Path, document: _KeyDocument) -> Path:
@@ -164,13 +165,5 @@ def _alone_in(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -10,13 +10,13 @@ is lost or there twice. docs/decisions/024-audit-lines-wait-beside-the-file.md, 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from fhir_facade.adapters.folders import sync_folder
 from fhir_facade.adapters.sqlite_file import BUSY_TIMEOUT_MS, SqliteFile
 from fhir_facade.adapters.sqlite_jobs import insert_rows
 from fhir_facade.adapters.state.sqlite_texts import change_text
@@ -63,14 +63,14 @@ class Spool:
         own = SqliteFile(path, turns=slot, apart_s=apart_s, checkpoint_pages=CHECKPOINT_PAGES, cache_kib=CACHE_KIB)
         own.open()
         self._prepare(own.writer)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         await self._shared.write(lambda connection: self._begin(connection, own.writer, path.name))
         self._own = own
 
     def _free(self) -> tuple[Path, Slot]:
         for number in range(MOST_PROCESSES):
             path = self._path(number)
-            slot = Slot(path.with_name(f"{path.name}.lock"))
+            slot = self._slot_of(path)
             if slot.claimed():
                 return path, slot
         raise Unavailable(f"more than {MOST_PROCESSES} processes serve {self._shared.path}")
@@ -78,6 +78,9 @@ class Spool:
     def _path(self, number: int) -> Path:
         shared = self._shared.path
         return shared.with_name(f"{shared.name}.{self.table.spec.name}-{number}")
+
+    def _slot_of(self, path: Path) -> Slot:
+        return Slot(path.with_name(f"{path.name}.lock"))
 
     def _prepare(self, spool: sqlite3.Connection) -> None:
         """Columns without types keep what they are given. An older release may have known fewer of them."""
@@ -105,11 +108,8 @@ class Spool:
         own, slot = self._own, self._slot
         self._own = self._slot = None
         if own is not None:
-            last = self._shared.read_here(lambda connection: _last(connection, own.path.name))
-            moved = last >= self._top(own.writer)
             own.close()
-            if moved:
-                own.path.unlink(missing_ok=True)
+            self._remove(own.path)
         if slot is not None:
             slot.leave()
 
@@ -129,9 +129,10 @@ class Spool:
             raise Unavailable("the data file is not open")
         return self._own.insert(self._insert, rows)
 
-    def waits(self, connection: sqlite3.Connection) -> bool:
-        """Whether something was added, anywhere, that the shared file does not have as `connection` sees it."""
-        return any(top > _last(connection, name) for name, top in self._tops().items())
+    def waits(self) -> bool:
+        """Whether anything is in a file, not moved yet or not removed since."""
+        some = f"SELECT EXISTS (SELECT 1 FROM {self._name})"  # noqa: S608
+        return any(spool.execute(some).fetchone()[0] for _, spool in self._files())
 
     def move(self, connection: sqlite3.Connection, tops: Tops) -> bool:
         """Move some of what waits, in a job that writes the shared file; whether there is more. What was there at the
@@ -149,14 +150,32 @@ class Spool:
         return more
 
     async def forget(self) -> None:
-        """Remove what was moved from the file of this process."""
+        """Remove what was moved: from the file of this process, and files whose processes ended. Others do it for
+        theirs."""
         own = self._own
-        if own is None:
-            return
-        last = self._shared.read_here(lambda connection: _last(connection, own.path.name))
-        some = f"DELETE FROM {self._name} WHERE id <= ? AND id < (SELECT min(id) FROM {self._name}) + ?"  # noqa: S608
-        while await own.write(lambda spool: spool.execute(some, (last, FORGOTTEN_AT_ONCE)).rowcount):
-            pass
+        if own is not None:
+            last = self._moved(own.path)
+            some = f"DELETE FROM {self._name} WHERE id <= ? AND id < (SELECT min(id) FROM {self._name}) + ?"  # noqa: S608
+            while await own.write(lambda spool: spool.execute(some, (last, FORGOTTEN_AT_ONCE)).rowcount):
+                pass
+        for number in range(MOST_PROCESSES):
+            path = self._path(number)
+            if path.exists() and (slot := self._slot_of(path)).claimed():
+                self._remove(path)
+                slot.leave()
+
+    def _remove(self, path: Path) -> None:
+        """The file of nobody, if all of it was moved."""
+        spool = _opened(path)
+        if spool is not None:
+            with closing(spool):
+                self._prepare(spool)
+                moved = self._moved(path) >= self._top(spool)
+            if moved:
+                path.unlink(missing_ok=True)
+
+    def _moved(self, path: Path) -> int:
+        return self._shared.read_here(lambda connection: _last(connection, path.name))
 
     def _tops(self) -> Tops:
         return {path.name: self._top(spool) for path, spool in self._files()}
@@ -191,12 +210,3 @@ def _last(connection: sqlite3.Connection, name: str) -> int:
     """How far it is moved; 0: not at all."""
     found = connection.execute("SELECT last FROM spool_progress WHERE name = ?", (name,)).fetchone()
     return int(found[0]) if found else 0
-
-
-def _sync_folder(folder: Path) -> None:
-    """A file is there after a power cut when its folder is on the disk too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

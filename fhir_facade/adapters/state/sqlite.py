@@ -81,9 +81,9 @@ class SqliteState:
                 pass
             await spool.forget()
 
-    def _refuse_waiting(self, connection: sqlite3.Connection, table: RowTable[Any]) -> None:
+    def _refuse_waiting(self, _: sqlite3.Connection, table: RowTable[Any]) -> None:
         spool = self._spool
-        if spool is not None and table is spool.table and spool.waits(connection):
+        if spool is not None and table is spool.table and spool.waits():
             raise _Waiting(spool)
 
     def _move_waiting(self, connection: sqlite3.Connection, table: RowTable[Any]) -> None:

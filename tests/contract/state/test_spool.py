@@ -58,7 +58,11 @@ async def append(state: SqliteState, *some: str) -> None:
 
 
 def in_shared_file(folder: Path) -> int:
-    with contextlib.closing(sqlite3.connect(folder / "state.sqlite")) as file:
+    return in_file(folder / "state.sqlite")
+
+
+def in_file(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as file:
         return int(file.execute("SELECT count(*) FROM line").fetchone()[0])
 
 
@@ -97,6 +101,20 @@ async def test_rows_of_a_process_that_died_after_they_were_moved_are_not_moved_a
     async with process(tmp_path) as following:
         await append(following, "two")
         assert await texts(following) == ["one", "two"]
+
+
+async def test_what_was_moved_stays_in_no_file(tmp_path):
+    """Somebody may have been erased from it meanwhile."""
+    async with process(tmp_path, dies=True) as dead, process(tmp_path) as idle, process(tmp_path) as other:
+        await append(dead, "one")
+        await append(idle, "two")
+        assert sorted(await texts(other)) == ["one", "two"]
+        assert await texts(idle) == await texts(other)
+        assert in_file(tmp_path / "state.sqlite.line-1") == 0
+
+    async with process(tmp_path, serves=False) as command:
+        assert len(await texts(command)) == 2
+    assert not (tmp_path / "state.sqlite.line-0").exists()
 
 
 async def test_rows_whose_move_is_undone_wait_on(tmp_path):
