@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fhir_facade.errors import Issue
 from fhir_facade.fhir.document import known_types
-from profiles import own, vital_signs
+from profiles import own, vital_profiles, vital_signs
 
 _BASE: Final = "http://hl7.org/fhir/StructureDefinition/"
 _ABSTRACT: Final = ("Resource", "DomainResource")
@@ -50,7 +50,7 @@ def _known() -> Mapping[str, tuple[str, Faults, str]]:
     """By url: the type it is for, what is looked at, and the version."""
     nothing: Faults = lambda _: ()  # noqa: E731 - R4 itself was looked at before
     found = {f"{_BASE}{name}": (name, nothing, "4.0.1") for name in (*known_types(), *_ABSTRACT)}
-    for url, vital in vital_signs.BY_URL.items():
+    for url, vital in vital_profiles.BY_URL.items():
         found[url] = ("Observation", partial(vital_signs.check_as, profile=vital), "4.0.1")
     for url, profile in own.own_profiles().items():
         found[url] = (profile.type, partial(own.check, profile=profile), own.definitions()[url]["version"])

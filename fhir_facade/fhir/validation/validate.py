@@ -47,8 +47,7 @@ def validate(
         _look_at_nested(inner, place, found, every=every)
     if found.local or "contained" in resource:
         look_at_contained(resource, found)
-    if type == "Observation":
-        _look_at_vital_signs(resource, root, found)
+    _look_at_vital_signs(resource, root, found)
     if "meta" in resource:
         look_at_meta(resource["meta"], found)
         _look_at_own_profiles(resource, root, found)
@@ -69,10 +68,12 @@ def _look_at_nested(inner: Mapping[str, Any], place: Place, found: Findings, *, 
         found.keep(*issues)
     else:
         walk(inner, found.shapes[kind], place, found)
+        _look_at_vital_signs(inner, path, found)
 
 
 def _look_at_vital_signs(resource: Mapping[str, Any], root: str, found: Findings) -> None:
-    _add(vital_signs.check(resource), root, found)
+    if resource["resourceType"] == "Observation":
+        _add(vital_signs.check(resource), root, found)
 
 
 def _look_at_own_profiles(resource: Mapping[str, Any], root: str, found: Findings) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from profiles.vital_signs import PROFILES, check
+from profiles.vital_profiles import PROFILES
+from profiles.vital_signs import check
 from tests.unit.fhir.samples import BLOOD_PRESSURE, CATEGORY, DROP, HEART_RATE, bent, loinc, quantity
 
 TEXT = {"text": "x"}
@@ -87,10 +88,10 @@ def test_a_heart_rate_that_follows_its_profile_is_accepted(changes: dict) -> Non
 @pytest.mark.parametrize(
     ("code", "unit", "profile"),
     [
-        (code, unit, name)
+        (profile.code.code, unit, name)
         for name, profile in PROFILES.items()
-        for unit in profile.units
-        for code in ([profile.code] if profile.code else [])
+        for unit in profile.units.codes
+        if profile.code
     ],
 )
 def test_every_profile_accepts_its_code_with_each_of_its_units(code: str, unit: str, profile: str) -> None:

@@ -41,7 +41,7 @@ def test_a_choice_and_its_companion_are_one_choice() -> None:
 
 
 def test_two_choices_in_a_component_are_refused() -> None:
-    component = {"code": {"text": "x"}, "valueString": "a", "valueInteger": 1}
+    component = {"code": {"text": "x"}, "valueBoolean": True, "valueInteger": 1}
 
     assert faults(bent(HEART_RATE, component=[component])) == [("structure", "Observation.component[0]")]
 
@@ -224,6 +224,18 @@ def test_two_contained_resources_have_two_ids() -> None:
     observation = bent(HEART_RATE, contained=[DEVICE, DEVICE], device={"reference": "#d"})
 
     assert faults(observation) == [("duplicate", "Observation.contained[1].id")]
+
+
+@pytest.mark.parametrize("container", ["Observation", "DiagnosticReport"])
+def test_a_contained_vital_sign_keeps_to_its_profile(container: str) -> None:
+    pulse = bent(HEART_RATE, id="p", meta=DROP, subject=DROP)
+    panel = {"resourceType": "Observation", "hasMember": [{"reference": "#p"}]}
+    report = {"resourceType": "DiagnosticReport", "result": [{"reference": "#p"}]}
+    whole = {"status": "final", "code": TEXT, "contained": [pulse]}
+
+    assert faults({**(panel if container == "Observation" else report), **whole}) == [
+        ("invariant", f"{container}.contained[0].subject")
+    ]
 
 
 def test_a_resource_in_a_bundle_is_validated_with_its_path() -> None:
