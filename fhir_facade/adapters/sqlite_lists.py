@@ -6,12 +6,14 @@ https://docs.python.org/3/library/sqlite3.html#sqlite3.connect (cached_statement
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 T = TypeVar("T")
 
 LONG: Final = 1024
+VALUES_AT_ONCE: Final = 64
+"""Of a change: how many resources one statement is about."""
 
 
 def few_lengths(values: Sequence[T]) -> list[T]:
@@ -26,3 +28,9 @@ def one_of(values: Sequence[T]) -> tuple[str, tuple[T, ...]]:
     """`IN (?, ?, …)` and its values."""
     wanted = tuple(few_lengths(values))
     return f"IN ({', '.join('?' * len(wanted))})", wanted
+
+
+def padded(values: Sequence[T]) -> Iterator[list[T]]:
+    """At most VALUES_AT_ONCE of the values each time, in few lengths."""
+    for at in range(0, len(values), VALUES_AT_ONCE):
+        yield few_lengths(values[at : at + VALUES_AT_ONCE])

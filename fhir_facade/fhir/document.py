@@ -23,6 +23,7 @@ from fhir_facade.fhir.relink import with_references
 __all__ = [
     "MAX_DEPTH",
     "Lexeme",
+    "changed_members",
     "decimal_dumps",
     "decimal_loads",
     "equal_values",
@@ -249,23 +250,30 @@ def equal_values(a: bytes, b: bytes) -> bool:
 
     The order of members is irrelevant; numbers are compared as they were written: 1.50 is not 1.5.
     """
+    return not changed_members(a, b)
+
+
+def changed_members(a: bytes, b: bytes) -> frozenset[str]:
+    """The members at the top of two resources that differ, or stand in one of them only; as `equal_values` compares."""
     ours, theirs = members_of(a), members_of(b)
-    if not _same_meta(ours.pop("meta", None), theirs.pop("meta", None)):
-        return False
     ours.pop("id", None)
     theirs.pop("id", None)
-    return _same_members(ours, theirs)
+    changed = _different(_without_stamps(ours.pop("meta", None)), _without_stamps(theirs.pop("meta", None)))
+    return _different(ours, theirs) | (frozenset({"meta"}) if changed else frozenset())
 
 
-def _same_meta(a: msgspec.Raw | None, b: msgspec.Raw | None) -> bool:
-    ours, theirs = ({name: raw for name, raw in _meta_members(meta).items() if name not in _STAMPS} for meta in (a, b))
-    return _same_members(ours, theirs)
+def _without_stamps(meta: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+    return {name: raw for name, raw in _meta_members(meta).items() if name not in _STAMPS}
 
 
-def _same_members(a: Mapping[str, msgspec.Raw], b: Mapping[str, msgspec.Raw]) -> bool:
-    if a.keys() != b.keys():
-        return False
-    return all(bytes(raw) == bytes(b[name]) or _lexical(raw) == _lexical(b[name]) for name, raw in a.items())
+def _different(a: Mapping[str, msgspec.Raw], b: Mapping[str, msgspec.Raw]) -> frozenset[str]:
+    missing = a.keys() ^ b.keys()
+    return frozenset([name for name, raw in a.items() if name in missing or not _same(raw, b[name])]).union(missing)
+
+
+def _same(a: msgspec.Raw, b: msgspec.Raw) -> bool:
+    """What differs as plain values does so as written too, which is looked at quickly."""
+    return bytes(a) == bytes(b) or (_DECODER.decode(a) == _DECODER.decode(b) and _lexical(a) == _lexical(b))
 
 
 def _lexical(raw: msgspec.Raw) -> Any:

@@ -7,20 +7,21 @@ https://sqlite.org/lang_upsert.html
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
+from fhir_facade.adapters.embedded.composites import replace_composites
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES, INSERTS
 from fhir_facade.adapters.sqlite_jobs import insert_rows
-from fhir_facade.adapters.sqlite_lists import few_lengths
+from fhir_facade.adapters.sqlite_lists import VALUES_AT_ONCE, few_lengths, padded
 from fhir_facade.values import Ref
 
 IndexRows = Mapping[str, Sequence[tuple[Any, ...]]]
 Rows = dict[str, list[tuple[Any, ...]]]
 
-VALUES_AT_ONCE = 64
+ALL_KINDS: Final = frozenset(INSERTS)
 _RESOURCE = "fhir_resource (pk, type, id, version, updated, deleted, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _NEW = f"INSERT OR FAIL INTO {_RESOURCE}"
 _REPLACED = (
@@ -32,8 +33,6 @@ _ARCHIVE = (
     "SELECT pk, version, type, id, updated, deleted, body FROM fhir_resource WHERE pk IN"
 )
 _COLUMNS = {kind: statement.partition("(")[2].partition(")")[0] for kind, statement in INSERTS.items()}
-_WITH_NULLS = frozenset({"composite"})
-"""Their rows cannot be looked for with NOT IN, so they are written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Changes:
         self._last = 0
         self._new: list[tuple[Any, ...]] = []
         self._replaced: list[tuple[Any, ...]] = []
-        self._indexed: list[tuple[int, Rows]] = []
+        self._indexed: dict[str, list[tuple[int, Sequence[tuple[Any, ...]]]]] = {}
         self._rows: Rows = {}
 
     def pk(self) -> int:
@@ -65,8 +64,17 @@ class Changes:
         self._last += 1
         return self._last
 
-    def put(self, current: Current | None, ref: Ref, version: int, updated: int, body: bytes, rows: IndexRows) -> None:
-        """A new version; no body means a tombstone."""
+    def put(
+        self,
+        current: Current | None,
+        ref: Ref,
+        version: int,
+        updated: int,
+        body: bytes,
+        rows: IndexRows,
+        kinds: frozenset[str] = ALL_KINDS,
+    ) -> None:
+        """A new version; no body means a tombstone. `kinds`: of which kinds the rows may be others than before."""
         pk = self.pk() if current is None else current.pk
         resource = (pk, ref.type, ref.id, version, updated, int(not body), body)
         (self._new if current is None else self._replaced).append(resource)
@@ -74,28 +82,31 @@ class Changes:
             add_index(self._rows, rows, ref.id, pk)
             return
         own: Rows = {}
-        add_index(own, rows, ref.id, pk)
-        self._indexed.append((pk, own))
-        for kind, values in own.items():
-            self._rows.setdefault(kind, []).extend(values)
+        add_index(own, {kind: rows[kind] for kind in kinds & rows.keys()}, ref.id, pk)
+        for kind in kinds:
+            self._indexed.setdefault(kind, []).append((pk, own.get(kind, ())))
 
     def write(self) -> None:
         connection = self._connection
         for pks in padded([row[0] for row in self._replaced]):
             connection.execute(f"{_ARCHIVE} ({', '.join('?' * len(pks))})", pks)
-        for at in range(0, len(self._indexed), VALUES_AT_ONCE):
-            self._unindex(self._indexed[at : at + VALUES_AT_ONCE])
+        for kind, table in zip(INSERTS, INDEX_TABLES, strict=True):
+            indexed = self._indexed.get(kind, ())
+            for at in range(0, len(indexed), VALUES_AT_ONCE):
+                self._reindex(kind, table, indexed[at : at + VALUES_AT_ONCE])
         insert_rows(connection, _NEW, self._new)
         insert_rows(connection, _REPLACED, self._replaced)
         insert_index(connection, self._rows)
 
-    def _unindex(self, some: Sequence[tuple[int, Rows]]) -> None:
-        """Forget the rows of these resources that their new versions do not have."""
-        (pks,) = padded([pk for pk, _ in some])
-        for kind, table in zip(INSERTS, INDEX_TABLES, strict=True):
-            kept = [] if kind in _WITH_NULLS else [row for _, rows in some for row in rows.get(kind, ())]
-            values = [value for row in few_lengths(kept) for value in row]
+    def _reindex(self, kind: str, table: str, some: Sequence[tuple[int, Sequence[tuple[Any, ...]]]]) -> None:
+        """Forget the rows of these resources that their new versions do not have; the others are inserted later."""
+        pks, own = few_lengths([pk for pk, _ in some]), [row for _, rows in some for row in rows]
+        if kind == "composite":
+            own = replace_composites(self._connection, pks, own)
+        else:
+            values = [value for row in few_lengths(own) for value in row]
             self._connection.execute(_delete(table, kind, len(pks), len(values)), [*pks, *values])
+        self._rows.setdefault(kind, []).extend(own)
 
 
 @lru_cache(maxsize=1024)
@@ -107,13 +118,6 @@ def _delete(table: str, kind: str, pks: int, values: int) -> str:
     width = columns.count(",") + 1
     row = f"({', '.join('?' * width)})"
     return f"{statement} AND ({columns}) NOT IN (VALUES {', '.join([row] * (values // width))})"
-
-
-def padded(values: list[Any]) -> Iterator[list[Any]]:
-    """At most VALUES_AT_ONCE of the values each time, the last one repeated up to the next power of two, so that few
-    statements are prepared."""
-    for at in range(0, len(values), VALUES_AT_ONCE):
-        yield few_lengths(values[at : at + VALUES_AT_ONCE])
 
 
 def add_index(rows: Rows, more: IndexRows, id: str, pk: int) -> None:

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from fhir_facade.adapters.embedded.changes import Changes, Current, IndexRows, padded
+from fhir_facade.adapters.embedded.changes import ALL_KINDS, Changes, Current, IndexRows
+from fhir_facade.adapters.embedded.touched import touched_kinds
+from fhir_facade.adapters.sqlite_lists import padded
 from fhir_facade.errors import Conflict, DanglingReference, FacadeError, PreconditionFailed
-from fhir_facade.fhir.document import equal_values, splice
+from fhir_facade.fhir.document import changed_members, splice
 from fhir_facade.values import Absent, ExpectVersion, Ref, StoredResource, Write
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -138,12 +140,16 @@ def _apply(item: Prepared, current: Current | None, now_ms: int, changes: Change
 
 def _put(item: Prepared, current: Current | None, now_ms: int, changes: Changes) -> StoredResource:
     ref = item.write.ref
-    if current is not None and not current.deleted and equal_values(item.write.body, current.body):
-        return stored_resource(ref.type, ref.id, current.version, current.updated, current.body, change="unchanged")
+    kinds = ALL_KINDS
+    if current is not None and not current.deleted:
+        changed = changed_members(item.write.body, current.body)
+        if not changed:
+            return stored_resource(ref.type, ref.id, current.version, current.updated, current.body, change="unchanged")
+        kinds = touched_kinds(ref.type, changed)
     version = 1 if current is None else current.version + 1
     updated = now_ms if current is None else max(now_ms, current.updated + 1)
     body = splice(item.write.body, id=ref.id, version=str(version), last_updated=instant(updated))
-    changes.put(current, ref, version, updated, body, item.rows)
+    changes.put(current, ref, version, updated, body, item.rows, kinds)
     change = "created" if current is None or current.deleted else "updated"
     return stored_resource(ref.type, ref.id, version, updated, body, change=change)
 

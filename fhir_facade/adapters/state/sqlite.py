@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.sqlite_jobs import insert_rows
-from fhir_facade.adapters.sqlite_lists import few_lengths
+from fhir_facade.adapters.sqlite_lists import padded
 from fhir_facade.adapters.state import sqlite_texts
+from fhir_facade.adapters.state.presence import Presence
 from fhir_facade.adapters.state.revisions import is_newest
 from fhir_facade.adapters.state.spool import Spool, Tops
 from fhir_facade.adapters.state.sqlite_texts import Condition, change_text
@@ -28,7 +29,6 @@ from fhir_facade.rows import Append, Row, RowChange
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Row)
 Item = TypeVar("Item")
-KEYS_AT_ONCE = 64
 _LOG = logging.getLogger(__name__)
 _Asked = Callable[[sqlite3.Connection, RowTable[Any]], None]
 
@@ -41,6 +41,7 @@ class SqliteState:
         self._file = file
         self._tables = tables or facade_tables()
         self._spool = None if spooled is None else Spool(file, self._tables.of(spooled))
+        self._presence = Presence(file)
         self._shared: dict[Any, Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]] = {}
 
     async def migrate(self) -> None:
@@ -93,14 +94,7 @@ class SqliteState:
                 pass
 
     async def present(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
-        """In the caller's thread: a reader's would cost ten times as much as the look."""
-        table, wanted = self._tables.of(row), list(keys)
-        chunks = [few_lengths(wanted[at : at + KEYS_AT_ONCE]) for at in range(0, len(wanted), KEYS_AT_ONCE)]
-        texts = [(sqlite_texts.keys_among(table, len(some)), some) for some in chunks]
-        with _facade_errors():
-            return self._file.read_here(
-                lambda here: frozenset(id_ for asked in texts for (id_,) in here.execute(*asked))
-            )
+        return await self._presence.among(self._tables.of(row), keys)
 
     async def write(self, work: Callable[[StateTransaction], T]) -> T:
         return await self._file.write(lambda connection: self._run(connection, work, self._move_waiting))
@@ -207,9 +201,8 @@ class _SqliteTransaction:
         _apply(self._driver, self._tables, changes)
 
     def take(self, row: type[Row], keys: Collection[str]) -> frozenset[str]:
-        table, wanted = self._of(row), list(keys)
-        chunks = [few_lengths(wanted[at : at + KEYS_AT_ONCE]) for at in range(0, len(wanted), KEYS_AT_ONCE)]
-        texts = [(sqlite_texts.take_among(table, len(some)), some) for some in chunks]
+        table = self._of(row)
+        texts = [(sqlite_texts.take_among(table, len(some)), some) for some in padded(list(keys))]
         return frozenset(id_ for asked in texts for (id_,) in self._driver.execute(*asked))
 
     def change(self, row: type[RowT], where: Sequence[Condition], **values: Any) -> list[RowT]:

@@ -15,10 +15,14 @@ from fhir_facade.adapters.embedded import EmbeddedStore
 from fhir_facade.adapters.embedded.catalogue import Catalogue
 from fhir_facade.adapters.embedded.reindex import reindex
 from fhir_facade.adapters.embedded.schema import INDEX_TABLES
+from fhir_facade.adapters.embedded.write import Integrity
 from fhir_facade.adapters.sqlite_file import SqliteFile
 from fhir_facade.adapters.system_clock import SystemClock
+from fhir_facade.fhir.definitions import resource_types
+from fhir_facade.fhir.definitions.tables import search_parameters
 from fhir_facade.values import Ref, Write
 from tests.unit.fhir.samples import BLOOD_PRESSURE, HEART_RATE, PATIENT
+from tests.unit.fhir.sampling import samples
 
 
 def about(patient: str, of: Mapping[str, Any], **members: Any) -> dict[str, Any]:
@@ -93,6 +97,60 @@ async def test_changes_leave_the_rows_that_indexing_anew_would_make(file: Sqlite
     reindex(file.writer, Catalogue(), lambda done, of: None)
     assert after
     assert after == rows(file.writer)
+
+
+PLACE = {"resourceType": "Location", "status": "active", "position": {"latitude": 1.5, "longitude": 2}}
+BESIDE = [  # what the index has beside the search parameters
+    PLACE,
+    {**PLACE, "position": {"latitude": 1.5, "longitude": 3}},
+    {**PLACE, "contained": [{"resourceType": "Organization", "name": "Inside"}]},
+]
+
+
+def sampled() -> list[tuple[str, list[dict[str, Any]]]]:
+    """For each type what reaches each of its search parameters in turn."""
+    found = [
+        (type_, [doc for each in search_parameters(type_).values() if each.expression for doc, _ in samples(each)])
+        for type_ in resource_types()
+    ]
+    return [*found, ("Location", BESIDE)]
+
+
+async def test_whatever_changes_into_whatever_has_the_rows_that_indexing_anew_would_make(file: SqliteFile) -> None:
+    store = EmbeddedStore(file, SystemClock(), integrity=Integrity(on_write=False, on_delete=False))
+    store.start()
+    changing = [
+        (
+            put(type_, f"n{at}-{number}", before),
+            put(type_, f"n{at}-{number}", {**documents[number - 1], "language": "x"}),
+        )
+        for at, (type_, documents) in enumerate(sampled())
+        for number, before in enumerate(documents)
+    ]
+    await store.write([before for before, _ in changing])
+
+    await store.write([after for _, after in changing])
+
+    updated = rows(file.writer)
+    reindex(file.writer, Catalogue(), lambda done, of: None)
+    assert len(updated) > len(changing)
+    assert updated == rows(file.writer)
+
+
+def places(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("SELECT rowid, param, code0 FROM idx_composite ORDER BY 1").fetchall()
+
+
+async def test_a_composite_whose_value_alone_changes_stays_where_it_is(file: SqliteFile) -> None:
+    store = await opened(file)
+    await store.write([put("Observation", "o", about("one", HEART_RATE))])
+    before = places(file.writer)
+    other = {**HEART_RATE["valueQuantity"], "value": 73}
+
+    await store.write([put("Observation", "o", about("one", HEART_RATE, valueQuantity=other))])
+
+    assert places(file.writer) == before
+    assert {row[0] for row in file.writer.execute("SELECT low1, high1 FROM idx_composite")} == {73}
 
 
 async def test_a_new_version_replaces_the_resource_and_keeps_the_old_one(file: SqliteFile) -> None:
