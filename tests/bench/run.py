@@ -133,6 +133,8 @@ def execute(options: Options) -> Run:
         run.versions |= {server.name: servers.version_of(server) for server in started if server.name != BARE}
         warm = options.warm_up_s if options.hapi else min(options.warm_up_s, 5.0)
         _warm_up(started, workload, options, warm)
+        for server in started:
+            server.tidy()
         for concurrency in options.concurrencies:
             for operation in options.operations:
                 _measure(run, started, workload, options, operation, concurrency)

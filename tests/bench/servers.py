@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from tests.bench.data import Request
 from tests.bench.report import BARE, HAPI, JAVA, OVER, POSTGRESQL, PYTHON
 from tests.facade import facade_env, run_command, served
 from tests.hapi_keeper import publish, start_hapi, start_postgres
-from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool
+from tests.hapi_server import POSTGRES_TOOLS, ROOT, postgres_tool, psql
 from tests.ports import free_port
 
 JAVA_OPTS = "-Xmx2g -Dspring.datasource.hikari.connection-timeout=30000"  # a request may wait for its connection
@@ -60,6 +60,8 @@ class Server:
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     processes: Mapping[str, Processes] = field(default_factory=dict)
+    tidy: Callable[[], None] = lambda: None
+    """Does now what its database would do behind some of the measurements."""
 
     @property
     def host(self) -> str:
@@ -196,11 +198,17 @@ def hapi(folder: Path, java_opts: str = JAVA_OPTS) -> Iterator[Server]:
         try:
             postmaster = int((folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
             parts = {JAVA: Processes((int(said["pid"]),)), POSTGRESQL: Processes(families=(postmaster,))}
-            yield Server(HAPI, said["url"], processes=parts)
+            yield Server(HAPI, said["url"], processes=parts, tidy=lambda: _vacuum(state["url"]))
         finally:
             stop_hapi()
     finally:
         stop_postgres()
+
+
+def _vacuum(admin: str) -> None:
+    """https://www.postgresql.org/docs/current/routine-vacuuming.html"""
+    for work in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+        psql(admin.removesuffix("/postgres") + "/hapi", work)
 
 
 def version_of(server: Server) -> str:
