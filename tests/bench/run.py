@@ -27,6 +27,8 @@ WARM_UP_S = 40.0
 STEP_S = 3.0
 SINGLY = 8
 """So many requests of each operation HAPI gets one after another at first."""
+READ_ROUNDS = 3
+"""So many rounds of reads for each of others: they are the shortest, and what the machine gives changes them most."""
 LEAD_IN_S = 1.0
 """What is asked of a server before each measurement, at most as long as it: while others were measured, its memory and
 caches went to them."""
@@ -209,7 +211,7 @@ def _measure(
     run: Run, started: Sequence[Server], workload: Workload, options: Options, operation: str, concurrency: int
 ) -> None:
     cells = {server.name: Cell(operation, concurrency, server.name) for server in started}
-    for _ in range(options.rounds):
+    for _ in range(options.rounds * (READ_ROUNDS if operation == "read" and concurrency == FULL else 1)):
         for server in started:
             cells[server.name].samples.append(_sample(server, workload, operation, concurrency, options.seconds))
     run.cells += cells.values()
