@@ -104,6 +104,8 @@ class Target(msgspec.Struct):
 
 
 FULL = 32
+READ_ROUNDS = 3
+"""So many rounds of reads for each of others: they are the shortest, and what the machine gives changes them most."""
 Floor = tuple[str, str, str, float]
 FLOORS: tuple[Floor, ...] = (
     ("read", EMBEDDED, HAPI, 4),
@@ -185,7 +187,7 @@ def _head(run: Run) -> str:
         f"- {software()}",
         f"- {'; '.join(f'{name}: {said}' for name, said in run.versions.items())}",
         f"- {run.observations:,} Observations of {run.patients} patients{' and the rest of their lives' if run.published else ''}",
-        f"- medians of {run.rounds} alternating rounds of {run.seconds:g} s",
+        f"- medians of {run.rounds} alternating rounds of {run.seconds:g} s, of reads at {FULL} of {READ_ROUNDS * run.rounds}",
         f"- load generator: {_client(run)}",
         f"- `{run.command}`",
     ]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.bench import data, report, servers
 from tests.bench.load import Plan, measure
-from tests.bench.report import BARE, EMBEDDED, FULL, HAPI, LOADER, OVER, Cell, Run, Sample
+from tests.bench.report import BARE, EMBEDDED, FULL, HAPI, LOADER, OVER, READ_ROUNDS, Cell, Run, Sample
 from tests.bench.servers import Server
 from tests.bench.synthea import Synthea
 
@@ -27,8 +27,6 @@ WARM_UP_S = 40.0
 STEP_S = 3.0
 SINGLY = 8
 """So many requests of each operation HAPI gets one after another at first."""
-READ_ROUNDS = 3
-"""So many rounds of reads for each of others: they are the shortest, and what the machine gives changes them most."""
 LEAD_IN_S = 1.0
 """What is asked of a server before each measurement, at most as long as it: while others were measured, its memory and
 caches went to them."""
