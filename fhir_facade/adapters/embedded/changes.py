@@ -93,12 +93,12 @@ class Changes:
         for kind, table in zip(INSERTS, INDEX_TABLES, strict=True):
             indexed = self._indexed.get(kind, ())
             for at in range(0, len(indexed), VALUES_AT_ONCE):
-                self._reindex(kind, table, indexed[at : at + VALUES_AT_ONCE])
+                self._replace(kind, table, indexed[at : at + VALUES_AT_ONCE])
         insert_rows(connection, _NEW, self._new)
         insert_rows(connection, _REPLACED, self._replaced)
         insert_index(connection, self._rows)
 
-    def _reindex(self, kind: str, table: str, some: Sequence[tuple[int, Sequence[tuple[Any, ...]]]]) -> None:
+    def _replace(self, kind: str, table: str, some: Sequence[tuple[int, Sequence[tuple[Any, ...]]]]) -> None:
         """Forget the rows of these resources that their new versions do not have; the others are inserted later."""
         pks, own = few_lengths([pk for pk, _ in some]), [row for _, rows in some for row in rows]
         if kind == "composite":

@@ -12,7 +12,7 @@ from typing import Final
 
 from fhir_facade.fhir.definitions.tables import SearchParameter, children, search_parameters
 from fhir_facade.fhir.extract.emit import emitter
-from fhir_facade.fhir.extract.paths import Field, OfType, Path, PathError, parse
+from fhir_facade.fhir.extract.paths import Field, OfType, Path, parse
 from fhir_facade.fhir.extract.rows import ROWS_OF
 
 _MADE_OF: Final = {"reference": frozenset({"reference", "token"})}
@@ -22,7 +22,7 @@ _MADE_OF: Final = {"reference": frozenset({"reference", "token"})}
 @cache
 def kinds_by_member(fhir_type: str) -> Mapping[str, frozenset[str]]:
     """For each member at the top of a resource of this type, the kinds of parameters (`ROWS_OF`) whose rows may be
-    others when it changes; what is not named has none. PathError: an expression begins elsewhere."""
+    others when it changes; what is not named has none."""
     found: dict[str, frozenset[str]] = {}
     for parameter in search_parameters(fhir_type).values():
         kinds = _MADE_OF.get(parameter.kind, frozenset({parameter.kind}))
@@ -44,9 +44,8 @@ def _members(parameter: SearchParameter) -> Iterator[str]:
 def _first(fhir_type: str, path: Path, kind: str) -> Iterator[str]:
     """The names under which JSON has the element with which a path begins."""
     step = path.steps[0]
-    element = children(fhir_type).get(step.name) if isinstance(step, Field) else None
-    if element is None or not isinstance(step, Field):
-        raise PathError(f"{path} does not begin with an element of {fhir_type}")
+    assert isinstance(step, Field), "paths begin with an element of the type, or they are not compiled"
+    element = children(fhir_type)[step.name]
     if not element.choice:
         yield step.name
         return
