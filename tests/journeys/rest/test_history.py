@@ -25,6 +25,11 @@ async def put(client: httpx.AsyncClient, kind: str, id: str, **elements: Any) ->
     return str(answer.json()["meta"]["lastUpdated"])
 
 
+async def delete(client: httpx.AsyncClient, kind: str, id: str) -> None:
+    await asyncio.sleep(0.002)  # as in `put`
+    assert (await client.delete(f"/fhir/{kind}/{id}")).is_success
+
+
 async def pages(client: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
     """The entries of all pages."""
     url: str | None = path
@@ -89,7 +94,7 @@ async def test_types_and_everything_have_a_history_in_pages(client: httpx.AsyncC
     since = await put(client, "Organization", f"{mark}a", name="one")
     await put(client, "Practitioner", f"{mark}b")
     await put(client, "Organization", f"{mark}a", name="two")
-    await client.delete(f"/fhir/Practitioner/{mark}b")
+    await delete(client, "Practitioner", f"{mark}b")
 
     everything = await pages(client, f"/fhir/_history?_since={quote(since)}&_count=2")
     of_type = await pages(client, f"/fhir/Organization/_history?_since={quote(since)}&_count=1")
@@ -211,7 +216,7 @@ async def test_nothing_foreign_leaves_with_a_history(facade: Facade, client: htt
     await put(client, "Organization", f"{mark}once", **about(other))
     await put(client, "Organization", f"{mark}once", name="free")
     await put(client, "Organization", f"{mark}deleted", **about(other))
-    await client.delete(f"/fhir/Organization/{mark}deleted")
+    await delete(client, "Organization", f"{mark}deleted")
 
     async with await facade.client("patient/*.rs", patient=own) as person:
         one_by_one = await pages(person, f"/fhir/Organization/_history?_since={quote(since)}&_count=1")
