@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,8 @@ MOST_PROCESSES: Final = 64
 MOVED_AT_ONCE: Final = 512
 """Rows of one transaction: the shared file is free for others after some milliseconds."""
 FORGOTTEN_AT_ONCE: Final = 2048
+CLOSED_WITHIN_S: Final = 1.0
+AGAIN_S: Final = 0.002
 CHECKPOINT_PAGES: Final = 2048
 CACHE_KIB: Final = 1024
 """What is written there is read once, soon, and then never again: 8 MB of log, and little of it in memory."""
@@ -166,13 +169,13 @@ class Spool:
 
     def _remove(self, path: Path) -> None:
         """The file of nobody, if all of it was moved."""
-        spool = _opened(path)
+        spool = self._readable(path)
         if spool is not None:
             with closing(spool):
-                self._prepare(spool)
                 moved = self._moved(path) >= self._top(spool)
             if moved:
-                path.unlink(missing_ok=True)
+                for tail in ("", "-wal", "-shm"):  # which somebody may have open who looked meanwhile
+                    path.with_name(path.name + tail).unlink(missing_ok=True)
 
     def _moved(self, path: Path) -> int:
         return self._shared.read_here(lambda connection: _last(connection, path.name))
@@ -188,11 +191,26 @@ class Spool:
         """Of all processes, those that ended without moving theirs too."""
         for number in range(MOST_PROCESSES):
             path = self._path(number)
-            spool = _opened(path) if path.exists() else None
+            spool = self._readable(path) if path.exists() else None
             if spool is not None:
                 with closing(spool):
-                    self._prepare(spool)
                     yield path, spool
+
+    def _readable(self, path: Path) -> sqlite3.Connection | None:
+        """Opened so far that its log stays. None: its process removed it just now, so all of it was moved. A process
+        that closes it takes the log away, perhaps between two looks of ours: SQLite calls that an error of the disk."""
+        until = time.monotonic() + CLOSED_WITHIN_S
+        while (spool := _opened(path)) is not None:
+            try:
+                self._prepare(spool)
+            except sqlite3.OperationalError:
+                spool.close()
+                if path.exists() and time.monotonic() > until:
+                    raise
+                time.sleep(AGAIN_S)
+            else:
+                return spool
+        return None
 
 
 def _opened(path: Path) -> sqlite3.Connection | None:

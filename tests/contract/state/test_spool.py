@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
+import multiprocessing
 import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +23,7 @@ from fhir_facade.adapters.turns import Slot
 from fhir_facade.errors import Unavailable
 from fhir_facade.rows import Append
 from tests.contract.state.specimens import TABLES, Line, Pair
+from tests.patience import PATIENCE_S
 
 
 @asynccontextmanager
@@ -229,3 +234,41 @@ async def test_who_ends_leaves_one_file_with_everything_in_it(tmp_path):
 
     assert in_shared_file(tmp_path) == 2
     assert not [path for path in tmp_path.glob("state.sqlite.line-0*") if path.suffix != ".lock"]
+
+
+TOGETHER = 60
+
+
+def serve_and_end_together(folder: Path, barrier: Any, kept: Any) -> None:
+    """Again and again, at the same moment as the other process, which has a line that is moved at its end."""
+    warnings: list[str] = []
+    told = logging.Handler()
+    told.emit = lambda record: warnings.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("fhir_facade").addHandler(told)
+
+    async def once() -> None:
+        async with process(folder) as state:
+            await append(state, "one")
+            barrier.wait(PATIENCE_S)
+
+    for _ in range(TOGETHER):
+        barrier.wait(PATIENCE_S)
+        asyncio.run(once())
+    kept.put(warnings)
+
+
+async def test_processes_that_end_at_the_same_moment_leave_one_file_too(tmp_path):
+    async with process(tmp_path, serves=False):
+        pass  # the tables are there
+    context = multiprocessing.get_context("spawn")
+    barrier, kept = context.Barrier(2), context.SimpleQueue()
+    both = [context.Process(target=serve_and_end_together, args=(tmp_path, barrier, kept)) for _ in range(2)]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join(PATIENCE_S)
+
+    assert [each.exitcode for each in both] == [0, 0]
+    assert [kept.get(), kept.get()] == [[], []]
+    assert in_shared_file(tmp_path) == 2 * TOGETHER
+    assert [path.name for path in tmp_path.iterdir() if path.suffix not in (".lock", ".turns")] == ["state.sqlite"]
