@@ -32,6 +32,8 @@ def apply(resource: dict[str, Any], change: Any) -> dict[str, Any]:
     """
     copied = 0
     for index, operation in enumerate(_operations(change)):
+        if operation["op"] in ("copy", "move"):
+            _require_something(resource, index, operation["from"])
         if operation["op"] == "copy":
             copied += _copied_bytes(resource, operation["from"])
             if copied > MAX_COPIED_BYTES:
@@ -40,12 +42,23 @@ def apply(resource: dict[str, Any], change: Any) -> dict[str, Any]:
     return resource
 
 
+def _require_something(resource: dict[str, Any], index: int, source: str) -> None:
+    """The place behind the end of a list, `-`, is one to add to: nothing stands there."""
+    if source.endswith("/-") and isinstance(_at(resource, source.removesuffix("/-")), list):
+        raise BadRequest(f"Operation {index} of the patch takes from {source}, the end of a list: nothing is there.")
+
+
+def _at(resource: dict[str, Any], place: str) -> Any:
+    """None where nothing is."""
+    try:
+        return jsonpatch.JsonPointer(place).resolve(resource)
+    except (JsonPointerException, TypeError):
+        return None
+
+
 def _copied_bytes(resource: dict[str, Any], source: str) -> int:
     """Of what is copied alone: to measure the whole resource each time takes the time of a thousand answers."""
-    try:
-        return len(decimal_dumps(jsonpatch.JsonPointer(source).resolve(resource)))
-    except (JsonPointerException, TypeError):  # refused when it is to be done
-        return 0
+    return len(decimal_dumps(_at(resource, source)))  # what is not there is refused later
 
 
 def _operations(change: Any) -> list[dict[str, Any]]:
