@@ -36,6 +36,9 @@ WAL_AUTOCHECKPOINT_PAGES = 16384
 BUSY_TIMEOUT_MS = 10_000
 READER_THREADS = 2
 
+for _type in (bytes, type(None)):  # which sqlite3 takes as they are, after asking each value in vain for two methods
+    sqlite3.register_adapter(_type, lambda value: value)
+
 
 class SqliteFile:
     """Open once per process with `open()`. That one server owns it is said by `data_lock`, not here.
@@ -144,8 +147,14 @@ class SqliteFile:
 
         When it raises, it is called again for each alone, so that a caller fails for its own item only.
         """
+        return await self.share(shared, item, size=size)
+
+    def share(
+        self, shared: Callable[[sqlite3.Connection, Sequence[Item]], Sequence[T]], item: Item, *, size: int = 1
+    ) -> asyncio.Future[T]:
+        """`write_shared` that waits from the call on; the future is done after the commit."""
         loop = asyncio.get_running_loop()
-        return await self._submitted(Job(loop, loop.create_future(), shared=shared, item=item, size=size))
+        return self._submitted(Job(loop, loop.create_future(), shared=shared, item=item, size=size))
 
     def insert(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> asyncio.Future[None]:
         """Insert rows; neighbours with the same statement share one execution and one commit. Waits from the call on;
@@ -168,7 +177,7 @@ class SqliteFile:
         writer = self._writer
         if writer is None or self._here is None:
             raise Unavailable("the data file is not open")
-        if not writer.writing.acquire(blocking=False):
+        if not writer.writing.acquire(False):
             return work(self._here)
         try:
             return work(writer.connection)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from fhir_facade.errors import Conflict
 
@@ -24,8 +25,7 @@ FEW_ROWS = 8
 FEW_ITEMS = 64
 
 
-@dataclass(slots=True)
-class Job(Generic[T]):
+class Job(msgspec.Struct, Generic[T], eq=False):
     """One caller's work; `rows` instead of `work` for inserts that many callers share in one statement, `shared` for
     work that can be done for the items of many callers at once."""
 

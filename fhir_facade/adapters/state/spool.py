@@ -4,7 +4,8 @@ Nearly every answer adds one, and few ask for them. In the file that processes s
 waiting for the disk of the other, and each commit would empty what the others have cached of that file. So a serving
 process has a file for itself; what waits in all of them is moved, each row once and in its order, before the table is
 read. A number in the shared file says how far each is moved, in the transaction of the rows: whoever dies when, nothing
-is lost or there twice. docs/decisions/024-audit-lines-wait-beside-the-file.md, https://sqlite.org/autoinc.html
+is lost or there twice. The rows of one commit are one value there, with the names of their fields: what another release
+wrote is understood. docs/decisions/024-audit-lines-wait-beside-the-file.md, https://sqlite.org/autoinc.html
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from fhir_facade.adapters.folders import sync_folder
 from fhir_facade.adapters.sqlite_file import BUSY_TIMEOUT_MS, SqliteFile
 from fhir_facade.adapters.sqlite_jobs import insert_rows
@@ -25,19 +28,28 @@ from fhir_facade.adapters.state.steps import names_of
 from fhir_facade.adapters.state.tables import RowTable
 from fhir_facade.adapters.turns import Slot
 from fhir_facade.errors import Unavailable
+from fhir_facade.rows import Row
 
 MOST_PROCESSES: Final = 64
 MOVED_AT_ONCE: Final = 512
-"""Rows of one transaction: the shared file is free for others after some milliseconds."""
-FORGOTTEN_AT_ONCE: Final = 2048
+"""Rows of one transaction, and those of one commit more: the shared file is free for others after some milliseconds."""
+PACKED_AT_ONCE: Final = 64
+FORGOTTEN_AT_ONCE: Final = 512
+"""Commits, each of some rows."""
 CLOSED_WITHIN_S: Final = 1.0
 AGAIN_S: Final = 0.002
 CHECKPOINT_PAGES: Final = 2048
 CACHE_KIB: Final = 1024
 """What is written there is read once, soon, and then never again: 8 MB of log, and little of it in memory."""
 
+_WAITING = "CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, rows BLOB NOT NULL)"
+_ADD = "INSERT INTO waiting (rows) VALUES (?)"
+_NEXT = "SELECT id, rows FROM waiting WHERE id > ? AND id <= ? ORDER BY id"
 _PROGRESS = "CREATE TABLE IF NOT EXISTS spool_progress (name TEXT NOT NULL PRIMARY KEY, last INTEGER NOT NULL)"
 _MOVED = "INSERT INTO spool_progress (name, last) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last"
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_DECODE: Final = msgspec.msgpack.Decoder(tuple[tuple[str, ...], list[tuple[Any, ...]]]).decode
 
 Tops = dict[str, int]
 """The newest number in each file, by its name."""
@@ -51,11 +63,8 @@ class Spool:
         self._shared = file
         self._own: SqliteFile | None = None
         self._slot: Slot | None = None
-        self._name = f'"{table.spec.name}"'
         self._fields = names_of(table, "number")
         self._insert = change_text(table, "number")
-        names = ", ".join(f'"{name}"' for name in self._fields)
-        self._next = f"SELECT id, {names} FROM {self._name} WHERE id > ? AND id <= ? ORDER BY id LIMIT ?"  # noqa: S608
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -86,24 +95,28 @@ class Spool:
         return Slot(path.with_name(f"{path.name}.lock"))
 
     def _prepare(self, spool: sqlite3.Connection) -> None:
-        """Columns without types keep what they are given. An older release may have known fewer of them."""
         spool.execute("PRAGMA secure_delete=ON")
-        if self._missing(spool):
+        if not _has_table(spool, "waiting"):
             spool.execute("BEGIN IMMEDIATE")
-            spool.execute(f"CREATE TABLE IF NOT EXISTS {self._name} (id INTEGER PRIMARY KEY AUTOINCREMENT)")
-            for name in self._missing(spool):
-                spool.execute(f'ALTER TABLE {self._name} ADD COLUMN "{name}"')
+            spool.execute(_WAITING)
+            if _has_table(spool, self.table.spec.name):
+                self._repack(spool)
             spool.execute("COMMIT")
 
-    def _missing(self, spool: sqlite3.Connection) -> list[str]:
-        there = {row[1] for row in spool.execute(f"PRAGMA table_info({self._name})")}
-        return [name for name in self._fields if name not in there]
+    def _repack(self, spool: sqlite3.Connection) -> None:
+        """An older release had a column for each field."""
+        older = f'"{self.table.spec.name}"'
+        found = spool.execute(f"SELECT * FROM {older} ORDER BY id")  # noqa: S608 - the name is that of a table of ours
+        _, *names = (column for column, *_ in found.description)
+        waiting = [(id_, _ENCODE((names, [row]))) for id_, *row in found]
+        spool.executemany("INSERT INTO waiting (id, rows) VALUES (?, ?)", waiting)
+        spool.execute(f"DROP TABLE {older}")
 
     def _begin(self, connection: sqlite3.Connection, own: sqlite3.Connection, name: str) -> None:
         """A file that is new, or older than the number, starts anew: all that it holds was moved."""
         self.define(connection)
         if self._top(own) < _last(connection, name):
-            own.execute(f"DELETE FROM {self._name}")  # noqa: S608 - the name is that of a table of ours
+            own.execute("DELETE FROM waiting")
             connection.execute("DELETE FROM spool_progress WHERE name = ?", (name,))
 
     def close(self) -> None:
@@ -122,19 +135,28 @@ class Spool:
 
     # --- rows ------------------------------------------------------------------------------------------------
 
-    @property
-    def is_open(self) -> bool:
-        return self._own is not None
+    def takes(self, rows: Sequence[Row]) -> bool:
+        """Whether they can wait: it is open, there are some, and all are of the table and without a number."""
+        for row in rows:
+            if type(row) is not self.table.row or not self.table.is_unnumbered(row):
+                return False
+        return self._own is not None and bool(rows)
 
-    def insert(self, rows: Sequence[tuple[Any, ...]]) -> asyncio.Future[None]:
-        """Rows without their number, durable when the future is done."""
+    def append(self, rows: Sequence[Row]) -> asyncio.Future[None]:
+        """Rows that it takes, durable when the future is done."""
         if self._own is None:
             raise Unavailable("the data file is not open")
-        return self._own.insert(self._insert, rows)
+        return self._own.share(self._pack, [self.table.insertion(row)[1] for row in rows], size=len(rows))
+
+    def _pack(self, spool: sqlite3.Connection, callers: Sequence[Sequence[tuple[Any, ...]]]) -> list[None]:
+        rows = [row for some in callers for row in some]
+        for at in range(0, len(rows), PACKED_AT_ONCE):
+            spool.execute(_ADD, (_ENCODE((self._fields, rows[at : at + PACKED_AT_ONCE])),))
+        return [None] * len(callers)
 
     def waits(self) -> bool:
         """Whether anything is in a file, not moved yet or not removed since."""
-        some = f"SELECT EXISTS (SELECT 1 FROM {self._name})"  # noqa: S608
+        some = "SELECT EXISTS (SELECT 1 FROM waiting)"
         return any(spool.execute(some).fetchone()[0] for _, spool in self._files())
 
     def move(self, connection: sqlite3.Connection, tops: Tops) -> bool:
@@ -145,12 +167,27 @@ class Spool:
         more = False
         for path, spool in self._files():
             last, top = _last(connection, path.name), tops.get(path.name, 0)
-            rows = spool.execute(self._next, (last, top, MOVED_AT_ONCE)).fetchall() if last < top else ()
+            rows, moved = self._next(spool, last, top) if last < top else ([], last)
             if rows:
-                insert_rows(connection, self._insert, [row[1:] for row in rows])
-                connection.execute(_MOVED, (path.name, rows[-1][0]))
-            more = more or len(rows) == MOVED_AT_ONCE
+                insert_rows(connection, self._insert, rows)
+                connection.execute(_MOVED, (path.name, moved))
+                more = more or moved < top
         return more
+
+    def _next(self, spool: sqlite3.Connection, last: int, top: int) -> tuple[list[tuple[Any, ...]], int]:
+        """The rows of the commits after `last`, and which was the last of them."""
+        rows, moved = list[tuple[Any, ...]](), last
+        for moved, packed in spool.execute(_NEXT, (last, top)):  # noqa: B007 - the last of it is answered
+            names, some = _DECODE(packed)
+            rows += some if names == self._fields else [self._as_now(names, row) for row in some]
+            if len(rows) >= MOVED_AT_ONCE:
+                break
+        return rows, moved
+
+    def _as_now(self, names: tuple[str, ...], row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A row of another release, with the fields of this one."""
+        given = self.table.defaults() | dict(zip(names, row, strict=True))
+        return tuple(given.get(name) for name in self._fields)
 
     async def forget(self) -> None:
         """Remove what was moved: from the file of this process, and files whose processes ended. Others do it for
@@ -158,7 +195,7 @@ class Spool:
         own = self._own
         if own is not None:
             last = self._moved(own.path)
-            some = f"DELETE FROM {self._name} WHERE id <= ? AND id < (SELECT min(id) FROM {self._name}) + ?"  # noqa: S608
+            some = "DELETE FROM waiting WHERE id <= ? AND id < (SELECT min(id) FROM waiting) + ?"
             while await own.write(lambda spool: spool.execute(some, (last, FORGOTTEN_AT_ONCE)).rowcount):
                 pass
         for number in range(MOST_PROCESSES):
@@ -184,7 +221,7 @@ class Spool:
         return {path.name: self._top(spool) for path, spool in self._files()}
 
     def _top(self, spool: sqlite3.Connection) -> int:
-        found = spool.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table.spec.name,)).fetchone()
+        found = spool.execute("SELECT seq FROM sqlite_sequence WHERE name = 'waiting'").fetchone()
         return int(found[0]) if found else 0
 
     def _files(self) -> Iterator[tuple[Path, sqlite3.Connection]]:
@@ -222,6 +259,11 @@ def _opened(path: Path) -> sqlite3.Connection | None:
         if path.exists():
             raise
         return None
+
+
+def _has_table(spool: sqlite3.Connection, name: str) -> bool:
+    (there,) = spool.execute("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?)", (name,)).fetchone()
+    return bool(there)
 
 
 def _last(connection: sqlite3.Connection, name: str) -> int:

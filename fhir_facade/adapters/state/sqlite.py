@@ -112,14 +112,12 @@ class SqliteState:
 
     def append(self, rows: Sequence[Row]) -> Awaitable[None]:
         """Rows of one table share one execution and one commit with those of other callers."""
-        statement, inserted, spool = "", [], self._spool
-        if spool is not None and not spool.is_open:
-            spool = None
+        if self._spool is not None and self._spool.takes(rows):
+            return self._spool.append(rows)
+        statement, inserted = "", []
         for row in rows:
             table = self._tables.of(type(row))
             numbered, values = table.insertion(row)
-            if spool is not None and not (numbered and table is spool.table):
-                spool = None
             text = change_text(table, "number" if numbered else "insert")
             if text != statement and statement:
                 return self._append_apart(rows)
@@ -127,7 +125,7 @@ class SqliteState:
             inserted.append(values)
         if not inserted:
             return _nothing()
-        return self._file.insert(statement, inserted) if spool is None else spool.insert(inserted)
+        return self._file.insert(statement, inserted)
 
     async def _append_apart(self, rows: Sequence[Row]) -> None:
         changes = [Append(row) for row in rows]

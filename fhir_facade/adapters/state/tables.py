@@ -42,10 +42,11 @@ class RowTable(Generic[RowT]):
     def insertion(self, row: Row) -> tuple[bool, tuple[Any, ...]]:
         """Whether the database numbers the row, and its encoded values: then without the serial field."""
         values = list(msgspec.structs.astuple(row))
-        for at in self._texts:
-            text = values[at]
-            if text is not None and ("\0" in text or not text.isascii()):
-                values[at] = storable(text)
+        joined = "".join([values[at] or "" for at in self._texts])
+        if "\0" in joined or not joined.isascii():
+            for at in self._texts:
+                if values[at] is not None:
+                    values[at] = storable(values[at])
         for at, encode in self._encoders:
             if values[at] is not None:
                 values[at] = encode(values[at])
@@ -53,6 +54,11 @@ class RowTable(Generic[RowT]):
             return False, tuple(values)
         del values[self.serial_at]
         return True, tuple(values)
+
+    def defaults(self) -> dict[str, Any]:
+        """The encoded values of fields that a row may leave out."""
+        fields = msgspec.structs.fields(self.row)
+        return {each.name: self.encode_field(each.name, each.default) for each in fields if not each.required}
 
     def is_unnumbered(self, row: Row) -> bool:
         return self.serial_at is not None and getattr(row, self.fields[self.serial_at]) == 0

@@ -38,6 +38,7 @@ class Line(Row, frozen=True, kw_only=True):
 
     text: str
     id: int = 0
+    note: str = ""
 
 
 class Pair(Row, frozen=True, kw_only=True):

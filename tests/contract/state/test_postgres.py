@@ -113,7 +113,7 @@ async def test_whoever_draws_a_number_waits_for_the_commit_of_the_one_before(sta
         await first.execute(
             sa.text("SELECT pg_advisory_xact_lock(hashtextextended('fhir-facade numbering of line', 0))")
         )
-        await first.execute(sa.text("INSERT INTO line (text) VALUES ('first')"))
+        await first.execute(sa.text("INSERT INTO line (text, note) VALUES ('first', '')"))
         appending = asyncio.create_task(state.append([Line(text="second")]))
         writing = asyncio.create_task(state.write(lambda tx: tx.apply(Append(Line(text="third")))))
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_facade.adapters.sqlite_file import SqliteFile
@@ -68,7 +69,8 @@ def in_shared_file(folder: Path) -> int:
 
 def in_file(path: Path) -> int:
     with contextlib.closing(sqlite3.connect(path)) as file:
-        return int(file.execute("SELECT count(*) FROM line").fetchone()[0])
+        table = "line" if path.suffix == ".sqlite" else "waiting"
+        return int(file.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 # --- what could be lost -------------------------------------------------------------------------------------------
@@ -163,15 +165,33 @@ async def test_a_file_older_than_what_was_moved_of_it_begins_anew(tmp_path):
         assert await texts(third) == ["one", "two", "three"]
 
 
-async def test_a_file_of_an_older_release_lacks_columns_and_nothing_else(tmp_path):
+async def test_what_an_older_release_left_in_columns_of_fields_is_found(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "state.sqlite.line-0", isolation_level=None)) as file:
-        file.execute('CREATE TABLE "line" (id INTEGER PRIMARY KEY AUTOINCREMENT)')
-
+        file.execute('CREATE TABLE "line" (id INTEGER PRIMARY KEY AUTOINCREMENT, "text")')
+        file.executemany("INSERT INTO line (text) VALUES (?)", [("moved",), ("one",), ("two",)])
     async with process(tmp_path, serves=False) as command:
-        assert await texts(command) == []
+        await command._file.write(
+            lambda shared: shared.execute("INSERT INTO spool_progress (name, last) VALUES ('state.sqlite.line-0', 1)")
+        )
+        assert await texts(command) == ["one", "two"]
     async with process(tmp_path) as state:
-        await append(state, "one")
-        assert await texts(state) == ["one"]
+        await append(state, "three")
+        assert await texts(state) == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("names", "row"), [(("text",), ("one",)), (("gone", "note", "text"), (7, "", "one"))], ids=["older", "newer"]
+)
+async def test_rows_of_a_release_with_other_fields_are_understood(tmp_path, names, row):
+    async with process(tmp_path, dies=True) as dead:
+        await append(dead, "zero")
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.sqlite.line-0", isolation_level=None)) as file:
+        file.execute("INSERT INTO waiting (rows) VALUES (?)", (msgspec.msgpack.encode((names, [row])),))
+
+    async with process(tmp_path) as state:
+        await append(state, "two")
+        assert await texts(state) == ["zero", "one", "two"]
+        assert {line.note for line in await state.read(lambda tx: tx.find(Line))} == {""}
 
 
 # --- what is found ------------------------------------------------------------------------------------------------
