@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.bench import data, report, servers
+from tests.bench.bare import Fixed
 from tests.bench.load import Plan, measure
 from tests.bench.report import BARE, EMBEDDED, FULL, HAPI, LOADER, OVER, READ_ROUNDS, Cell, Run, Sample
 from tests.bench.servers import Server
@@ -46,6 +47,7 @@ class Options:
     hapi: bool
     bare_logs: bool = False
     bare_processes: int | None = None
+    bare_body: bool = False
 
 
 @dataclass
@@ -82,6 +84,7 @@ def main(words: Sequence[str] | None = None) -> None:
         hapi=not missing and not arguments.without_hapi,
         bare_logs=arguments.bare_logs,
         bare_processes=arguments.bare_processes,
+        bare_body=arguments.bare_body,
     )
     left_out = f"HAPI is left out: {', '.join(missing)} not found" if missing else "HAPI is left out as asked"
     if not options.hapi:
@@ -112,6 +115,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--operations", nargs="+", default=list(OPERATIONS), choices=OPERATIONS)
     parser.add_argument("--without-hapi", action="store_true")
     parser.add_argument("--bare-logs", action="store_true", help="the bare framework logs every request, as others do")
+    parser.add_argument("--bare-body", action="store_true", help="the bare framework sends no header but the type")
     parser.add_argument("--bare-processes", type=int, help="how many it has, if not as many as the facade")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     return parser.parse_args(words)
@@ -152,7 +156,7 @@ def _start(options: Options, folder: Path, stack: ExitStack) -> list[Server]:
         for bundle in options.data.stored():
             server.ask(("POST", "", bundle))
         _say(f"{server.name}: {options.data.observations} Observations loaded in {time.monotonic() - began:.0f} s")
-    answers = {operation: _answer(started[0], operation, options.data) for operation in options.operations}
+    answers = {operation: _answer(started[0], operation, options) for operation in options.operations}
     return [
         stack.enter_context(
             servers.bare(answers, folder / "bare", logs=options.bare_logs, processes=options.bare_processes)
@@ -161,9 +165,12 @@ def _start(options: Options, folder: Path, stack: ExitStack) -> list[Server]:
     ]
 
 
-def _answer(server: Server, operation: str, stored: data.Data) -> bytes:
+def _answer(server: Server, operation: str, options: Options) -> Fixed:
     """What the facade answers to the first request of an operation: the bytes of the ceiling."""
-    return server.ask(Workload(stored).requests(operation, hapi=False)[0])
+    fixed = server.answer(Workload(options.data).requests(operation, hapi=False)[0])
+    if options.bare_body:
+        fixed.headers = {name: value for name, value in fixed.headers.items() if name == "content-type"}
+    return fixed
 
 
 def _warm_up(started: Sequence[Server], workload: Workload, options: Options, seconds: float) -> None:

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from fhir_facade.settings import Settings
+from tests.bench.bare import Fixed
 from tests.bench.data import Request
 from tests.bench.report import BARE, HAPI, JAVA, OVER, POSTGRESQL, PYTHON
 from tests.facade import facade_env, run_command, served
@@ -37,6 +40,8 @@ POSTGRES = {
     "log_timezone": "UTC",
 }
 TOKEN_MINUTES = "240"
+_ADDED = frozenset(("connection", "content-length", "transfer-encoding"))
+"""Headers that the server of the bare framework makes by itself."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -82,13 +87,18 @@ class Server:
         return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
     def ask(self, request: Request) -> bytes:
-        """One answer, to load data and to look at."""
+        """The body of one answer, to load data and to look at."""
+        return self.answer(request).body
+
+    def answer(self, request: Request) -> Fixed:
+        """One answer. RuntimeError for one of 400 and above."""
         method, path, body = request
         headers = {"Accept": "application/fhir+json", "Content-Type": "application/fhir+json", **self.headers}
         made = urllib.request.Request(f"{self.base_url}{path}", data=body or None, headers=headers, method=method)
         try:
             with urllib.request.urlopen(made, timeout=120) as answer:
-                return bytes(answer.read())
+                told = {name.lower(): value for name, value in answer.headers.items()}
+                return Fixed(answer.status, {name: told[name] for name in told if name not in _ADDED}, answer.read())
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{self.name}: {method} {path}: {error.code} {error.read()[:400]!r}") from error
 
@@ -128,13 +138,13 @@ def missing() -> list[str]:
 
 @contextmanager
 def bare(
-    answers: Mapping[str, bytes], folder: Path, *, logs: bool = False, processes: int | None = None
+    answers: Mapping[str, Fixed], folder: Path, *, logs: bool = False, processes: int | None = None
 ) -> Iterator[Server]:
-    """The ceiling, answering `/name` with these bytes from as many processes as the facade has, or as are said; `logs`:
+    """The ceiling, answering `/name` with these from as many processes as the facade has, or as are said; `logs`:
     with a line of the server's own log for each."""
     folder.mkdir()
-    for name, content in answers.items():
-        (folder / name).write_bytes(content)
+    for name, fixed in answers.items():
+        (folder / name).write_bytes(msgspec.msgpack.encode(fixed))
     port = free_port()
     command = [sys.executable, "-m", "tests.bench.bare", str(port), str(folder), *(["logs"] if logs else [])]
     many = processes or Settings(workers=0).worker_count
