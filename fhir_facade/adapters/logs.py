@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import msgspec
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_ENCODE = msgspec.json.Encoder(enc_hook=str).encode
 _NOISY = ("authlib", "httpx", "httpcore", "asyncio", "alembic")
 
 
@@ -24,14 +25,11 @@ class JsonLines(logging.Formatter):
         head = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
         lines: Sequence[tuple[float, Mapping[str, Any]]] | None = vars(record).get("lines")
         if lines is not None:
-            return "\n".join([_json({"at": _at(int(at * 1000)), **head, **members}) for at, members in lines])
+            told = [_ENCODE({"at": _at(int(at * 1000)), **head, **members}) for at, members in lines]
+            return b"\n".join(told).decode()
         own = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         trace = {"trace": self.formatException(record.exc_info)} if record.exc_info else {}
-        return _json({"at": _at(int(record.created * 1000)), **head, **own, **trace})
-
-
-def _json(line: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(line, enc_hook=str).decode()
+        return _ENCODE({"at": _at(int(record.created * 1000)), **head, **own, **trace}).decode()
 
 
 @lru_cache(maxsize=8)

@@ -28,9 +28,9 @@ _PREFLIGHT: Final = (
 )
 
 
-def cors(headers: Headers) -> list[tuple[bytes, bytes]]:
+def cors(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
     """What an answer says to the browser of a script; nothing to everybody else."""
-    return [_ORIGIN, (b"access-control-expose-headers", _EXPOSED)] if b"origin" in headers else []
+    return (_ORIGIN, (b"access-control-expose-headers", _EXPOSED)) if b"origin" in headers else ()
 
 
 def preflight() -> Answer:

@@ -106,11 +106,10 @@ class FhirApi:
             except Exception:  # noqa: BLE001 - the last line: a defect answers with its id, never with its trace
                 self._observer.defect(rid)
                 answer = Answer(Defect.status, outcome_of(Defect(rid)), _SAFE)
-            if b"_pretty=true" in scope["query_string"]:
+            if scope["query_string"] and b"_pretty=true" in scope["query_string"]:
                 answer = pretty(answer)
-            told = [*answer.headers, (b"x-request-id", rid.encode()), *cors(headers), *self._everywhere]
-            answer = Answer(answer.status, answer.body, told, answer.parts)
-            await respond(send, answer, headers, head=scope["method"] == "HEAD")
+            told = ((b"x-request-id", rid.encode()), *cors(headers), *self._everywhere)
+            await respond(send, answer, headers, head=scope["method"] == "HEAD", told=told)
         except asyncio.CancelledError:
             self._observer.cut_off("fhir", asked, time.perf_counter() - started, rid)
             raise

@@ -43,7 +43,7 @@ class Observer:
                 "room": room,
                 "interaction": interaction,
                 "status": status,
-                "ms": round(seconds * 1000, 2),
+                "ms": int(seconds * 100_000) / 100,
                 "request_id": request_id,
             }
             self._answered.append((time.time(), members))

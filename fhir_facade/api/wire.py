@@ -144,31 +144,36 @@ class Answer(msgspec.Struct, frozen=True):
     parts: AsyncIterator[bytes] | None = None
 
 
-async def respond(send: Send, answer: Answer, headers: Headers, *, head: bool = False) -> None:
-    """Send the answer, compressed where the caller takes gzip and it pays; a HEAD gets headers only."""
+async def respond(
+    send: Send, answer: Answer, headers: Headers, *, head: bool = False, told: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Send the answer, with headers that are `told` of every answer, compressed where the caller takes gzip and it
+    pays; a HEAD gets headers only."""
     if answer.parts is not None:
-        await _respond_in_parts(send, answer, answer.parts, headers)
+        await _respond_in_parts(send, answer, answer.parts, headers, told)
         return
-    body, extra = answer.body, []
+    body, start = answer.body, [*answer.headers, *told]
     if len(body) >= COMPRESS_FROM and _takes_gzip(headers.get(b"accept-encoding", b"")):
         body = _packed(body) if len(body) <= AT_ONCE else await asyncio.to_thread(_packed, body)
-        extra = [(b"content-encoding", b"gzip")]
+        start.append((b"content-encoding", b"gzip"))
     if answer.status not in _WITHOUT_BODY:
-        extra.append((b"content-length", str(len(body)).encode()))
-    start = [*answer.headers, *extra]
+        start.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": start})
     await send({"type": "http.response.body", "body": b"" if head else body})
 
 
-async def _respond_in_parts(send: Send, answer: Answer, parts: AsyncIterator[bytes], headers: Headers) -> None:
+async def _respond_in_parts(
+    send: Send, answer: Answer, parts: AsyncIterator[bytes], headers: Headers, told: Sequence[tuple[bytes, bytes]]
+) -> None:
     """One part alone goes as any answer; of more, each is on its way before the next is made."""
     first, second = await anext(parts, b""), await anext(parts, None)
     if second is None:
-        await respond(send, Answer(answer.status, first, answer.headers), headers)
+        await respond(send, Answer(answer.status, first, answer.headers), headers, told=told)
         return
     packer = _packer() if _takes_gzip(headers.get(b"accept-encoding", b"")) else None
     extra = [(b"content-encoding", b"gzip")] if packer else []
-    await send({"type": "http.response.start", "status": answer.status, "headers": [*answer.headers, *extra]})
+    start = [*answer.headers, *told, *extra]
+    await send({"type": "http.response.start", "status": answer.status, "headers": start})
     for part in (first, second):
         await _send_part(send, part, packer)
     async for part in parts:

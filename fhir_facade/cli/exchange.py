@@ -7,13 +7,14 @@ regular expressions about each header. https://asgi.readthedocs.io/en/latest/spe
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache, partial
-from itertools import chain
+from functools import partial
 from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+_LF, _CR = b"\n\r"  # numbers: bytes are looked for in bytes with an exception of the interpreter on the way
+_line = b": ".join
 _LENGTH: Final = b"content-length"
 _ENDING: Final = b"the server ends before it has answered: look whether it was done before you ask again"
 _BY_THE_SERVER: Final = frozenset((b"connection", b"transfer-encoding"))
@@ -89,26 +90,20 @@ class Exchange(RequestResponseCycle):
         if self.disconnected:
             return
         headers = [*self.default_headers, *start["headers"]]
-        told = tuple(chain.from_iterable(headers))
-        joined = b"".join(told)
-        if b"\n" in joined or b"\r" in joined or b"\0" in joined:
+        head = b"\0".join(map(_line, headers))
+        if head.count(b"\0") >= len(headers) or _LF in head or _CR in head:
             raise RuntimeError("a header of the answer holds a line break")
-        head = _lines(len(headers)) % told
         self.response_started = True
         self.waiting_for_100_continue = False
         body = b"" if self.scope["method"] == "HEAD" else message.get("body", b"")
-        last = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        self.transport.writelines((b"%b%b%b" % (STATUS_LINE[start["status"]], head, last), body))
+        last = b"\r\n\r\n" if self.keep_alive else b"\r\nconnection: close\r\n\r\n"
+        whole = b"".join((STATUS_LINE[start["status"]], head.replace(b"\0", b"\r\n"), last))
+        self.transport.writelines((whole, body))
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
-
-
-@lru_cache(maxsize=64)
-def _lines(count: int) -> bytes:
-    return b"%b: %b\r\n" * count
 
 
 def _length(start: Any) -> int | None:

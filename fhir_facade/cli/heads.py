@@ -21,6 +21,7 @@ from fhir_facade.cli.upgrades import NoUpgrades
 
 LARGEST = 128 * 1024
 ON_ITS_WAY_S = 0.1
+_FRAGMENT = ord("#")
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -236,7 +237,7 @@ class BoundedHeads(NoUpgrades):
 
 def _target(url: bytes) -> tuple[bytes, bytes]:
     """Path and query of what is asked for. The usual form needs no parser: it is a path from the root of this host."""
-    if url[:1] == b"/" and url[1:2] != b"/" and b"#" not in url:
+    if url[:1] == b"/" and url[1:2] != b"/" and _FRAGMENT not in url:
         path, _, query = url.partition(b"?")
         return path, query
     target = parse_url(url)

@@ -79,10 +79,10 @@ def audit_lines(
 
     https://profiles.ihe.net/ITI/BALP/StructureDefinition-IHE.BasicAudit.PatientQuery.html
     """
-    line = audit_line(ports, principal, request, patient=min(patients, default=None), **elements)
-    if len(patients) <= 1:
+    first, *others = sorted(patients) or (None,)
+    line = audit_line(ports, principal, request, patient=first, **elements)
+    if not others:
         return [line]
-    _, *others = sorted(patients)
     short = msgspec.structs.replace(line, query=_cut(line.query))
     return [line, *(msgspec.structs.replace(short, patient=patient) for patient in others)]
 
