@@ -5,7 +5,7 @@ waiting for the disk of the other, and each commit would empty what the others h
 process has a file for itself; what waits in all of them is moved, each row once and in its order, before the table is
 read. A number in the shared file says how far each is moved, in the transaction of the rows: whoever dies when, nothing
 is lost or there twice. The rows of one commit are one value there, with the names of their fields: what another release
-wrote is understood. docs/decisions/024-audit-lines-wait-beside-the-file.md, https://sqlite.org/autoinc.html
+wrote is understood. docs/decisions/024-audit-lines-wait-beside-the-file.md
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ CHECKPOINT_PAGES: Final = 2048
 CACHE_KIB: Final = 1024
 """What is written there is read once, soon, and then never again: 8 MB of log, and little of it in memory."""
 
-_WAITING = "CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, rows BLOB NOT NULL)"
-_ADD = "INSERT INTO waiting (rows) VALUES (?)"
+_WAITING = "CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY, rows BLOB NOT NULL)"
+_ADD = "INSERT INTO waiting (id, rows) VALUES (?, ?)"
 _NEXT = "SELECT id, rows FROM waiting WHERE id > ? AND id <= ? ORDER BY id"
 _PROGRESS = "CREATE TABLE IF NOT EXISTS spool_progress (name TEXT NOT NULL PRIMARY KEY, last INTEGER NOT NULL)"
 _MOVED = "INSERT INTO spool_progress (name, last) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last = excluded.last"
@@ -52,7 +52,7 @@ _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _DECODE: Final = msgspec.msgpack.Decoder(tuple[tuple[str, ...], list[tuple[Any, ...]]]).decode
 
 Tops = dict[str, int]
-"""The newest number in each file, by its name."""
+"""The number of the newest commit in each file, by its name."""
 
 
 class Spool:
@@ -63,6 +63,7 @@ class Spool:
         self._shared = file
         self._own: SqliteFile | None = None
         self._slot: Slot | None = None
+        self._number = 0
         self._fields = names_of(table, "number")
         self._insert = change_text(table, "number")
 
@@ -76,7 +77,8 @@ class Spool:
         own.open()
         self._prepare(own.writer)
         sync_folder(path.parent)
-        await self._shared.write(lambda connection: self._begin(connection, own.writer, path.name))
+        moved = await self._shared.write(lambda connection: self._begin(connection, path.name))
+        self._number = max(_top(own.writer), moved)
         self._own = own
 
     def _free(self) -> tuple[Path, Slot]:
@@ -109,15 +111,13 @@ class Spool:
         found = spool.execute(f"SELECT * FROM {older} ORDER BY id")  # noqa: S608 - the name is that of a table of ours
         _, *names = (column for column, *_ in found.description)
         waiting = [(id_, _ENCODE((names, [row]))) for id_, *row in found]
-        spool.executemany("INSERT INTO waiting (id, rows) VALUES (?, ?)", waiting)
+        spool.executemany(_ADD, waiting)
         spool.execute(f"DROP TABLE {older}")
 
-    def _begin(self, connection: sqlite3.Connection, own: sqlite3.Connection, name: str) -> None:
-        """A file that is new, or older than the number, starts anew: all that it holds was moved."""
+    def _begin(self, connection: sqlite3.Connection, name: str) -> int:
+        """How far a file of that name was moved before: the numbers of its commits go on behind it."""
         self.define(connection)
-        if self._top(own) < _last(connection, name):
-            own.execute("DELETE FROM waiting")
-            connection.execute("DELETE FROM spool_progress WHERE name = ?", (name,))
+        return _last(connection, name)
 
     def close(self) -> None:
         """Remove the file of this process when all of it was moved."""
@@ -151,7 +151,8 @@ class Spool:
     def _pack(self, spool: sqlite3.Connection, callers: Sequence[Sequence[tuple[Any, ...]]]) -> list[None]:
         rows = [row for some in callers for row in some]
         for at in range(0, len(rows), PACKED_AT_ONCE):
-            spool.execute(_ADD, (_ENCODE((self._fields, rows[at : at + PACKED_AT_ONCE])),))
+            self._number += 1
+            spool.execute(_ADD, (self._number, _ENCODE((self._fields, rows[at : at + PACKED_AT_ONCE]))))
         return [None] * len(callers)
 
     def waits(self) -> bool:
@@ -209,7 +210,7 @@ class Spool:
         spool = self._readable(path)
         if spool is not None:
             with closing(spool):
-                moved = self._moved(path) >= self._top(spool)
+                moved = self._moved(path) >= _top(spool)
             if moved:
                 for tail in ("", "-wal", "-shm"):  # which somebody may have open who looked meanwhile
                     path.with_name(path.name + tail).unlink(missing_ok=True)
@@ -218,11 +219,7 @@ class Spool:
         return self._shared.read_here(lambda connection: _last(connection, path.name))
 
     def _tops(self) -> Tops:
-        return {path.name: self._top(spool) for path, spool in self._files()}
-
-    def _top(self, spool: sqlite3.Connection) -> int:
-        found = spool.execute("SELECT seq FROM sqlite_sequence WHERE name = 'waiting'").fetchone()
-        return int(found[0]) if found else 0
+        return {path.name: _top(spool) for path, spool in self._files()}
 
     def _files(self) -> Iterator[tuple[Path, sqlite3.Connection]]:
         """Of all processes, those that ended without moving theirs too."""
@@ -259,6 +256,12 @@ def _opened(path: Path) -> sqlite3.Connection | None:
         if path.exists():
             raise
         return None
+
+
+def _top(spool: sqlite3.Connection) -> int:
+    """The number of its newest commit; 0: there is none, moved or not."""
+    (top,) = spool.execute("SELECT coalesce(max(id), 0) FROM waiting").fetchone()
+    return int(top)
 
 
 def _has_table(spool: sqlite3.Connection, name: str) -> bool:
