@@ -421,9 +421,9 @@ async def test_nothing_is_read_when_the_audit_cannot_be_written_unless_the_deplo
             patient = {"resourceType": "Patient", "id": "anna"}
             assert (await service.put("/fhir/Patient/anna", json=patient)).status_code == 201
             data = facade.settings.data_file
-            for path in (data, data.with_name(f"{data.name}.audit-0")):
+            for path, table in ((data, "audit"), (data.with_name(f"{data.name}.audit-0"), "waiting")):
                 with sqlite3.connect(path) as file:
-                    file.execute("ALTER TABLE audit RENAME TO audit_elsewhere")
+                    file.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
                 file.close()
 
             answers = [

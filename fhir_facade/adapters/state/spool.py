@@ -150,9 +150,12 @@ class Spool:
 
     def _pack(self, spool: sqlite3.Connection, callers: Sequence[Sequence[tuple[Any, ...]]]) -> list[None]:
         rows = [row for some in callers for row in some]
-        for at in range(0, len(rows), PACKED_AT_ONCE):
-            self._number += 1
-            spool.execute(_ADD, (self._number, _ENCODE((self._fields, rows[at : at + PACKED_AT_ONCE]))))
+        try:
+            for at in range(0, len(rows), PACKED_AT_ONCE):
+                self._number += 1
+                spool.execute(_ADD, (self._number, _ENCODE((self._fields, rows[at : at + PACKED_AT_ONCE]))))
+        except sqlite3.Error as error:
+            raise Unavailable(f"the data file could not be written: {error}") from error
         return [None] * len(callers)
 
     def waits(self) -> bool:

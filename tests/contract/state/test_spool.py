@@ -88,6 +88,18 @@ async def test_more_processes_than_there_are_files_are_told_so(tmp_path):
         slot.leave()
 
 
+async def test_what_cannot_be_written_is_said_to_whoever_appends(tmp_path):
+    async with process(tmp_path) as state:
+        with contextlib.closing(sqlite3.connect(tmp_path / "state.sqlite.line-0", isolation_level=None)) as file:
+            file.execute("ALTER TABLE waiting RENAME TO elsewhere")
+            with pytest.raises(Unavailable, match="the data file could not be written"):
+                await append(state, "one")
+            file.execute("ALTER TABLE elsewhere RENAME TO waiting")
+
+        await append(state, "two")
+        assert await texts(state) == ["two"]
+
+
 async def test_what_a_process_that_died_left_is_found_by_another_and_by_the_next(tmp_path):
     async with process(tmp_path, dies=True) as dead:
         await append(dead, "one", "two")
