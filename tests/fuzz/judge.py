@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -48,15 +49,32 @@ def faults(request: Request, answer: Answer) -> list[str]:
 
 def _leaks(request: Request, answer: Answer) -> list[str]:
     """A Python object in an answer; what was sent may be repeated."""
-    leak = _REPR.search(answer.body)
     body = request.body or b""
     told = "".join(value for _, value in request.headers).encode("latin-1")
-    if (
-        leak is None
-        or leak[0] in unquote_to_bytes(request.target.encode("latin-1")) + body + unquote_to_bytes(body) + told
-    ):
-        return []
-    return [f"repr: the body shows {leak[0].decode(errors='replace')}"]
+    sent = unquote_to_bytes(request.target.encode("latin-1")) + body + unquote_to_bytes(body) + told
+    for text in _texts(answer):
+        leak = _REPR.search(text)
+        if leak is not None and leak[0] not in sent:
+            return [f"repr: the body shows {leak[0].decode(errors='replace')}"]
+    return []
+
+
+def _texts(answer: Answer) -> Iterator[bytes]:
+    """Each text of a document by itself, as it reads: JSON writes a backspace as `\\b`, and a quote behind it began what
+    a quote in another text seemed to end. The whole body where it is no JSON."""
+    document = _json(answer)
+    if document is None:
+        yield answer.body
+        return
+    nodes = [document]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += [*node.keys(), *node.values()]
+        elif isinstance(node, list):
+            nodes += node
+        elif isinstance(node, str):
+            yield node.encode()
 
 
 def _shape(request: Request, answer: Answer) -> list[str]:

@@ -39,6 +39,9 @@ PAGE = Request("GET", "/apps")
         pytest.param(
             FHIR, answer(400, OUTCOME.replace(b"error", b"KeyError: 'x'")), "repr", id="a Python error in an outcome"
         ),
+        pytest.param(
+            FHIR, answer(400, OUTCOME.replace(b"error", b"not b'x' here")), "repr", id="bytes of Python in a text"
+        ),
         pytest.param(FHIR, answer(404, b"not found", "text/plain"), "shape", id="a bare word for a FHIR client"),
         pytest.param(FHIR, answer(400, b'{"resourceType":"OperationOutcome","issue":[]}'), "shape", id="no issue"),
         pytest.param(FHIR, answer(400, b""), "shape", id="an empty refusal"),
@@ -76,6 +79,11 @@ def test_what_no_answer_may_be_is_found(request_: Request, given: Answer, kind: 
             Request("GET", "/fhir/x?name=KeyError"),
             answer(400, OUTCOME.replace(b"error", b"KeyError")),
             id="the caller's own words",
+        ),
+        pytest.param(
+            Request("GET", "/fhir/ValueSet/$validate-code?display=%08%27"),
+            answer(400, OUTCOME.replace(b"error", b'display=\\b\': no text", "text": "it takes \'url\'')),
+            id="a backspace and a quote of the caller's, and a quote of ours in another text",
         ),
         pytest.param(
             Request("GET", "/fhir/b%27/b%27"),
