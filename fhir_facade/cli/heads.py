@@ -21,7 +21,7 @@ from fhir_facade.cli.upgrades import NoUpgrades
 
 LARGEST = 128 * 1024
 ON_ITS_WAY_S = 0.1
-_FRAGMENT = ord("#")
+_FRAGMENT = ord("#")  # a number, as in `exchange`: a byte is found in bytes without an exception on the way
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
