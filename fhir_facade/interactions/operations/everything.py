@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/patient-operation-everything.html, https://hl7.org/fhir/
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
@@ -61,7 +62,7 @@ async def everything(call: Call, inputs: Inputs) -> FhirResponse:
     that refers to it. What the token does not reach is left out. The total is told where one page holds all."""
     wanted = _wanted(call, inputs)
     count = min(inputs.whole("_count") or DEFAULT_COUNT, MAX_COUNT)
-    asked = Asked(inputs.said, open_page(call).cursor).counted(count)
+    asked = dataclasses.replace(open_page(call), params=inputs.said).counted(count)
     place, found = await _begin(call, wanted) if asked.cursor is None else (_continue(asked.cursor), [])
     end = await _page(call, wanted, place, found, count)
     extra = await supporting(call, wanted, found)

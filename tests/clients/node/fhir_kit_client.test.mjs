@@ -173,7 +173,8 @@ test("pages forwards and backwards", async () => {
   }
   assert.deepEqual(seen, ["12", "34", "5"]);
   const before = await client.prevPage({ bundle: last });
-  if (before) assert.equal(days(before), "34");
+  assert.equal(days(before), "34");
+  assert.equal(days(await client.prevPage({ bundle: before })), "12");
 });
 
 test("a batch answers each entry on its own", async () => {
