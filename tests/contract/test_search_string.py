@@ -67,3 +67,20 @@ async def test_no_character_stands_for_others(case: Case, request: pytest.Fixtur
         for words in (f"patient.family={text}", f"value-string={text}", f"value-string:exact={text}", composite):
             assert await case.labels("Observation", words) == [label], words
         assert await case.labels("Patient", f"_has:Observation:patient:value-string={text}") == [label]
+
+
+async def test_white_space_of_any_length_and_kind_is_one_space(case: Case) -> None:
+    """But for `:exact`, which compares what was written."""
+    for label, name in {"one": "ten Have", "two": "ten  Have", "line": "ten\n\tHave ", "none": "tenHave"}.items():
+        await case.put("Patient", label, name=[{"family": name}], communication=[{"language": {"text": name}}])
+        about = {"reference": f"Patient/{case.name}-{label}"}
+        await case.put("Observation", label, subject=about, valueString=name)
+
+    for text in ("ten have", "ten  Have", " ten%09%0A have"):
+        for words in (f"family={text}", f"family:contains={text}", f"language:text={text}", f"name={text},zzz"):
+            assert await case.labels("Patient", words) == ["one", "two", "line"], words
+        composite = f"code-value-string=http://loinc.org|718-7${text}"
+        for words in (f"patient.family={text}", f"value-string={text}", composite):
+            assert await case.labels("Observation", words) == ["one", "two", "line"], words
+    assert await case.labels("Patient", "family:contains=n h") == ["one", "two", "line"]
+    assert await case.labels("Patient", "family:exact=ten  Have") == ["two"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from tests.fuzz.alike import differences
 from tests.fuzz.wire import GIVEN_UP, Answer, Request
 
 SLOW_S: Final = 10.0
@@ -31,6 +33,10 @@ def faults(request: Request, answer: Answer) -> list[str]:
     """Sentences that say what is wrong with an answer; the words before a colon name the kind."""
     if answer.status == GIVEN_UP:
         return []
+    if answer.elsewhere is not None:
+        alone = replace(answer, elsewhere=None)
+        both = [*faults(request, alone), *faults(request, answer.elsewhere)]
+        return both or differences(alone, answer.elsewhere)
     if answer.status == 0:
         return ["dropped: the connection ended without an answer"]
     found = []

@@ -91,7 +91,7 @@ class Record:
         told = tuple(faults)
         trace = _trace(self.log, answer)
         kind = kind_of(request, told, trace)
-        found = Finding(kind, told, request, answer.status, readable(answer.body), trace)
+        found = Finding(kind, told, request, answer.status, _shown(answer), trace)
         before = self.findings.get(kind)
         if before is None or _length(request) < _length(before.request):
             self.findings[kind] = found
@@ -111,6 +111,12 @@ def kind_of(request: Request, faults: tuple[str, ...], trace: str) -> str:
     if lines:
         return f"{faults[0].partition(':')[0]} in {lines[-1]}"
     return f"{'; '.join(sorted(faults))} for {_shortened(request)}"
+
+
+def _shown(answer: Answer) -> str:
+    """The body, and what another store answered."""
+    other = answer.elsewhere
+    return readable(answer.body) + ("" if other is None else f"\n-- over HAPI {other.status}:\n{readable(other.body)}")
 
 
 def _told(request: Request, answer: Answer) -> str:

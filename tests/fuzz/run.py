@@ -22,11 +22,12 @@ import msgspec
 from fhir_facade.demo.programs import serve, simulator_address
 from fhir_facade.settings import environment_with
 from tests.fuzz import schema
+from tests.fuzz.both import Both, fill, folders
 from tests.fuzz.fitting import sweep
 from tests.fuzz.judge import faults
 from tests.fuzz.record import Finding, Record, say, tell
 from tests.fuzz.stage import Stage, opened_stage
-from tests.fuzz.walk import SUBJECTS, look, page_links, walk
+from tests.fuzz.walk import COMPARED, SUBJECTS, look, page_links, walk
 from tests.fuzz.wire import readable
 from tests.hapi_keeper import publish, start_hapi, start_postgres
 
@@ -43,6 +44,8 @@ def main(given: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fhir-facade-fuzz-")))
         folder.chmod(0o755)
+        if options.both:
+            return _compare(stack, folder, options)
         stage = stack.enter_context(_started(folder, over_hapi=options.hapi))
         if options.again is not None:
             return ask_again(stage, options.again)
@@ -55,6 +58,10 @@ def _options(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--hapi", action="store_true", help="over HAPI and PostgreSQL, which are started for it")
+    parser.add_argument(
+        "--both", action="store_true", help="the same requests to both stores, whose answers must be alike"
+    )
+    parser.add_argument("--seed", type=int, help="of the records that both have; any when none is given")
     parser.add_argument("--again", type=Path, help="send the request of this finding and show the answer")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
     return parser.parse_args(given)
@@ -152,6 +159,28 @@ def _all(stage: Stage, progress: Progress, minutes: float) -> None:
                 walk(stage, record, requests, EXAMPLES)
             stage.renew()
             progress.tell(name)
+
+
+def _compare(stack: ExitStack, folder: Path, options: argparse.Namespace) -> int:
+    """The records of a seed and what may be asked of them, to both stores, until the time is over."""
+    seed = random.randrange(2**32) if options.seed is None else options.seed
+    one, other = folders(folder)
+    both = Both(
+        stack.enter_context(_started(one, over_hapi=False)), stack.enter_context(_started(other, over_hapi=True))
+    )
+    progress = Progress(Record(options.out, both.running.log))
+    say(f"seed {seed}: {fill(both, seed)}")
+    for request in sweep(seed):
+        look(progress.record, request, both.ask(request))
+    progress.tell("every search parameter")
+    while progress.minutes < options.minutes:
+        for name in COMPARED:
+            until = time.monotonic() + ROUND_S
+            while time.monotonic() < until:
+                walk(both, progress.record, SUBJECTS[name], EXAMPLES)
+            both.renew()
+            progress.tell(name)
+    return progress.end()
 
 
 def ask_again(stage: Stage, path: Path) -> int:

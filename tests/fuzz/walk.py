@@ -14,6 +14,7 @@ from hypothesis.errors import FlakyFailure
 from msgspec.structs import replace
 
 from tests.fuzz import bundles, operations, pages, patches, searches, sign_in, writes
+from tests.fuzz.both import Both
 from tests.fuzz.judge import SLOW_S, faults
 from tests.fuzz.record import Finding, Record
 from tests.fuzz.stage import AT_ONCE, Stage
@@ -42,6 +43,18 @@ SUBJECTS: Final[Mapping[str, Requests]] = {
     "convenience API": pages.convenience_requests(),
     "given up": _BODIES.map(lambda request: replace(request, given_up=True)),
 }
+COMPARED: Final = (
+    "searches",
+    "resources",
+    "searches",
+    "patches",
+    "searches",
+    "bundles",
+    "operations",
+    "searches",
+    "deletes",
+)
+"""Subjects of which two stores must say the same: what only the facade does is not asked twice."""
 _LINK: Final = re.compile(rb'"relation":"(?:next|previous|last)","url":"([^"]+)"')
 _WITH_LINKS: Final = (
     "/fhir/Observation?_count=1",
@@ -69,7 +82,9 @@ def look(record: Record, request: Request, answer: Answer) -> Finding | None:
     return record.keep(request, answer, wrong) if wrong else None
 
 
-def walk(stage: Stage, record: Record, requests: Requests, examples: int, *, always_the_same: bool = False) -> None:
+def walk(
+    stage: Stage | Both, record: Record, requests: Requests, examples: int, *, always_the_same: bool = False
+) -> None:
     """Send so many examples, or until something new is found, which is made small and then known."""
     known = set(record.findings)
 

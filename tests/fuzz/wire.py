@@ -51,12 +51,14 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` 0: the connection ended without an answer. Header names are in lower case."""
+    """`status` 0: the connection ended without an answer. Header names are in lower case. `elsewhere` is what a facade
+    on another store answered to the same request."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
+    elsewhere: Answer | None = None
 
     @property
     def content_type(self) -> str:

@@ -18,5 +18,5 @@ def escaped(text: str) -> str:
 
 def pattern(text: str) -> str:
     """A text for which HAPI finds that text only: it takes `_` and the backslash for signs of the database's LIKE, and
-    a space at an end for a part of the text."""
-    return _WILD.sub(r"\\\g<0>", text.strip() or text)
+    looks for white space as it is; `hapi/` indexes a text with single spaces."""
+    return _WILD.sub(r"\\\g<0>", " ".join(text.split()) or text)

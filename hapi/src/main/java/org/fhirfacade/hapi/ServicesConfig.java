@@ -92,8 +92,8 @@ public class ServicesConfig {
   /** In the place of HAPI's own. */
   @Bean
   @Primary
-  public ISearchParamExtractor shortAddresses(PartitionSettings partitions) {
-    return new ShortAddresses(partitions);
+  public ISearchParamExtractor singleSpaces(PartitionSettings partitions) {
+    return new SingleSpaces(partitions);
   }
 
   /** In the place of HAPI's own. */

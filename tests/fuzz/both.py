@@ -1,0 +1,88 @@
+"""The same requests to a facade on each store, whose answers must be alike."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from fhir_facade.fhir.definitions import resource_types
+from tests.facade import Served
+from tests.fuzz.alike import differences
+from tests.fuzz.resources import made
+from tests.fuzz.stage import Stage
+from tests.fuzz.wire import Answer, Request
+
+OF_EACH_TYPE: Final = 3
+MOST_PAGES: Final = 6
+FHIR: Final = (("Content-Type", "application/fhir+json"),)
+
+
+@dataclass
+class Both:
+    """Asks as a `Stage` does. An answer of `here` carries the one of `there`; where a page has a next one, the first
+    page that differs is the answer."""
+
+    here: Stage
+    there: Stage
+
+    @property
+    def running(self) -> Served:
+        return self.here.running
+
+    def message(self, request: Request) -> bytes:
+        return self.here.message(request)
+
+    def ask(self, request: Request) -> Answer:
+        answer = self._asked(request, request)
+        for _ in range(MOST_PAGES):
+            following = [_following(each) for each in (answer, answer.elsewhere or answer)]
+            if differences(answer, answer.elsewhere or answer) or None in following:
+                break
+            answer = self._asked(*(Request("GET", str(target), request.caller) for target in following))
+        return answer
+
+    def ask_at_once(self, requests: Sequence[Request]) -> list[Answer]:
+        """One after another: who wins a race is not the store's to say."""
+        return [self.ask(request) for request in requests]
+
+    def renew(self) -> None:
+        for stage in (self.here, self.there):
+            stage.renew()
+
+    def _asked(self, here: Request, there: Request) -> Answer:
+        return replace(self.here.ask(here), elsewhere=self.there.ask(there))
+
+
+def _following(answer: Answer) -> str | None:
+    """The next link of a page, from its path on."""
+    if answer.status != 200 or b'"next"' not in answer.body:
+        return None
+    links = json.loads(answer.body).get("link", ())
+    url = next((str(link["url"]) for link in links if link.get("relation") == "next"), None)
+    return None if url is None else url[url.index("/", len("http://")) :]
+
+
+def fill(both: Both, seed: int) -> Mapping[int, int]:
+    """Resources of every type, the same on both; how often each status came."""
+    chance, statuses = random.Random(seed), dict[int, int]()
+    for kind in resource_types():
+        for number in range(OF_EACH_TYPE):
+            body = {**made(kind, chance.randrange(2**32)), "id": f"r{number}"}
+            text = json.dumps(body).replace("\\n", " ")  # HAPI looks for white space as it was written
+            request = Request("PUT", f"/fhir/{kind}/r{number}", "system", FHIR, text.encode())
+            answer = both.ask(request)
+            statuses[answer.status] = statuses.get(answer.status, 0) + 1
+    return statuses
+
+
+def folders(below: Path) -> tuple[Path, Path]:
+    """A place for each of the two."""
+    both = below / "sqlite", below / "over-hapi"
+    for folder in both:
+        folder.mkdir()
+        folder.chmod(0o755)
+    return both
