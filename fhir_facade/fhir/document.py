@@ -258,11 +258,12 @@ def changed_members(a: bytes, b: bytes) -> frozenset[str]:
     ours, theirs = members_of(a), members_of(b)
     ours.pop("id", None)
     theirs.pop("id", None)
-    changed = _different(_without_stamps(ours.pop("meta", None)), _without_stamps(theirs.pop("meta", None)))
+    changed = _different(without_stamps(ours.pop("meta", None)), without_stamps(theirs.pop("meta", None)))
     return _different(ours, theirs) | (frozenset({"meta"}) if changed else frozenset())
 
 
-def _without_stamps(meta: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+def without_stamps(meta: msgspec.Raw | None) -> dict[str, msgspec.Raw]:
+    """The members of `meta` but for those that a server sets. BadRequest when it is no object."""
     return {name: raw for name, raw in _meta_members(meta).items() if name not in _STAMPS}
 
 

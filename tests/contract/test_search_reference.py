@@ -106,3 +106,33 @@ async def test_care_by_reference_or_by_group_are_alternatives(ward: Case) -> Non
     )
 
     assert (patients, readings) == (["a", "b"], ["oa", "ob"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("subject={0}-x", ["of-group", "of-patient"], id="of any type"),
+        pytest.param("subject={0}-x,Patient/{0}-nobody", ["of-group", "of-patient"], id="in a list"),
+        pytest.param("subject=Group/{0}-x,{0}-x", ["of-group", "of-patient"], id="beside itself with a type"),
+        pytest.param("subject=Patient/{0}-y,{0}-y", ["in-doubt"], id="beside the only one with a type"),
+        pytest.param("subject=Group/{0}-x,{0}-nobody", ["of-group"], id="beside one with a type"),
+        pytest.param("focus={0}-x", ["of-group"], id="of a parameter that leads to all types"),
+        pytest.param("encounter.subject={0}-x", ["of-group", "of-patient"], id="behind a reference"),
+        pytest.param("_has:DiagnosticReport:result:subject={0}-x", ["of-patient"], id="behind a reverse chain"),
+        pytest.param("subject={0}-y", ["in-doubt"], id="that one has only"),
+        pytest.param("subject={0}-z", [], id="that none has"),
+    ],
+)
+async def test_an_id_that_several_types_have_means_each_of_them(case: Case, asked: str, found: list[str]) -> None:
+    group = {"type": "person", "actual": True}
+    await case.store.write([case.put_of(case.resource("Patient", label)) for label in ("x", "y")])
+    await case.store.write([case.put_of(case.resource("Group", "x", **group))])
+    to = {kind: {"reference": str(case.ref(kind, "x"))} for kind in ("Patient", "Group", "Encounter", "Observation")}
+    await case.put("Encounter", "x", subject=to["Group"], **{"class": {"code": "IMP"}}, status="finished")
+    await case.put("Observation", "of-group", subject=to["Group"], focus=[to["Group"]], encounter=to["Encounter"])
+    await case.put("Observation", "of-patient", subject=to["Patient"], encounter=to["Encounter"])
+    await case.put("Observation", "in-doubt", subject={"reference": str(case.ref("Patient", "y"))})
+    result = [{"reference": str(case.ref("Observation", "of-patient"))}]
+    await case.put("DiagnosticReport", "r", subject=to["Group"], result=result, status="final", code={"text": "x"})
+
+    assert await case.labels("Observation", f"{asked.format(case.name)}&_sort=_id") == found

@@ -95,6 +95,21 @@ async def test_last_updated_rises_with_the_version(case: Case) -> None:
     assert second.last_updated > first.last_updated
 
 
+@pytest.mark.parametrize("together", [False, True])
+async def test_stamps_that_are_sent_mean_nothing(case: Case, together: bool) -> None:
+    sent = {"versionId": "77", "lastUpdated": "0001-01-01T00:00:00+14:00"}
+    tagged = {**sent, "tag": [{"system": "urn:t", "code": "a"}]}
+    writes = [case.put_of(case.resource("Patient", label, meta=meta)) for label, meta in (("p", sent), ("q", tagged))]
+
+    stored = [*await case.store.write(writes)] if together else [(await case.store.write([one]))[0] for one in writes]
+
+    for told in stored:
+        read = await case.store.read(told.ref)
+        assert json.loads(told.body)["meta"] == json.loads(read.body)["meta"]
+        assert (told.version, told.last_updated) == ("1", read.last_updated)
+        assert json.loads(told.body)["meta"]["lastUpdated"].startswith(f"{told.last_updated:%Y-%m-%dT%H:%M:%S}")
+
+
 async def test_tags_and_labels_are_those_of_the_last_write(case: Case) -> None:
     label = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
     await case.put("Patient", "p", meta={"tag": [{"system": "urn:t", "code": "old"}], "security": [label]})

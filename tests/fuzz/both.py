@@ -14,17 +14,19 @@ from tests.facade import Served
 from tests.fuzz.alike import differences
 from tests.fuzz.resources import made
 from tests.fuzz.stage import Stage
-from tests.fuzz.wire import Answer, Request
+from tests.fuzz.wire import GIVEN_UP, Answer, Request
 
 OF_EACH_TYPE: Final = 3
 MOST_PAGES: Final = 6
 FHIR: Final = (("Content-Type", "application/fhir+json"),)
+_FULL_TEXT: Final = ("_content", "_text")
+_NEWEST: Final = Request("GET", "/fhir/_history?_count=5", "system")
 
 
 @dataclass
 class Both:
-    """Asks as a `Stage` does. An answer of `here` carries the one of `there`; where a page has a next one, the first
-    page that differs is the answer."""
+    """Asks as a `Stage` does. An answer of `here` carries the one of `there`. Where a page has a next one, the first
+    page that differs is the answer; where what a write left differs, that is. What has no index over HAPI is not asked."""
 
     here: Stage
     there: Stage
@@ -37,10 +39,15 @@ class Both:
         return self.here.message(request)
 
     def ask(self, request: Request) -> Answer:
+        if any(word in request.target or word.encode() in (request.body or b"") for word in _FULL_TEXT):
+            return Answer(GIVEN_UP)
         answer = self._asked(request, request)
+        if request.method not in ("GET", "HEAD") and not _differ(answer):
+            left = self._asked(_NEWEST, _NEWEST)
+            return left if _differ(left) else answer
         for _ in range(MOST_PAGES):
             following = [_following(each) for each in (answer, answer.elsewhere or answer)]
-            if differences(answer, answer.elsewhere or answer) or None in following:
+            if _differ(answer) or None in following:
                 break
             answer = self._asked(*(Request("GET", str(target), request.caller) for target in following))
         return answer
@@ -55,6 +62,10 @@ class Both:
 
     def _asked(self, here: Request, there: Request) -> Answer:
         return replace(self.here.ask(here), elsewhere=self.there.ask(there))
+
+
+def _differ(answer: Answer) -> bool:
+    return bool(differences(answer, answer.elsewhere or answer))
 
 
 def _following(answer: Answer) -> str | None:
@@ -72,8 +83,7 @@ def fill(both: Both, seed: int) -> Mapping[int, int]:
     for kind in resource_types():
         for number in range(OF_EACH_TYPE):
             body = {**made(kind, chance.randrange(2**32)), "id": f"r{number}"}
-            text = json.dumps(body).replace("\\n", " ")  # HAPI looks for white space as it was written
-            request = Request("PUT", f"/fhir/{kind}/r{number}", "system", FHIR, text.encode())
+            request = Request("PUT", f"/fhir/{kind}/r{number}", "system", FHIR, json.dumps(body).encode())
             answer = both.ask(request)
             statuses[answer.status] = statuses.get(answer.status, 0) + 1
     return statuses

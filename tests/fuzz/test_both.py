@@ -75,9 +75,6 @@ def test_a_difference_is_told(one: Answer, other: Answer, said: str) -> None:
             id="tags",
         ),
         pytest.param(Answer(GIVEN_UP), Answer(200), id="nobody waited"),
-        pytest.param(
-            told({}), told(outcome(diagnostics="Fulltext search is not enabled on this service, …"), 400), id="no index"
-        ),
     ],
 )
 def test_what_a_server_makes_by_itself_is_no_difference(one: Answer, other: Answer) -> None:

@@ -171,6 +171,8 @@ def _match(match: Match, *, alone: bool) -> list[Parameter]:
         match = replace(match, values=tuple([_without_wildcards(value) for value in match.values]))
     if match.name == "_id":
         match = replace(match, values=tuple([_plain_id(value) for value in match.values]))
+    if match.kind == "reference":
+        match = replace(match, values=_each_once(match.values))
     name = match.name if match.modifier is None else f"{match.name}:{match.modifier}"
     if len(match.values) == 1 and not alone:
         return [(name, text) for text in bounds(match.values[0])]
@@ -184,6 +186,14 @@ _PATTERNS = frozenset((None, "text", "contains"))
 
 def _without_wildcards(value: SearchValue) -> SearchValue:
     return replace(value, text=pattern(value.text)) if isinstance(value, StringValue) else value
+
+
+def _each_once(values: tuple[SearchValue, ...]) -> tuple[SearchValue, ...]:
+    """HAPI refuses an id beside the same one with a type, which the id alone finds too."""
+    references = [value for value in values if isinstance(value, ReferenceValue) and value.url is None]
+    of_any_type = {value.id for value in references if value.type is None}
+    twice = [value for value in references if value.type is not None and value.id in of_any_type]
+    return tuple(value for value in values if value not in twice)
 
 
 def _plain_id(value: SearchValue) -> SearchValue:

@@ -37,7 +37,7 @@ from fhir_facade.errors import (
     PreconditionFailed,
     UpstreamError,
 )
-from fhir_facade.fhir.document import members_of
+from fhir_facade.fhir.document import members_of, without_stamps
 from fhir_facade.values import Absent, Change, ExpectVersion, Ref, StoredResource, Write
 
 MAX_ATTEMPTS = 8
@@ -45,6 +45,7 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 0.5
 
 DANGLING = ("HAPI-1094", "HAPI-1096")  # a reference to what is not there, or no longer
+_MOMENT = b'"lastUpdated"'
 NOTHING = "0"  # the version that no resource has
 
 # without it HAPI adds the tags and labels of the earlier version to the new one
@@ -147,12 +148,16 @@ def _entry(write: Write, version: str | None) -> bytes:
 
 
 def _identified(write: Write) -> bytes:
-    """The body as it came, with the id of its address."""
+    """The body as it came, with the id of its address and without the stamps of another version: HAPI tells its own
+    moment in the zone, and with the precision, of the one that is sent."""
     members = members_of(write.body)
-    named = msgspec.json.encode(write.ref.id)
-    if bytes(members.get("id", b"")) == named:
+    named, meta = msgspec.json.encode(write.ref.id), members.get("meta", msgspec.Raw(b"{}"))
+    if bytes(members.get("id", b"")) == named and _MOMENT not in bytes(meta):
         return write.body
-    return msgspec.json.encode({"resourceType": members.pop("resourceType"), **members, "id": msgspec.Raw(named)})
+    kept = {name: value for name, value in members.items() if name != "meta"}
+    if own := without_stamps(meta):
+        kept["meta"] = msgspec.Raw(msgspec.json.encode(own))
+    return msgspec.json.encode({"resourceType": kept.pop("resourceType"), **kept, "id": msgspec.Raw(named)})
 
 
 def _accepted(answer: Answer, writes: Sequence[Write]) -> Answer:
