@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Final
 
 from tests.fuzz.wire import GIVEN_UP, Answer
 
-_MADE_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_MADE_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{48}")
 _MOMENT: Final = re.compile(r"20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)")
 _BASE: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 _PAGE: Final = re.compile(r"_page=[\w-]+")
@@ -58,6 +59,7 @@ def _without(node: Any, name: str, ids: dict[str, str]) -> Any:
             node = {"issue": [_issue(each) for each in node.get("issue", ())]}
         if kind == "Bundle":
             node = {key: value for key, value in node.items() if key not in ("id", "meta")}
+            node |= {"entry": _in_turn(node["entry"])} if node.get("type") == "history" and "entry" in node else {}
         if name in ("meta", "valueMeta"):
             node = {key: _gathered(value) if isinstance(value, list) else value for key, value in node.items()}
             node = {key: value for key, value in node.items() if value and key != "id"}
@@ -67,6 +69,12 @@ def _without(node: Any, name: str, ids: dict[str, str]) -> Any:
     if isinstance(node, str):
         return "a moment" if name in _OWN_MOMENTS and _MOMENT.fullmatch(node) else _plain(node, ids)
     return node
+
+
+def _in_turn(entries: list[Any]) -> list[Any]:
+    """Of one moment by their types: which of them was first is nobody's to say."""
+    moments = groupby(entries, lambda entry: entry["response"]["lastModified"])
+    return [one for _, group in moments for one in sorted(group, key=lambda entry: entry["fullUrl"].split("/")[-2])]
 
 
 def _gathered(found: list[Any]) -> list[str]:

@@ -46,6 +46,29 @@ def test_two_choices_in_a_component_are_refused() -> None:
     assert faults(bent(HEART_RATE, component=[component])) == [("structure", "Observation.component[0]")]
 
 
+CANONICAL = {"definitionCanonical": "http://example.org/group"}
+MET = {"text": "met"}
+PERIOD = {"participantEffectivePeriod": {"start": "2026"}}
+
+
+@pytest.mark.parametrize(
+    ("characteristic", "found"),
+    [
+        pytest.param(CANONICAL | PERIOD, [], id="one of each choice"),
+        pytest.param(PERIOD, ["required"], id="none"),
+        pytest.param(CANONICAL | {"definitionCodeableConcept": MET}, ["structure"], id="two definitions"),
+        pytest.param(
+            CANONICAL | PERIOD | {"participantEffectiveDateTime": "2026"}, ["structure"], id="two times of effect"
+        ),
+    ],
+)
+def test_a_characteristic_has_one_definition(characteristic: dict, found: list[str]) -> None:
+    """https://hl7.org/fhir/R4/evidencevariable.html"""
+    variable = {"resourceType": "EvidenceVariable", "status": "active", "characteristic": [characteristic]}
+
+    assert [code for code, _ in faults(variable)] == found
+
+
 def test_null_in_an_array_needs_an_extension_beside_it() -> None:
     name = {"given": [None, "B", None], "_given": [{"extension": WHY}]}
 
@@ -53,6 +76,41 @@ def test_null_in_an_array_needs_an_extension_beside_it() -> None:
 
 
 # --- references -----------------------------------------------------------------------------------------------------
+
+REPORT = {"status": "complete", "type": "individual", "measure": "http://example.org/m", "period": {"start": "2026"}}
+EVENT = {
+    "type": {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"},
+    "recorded": "2026-11-23T08:00:00Z",
+    "source": {"observer": {"display": "x"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "elements", "path"),
+    [
+        pytest.param(
+            "MeasureReport",
+            {**REPORT, "subject": {"reference": "Organization/1"}},
+            "subject",
+            id="MeasureReport.subject",
+        ),
+        pytest.param(
+            "ResearchStudy", {"status": "active", "site": [{"reference": "Organization/1"}]}, "site[0]", id="a site"
+        ),
+        pytest.param(
+            "AuditEvent",
+            {**EVENT, "agent": [{"requestor": True, "who": {"reference": "Group/1"}}]},
+            "agent[0].who",
+            id="an agent",
+        ),
+    ],
+)
+def test_a_reference_leads_to_the_types_of_r4_only(kind: str, elements: dict, path: str) -> None:
+    """Types that a later release of FHIR allows there are none of R4."""
+    ((_, where),) = faults({"resourceType": kind, **elements})
+
+    assert where is not None
+    assert where.startswith(f"{kind}.{path}")
 
 
 @pytest.mark.parametrize(
