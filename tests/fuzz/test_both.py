@@ -74,6 +74,11 @@ def test_a_difference_is_told(one: Answer, other: Answer, said: str) -> None:
             told({"meta": {"tag": [{"code": "b"}, {"code": "a"}]}}),
             id="tags",
         ),
+        pytest.param(
+            told({"meta": {"versionId": "3"}}, etag='W/"3"', location="http://127.0.0.1:1/fhir/Patient/a/_history/3"),
+            told({"meta": {"versionId": "4"}}, etag='W/"4"', location="http://127.0.0.1:2/fhir/Patient/a/_history/4"),
+            id="versions behind the first",
+        ),
         pytest.param(Answer(GIVEN_UP), Answer(200), id="nobody waited"),
     ],
 )
