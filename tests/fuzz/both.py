@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -85,16 +85,13 @@ def _following(answer: Answer) -> str | None:
     return None if url is None else url[url.index("/", len("http://")) :]
 
 
-def fill(both: Both, seed: int) -> Mapping[int, int]:
-    """Resources of every type, the same on both; how often each status came."""
-    chance, statuses = random.Random(seed), dict[int, int]()
+def records(seed: int) -> Iterator[Request]:
+    """What both are to hold: resources of every type, of which the gate refuses some."""
+    chance = random.Random(seed)
     for kind in resource_types():
         for number in range(OF_EACH_TYPE):
             body = {**made(kind, chance.randrange(2**32)), "id": f"r{number}"}
-            request = Request("PUT", f"/fhir/{kind}/r{number}", "system", FHIR, json.dumps(body).encode())
-            answer = both.ask(request)
-            statuses[answer.status] = statuses.get(answer.status, 0) + 1
-    return statuses
+            yield Request("PUT", f"/fhir/{kind}/r{number}", "system", FHIR, json.dumps(body).encode())
 
 
 def folders(below: Path) -> tuple[Path, Path]:

@@ -22,7 +22,7 @@ import msgspec
 from fhir_facade.demo.programs import serve, simulator_address
 from fhir_facade.settings import environment_with
 from tests.fuzz import schema
-from tests.fuzz.both import Both, fill, folders
+from tests.fuzz.both import Both, folders, records
 from tests.fuzz.fitting import sweep
 from tests.fuzz.judge import faults
 from tests.fuzz.record import Finding, Record, say, tell
@@ -169,10 +169,12 @@ def _compare(stack: ExitStack, folder: Path, options: argparse.Namespace) -> int
         stack.enter_context(_started(one, over_hapi=False)), stack.enter_context(_started(other, over_hapi=True))
     )
     progress = Progress(Record(options.out, both.running.log))
-    say(f"seed {seed}: {fill(both, seed)}")
-    for request in sweep(seed):
+    say(f"--seed {seed}")
+    for request in (*records(seed), *sweep(seed)):
         look(progress.record, request, both.ask(request))
-    progress.tell("every search parameter")
+    if options.again is not None:
+        return ask_again(both, options.again)
+    progress.tell("records of every type, every search parameter")
     while progress.minutes < options.minutes:
         for name in COMPARED:
             until = time.monotonic() + ROUND_S
@@ -183,7 +185,7 @@ def _compare(stack: ExitStack, folder: Path, options: argparse.Namespace) -> int
     return progress.end()
 
 
-def ask_again(stage: Stage, path: Path) -> int:
+def ask_again(stage: Stage | Both, path: Path) -> int:
     """Send the request of a finding; 1 when the answer is still none to accept."""
     request = msgspec.json.decode(path.read_bytes(), type=Finding).request
     answer = stage.ask(request)
