@@ -62,3 +62,27 @@ async def test_a_combined_parameter_finds_the_whole_and_its_components(
     await case.put("Observation", "bare")
 
     assert await case.labels("Observation", f"{asked}&_sort=_id") == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("chromosome-variant-coordinate=1$gt5$lt20", ["one"], id="all of one variant"),
+        pytest.param("chromosome-variant-coordinate=1$gt5$lt5", [], id="not across variants"),
+        pytest.param("chromosome-variant-coordinate=2$gt0$lt5", ["other"], id="of another chromosome"),
+        pytest.param("chromosome-variant-coordinate=1$gt5$lt20,2$gt0$lt5", ["one", "other"], id="one of a list"),
+        pytest.param("chromosome-variant-coordinate=3$gt0$lt50", [], id="of none"),
+        pytest.param("referenceseqid-window-coordinate=NC_1$ge0$le100", ["one"], id="a window"),
+    ],
+)
+async def test_a_composite_may_have_three_parts(case: Case, asked: str, found: list[str]) -> None:
+    def sequence(chromosome: str, name: str) -> dict[str, object]:
+        codes = {"chromosome": {"coding": [{"code": chromosome}]}, "referenceSeqId": {"coding": [{"code": name}]}}
+        return {**codes, "windowStart": 0, "windowEnd": 100}
+
+    near, far = {"start": 1, "end": 4}, {"start": 10, "end": 15}
+    about = {"coordinateSystem": 0, "type": "dna"}
+    await case.put("MolecularSequence", "one", **about, referenceSeq=sequence("1", "NC_1"), variant=[near, far])
+    await case.put("MolecularSequence", "other", **about, referenceSeq=sequence("2", "NC_2"), variant=[near])
+
+    assert await case.labels("MolecularSequence", f"{asked}&_sort=_id") == found

@@ -61,7 +61,7 @@ def _without(node: Any, name: str, ids: dict[str, str]) -> Any:
             node = {"issue": [_issue(each) for each in node.get("issue", ())]}
         if kind == "Bundle":
             node = {key: value for key, value in node.items() if key not in ("id", "meta")}
-            node |= {"entry": _in_turn(node["entry"])} if node.get("type") == "history" and "entry" in node else {}
+            node |= {"entry": _in_turn(node)} if node.get("type") == "history" and "entry" in node else {}
         if name in ("meta", "valueMeta"):
             node = {key: _gathered(value) if isinstance(value, list) else value for key, value in node.items()}
             node = {key: value for key, value in node.items() if value and key != "id"}
@@ -75,10 +75,11 @@ def _without(node: Any, name: str, ids: dict[str, str]) -> Any:
     return node
 
 
-def _in_turn(entries: list[Any]) -> list[Any]:
-    """Of one moment by their types: which of them was first is nobody's to say."""
-    moments = groupby(entries, lambda entry: entry["response"]["lastModified"])
-    return [one for _, group in moments for one in sorted(group, key=lambda entry: entry["fullUrl"].split("/")[-2])]
+def _in_turn(history: dict[str, Any]) -> list[Any]:
+    """Of one moment by their types: which of them was first is nobody's to say, nor which are on the next page."""
+    groups = [list(group) for _, group in groupby(history["entry"], lambda entry: entry["response"]["lastModified"])]
+    whole = groups if all(link["relation"] != "next" for link in history["link"]) else groups[:-1]
+    return [one for group in whole for one in sorted(group, key=lambda entry: str(entry["fullUrl"].split("/")[-2]))]
 
 
 def _gathered(found: list[Any]) -> list[str]:

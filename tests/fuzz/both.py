@@ -20,7 +20,7 @@ OF_EACH_TYPE: Final = 3
 MOST_PAGES: Final = 6
 FHIR: Final = (("Content-Type", "application/fhir+json"),)
 _FULL_TEXT: Final = ("_content", "_text")
-_NEWEST: Final = Request("GET", "/fhir/_history?_count=5", "system")
+_NEWEST: Final = Request("GET", "/fhir/_history?_count=20", "system")
 
 
 @dataclass

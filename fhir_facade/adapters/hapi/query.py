@@ -21,6 +21,7 @@ from fhir_facade.fhir.query.filters import ENDS, EQUAL
 from fhir_facade.values import (
     AnyOf,
     Chain,
+    CompositeValue,
     Criterion,
     DateValue,
     Has,
@@ -209,14 +210,15 @@ def id_text(value: TokenValue) -> str:
 def is_unindexed(match: Match) -> bool:
     """Whether it asks for what HAPI does not index: contained types, a reference by its identifier, or by what is no
     address to it (`urn:`, `mailto:`), profiles and sources above an address, tags by their text or by their system
-    alone, and what has none of a tag without one."""
+    alone, what has none of a tag without one, and composites of three parts, of which it reads two."""
     if match.kind == "reference" and match.modifier != "identifier":
         return any(isinstance(value, ReferenceValue) and _is_no_address(value.url or "") for value in match.values)
     if match.name in UNINDEXED_META:
         system_alone = any(isinstance(value, TokenValue) and value.code is None for value in match.values)
         unread = match.modifier == "text" or (match.name in _ADDRESSES and match.modifier == "above")
         return system_alone or unread or (match.modifier == "not" and is_of_no_system(match))
-    return match.name == CONTAINED or match.kind == "reference"
+    of_three = any(isinstance(value, CompositeValue) and len(value.parts) > 2 for value in match.values)
+    return of_three or match.name == CONTAINED or match.kind == "reference"
 
 
 def is_of_no_system(match: Match) -> bool:
